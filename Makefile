@@ -1,0 +1,37 @@
+# Two commands matter: `make run` and `make test`. Both need Python 3.11+ and nothing else.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.PHONY: help run test lint format
+
+BIN := .venv/bin
+PACKAGES := autotrading_project console trading sessions rules portfolios market journal foundation
+# Checks load the settings but need no server: these values let nothing in.
+CHECK_ENV := SECRET_KEY=only-for-checks-0123456789-abcdefghijklmnopqrstuvwxyz-ABCDEFG \
+	DATABASE_URL=postgres://checks:checks@127.0.0.1:1/checks REDIS_URL=redis://127.0.0.1:1/0 \
+	DATA_DIR=/nonexistent ALLOW_HTTP=0 DEBUG=0
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo "  Variables of make run: PORT DATA_DIR DEMO=0 DATABASE_URL REDIS_URL (see .env.example)"
+
+run: ## Start everything: PostgreSQL, Valkey, the demo, all processes (Ctrl-C stops it)
+	@deploy/install.sh requirements.txt
+	@exec $(BIN)/python -m autotrading_project.runner
+
+test: ## Run all tests on temporary PostgreSQL and Valkey servers (ARGS="-k name" chooses)
+	@deploy/install.sh requirements-dev.txt
+	@exec $(BIN)/python -m autotrading_project.embedded exec -- $(BIN)/python -m pytest $(ARGS)
+
+lint: ## Check style, types, import contracts, migrations and deployment settings
+	@deploy/install.sh requirements-dev.txt
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(CHECK_ENV) $(BIN)/mypy $(PACKAGES) tests/conftest.py tests/harness
+	$(BIN)/lint-imports
+	$(CHECK_ENV) $(BIN)/python -W ignore::RuntimeWarning manage.py makemigrations --check --dry-run
+	$(CHECK_ENV) $(BIN)/python manage.py check --deploy --fail-level WARNING
+
+format: ## Let ruff format the code and fix what it can
+	@deploy/install.sh requirements-dev.txt
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .

@@ -1,0 +1,278 @@
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import environ
+import structlog
+from django.core.exceptions import ImproperlyConfigured
+
+BASE_DIR = Path(__file__).resolve().parents[2]
+env = environ.Env()
+environ.Env.read_env(BASE_DIR / ".env")
+DATA_DIR = Path(env.str("DATA_DIR", default=str(BASE_DIR / ".data"))).expanduser().resolve()
+environ.Env.read_env(DATA_DIR / "run.env")
+
+
+def _required(name: str, hint: str) -> str:
+    value = env.str(name, default="")
+    if not value:
+        raise ImproperlyConfigured(f"{name} is not set. {hint}")
+    return value
+
+
+def _bounded(name: str, default: float, low: float, high: float) -> float:
+    try:
+        value = env.float(name, default=default)
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name} must be a number, got {os.environ[name]!r}.") from error
+    if not low <= value <= high:
+        raise ImproperlyConfigured(f"{name} must be between {low} and {high}, got {value}.")
+    return value
+
+
+# --- process -----------------------------------------------------------------------------------
+DEBUG = env.bool("DEBUG", default=False)
+SECRET_KEY = _required("SECRET_KEY", "`make run` makes one; elsewhere give 50 random characters.")
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
+# Plain HTTP is for loopback only (`make run`, tests); a deployment stands behind TLS.
+ALLOW_HTTP = env.bool("ALLOW_HTTP", default=False)
+DEMO = env.bool("DEMO", default=False)
+ROOT_URLCONF = "autotrading_project.urls"
+ASGI_APPLICATION = "autotrading_project.asgi.application"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+INSTALLED_APPS = [
+    "unfold",
+    "unfold.contrib.filters",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "django.contrib.postgres",
+    "channels",
+    "rest_framework",
+    "knox",
+    "django_filters",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "django_celery_beat",
+    "django_structlog",
+    "django_prometheus",
+    "foundation",
+    "journal",
+    "market",
+    "portfolios",
+    "rules",
+    "sessions",
+    "trading",
+    "console",
+]
+
+MIDDLEWARE = [
+    "django_prometheus.middleware.PrometheusBeforeMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_structlog.middlewares.RequestMiddleware",
+    "django_prometheus.middleware.PrometheusAfterMiddleware",
+]
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+# --- database ----------------------------------------------------------------------------------
+# DATABASE_URL is the application's role; DATABASE_OWNER_URL the owner's, who migrates.
+_DATABASE_HINT = "Give postgres://user:password@host:port/name, or start everything with `make run`."
+_as_owner = env.bool("DATABASE_AS_OWNER", default=False)
+_database_url = _required("DATABASE_URL", _DATABASE_HINT)
+if _as_owner:
+    _database_url = env.str("DATABASE_OWNER_URL", default=_database_url)
+_database: dict[str, Any] = dict(env.db_url_config(_database_url))
+_database["CONN_MAX_AGE"] = 0
+_database["CONN_HEALTH_CHECKS"] = True
+_database.setdefault("OPTIONS", {})
+_database["OPTIONS"]["connect_timeout"] = 5
+if not _as_owner:
+    # A worker stopped in the middle of a transaction blocks nobody for long (design, section 5).
+    _database["OPTIONS"]["options"] = (
+        "-c lock_timeout=2s -c idle_in_transaction_session_timeout=5s -c statement_timeout=10s"
+    )
+if env.bool("DATABASE_POOL", default=False):  # the web process only: Celery closes it after each task
+    _database["OPTIONS"]["pool"] = {"min_size": 2, "max_size": 16, "timeout": 5}
+elif not env.bool("DATABASE_SHORT_CONNECTIONS", default=False):
+    _database["CONN_MAX_AGE"] = None
+DATABASES = {"default": _database}
+
+# --- Valkey, Celery, Channels ------------------------------------------------------------------
+REDIS_URL = _required("REDIS_URL", "Give redis://host:port/0, or start everything with `make run`.")
+REDIS_SOCKET_TIMEOUT_SECONDS = 0.2
+REDIS_PREFIX = env.str("REDIS_PREFIX", default="autotrading")
+
+CELERY_BROKER_URL = REDIS_URL
+CELERY_TASK_ALWAYS_EAGER = env.bool("CELERY_TASK_ALWAYS_EAGER", default=False)
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TIMEZONE = "UTC"
+CELERY_ENABLE_UTC = True
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_TASK_SOFT_TIME_LIMIT = 25
+CELERY_TASK_TIME_LIMIT = 30
+CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 5
+CELERY_WORKER_ENABLE_SOFT_SHUTDOWN_ON_IDLE = False
+CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_TASK_DEFAULT_QUEUE = "market"
+CELERY_TASK_CREATE_MISSING_QUEUES = True
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "global_keyprefix": f"{REDIS_PREFIX}:",
+    "visibility_timeout": 60,
+    "health_check_interval": 10,
+}
+CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+CELERY_BEAT_MAX_LOOP_INTERVAL = 1
+DJANGO_CELERY_BEAT_TZ_AWARE = True
+
+CHANNEL_LAYERS = {
+    "default": {
+        "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+        "CONFIG": {
+            "hosts": [
+                {
+                    "address": REDIS_URL,
+                    "socket_connect_timeout": REDIS_SOCKET_TIMEOUT_SECONDS,
+                }
+            ],
+            "prefix": f"{REDIS_PREFIX}:stream",
+        },
+    }
+}
+# The journal's consumer and alerts learn from here who may see which stream (nothing is imported upwards).
+JOURNAL_VISIBLE_STREAMS = "portfolios.selectors.visible_streams"
+
+# --- API ---------------------------------------------------------------------------------------
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "knox.auth.TokenAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["foundation.api.parsers.StrictJSONParser"],
+    "DEFAULT_PAGINATION_CLASS": "foundation.api.pagination.CursorPagination",
+    "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "foundation.api.problems.exception_handler",
+    "COERCE_DECIMAL_TO_STRING": True,
+}
+REST_KNOX = {"AUTO_REFRESH": False, "TOKEN_TTL": None, "AUTH_HEADER_PREFIX": "Token"}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "autotrading",
+    "VERSION": "0.1.0",
+    "DESCRIPTION": "Rules as data, decisions explained, orders exactly once.",
+    "OAS_VERSION": "3.1.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
+}
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1_048_576
+
+# --- pages -------------------------------------------------------------------------------------
+LOGIN_URL = "admin:login"
+STATIC_URL = "/static/"
+STATIC_ROOT = env.str("STATIC_ROOT", default=str(DATA_DIR / "static"))
+WHITENOISE_USE_FINDERS = True
+USE_TZ = True
+TIME_ZONE = "UTC"
+LANGUAGE_CODE = "en"
+FORMS_URLFIELD_ASSUME_HTTPS = True
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SECURE = not ALLOW_HTTP
+CSRF_COOKIE_SECURE = not ALLOW_HTTP
+SECURE_SSL_REDIRECT = not ALLOW_HTTP
+SECURE_HSTS_SECONDS = 0 if ALLOW_HTTP else 31_536_000
+SECURE_HSTS_INCLUDE_SUBDOMAINS = not ALLOW_HTTP
+SECURE_HSTS_PRELOAD = not ALLOW_HTTP
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+
+# --- market feed -------------------------------------------------------------------------------
+MARKET_FEED = env.str("MARKET_FEED", default="replay")
+if MARKET_FEED not in {"replay", "none"}:
+    raise ImproperlyConfigured(f"MARKET_FEED must be replay or none, got {MARKET_FEED!r}.")
+REPLAY_BARS_PER_SECOND = _bounded("REPLAY_BARS_PER_SECOND", 1.0, 0.01, 1000)
+REPLAY_START = env.str("REPLAY_START", default="2004-01-02")
+SNAPSHOT_RETENTION_MINUTES = _bounded("SNAPSHOT_RETENTION_MINUTES", 24 * 60, 1, 10**6)
+
+# --- alerts ------------------------------------------------------------------------------------
+ALERT_WEBHOOK_URL = env.str("ALERT_WEBHOOK_URL", default="")
+ALERT_WEBHOOK_SECRET = env.str("ALERT_WEBHOOK_SECRET", default="")
+if ALERT_WEBHOOK_URL and not ALERT_WEBHOOK_SECRET:
+    raise ImproperlyConfigured("ALERT_WEBHOOK_SECRET is not set: webhooks are always signed.")
+
+# --- logs --------------------------------------------------------------------------------------
+LOG_LEVEL = env.str("LOG_LEVEL", default="INFO").upper()
+if LOG_LEVEL not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
+    raise ImproperlyConfigured(f"LOG_LEVEL must be DEBUG, INFO, WARNING or ERROR, got {LOG_LEVEL!r}.")
+_shared_processors: list[Any] = [
+    structlog.contextvars.merge_contextvars,
+    structlog.stdlib.add_logger_name,
+    structlog.stdlib.add_log_level,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+]
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "json": {
+            "()": structlog.stdlib.ProcessorFormatter,
+            "processor": structlog.processors.JSONRenderer(),
+            "foreign_pre_chain": _shared_processors,
+        },
+    },
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json", "stream": sys.stderr}},
+    "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
+    "loggers": {"celery": {"level": "WARNING"}, "uvicorn.access": {"level": "WARNING"}},
+}
+structlog.configure(
+    processors=[
+        structlog.stdlib.filter_by_level,
+        *_shared_processors,
+        structlog.processors.StackInfoRenderer(),
+        structlog.processors.format_exc_info,
+        structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+    ],
+    logger_factory=structlog.stdlib.LoggerFactory(),
+    cache_logger_on_first_use=True,
+)
+UNFOLD = {"SITE_TITLE": "autotrading", "SITE_HEADER": "autotrading", "SHOW_HISTORY": True}

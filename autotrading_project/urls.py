@@ -1,0 +1,21 @@
+from django.contrib import admin
+from django.urls import include, path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+
+from foundation.api.health import health
+
+urlpatterns = [
+    path("", include("console.urls")),
+    path("admin/", admin.site.urls),
+    path("health", health, name="health"),
+    path("api/schema", SpectacularAPIView.as_view(), name="schema"),
+    path("api/docs", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
+    path("api/", include("foundation.api.urls")),
+    path("api/", include("journal.api.urls")),
+    path("api/", include("market.api.urls")),
+    path("api/", include("portfolios.api.urls")),
+    path("api/", include("rules.api.urls")),
+    path("api/", include("sessions.api.urls")),
+    path("api/", include("trading.api.urls")),
+    path("", include("django_prometheus.urls")),
+]

@@ -1,0 +1,183 @@
+"""What every admin page of the project has in common.
+
+    HouseAdmin           shows values well, lists with a constant number of queries, never deletes
+    ├── ReadOnlyAdmin    books, orders, journal, market: nothing is changed here but by actions
+    └── ServiceAdmin     forms whose save is one service call
+
+No page saves a model: a service does, so that a change from here is validated, locked and journalled like
+one from the API. What the service refuses is shown in the form, at the field that its path names, and the
+whole request is rolled back.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, ClassVar
+
+from django import forms
+from django.contrib import messages
+from django.db import OperationalError
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from unfold.admin import ModelAdmin
+from unfold.paginator import InfinitePaginator
+
+from foundation.admin.presentation import Column, presented
+from foundation.errors import DomainError, Unavailable
+
+_FIRST_STEP = re.compile(r"[^.\[]*")
+
+
+def fault_text(fault: dict[str, Any]) -> str:
+    """`conditions[0].field: Unknown field. Did you mean …?`"""
+    where = f"{fault['path']}: " if fault.get("path") else ""
+    suggestion = f" {fault['suggestion']}" if fault.get("suggestion") else ""
+    return f"{where}{fault['message']}{suggestion}"
+
+
+def as_domain_error(error: Exception) -> DomainError:
+    """A lock or the database did not answer in time: known, and nothing was changed."""
+    if isinstance(error, DomainError):
+        return error
+    return Unavailable("The database did not answer in time. Nothing was changed; try again.")
+
+
+class HouseAdmin(ModelAdmin):
+    list_per_page = 50
+    show_full_result_count = False
+    list_filter_submit = True
+    hidden: ClassVar[Sequence[str]] = ()
+
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
+        return [self._presented(name) for name in super().get_list_display(request)]
+
+    def _presented(self, name: Any) -> str | Column:
+        return presented(self.model, name) if isinstance(name, str) else name
+
+    def shown_fields(self) -> list[Any]:
+        """What a page that only shows has: `fields`, or every column but the hidden ones."""
+        names = self.fields or [f.name for f in self.opts.concrete_fields if f.name not in self.hidden]
+        return [self._presented(name) for name in names]
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_operate_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """For actions: Django's permission to change, even where no field can be edited."""
+        return bool(request.user.has_perm(f"{self.opts.app_label}.change_{self.opts.model_name}"))
+
+    def has_export_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def run_each(
+        self, request: HttpRequest, rows: QuerySet[Any], service: Callable[[Any], object], *, done: str
+    ) -> None:
+        """A list action: one service call, hence one transaction, for each row; each refusal is shown."""
+        count = 0
+        for row in rows:
+            try:
+                service(row)
+            except (DomainError, OperationalError) as error:
+                self.message_user(request, f"{row}: {as_domain_error(error).detail}", messages.ERROR)
+            else:
+                count += 1
+        if count:
+            noun = self.opts.verbose_name if count == 1 else self.opts.verbose_name_plural
+            self.message_user(request, f"{count} {noun} {done}.", messages.SUCCESS)
+
+    def run_dialog(
+        self, request: HttpRequest, object_id: str, service: Callable[[], object], *, done: str
+    ) -> HttpResponse:
+        """A dialog's submission: one service call, its outcome as a message on the row's page."""
+        try:
+            service()
+        except (DomainError, OperationalError) as error:
+            refusal = as_domain_error(error)
+            texts = [fault_text(fault) for fault in refusal.errors or ()] or [refusal.detail]
+            for text in texts:
+                self.message_user(request, text, messages.ERROR)
+        else:
+            self.message_user(request, done, messages.SUCCESS)
+        name = f"admin:{self.opts.app_label}_{self.opts.model_name}_change"
+        return HttpResponse(headers={"HX-Redirect": reverse(name, args=[object_id])})
+
+
+class ReadOnlyAdmin(HouseAdmin):
+    def get_fields(self, request: HttpRequest, obj: Model | None = None) -> list[Any]:
+        return self.shown_fields()
+
+    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+
+class LongListAdmin(ReadOnlyAdmin):
+    """A table that grows for ever: pages without counting it."""
+
+    paginator = InfinitePaginator
+
+
+class ServiceForm(forms.ModelForm):  # type: ignore[type-arg]
+    """A form that leaves judging to the service, and shows what the service refused."""
+
+    refusal: ClassVar[DomainError | None] = None
+    # First step of a path in an error -> field of the form, where the names differ.
+    paths: ClassVar[dict[str, str]] = {}
+
+    def _post_clean(self) -> None:
+        """Django would fill and check the model's row here; the service does, under its locks."""
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        if self.refusal is not None:
+            self._show(self.refusal)
+        return cleaned
+
+    def _show(self, refusal: DomainError) -> None:
+        faults = refusal.errors or [{"path": "", "message": refusal.detail}]
+        for fault in faults:
+            first = _FIRST_STEP.match(fault.get("path") or "")
+            name = first.group() if first else ""
+            name = self.paths.get(name, name)
+            known = name in self.fields and not self.fields[name].widget.is_hidden
+            self.add_error(name if known else None, fault_text(fault))
+
+
+class ServiceAdmin(HouseAdmin):
+    """Add and change by services; subclasses write `carry_out`."""
+
+    form = ServiceForm
+
+    def carry_out(self, request: HttpRequest, form: Any, obj: Any) -> Model:
+        """Call the service with the cleaned form; `obj` is None for a new one. May raise DomainError."""
+        raise NotImplementedError
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        stored = self.carry_out(request, form, obj if change else None)
+        obj.__dict__.update(stored.__dict__)  # what follows (the log, the redirect) speaks of the stored row
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> Any:
+        """Refused by the service: everything is rolled back by then, and the form is shown with the reasons."""
+        try:
+            return super().changeform_view(request, object_id, form_url, extra_context)
+        except (DomainError, OperationalError) as error:
+            request.refusal = as_domain_error(error)  # type: ignore[attr-defined]
+            return super().changeform_view(request, object_id, form_url, extra_context)
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        form = super().get_form(request, obj, change=change, **kwargs)
+        form.refusal = getattr(request, "refusal", None)  # a class of this request's own
+        return form
+
+
+def link_list(links: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """(url, text) pairs for pages that are registered; an app may go without an admin page."""
+    return list(links)

@@ -1,0 +1,80 @@
+"""How values are shown, in one place: plain numbers, UTC times to the second, indented JSON, badges.
+
+Django would show a NUMERIC(20, 8) with all its zeros and a time without its seconds.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any
+
+from django.core.exceptions import FieldDoesNotExist
+from django.db import models
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from unfold.decorators import display
+
+from foundation.core.canonical import plain_decimal
+
+EMPTY = "–"
+Column = Callable[[Any], Any]
+
+
+def shown_number(value: Decimal | None) -> str:
+    """Thousands grouped, no trailing zeros: 12,500.5."""
+    if value is None:
+        return EMPTY
+    whole, dot, rest = plain_decimal(value).partition(".")
+    return f"{int(whole):,}{dot}{rest}" if whole != "-0" else f"{whole}{dot}{rest}"
+
+
+def shown_moment(value: datetime | None) -> str:
+    """As the database has it, in UTC: two clocks are only comparable to the second."""
+    return EMPTY if value is None else f"{value:%Y-%m-%d %H:%M:%S}"
+
+
+def shown_json(value: Any) -> SafeString:
+    return format_html(
+        '<pre class="plain-json">{}</pre>', json.dumps(value, indent=2, ensure_ascii=False, sort_keys=False)
+    )
+
+
+_BY_TYPE: Mapping[type[models.Field[Any, Any]], Callable[[Any], Any]] = {
+    models.DecimalField: shown_number,
+    models.DateTimeField: shown_moment,
+    models.JSONField: shown_json,
+}
+
+
+@lru_cache(maxsize=None)
+def presented(model: type[models.Model], name: str) -> str | Column:
+    """The field's name, or a column that shows its value better than Django would."""
+    try:
+        field = model._meta.get_field(name)
+    except FieldDoesNotExist:
+        return name
+    show = next((show for kind, show in _BY_TYPE.items() if isinstance(field, kind)), None)
+    if show is None:
+        return name
+
+    def column(row: Any) -> Any:
+        return show(getattr(row, name))
+
+    column.__name__ = name
+    described: Column = display(description=str(getattr(field, "verbose_name", name)), ordering=name)(column)
+    return described
+
+
+def badge(name: str, colours: Mapping[str, str], *, description: str | None = None) -> Column:
+    """A column that shows a short text field as a coloured label; colours as in Unfold (success, danger, …)."""
+
+    def column(row: Any) -> Any:
+        return getattr(row, name)
+
+    column.__name__ = name
+    described: Column = display(
+        description=description or name.replace("_", " "), ordering=name, label=dict(colours)
+    )(column)
+    return described

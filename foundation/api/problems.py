@@ -1,0 +1,91 @@
+"""RFC 9457 problem details for every error that the API gives."""
+
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from django.core.exceptions import PermissionDenied
+from django.db import OperationalError
+from django.db.utils import InterfaceError
+from django.http import Http404
+from rest_framework import exceptions
+from rest_framework.response import Response
+from rest_framework.views import set_rollback
+
+from foundation.errors import DomainError
+
+log = structlog.get_logger(__name__)
+CONTENT_TYPE = "application/problem+json"
+
+
+def problem(
+    *, status: int, title: str, detail: str, code: str, errors: list[dict[str, Any]] | None = None, **extra: Any
+) -> Response:
+    """A problem document: {type, title, status, detail, code, errors?, …}."""
+    body: dict[str, Any] = {"type": "about:blank", "title": title, "status": status, "detail": detail, "code": code}
+    if errors:
+        body["errors"] = errors
+    body.update(extra)
+    return Response(body, status=status, content_type=CONTENT_TYPE)
+
+
+def _flatten(detail: Any, path: str = "") -> list[dict[str, Any]]:
+    """DRF's nested validation detail as a list of {path, message}."""
+    if isinstance(detail, dict):
+        pairs = [(f"{path}.{key}" if path else str(key), value) for key, value in detail.items()]
+    elif isinstance(detail, list) and any(isinstance(item, dict | list) for item in detail):
+        pairs = [(f"{path}[{index}]", value) for index, value in enumerate(detail)]
+    else:
+        messages = detail if isinstance(detail, list) else [detail]
+        return [{"path": path, "message": str(message)} for message in messages]
+    return [row for key, value in pairs for row in _flatten(value, key)]
+
+
+def _from_rest_framework(error: exceptions.APIException) -> Response:
+    title = HTTPStatus(error.status_code).phrase
+    if isinstance(error, exceptions.ValidationError):
+        errors = _flatten(error.detail)
+        detail = "; ".join(f"{row['path']}: {row['message']}" if row["path"] else row["message"] for row in errors)
+        response = problem(
+            status=400, title="The input is not valid", detail=detail, code="invalid_input", errors=errors
+        )
+    else:
+        code = getattr(error, "default_code", "error")
+        response = problem(status=error.status_code, title=title, detail=str(error.detail), code=str(code))
+    if getattr(error, "auth_header", None):
+        response["WWW-Authenticate"] = error.auth_header  # type: ignore[attr-defined]
+    if getattr(error, "wait", None):
+        response["Retry-After"] = str(int(error.wait) + 1)  # type: ignore[attr-defined]
+    return response
+
+
+def exception_handler(error: Exception, context: dict[str, Any]) -> Response | None:
+    """DRF's EXCEPTION_HANDLER. An unexpected error is logged and answered as a bare 500 problem."""
+    set_rollback()
+    if isinstance(error, DomainError):
+        response = problem(
+            status=error.status, title=error.title, detail=error.detail, code=error.code, errors=error.errors,
+            **error.extra,
+        )
+        if error.status == 503:
+            response["Retry-After"] = "1"
+        return response
+    if isinstance(error, Http404):
+        error = exceptions.NotFound("There is no such thing, or it is not yours to see.")
+    elif isinstance(error, PermissionDenied):
+        error = exceptions.PermissionDenied()
+    if isinstance(error, exceptions.APIException):
+        return _from_rest_framework(error)
+    if isinstance(error, OperationalError | InterfaceError):
+        log.warning("database_unavailable", error=repr(error))
+        response = problem(
+            status=503, title="This cannot be done at the moment", code="unavailable",
+            detail="The database did not answer in time. Nothing was changed; try again.",
+        )
+        response["Retry-After"] = "1"
+        return response
+    log.exception("unexpected_error", view=type(context.get("view")).__name__)
+    return problem(
+        status=500, title="Internal Server Error", code="internal_error",
+        detail="An unexpected error happened and was logged. Nothing was changed.",
+    )

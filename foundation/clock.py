@@ -1,0 +1,17 @@
+"""Database time: one clock for all machines, used for leases, due rows, rate limits and silence.
+
+Market time is another clock and comes with the data (`MarketSnapshot.as_of`).
+"""
+
+from datetime import datetime
+
+from django.db import connection
+
+
+def database_now() -> datetime:
+    """The wall clock of PostgreSQL now, aware; it moves on within a transaction."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        (now,) = cursor.fetchone()
+    assert isinstance(now, datetime)
+    return now

@@ -1,0 +1,35 @@
+"""Money, prices and quantities are Decimal. Rounding happens here and nowhere else."""
+
+from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Decimal
+
+PLACES = Decimal("0.00000001")  # NUMERIC(20,8)
+CENT = Decimal("0.01")
+ZERO = Decimal(0)
+
+
+def as_decimal(value: float | int | str | Decimal) -> Decimal:
+    """Exact for text and Decimal; a float becomes its shortest text first, rounded to 8 places.
+
+    Raises ValueError for NaN and infinities: they are unknown facts, not amounts.
+    """
+    number = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
+    if not number.is_finite():
+        raise ValueError(f"not a finite number: {value!r}")
+    return number.quantize(PLACES, rounding=ROUND_HALF_EVEN) if isinstance(value, float) else number
+
+
+def round_price(price: Decimal, tick: Decimal) -> Decimal:
+    """To the nearest multiple of the instrument's tick, half to even."""
+    assert tick > 0
+    return ((price / tick).quantize(Decimal(1), rounding=ROUND_HALF_EVEN) * tick).quantize(PLACES)
+
+
+def round_quantity(quantity: Decimal, lot: Decimal) -> Decimal:
+    """Down to a multiple of the instrument's lot: never more than was allowed or is held."""
+    assert lot > 0
+    return ((quantity / lot).quantize(Decimal(1), rounding=ROUND_DOWN) * lot).quantize(PLACES)
+
+
+def round_money(amount: Decimal) -> Decimal:
+    """To the column's 8 places, half to even, so that a sum of parts stays exact in the ledger."""
+    return amount.quantize(PLACES, rounding=ROUND_HALF_EVEN)

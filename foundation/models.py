@@ -1,0 +1,70 @@
+import uuid
+
+from django.conf import settings
+from django.db import models
+from django.db.models.functions import Now
+
+
+class IdempotencyKey(models.Model):
+    """The first answer to a POST with this key; its row is locked by inserting it before the work."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE)
+    key = models.CharField(max_length=255)
+    fingerprint = models.CharField(max_length=64, help_text="SHA-256 over method, path and body")
+    status = models.PositiveSmallIntegerField(null=True)
+    body = models.JSONField(null=True)
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["user", "key"], name="idempotency_key_once")]
+        indexes = [models.Index(fields=["created_at"])]
+
+    def __str__(self) -> str:
+        return self.key
+
+
+class Lease(models.Model):
+    """Who may do a thing that only one process at a time may do. The fence grows with each new holder."""
+
+    name = models.CharField(max_length=100, primary_key=True)
+    holder = models.CharField(max_length=200)
+    fence = models.BigIntegerField(default=0)
+    expires_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.name} held by {self.holder}"
+
+
+class Heartbeat(models.Model):
+    """A component's last sign of life, in database time."""
+
+    component = models.CharField(max_length=60)
+    instance = models.CharField(max_length=200, help_text="host:pid")
+    code_version = models.CharField(max_length=64)
+    at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["component", "instance"], name="heartbeat_once")]
+
+    def __str__(self) -> str:
+        return f"{self.component} {self.instance}"
+
+
+class RequiredCodeVersion(models.Model):
+    """The code version that may trade; a worker with another one does not (Knight Capital, 2012).
+
+    One row or none; none means that any version may trade.
+    """
+
+    singleton = models.BooleanField(primary_key=True, default=True)
+    version = models.CharField(max_length=64)
+    set_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=models.Q(singleton=True), name="one_required_code_version")
+        ]
+
+    def __str__(self) -> str:
+        return self.version

@@ -1,0 +1,128 @@
+"""The journal over REST: the same events as the WebSocket, alerts, and tickets for the WebSocket."""
+
+from typing import Any
+from uuid import UUID
+
+from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema
+from rest_framework.exceptions import NotAuthenticated
+from rest_framework.generics import ListAPIView
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from foundation.api.pagination import CursorPagination
+from foundation.errors import NotFound
+from journal.api.serializers import (
+    AlertQuerySerializer,
+    AlertSerializer,
+    EventSerializer,
+    JournalQuerySerializer,
+    TicketSerializer,
+)
+from journal.models import Alert, Entry
+from journal.selectors import visible_alerts, visible_entries, visible_streams
+from journal.services.alerts import acknowledge_alert
+from journal.services.tickets import TICKET_SECONDS, Credential, issue_ticket
+
+
+def _refuse_foreign(request: Request, portfolio: UUID) -> None:
+    if portfolio not in visible_streams(request.user):
+        raise NotFound("There is no such portfolio, or it is not yours to see.")
+
+
+class EventPagination(CursorPagination):
+    """In the order of recording, which within a stream is the order of `seq`."""
+
+    def get_ordering(self, request: Request, queryset: QuerySet[Entry], view: Any) -> tuple[str, ...]:
+        """Each has an index that serves it."""
+        return ("seq",) if "portfolio" in request.query_params else ("id",)
+
+
+class AlertPagination(CursorPagination):
+    ordering = ("-created_at", "-id")
+
+
+class JournalList(ListAPIView[Entry]):
+    serializer_class = EventSerializer
+    pagination_class = EventPagination
+    filter_backends = ()
+
+    def get_queryset(self) -> QuerySet[Entry]:
+        if getattr(self, "swagger_fake_view", False):
+            return Entry.objects.none()
+        query = JournalQuerySerializer(data=self.request.query_params)
+        query.is_valid(raise_exception=True)
+        wanted = query.validated_data
+        entries = visible_entries(self.request.user)
+        if "portfolio" in wanted:
+            _refuse_foreign(self.request, wanted["portfolio"])
+            entries = entries.filter(stream_id=wanted["portfolio"])
+        if "since" in wanted:
+            entries = entries.filter(seq__gt=wanted["since"])
+        if "kind" in wanted:
+            entries = entries.filter(kind=wanted["kind"])
+        return entries
+
+    @extend_schema(summary="List events", parameters=[JournalQuerySerializer], tags=["journal"])
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """What happened, oldest first: the events of the streams that you may see."""
+        return super().get(request, *args, **kwargs)
+
+
+class AlertList(ListAPIView[Alert]):
+    serializer_class = AlertSerializer
+    pagination_class = AlertPagination
+    filter_backends = ()
+
+    def get_queryset(self) -> QuerySet[Alert]:
+        if getattr(self, "swagger_fake_view", False):
+            return Alert.objects.none()
+        query = AlertQuerySerializer(data=self.request.query_params)
+        query.is_valid(raise_exception=True)
+        wanted = query.validated_data
+        alerts = visible_alerts(self.request.user)
+        if "portfolio" in wanted:
+            _refuse_foreign(self.request, wanted["portfolio"])
+            alerts = alerts.filter(stream_id=wanted["portfolio"])
+        if "severity" in wanted:
+            alerts = alerts.filter(severity=wanted["severity"])
+        if wanted["acknowledged"] is not None:
+            alerts = alerts.filter(acknowledged_at__isnull=not wanted["acknowledged"])
+        return alerts
+
+    @extend_schema(summary="List alerts", parameters=[AlertQuerySerializer], tags=["alerts"])
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """The alerts of the streams that you may see, newest first."""
+        return super().get(request, *args, **kwargs)
+
+
+class AlertAcknowledge(APIView):
+    @extend_schema(
+        summary="Acknowledge an alert", request=None, responses={200: AlertSerializer}, tags=["alerts"]
+    )
+    def post(self, request: Request, alert_id: UUID) -> Response:
+        """Say that you know. The first to say so is noted; saying it again changes nothing."""
+        assert request.user.is_authenticated
+        alert = acknowledge_alert(alert_id=alert_id, actor=request.user)
+        return Response(AlertSerializer(alert).data)
+
+
+class StreamTickets(APIView):
+    @extend_schema(
+        summary="Get a WebSocket ticket", request=None, responses={201: TicketSerializer}, tags=["journal"]
+    )
+    def post(self, request: Request) -> Response:
+        """A ticket that opens `/ws/events` once, for clients that cannot send an Authorization header."""
+        ticket = issue_ticket(credential=_credential(request))
+        return Response({"ticket": ticket, "expires_in": TICKET_SECONDS}, status=201)
+
+
+def _credential(request: Request) -> Credential:
+    """What the request was authenticated with; revoking it will close the socket."""
+    assert request.user.is_authenticated
+    digest = getattr(request.auth, "digest", "")
+    session_key = "" if digest else request.session.session_key or ""
+    if not digest and not session_key:
+        raise NotAuthenticated("A ticket needs a token or a session.")
+    return Credential(user_id=request.user.pk, token_digest=digest, session_key=session_key)

@@ -1,0 +1,9 @@
+from django.apps import AppConfig
+
+
+class JournalConfig(AppConfig):
+    """REMEMBERS: the append-only event log, its WebSocket, alerts."""
+
+    name = "journal"
+    label = "journal"
+    verbose_name = "Journal"

@@ -1,0 +1,44 @@
+"""Trading days of exchanges, as sorted arrays: no pandas, no database, all times aware and in UTC."""
+
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
+
+
+@dataclass(frozen=True, slots=True)
+class TradingDay:
+    """One session of an exchange; half days simply close earlier."""
+
+    day: date
+    opens_at: datetime
+    closes_at: datetime
+
+
+class ExchangeCalendar:
+    """The sessions of one exchange that are known; what lies outside of them is not known to be closed."""
+
+    def __init__(self, *, timezone: str, days: Iterable[TradingDay]) -> None:
+        self._zone = ZoneInfo(timezone)
+        self._days = sorted(days, key=lambda trading_day: trading_day.opens_at)
+        self._opens = [trading_day.opens_at for trading_day in self._days]
+        self._by_day: Mapping[date, TradingDay] = {trading_day.day: trading_day for trading_day in self._days}
+
+    def on(self, day: date) -> TradingDay | None:
+        return self._by_day.get(day)
+
+    def session_of(self, moment: datetime) -> TradingDay | None:
+        """The session of the moment's day *at the exchange* (its date there, not in UTC), or None."""
+        return self._by_day.get(moment.astimezone(self._zone).date())
+
+    def is_open(self, moment: datetime) -> bool:
+        """Open from `opens_at` to `closes_at`, both included: the close is the closing auction."""
+        session = self.session_of(moment)
+        return session is not None and session.opens_at <= moment <= session.closes_at
+
+    def close_after(self, moment: datetime, *, sessions: int) -> datetime | None:
+        """When the n-th session that opens after `moment` closes; None beyond the known days."""
+        assert sessions >= 1
+        index = bisect_right(self._opens, moment) + sessions - 1
+        return self._days[index].closes_at if index < len(self._days) else None

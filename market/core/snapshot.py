@@ -1,0 +1,230 @@
+"""One market for everybody: all symbols × all fields at one market time, under one version.
+
+The encoded form is versioned and self-describing: a JSON header, then raw little-endian float64, all under
+zlib. Arrays of a snapshot are read-only, because one decoded object serves a whole process.
+"""
+
+import json
+import struct
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+
+MAGIC = b"ATMS"
+FORMAT = 1
+DECODED_BYTES_MAX = 256 * 1024 * 1024
+_PRICE_PLACES = Decimal("0.00000001")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+class SnapshotFormatError(ValueError):
+    """These bytes are not a snapshot of a format that this code knows."""
+
+
+def _frozen(values: Any, dtype: type = np.float64) -> NDArray[Any]:
+    array: NDArray[Any] = np.array(values, dtype=dtype)
+    array.setflags(write=False)
+    return array
+
+
+@dataclass(frozen=True, eq=False)
+class RecommendationFrame:
+    """The newest advice of one source for each symbol, if not expired; NaN and None where there is none."""
+
+    codes: Floats
+    """[S] rank of the class, 0 STRONG_SELL .. 4 STRONG_BUY"""
+    confidence: Floats
+    """[S] 0..1"""
+    expected_return: Floats
+    """[S] percent; NaN where the source gives none"""
+    as_of: Floats
+    """[S] epoch seconds, market time"""
+    ids: tuple[str | None, ...]
+
+    def __post_init__(self) -> None:
+        for name in ("codes", "confidence", "expected_return", "as_of"):
+            array = _frozen(getattr(self, name))
+            assert array.shape == (len(self.ids),), name
+            object.__setattr__(self, name, array)
+
+
+@dataclass(frozen=True, eq=False)
+class MarketSnapshot:
+    """F fields × S symbols. Times in arrays are epoch seconds. Compare versions, not objects."""
+
+    version: int
+    as_of: datetime
+    symbols: tuple[str, ...]
+    instrument_ids: tuple[int, ...]
+    fields: tuple[str, ...]
+    values: Floats
+    """[F, S]; NaN is unknown"""
+    completed: Floats
+    """[2, F, S]: the same fields at the last two completed bars (previous, last)"""
+    market_time: Floats
+    """[S] market time of the symbol's quote"""
+    price_received_at: Floats
+    """[S] database time at which that quote was received"""
+    bid: Floats
+    ask: Floats
+    is_open: Flags
+    """[S] whether the symbol's exchange is open at `as_of`, its close included"""
+    opens_at: Floats
+    """[S] of the session on `as_of`'s day at the exchange; NaN when there is none"""
+    closes_at: Floats
+    recommendations: Mapping[str, RecommendationFrame]
+
+    def __post_init__(self) -> None:
+        fields, symbols = len(self.fields), len(self.symbols)
+        assert self.as_of.tzinfo is not None
+        assert len(self.instrument_ids) == symbols
+        for name, shape in _shapes(fields, symbols):
+            array = _frozen(getattr(self, name))
+            assert array.shape == shape, f"{name}: {array.shape}, expected {shape}"
+            object.__setattr__(self, name, array)
+        object.__setattr__(self, "is_open", _frozen(self.is_open, np.bool_))
+        assert self.is_open.shape == (symbols,)
+        assert all(len(frame.ids) == symbols for frame in self.recommendations.values())
+
+    @cached_property
+    def _positions(self) -> dict[str, int]:
+        return {symbol: position for position, symbol in enumerate(self.symbols)}
+
+    def index(self, symbol: str) -> int | None:
+        """The symbol's column, or None."""
+        return self._positions.get(symbol)
+
+    def column(self, field: str) -> Floats:
+        """[S] of one field. KeyError for a field that the snapshot does not have."""
+        try:
+            return self.values[self.fields.index(field)]
+        except ValueError:
+            raise KeyError(field) from None
+
+    def price(self, symbol: str) -> Decimal | None:
+        """The last price, exact to 8 decimals; None when the symbol or its price is unknown."""
+        return self._decimal(self.column("price"), symbol)
+
+    def bid_price(self, symbol: str) -> Decimal | None:
+        return self._decimal(self.bid, symbol)
+
+    def ask_price(self, symbol: str) -> Decimal | None:
+        return self._decimal(self.ask, symbol)
+
+    def _decimal(self, values: Floats, symbol: str) -> Decimal | None:
+        position = self.index(symbol)
+        if position is None or not np.isfinite(values[position]):
+            return None
+        # repr of a float is the shortest text that gives it back: at 8 decimals it is the NUMERIC it came
+        # from.
+        return Decimal(repr(float(values[position]))).quantize(_PRICE_PLACES)
+
+
+def _shapes(fields: int, symbols: int) -> tuple[tuple[str, tuple[int, ...]], ...]:
+    """The float arrays in the order in which they are encoded (is_open follows as 0 and 1)."""
+    return (
+        ("values", (fields, symbols)),
+        ("completed", (2, fields, symbols)),
+        ("market_time", (symbols,)),
+        ("price_received_at", (symbols,)),
+        ("bid", (symbols,)),
+        ("ask", (symbols,)),
+        ("opens_at", (symbols,)),
+        ("closes_at", (symbols,)),
+    )
+
+
+def encode(snapshot: MarketSnapshot) -> bytes:
+    """The same snapshot always gives the same bytes, so that a digest of them names it."""
+    sources = sorted(snapshot.recommendations)
+    header = {
+        "version": snapshot.version,
+        "as_of_us": (snapshot.as_of - _EPOCH) // _MICROSECOND,
+        "symbols": snapshot.symbols,
+        "instrument_ids": snapshot.instrument_ids,
+        "fields": snapshot.fields,
+        "sources": sources,
+        "recommendation_ids": [snapshot.recommendations[source].ids for source in sources],
+    }
+    text = json.dumps(header, separators=(",", ":"), sort_keys=True).encode()
+    arrays: list[NDArray[Any]] = [
+        getattr(snapshot, name) for name, _ in _shapes(len(snapshot.fields), len(snapshot.symbols))
+    ]
+    arrays.append(snapshot.is_open)
+    for source in sources:
+        frame = snapshot.recommendations[source]
+        arrays += [frame.codes, frame.confidence, frame.expected_return, frame.as_of]
+    body = b"".join(np.ascontiguousarray(array, dtype="<f8").tobytes() for array in arrays)
+    return MAGIC + struct.pack("<HI", FORMAT, len(text)) + zlib.compress(text + body, level=1)
+
+
+def decode(data: bytes) -> MarketSnapshot:
+    """The inverse of `encode`, bit for bit. SnapshotFormatError for anything else."""
+    prefix = len(MAGIC) + struct.calcsize("<HI")
+    if len(data) < prefix or data[: len(MAGIC)] != MAGIC:
+        raise SnapshotFormatError("not a market snapshot")
+    format_number, header_length = struct.unpack("<HI", data[len(MAGIC) : prefix])
+    if format_number != FORMAT:
+        raise SnapshotFormatError(
+            f"snapshot format {format_number} is not known here (this code reads {FORMAT})"
+        )
+    try:
+        decompressor = zlib.decompressobj()
+        raw = decompressor.decompress(data[prefix:], DECODED_BYTES_MAX)
+        if not decompressor.eof:
+            raise SnapshotFormatError("the snapshot is cut short or larger than permitted")
+        header = json.loads(raw[:header_length])
+        return _from_parts(header, np.frombuffer(raw[header_length:], dtype="<f8"))
+    except SnapshotFormatError:
+        raise
+    except (zlib.error, ValueError, KeyError, TypeError) as error:
+        raise SnapshotFormatError(f"the snapshot is damaged: {error!r}") from error
+
+
+def _from_parts(header: dict[str, Any], body: Floats) -> MarketSnapshot:
+    symbols, fields, sources = tuple(header["symbols"]), tuple(header["fields"]), header["sources"]
+    count = len(symbols)
+    expected = count * (3 * len(fields) + 7 + 4 * len(sources))
+    if body.size != expected:
+        raise SnapshotFormatError(f"the snapshot has {body.size} numbers, its header promises {expected}")
+    taken = 0
+
+    def take(shape: tuple[int, ...]) -> Floats:
+        nonlocal taken
+        size = int(np.prod(shape))
+        part = body[taken : taken + size].reshape(shape)
+        taken += size
+        return part
+
+    arrays = {name: take(shape) for name, shape in _shapes(len(fields), count)}
+    is_open = take((count,)).astype(np.bool_)
+    recommendations = {}
+    for source, ids in zip(sources, header["recommendation_ids"], strict=True):
+        recommendations[source] = RecommendationFrame(
+            codes=take((count,)),
+            confidence=take((count,)),
+            expected_return=take((count,)),
+            as_of=take((count,)),
+            ids=tuple(ids),
+        )
+    return MarketSnapshot(
+        version=header["version"],
+        as_of=_EPOCH + header["as_of_us"] * _MICROSECOND,
+        symbols=symbols,
+        instrument_ids=tuple(header["instrument_ids"]),
+        fields=fields,
+        is_open=is_open,
+        recommendations=recommendations,
+        **arrays,
+    )

@@ -1,0 +1,235 @@
+"""Tables of the market room. Prices are NUMERIC(20, 8); `as_of`, `at` and `market_time` are market time."""
+
+import uuid
+from decimal import Decimal
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Greatest, Least, Now
+
+from market.core.recommendation import CLASS_NAMES
+
+# PostgreSQL's NUMERIC knows NaN and sorts it above all numbers: an upper bound keeps it out.
+TOO_LARGE = Decimal(10) ** 12
+
+
+def _price(*, null: bool = False, blank: bool = False) -> models.DecimalField:
+    return models.DecimalField(max_digits=20, decimal_places=8, null=null, blank=blank)
+
+
+def _volume() -> models.DecimalField:
+    return models.DecimalField(max_digits=20, decimal_places=4)
+
+
+class Exchange(models.Model):
+    code = models.CharField(max_length=8, primary_key=True, help_text="market identifier code (ISO 10383)")
+    name = models.CharField(max_length=100)
+    timezone = models.CharField(max_length=64, help_text="IANA name")
+
+    def __str__(self) -> str:
+        return self.code
+
+
+class CalendarDay(models.Model):
+    """One session of an exchange. A day without a row is not known to be one."""
+
+    exchange = models.ForeignKey(Exchange, on_delete=models.CASCADE, related_name="calendar_days")
+    day = models.DateField(help_text="the exchange's local date")
+    opens_at = models.DateTimeField()
+    closes_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["exchange", "day"], name="market_calendar_day_once"),
+            models.CheckConstraint(
+                condition=Q(closes_at__gt=F("opens_at")), name="market_calendar_closes_after_opening"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.exchange_id} {self.day}"
+
+
+class Instrument(models.Model):
+    symbol = models.CharField(max_length=20, unique=True)
+    name = models.CharField(max_length=200)
+    exchange = models.ForeignKey(Exchange, on_delete=models.PROTECT, related_name="instruments")
+    sector = models.CharField(max_length=100, blank=True)
+    currency = models.CharField(max_length=3, default="USD")
+    tick_size = _price()
+    lot_size = _price()
+    is_active = models.BooleanField(default=True, help_text="whether the feed carries it")
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(tick_size__gt=0, tick_size__lt=TOO_LARGE), name="market_instrument_tick_positive"
+            ),
+            models.CheckConstraint(
+                condition=Q(lot_size__gt=0, lot_size__lt=TOO_LARGE), name="market_instrument_lot_positive"
+            ),
+            models.CheckConstraint(condition=~Q(symbol=""), name="market_instrument_has_symbol"),
+        ]
+
+    def __str__(self) -> str:
+        return self.symbol
+
+
+class Bar(models.Model):
+    """A completed bar. Rows appear when the feed completes them, so nobody can look into the future."""
+
+    class Interval(models.TextChoices):
+        DAY = "1d", "1 day"
+
+    instrument = models.ForeignKey(Instrument, on_delete=models.PROTECT, related_name="bars", db_index=False)
+    interval = models.CharField(max_length=4, choices=Interval, default=Interval.DAY)
+    at = models.DateTimeField(help_text="market time of its close")
+    open = _price()
+    high = _price()
+    low = _price()
+    close = _price()
+    volume = _volume()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["instrument", "interval", "at"], name="market_bar_once"),
+            models.CheckConstraint(condition=Q(interval="1d"), name="market_bar_known_interval"),
+            models.CheckConstraint(
+                condition=Q(low__gt=0, high__lt=TOO_LARGE), name="market_bar_prices_positive"
+            ),
+            models.CheckConstraint(
+                condition=Q(high__gte=Greatest(F("open"), F("close"), F("low"))),
+                name="market_bar_high_is_highest",
+            ),
+            models.CheckConstraint(
+                condition=Q(low__lte=Least(F("open"), F("close"))), name="market_bar_low_is_lowest"
+            ),
+            models.CheckConstraint(condition=Q(volume__gte=0), name="market_bar_volume_not_negative"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.instrument_id} {self.interval} {self.at:%Y-%m-%d %H:%M}"
+
+
+class Quote(models.Model):
+    """The newest quote of an instrument."""
+
+    instrument = models.OneToOneField(
+        Instrument, on_delete=models.PROTECT, primary_key=True, related_name="quote"
+    )
+    bid = _price()
+    ask = _price()
+    last = _price()
+    volume = _volume()
+    market_time = models.DateTimeField()
+    received_at = models.DateTimeField(help_text="database time")
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(bid__gt=0, last__gt=0, ask__lt=TOO_LARGE, last__lt=TOO_LARGE),
+                name="market_quote_prices_positive",
+            ),
+            models.CheckConstraint(condition=Q(bid__lte=F("ask")), name="market_quote_not_crossed"),
+            models.CheckConstraint(condition=Q(volume__gte=0), name="market_quote_volume_not_negative"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.instrument_id} {self.bid}/{self.ask}"
+
+
+class Snapshot(models.Model):
+    """One market for everybody under one gapless version; `payload` is `market.core.snapshot.encode`d."""
+
+    version = models.BigIntegerField(primary_key=True)
+    as_of = models.DateTimeField(help_text="market time; never goes back")
+    published_at = models.DateTimeField(db_default=Now(), db_index=True, help_text="database time")
+    digest = models.CharField(max_length=64, help_text="SHA-256 of the payload: names it in caches")
+    payload = models.BinaryField()
+
+    class Meta:
+        db_table = "market_snapshots"
+        constraints = [
+            models.CheckConstraint(condition=Q(version__gt=0), name="market_snapshot_version_positive"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.version} {self.as_of:%Y-%m-%d %H:%M}"
+
+
+class RecommendationSource(models.Model):
+    """Who recommends. Only its pusher (or a superuser) may push; a source without one is built in."""
+
+    name = models.SlugField(max_length=50, primary_key=True)
+    description = models.TextField(blank=True)
+    pusher = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="recommendation_sources",
+    )
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Recommendation(models.Model):
+    """Advice on one instrument, from `as_of` until `expires_at` in market time. Never changed once stored."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    source = models.ForeignKey(
+        RecommendationSource, on_delete=models.PROTECT, related_name="recommendations", db_index=False
+    )
+    external_id = models.CharField(
+        max_length=200, help_text="the source's own id: pushing it twice stores it once"
+    )
+    instrument = models.ForeignKey(Instrument, on_delete=models.PROTECT, related_name="recommendations")
+    recommendation = models.CharField(max_length=11, choices=[(name, name) for name in CLASS_NAMES])
+    confidence = models.FloatField(help_text="0..1")
+    expected_return_percentage = models.FloatField(null=True, blank=True)
+    target_price = _price(null=True, blank=True)
+    stop_price = _price(null=True, blank=True)
+    as_of = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    model_version = models.CharField(max_length=100, blank=True)
+    created_at = models.DateTimeField(db_default=Now(), help_text="database time")
+
+    class Meta:
+        indexes = [
+            # The newest advice of each source and instrument is read for every snapshot.
+            models.Index(
+                fields=["source", "instrument", "-as_of", "-created_at"], name="market_recommendation_newest"
+            ),
+            models.Index(fields=["-as_of"], name="market_recommendation_as_of"),
+        ]
+        constraints = [
+            models.UniqueConstraint(fields=["source", "external_id"], name="market_recommendation_once"),
+            models.CheckConstraint(
+                condition=Q(recommendation__in=list(CLASS_NAMES)), name="market_recommendation_known_class"
+            ),
+            models.CheckConstraint(
+                condition=Q(confidence__gte=0, confidence__lte=1),
+                name="market_recommendation_confidence_range",
+            ),
+            models.CheckConstraint(
+                condition=Q(expires_at__gt=F("as_of")), name="market_recommendation_expires_later"
+            ),
+            models.CheckConstraint(
+                condition=Q(expected_return_percentage__isnull=True)
+                | Q(expected_return_percentage__gte=-100, expected_return_percentage__lte=10_000),
+                name="market_recommendation_return_range",
+            ),
+            models.CheckConstraint(
+                condition=(Q(target_price__isnull=True) | Q(target_price__gt=0, target_price__lt=TOO_LARGE))
+                & (Q(stop_price__isnull=True) | Q(stop_price__gt=0, stop_price__lt=TOO_LARGE)),
+                name="market_recommendation_prices_positive",
+            ),
+            models.CheckConstraint(
+                condition=~Q(external_id=""), name="market_recommendation_has_external_id"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.source_id} {self.recommendation} {self.instrument_id}"

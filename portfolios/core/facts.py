@@ -1,0 +1,107 @@
+"""What a portfolio is worth, and the facts that rules may ask of it. Pure; float64, for facts only.
+
+Working buys count as held and reserved cash as spent, so that a decision taken before a fill
+arrives sees the portfolio as it will be.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+
+SECONDS_A_DAY = 86_400.0
+
+
+@dataclass(frozen=True)
+class Holding:
+    """One instrument held or being bought. quantity in units, average_cost and peak_price in currency.
+
+    working_cash is what open buy orders have reserved for it; reserved_quantity is promised to sells.
+    """
+
+    symbol: str
+    sector: str
+    quantity: Decimal
+    average_cost: Decimal
+    reserved_quantity: Decimal = Decimal(0)
+    working_cash: Decimal = Decimal(0)
+    opened_at: datetime | None = None
+    peak_price: Decimal | None = None
+
+
+@dataclass(frozen=True)
+class Marks:
+    """The day's first equity (None: the day has not begun yet for it) and the highest ever, in currency."""
+
+    day_open_equity: Decimal | None
+    peak_equity: Decimal
+
+
+@dataclass(frozen=True)
+class Valuation:
+    """equity in currency, NaN while the price of something held is unknown.
+
+    portfolio: the facts of kind portfolio; positions: per held symbol those of kind position;
+    sectors: sector -> percent of equity.
+    """
+
+    equity: float
+    portfolio: Mapping[str, float]
+    positions: Mapping[str, Mapping[str, float]]
+    sectors: Mapping[str, float] = field(default_factory=dict)
+
+
+def _percent(part: float, whole: float) -> float:
+    return part / whole * 100.0 if whole > 0 else math.nan
+
+
+def _position_facts(holding: Holding, *, price: float, equity: float, as_of: datetime) -> dict[str, float]:
+    cost = float(holding.average_cost)
+    held = float(holding.quantity)
+    peak = max(price, float(holding.peak_price)) if holding.peak_price is not None else price
+    opened = holding.opened_at
+    return {
+        "position_quantity": held,
+        "position_pnl_percentage": _percent(price - cost, cost),
+        "position_weight_percentage": _percent(held * price + float(holding.working_cash), equity),
+        "holding_days": math.floor((as_of - opened).total_seconds() / SECONDS_A_DAY) if opened else math.nan,
+        "drawdown_from_peak_percentage": _percent(peak - price, peak),
+    }
+
+
+def value(
+    *,
+    cash: Decimal,
+    reserved_cash: Decimal,
+    holdings: Sequence[Holding],
+    prices: Mapping[str, float],
+    marks: Marks | None,
+    as_of: datetime,
+) -> Valuation:
+    """Value a portfolio at these prices (NaN or missing: unknown) and market time."""
+    worth = {h.symbol: float(h.quantity) * prices.get(h.symbol, math.nan) for h in holdings if h.quantity > 0}
+    equity = float(cash) + sum(worth.values())
+    exposed = {h.symbol: worth.get(h.symbol, 0.0) + float(h.working_cash) for h in holdings}
+    sectors: dict[str, float] = {}
+    for holding in holdings:
+        sectors[holding.sector] = sectors.get(holding.sector, 0.0) + _percent(exposed[holding.symbol], equity)
+    day_open = float(marks.day_open_equity) if marks is not None and marks.day_open_equity is not None else equity
+    peak = max(float(marks.peak_equity), equity) if marks is not None else equity
+    return Valuation(
+        equity=equity,
+        portfolio={
+            "portfolio_equity": equity,
+            "portfolio_cash_percentage": _percent(float(cash - reserved_cash), equity),
+            "gross_exposure_percentage": _percent(sum(exposed.values()), equity),
+            "open_positions": float(len(exposed)),
+            "daily_pnl_percentage": _percent(equity - day_open, day_open),
+            "drawdown_percentage": _percent(peak - equity, peak),
+        },
+        positions={
+            h.symbol: _position_facts(h, price=prices.get(h.symbol, math.nan), equity=equity, as_of=as_of)
+            for h in holdings
+            if h.quantity > 0
+        },
+        sectors=sectors,
+    )

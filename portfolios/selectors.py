@@ -1,0 +1,101 @@
+"""Who sees what, and which limits are in force."""
+
+import uuid
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import Any
+
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.models import AnonymousUser
+from django.db.models import QuerySet
+
+from foundation.errors import Forbidden, NotFound
+from journal.core.events import PLATFORM_STREAM
+from portfolios.core.limits import LIMIT_NAMES, EffectiveLimits, tightest
+from portfolios.models import LimitSet, Member, Portfolio, Role
+
+AnyUser = AbstractBaseUser | AnonymousUser
+# What a role may do includes what the roles before it may do, but that a risk officer does not trade.
+MAY_TRADE = frozenset({Role.TRADER, Role.OWNER})
+MAY_SET_LIMITS = frozenset({Role.RISK_OFFICER, Role.OWNER})
+MAY_STOP = frozenset({Role.TRADER, Role.RISK_OFFICER, Role.OWNER})
+MAY_OWN = frozenset({Role.OWNER})
+
+
+def visible_portfolios(user: AnyUser) -> QuerySet[Portfolio]:
+    """Those the user is a member of; a superuser sees all."""
+    if not user.is_active:
+        return Portfolio.objects.none()
+    if getattr(user, "is_superuser", False):
+        return Portfolio.objects.all()
+    return Portfolio.objects.filter(memberships__user_id=user.pk)
+
+
+def visible_streams(user: AnyUser) -> list[uuid.UUID]:
+    """The journal streams that the user may read: his portfolios', and the platform's for staff."""
+    streams = list(visible_portfolios(user).values_list("id", flat=True))
+    if user.is_active and getattr(user, "is_staff", False):
+        streams.append(PLATFORM_STREAM)
+    return streams
+
+
+def role_of(user: AnyUser, portfolio_id: uuid.UUID) -> str | None:
+    """His role in it; a superuser without membership acts as owner; None: it must not exist for him."""
+    role = Member.objects.filter(portfolio_id=portfolio_id, user_id=user.pk).values_list("role", flat=True).first()
+    if role is None and getattr(user, "is_superuser", False):
+        return Role.OWNER
+    return role
+
+
+def visible_portfolio(user: AnyUser, portfolio_id: uuid.UUID, *, roles: Iterable[str] | None = None) -> Portfolio:
+    """The portfolio, if the user may see it (else NotFound) and has one of the roles (else Forbidden)."""
+    portfolio = visible_portfolios(user).filter(pk=portfolio_id).first()
+    if portfolio is None:
+        raise NotFound("There is no such portfolio, or it is not yours to see.")
+    require_role(user, portfolio_id, roles=roles)
+    return portfolio
+
+
+def require_role(user: AnyUser, portfolio_id: uuid.UUID, *, roles: Iterable[str] | None) -> None:
+    """Raise Forbidden unless the user has one of the roles in this portfolio; None asks for nothing."""
+    if roles is None:
+        return
+    role = role_of(user, portfolio_id)
+    if role not in set(roles):
+        wanted = " or ".join(sorted(str(name) for name in roles))
+        raise Forbidden(f"This needs the role {wanted}; yours is {role}.", code="role_required")
+
+
+def limit_values(row: LimitSet) -> dict[str, Decimal | None]:
+    return {name: getattr(row, name) for name in LIMIT_NAMES}
+
+
+def current_limit_sets(scopes: Iterable[tuple[str, uuid.UUID | None]]) -> dict[tuple[str, uuid.UUID | None], LimitSet]:
+    """The highest version of each scope given, in one query; scopes without limits are absent."""
+    wanted = set(scopes)
+    ids = {scope_id for _, scope_id in wanted if scope_id is not None}
+    rows = (
+        LimitSet.objects.filter(scope_id__in=ids) | LimitSet.objects.filter(scope_id__isnull=True)
+    ).order_by("scope", "scope_id", "-version").distinct("scope", "scope_id")
+    found: dict[tuple[str, uuid.UUID | None], LimitSet] = {(row.scope, row.scope_id): row for row in rows}
+    return {key: row for key, row in found.items() if key in wanted}
+
+
+def effective_limits(owners: Mapping[uuid.UUID, uuid.UUID | None]) -> dict[uuid.UUID, EffectiveLimits]:
+    """For each portfolio (and its running session, or None) the limits that hold, tightest first."""
+    scopes: list[tuple[str, uuid.UUID | None]] = [("platform", None)]
+    scopes += [("portfolio", portfolio_id) for portfolio_id in owners]
+    scopes += [("session", session_id) for session_id in owners.values() if session_id is not None]
+    found = current_limit_sets(scopes)
+
+    def rows(portfolio_id: uuid.UUID, session_id: uuid.UUID | None) -> list[Any]:
+        keys = [("platform", None), ("portfolio", portfolio_id), ("session", session_id)]
+        return [
+            (scope, found[scope, key].version, limit_values(found[scope, key]))
+            for scope, key in keys
+            if (scope, key) in found
+        ]
+
+    return {
+        portfolio_id: tightest(rows(portfolio_id, session_id)) for portfolio_id, session_id in owners.items()
+    }

@@ -1,0 +1,207 @@
+"""The books of some portfolios, opened under lock, changed in memory, written in a handful of statements.
+
+The only writer of cash, reservations, positions and ledger. Open the books, act, `save()`, all in one
+transaction; the caller journals afterwards. Locks follow the house order: portfolios by id, then positions.
+"""
+
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+
+from django.db import connection
+
+from foundation.core.money import ZERO, round_money
+from foundation.errors import InvalidInput, NotFound
+from portfolios.core.positions import PositionState, after_buy, after_sell
+from portfolios.models import LedgerTransfer, Portfolio, Position, Reservation
+
+Account = LedgerTransfer.Account
+Kind = LedgerTransfer.Kind
+
+
+@dataclass(frozen=True)
+class Fill:
+    """One execution to book. side is buy or sell; price and fee in the portfolio's currency."""
+
+    portfolio_id: uuid.UUID
+    instrument_id: int
+    symbol: str
+    side: str
+    quantity: Decimal
+    price: Decimal
+    fee: Decimal
+    owner_id: uuid.UUID
+    execution_id: str
+    market_at: datetime
+
+
+@dataclass
+class Books:
+    """Locked rows and what is to be written. Make it with `open_books`."""
+
+    portfolios: dict[uuid.UUID, Portfolio]
+    positions: dict[tuple[uuid.UUID, int], Position]
+    reservations: dict[uuid.UUID, Reservation]
+    _transfers: list[LedgerTransfer] = field(default_factory=list)
+    _new_reservations: dict[uuid.UUID, Reservation] = field(default_factory=dict)
+    _gone_reservations: set[uuid.UUID] = field(default_factory=set)
+    _changed_reservations: dict[uuid.UUID, Reservation] = field(default_factory=dict)
+    _changed_positions: set[tuple[uuid.UUID, int]] = field(default_factory=set)
+    _changed_portfolios: set[uuid.UUID] = field(default_factory=set)
+
+    def position(self, portfolio_id: uuid.UUID, instrument_id: int) -> Position:
+        key = (portfolio_id, instrument_id)
+        if key not in self.positions:
+            self.positions[key] = Position(portfolio_id=portfolio_id, instrument_id=instrument_id)
+        return self.positions[key]
+
+    def _transfer(
+        self, entry_id: uuid.UUID, portfolio_id: uuid.UUID, kind: str, debit: str, credit: str, amount: Decimal, **more: object
+    ) -> None:
+        if amount == 0:
+            return
+        portfolio = self.portfolios[portfolio_id]
+        more.setdefault("asset", portfolio.base_currency)
+        self._transfers.append(
+            LedgerTransfer(
+                entry_id=entry_id, portfolio_id=portfolio_id, kind=kind, debit_account=debit,
+                credit_account=credit, amount=amount, **more,
+            )
+        )  # fmt: skip
+        if Account.CASH in (debit, credit):
+            portfolio.cash += amount if debit == Account.CASH else -amount
+            self._changed_portfolios.add(portfolio_id)
+
+    def deposit(self, portfolio_id: uuid.UUID, *, amount: Decimal, memo: str = "") -> uuid.UUID:
+        entry_id = uuid.uuid4()
+        self._transfer(entry_id, portfolio_id, Kind.DEPOSIT, Account.CASH, Account.CAPITAL, amount, memo=memo)
+        return entry_id
+
+    def withdraw(self, portfolio_id: uuid.UUID, *, amount: Decimal, memo: str = "") -> uuid.UUID:
+        """Raises InvalidInput when the free cash does not suffice."""
+        portfolio = self.portfolios[portfolio_id]
+        free = portfolio.cash - portfolio.reserved_cash
+        if amount > free:
+            raise InvalidInput(f"amount: {amount} is more than the free cash of {free}.")
+        entry_id = uuid.uuid4()
+        self._transfer(entry_id, portfolio_id, Kind.WITHDRAWAL, Account.CAPITAL, Account.CASH, amount, memo=memo)
+        return entry_id
+
+    def reserve(
+        self, *, owner_id: uuid.UUID, portfolio_id: uuid.UUID, instrument_id: int, cash: Decimal = ZERO,
+        quantity: Decimal = ZERO,
+    ) -> None:  # fmt: skip
+        """Promise cash (a buy) or quantity (a sell) to an order that is to be sent."""
+        assert owner_id not in self.reservations
+        row = Reservation(
+            owner_id=owner_id, portfolio_id=portfolio_id, instrument_id=instrument_id, cash=cash, quantity=quantity
+        )
+        self.reservations[owner_id] = self._new_reservations[owner_id] = row
+        self._promise(row, cash=cash, quantity=quantity)
+
+    def _promise(self, row: Reservation, *, cash: Decimal, quantity: Decimal) -> None:
+        if cash:
+            self.portfolios[row.portfolio_id].reserved_cash += cash
+            self._changed_portfolios.add(row.portfolio_id)
+        if quantity:
+            self.position(row.portfolio_id, row.instrument_id).reserved_quantity += quantity
+            self._changed_positions.add((row.portfolio_id, row.instrument_id))
+
+    def release(self, owner_id: uuid.UUID, *, keep: Decimal = ZERO) -> None:
+        """Give back what is promised but for the share `keep` (0..1) that still works at the broker."""
+        row = self.reservations.get(owner_id)
+        if row is None:
+            return
+        cash, quantity = round_money(row.cash * keep), round_money(row.quantity * keep)
+        self._promise(row, cash=cash - row.cash, quantity=quantity - row.quantity)
+        row.cash, row.quantity = cash, quantity
+        if keep == 0:
+            del self.reservations[owner_id]
+            if self._new_reservations.pop(owner_id, None) is None:
+                self._gone_reservations.add(owner_id)
+                self._changed_reservations.pop(owner_id, None)
+        elif owner_id not in self._new_reservations:
+            self._changed_reservations[owner_id] = row
+
+    def book_fill(self, fill: Fill) -> Decimal:
+        """Two transfers, cash against instrument, and one for the fee. Returns the realised profit before the fee."""
+        position = self.position(fill.portfolio_id, fill.instrument_id)
+        state = PositionState(
+            quantity=position.quantity, average_cost=position.average_cost, realised_pnl=position.realised_pnl,
+            opened_at=position.opened_at,
+        )  # fmt: skip
+        entry_id, amount = uuid.uuid4(), round_money(fill.quantity * fill.price)
+        common: dict[str, object] = {
+            "owner_id": fill.owner_id, "execution_id": fill.execution_id, "market_at": fill.market_at,
+        }  # fmt: skip
+        units = {**common, "asset": fill.symbol, "instrument_id": fill.instrument_id}
+        args = (entry_id, fill.portfolio_id)
+        if fill.side == "buy":
+            after = after_buy(state, quantity=fill.quantity, price=fill.price, at=fill.market_at)
+            self._transfer(*args, Kind.FILL, Account.MARKET, Account.CASH, amount, **common)
+            self._transfer(*args, Kind.FILL, Account.HOLDINGS, Account.MARKET, fill.quantity, **units)
+        else:
+            after = after_sell(state, quantity=fill.quantity, price=fill.price)
+            self._transfer(*args, Kind.FILL, Account.CASH, Account.MARKET, amount, **common)
+            self._transfer(*args, Kind.FILL, Account.MARKET, Account.HOLDINGS, fill.quantity, **units)
+        self._transfer(*args, Kind.FEE, Account.FEES, Account.CASH, fill.fee, **common)
+        realised = after.realised_pnl - state.realised_pnl
+        position.quantity, position.average_cost = after.quantity, after.average_cost
+        position.realised_pnl, position.opened_at = after.realised_pnl, after.opened_at
+        self.portfolios[fill.portfolio_id].realised_pnl += realised - fill.fee
+        self._changed_portfolios.add(fill.portfolio_id)
+        self._changed_positions.add((fill.portfolio_id, fill.instrument_id))
+        return realised
+
+    def save(self) -> None:
+        """Write everything; a handful of statements whatever the number of portfolios."""
+        _save_portfolios([self.portfolios[key] for key in sorted(self._changed_portfolios)])
+        Position.objects.bulk_create(
+            [self.positions[key] for key in sorted(self._changed_positions)],
+            update_conflicts=True,
+            unique_fields=["portfolio", "instrument"],
+            update_fields=["quantity", "reserved_quantity", "average_cost", "realised_pnl", "opened_at"],
+        )
+        LedgerTransfer.objects.bulk_create(self._transfers)
+        if self._gone_reservations:
+            Reservation.objects.filter(owner_id__in=self._gone_reservations).delete()
+        Reservation.objects.bulk_create(self._new_reservations.values())
+        Reservation.objects.bulk_update(self._changed_reservations.values(), ["cash", "quantity"])
+
+
+def _save_portfolios(portfolios: Sequence[Portfolio]) -> None:
+    if not portfolios:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            UPDATE portfolios_portfolio AS p
+            SET cash = n.cash, reserved_cash = n.reserved_cash, realised_pnl = n.realised_pnl
+            FROM unnest(%s::uuid[], %s::numeric[], %s::numeric[], %s::numeric[])
+                AS n (id, cash, reserved_cash, realised_pnl)
+            WHERE p.id = n.id
+            """,
+            [
+                [p.id for p in portfolios],
+                [p.cash for p in portfolios],
+                [p.reserved_cash for p in portfolios],
+                [p.realised_pnl for p in portfolios],
+            ],
+        )
+
+
+def open_books(portfolio_ids: Iterable[uuid.UUID]) -> Books:
+    """Lock the portfolios in id order and load their positions and reservations. Raises NotFound."""
+    wanted = sorted(set(portfolio_ids))
+    rows = Portfolio.objects.filter(id__in=wanted).order_by("id").select_for_update(no_key=True)
+    portfolios = {row.id: row for row in rows}
+    missing = [key for key in wanted if key not in portfolios]
+    if missing:
+        raise NotFound(f"There is no portfolio {missing[0]}.")
+    return Books(
+        portfolios=portfolios,
+        positions={(p.portfolio_id, p.instrument_id): p for p in Position.objects.filter(portfolio_id__in=wanted)},
+        reservations={r.owner_id: r for r in Reservation.objects.filter(portfolio_id__in=wanted)},
+    )

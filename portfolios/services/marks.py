@@ -1,0 +1,62 @@
+"""The marks that a day's profit, the drawdown and trailing exits are measured against.
+
+Written by evaluation only, which holds the slice: no two writers ever meet here.
+"""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+
+from django.db import connection
+
+from portfolios.models import PositionMark
+
+
+@dataclass(frozen=True)
+class EquityMark:
+    portfolio_id: uuid.UUID
+    day: date
+    equity: Decimal
+
+
+@dataclass(frozen=True)
+class PeakMark:
+    position_id: int
+    opened_at: datetime
+    price: Decimal
+
+
+def note_equity(marks: Sequence[EquityMark]) -> None:
+    """A new market day takes its first equity; the peak only rises."""
+    if not marks:
+        return
+    ordered = sorted(marks, key=lambda mark: mark.portfolio_id)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            INSERT INTO portfolios_portfoliomark AS mark (portfolio_id, day, day_open_equity, peak_equity)
+            SELECT portfolio_id, day, equity, equity
+            FROM unnest(%s::uuid[], %s::date[], %s::numeric[]) AS n (portfolio_id, day, equity)
+            ON CONFLICT (portfolio_id) DO UPDATE SET
+                day_open_equity = CASE WHEN excluded.day > mark.day
+                                       THEN excluded.day_open_equity ELSE mark.day_open_equity END,
+                peak_equity = greatest(mark.peak_equity, excluded.peak_equity),
+                day = greatest(mark.day, excluded.day)
+            """,
+            [[m.portfolio_id for m in ordered], [m.day for m in ordered], [m.equity for m in ordered]],
+        )
+
+
+def note_peaks(peaks: Sequence[PeakMark]) -> None:
+    """Store new peaks; the caller passes only those that rose or belong to a new opening."""
+    PositionMark.objects.bulk_create(
+        [
+            PositionMark(position_id=peak.position_id, opened_at=peak.opened_at, peak_price=peak.price)
+            for peak in sorted(peaks, key=lambda peak: peak.position_id)
+        ],
+        update_conflicts=True,
+        unique_fields=["position"],
+        update_fields=["opened_at", "peak_price"],
+    )

@@ -1,0 +1,80 @@
+"""Making portfolios, letting people in, and moving money in and out."""
+
+import uuid
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.db import transaction
+
+from foundation.clock import database_now
+from foundation.core.money import CENT
+from foundation.errors import InvalidInput
+from journal.core.events import Event
+from journal.services.journal import append
+from portfolios.models import BrokerAccount, Member, Portfolio, Role
+from portfolios.services.books import open_books
+
+
+def _event(portfolio_id: uuid.UUID, kind: str, at: datetime, **payload: Any) -> Event:
+    return Event(stream=portfolio_id, kind=kind, at=at, payload=payload)
+
+
+def _amount(value: Decimal) -> Decimal:
+    if not value.is_finite() or value <= 0 or value != value.quantize(CENT) or value >= Decimal(10) ** 12:
+        raise InvalidInput(
+            f"amount: must be positive, in whole cents and below 10^12, got {value}.",
+            errors=[{"path": "amount", "message": "must be positive, in whole cents and below 10^12"}],
+        )
+    return value
+
+
+@transaction.atomic
+def create_portfolio(*, name: str, owner: AbstractBaseUser, base_currency: str = "USD") -> Portfolio:
+    """A portfolio with a paper account and its owner as the first member."""
+    portfolio = Portfolio.objects.create(name=name, base_currency=base_currency)
+    BrokerAccount.objects.create(portfolio=portfolio)
+    Member.objects.create(portfolio=portfolio, user_id=owner.pk, role=Role.OWNER)
+    append([_event(portfolio.id, "portfolio.created", database_now(), name=name, owner=owner.get_username())])
+    return portfolio
+
+
+@transaction.atomic
+def set_member(*, portfolio: Portfolio, user: AbstractBaseUser, role: str, actor: AbstractBaseUser | None) -> Member:
+    """Let a user in, or change his role."""
+    if role not in Role.values:
+        raise InvalidInput(f"role: must be one of {', '.join(Role.values)}, got {role!r}.")
+    Portfolio.objects.select_for_update(no_key=True).get(pk=portfolio.pk)
+    member, _ = Member.objects.update_or_create(portfolio=portfolio, user_id=user.pk, defaults={"role": role})
+    payload = {"user": user.get_username(), "role": role, "actor": actor.get_username() if actor else "system"}
+    append([_event(portfolio.id, "member.set", database_now(), **payload)])
+    return member
+
+
+@transaction.atomic
+def deposit(*, portfolio_id: uuid.UUID, amount: Decimal, actor: AbstractBaseUser | None, memo: str = "") -> None:
+    """Money comes in: cash against capital."""
+    books = open_books([portfolio_id])
+    entry_id = books.deposit(portfolio_id, amount=_amount(amount), memo=memo)
+    books.save()
+    _record(books.portfolios[portfolio_id], "cash.deposited", entry_id, amount, actor)
+
+
+@transaction.atomic
+def withdraw(*, portfolio_id: uuid.UUID, amount: Decimal, actor: AbstractBaseUser | None, memo: str = "") -> None:
+    """Money goes out, at most the free cash."""
+    books = open_books([portfolio_id])
+    entry_id = books.withdraw(portfolio_id, amount=_amount(amount), memo=memo)
+    books.save()
+    _record(books.portfolios[portfolio_id], "cash.withdrawn", entry_id, amount, actor)
+
+
+def _record(
+    portfolio: Portfolio, kind: str, entry_id: uuid.UUID, amount: Decimal, actor: AbstractBaseUser | None
+) -> None:
+    payload = {
+        "entry_id": entry_id, "amount": amount, "currency": portfolio.base_currency, "cash": portfolio.cash,
+        "actor": actor.get_username() if actor else "system",
+    }  # fmt: skip
+    append([_event(portfolio.id, kind, database_now(), **payload)])

@@ -1,0 +1,106 @@
+"""When a portfolio trades automatically, and in which slices the work is done.
+
+`sessions.services` is the only writer of a session's status; a session's totals are columns that
+bookkeeping writes.
+"""
+
+import uuid
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from portfolios.models import Portfolio
+
+SLICE_SESSIONS_MAX = 512
+
+
+class EvaluationSlice(models.Model):
+    """Sessions that are evaluated together: the unit of claim, of compilation and of the program cache.
+
+    It is due when a snapshot newer than `evaluated_slot` is out and `due_at` (market time) is reached.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    evaluated_slot = models.BigIntegerField(default=0, help_text="Version of the last snapshot evaluated")
+    due_at = models.DateTimeField(null=True, blank=True, help_text="Market time; empty: with every snapshot")
+    failures = models.PositiveIntegerField(default=0, help_text="Failed evaluations in a row")
+
+    class Meta:
+        indexes = [models.Index(fields=["evaluated_slot"])]
+
+    def __str__(self) -> str:
+        return f"slice {self.pk}"
+
+
+class EvaluationRun(models.Model):
+    """What was done for one slice in one slot. Its uniqueness makes a second evaluation impossible."""
+
+    id = models.BigAutoField(primary_key=True)
+    slice = models.ForeignKey(EvaluationSlice, on_delete=models.CASCADE, related_name="runs")
+    slot = models.BigIntegerField(help_text="Snapshot version")
+    as_of = models.DateTimeField(help_text="Market time of the snapshot")
+    sessions = models.PositiveIntegerField()
+    rules = models.PositiveIntegerField()
+    triggered = models.PositiveIntegerField()
+    trades = models.PositiveIntegerField()
+    worker = models.CharField(max_length=200)
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["slice", "slot"], name="evaluation_run_once")]
+        indexes = [models.Index(fields=["created_at"])]
+
+    def __str__(self) -> str:
+        return f"slice {self.slice_id} slot {self.slot}"
+
+
+class TradingSession(models.Model):
+    class Status(models.TextChoices):
+        ACTIVE = "active"  # entries, exits and risk rules
+        PAUSED = "paused"  # exits and risk rules only
+        STOPPING = "stopping"  # trading closes what is open
+        STOPPED = "stopped"  # for ever
+
+    RUNNING = (Status.ACTIVE, Status.PAUSED, Status.STOPPING)
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    portfolio = models.ForeignKey(Portfolio, on_delete=models.PROTECT, related_name="trading_sessions")
+    session_name = models.CharField(max_length=255, blank=True)
+    start_time = models.DateTimeField(db_default=Now())
+    end_time = models.DateTimeField(null=True)
+    status = models.CharField(max_length=20, choices=Status, default=Status.ACTIVE)
+    is_active = models.GeneratedField(
+        expression=Q(status="active"), output_field=models.BooleanField(), db_persist=True
+    )
+    total_trades = models.IntegerField(default=0, help_text="Trades filled")
+    successful_trades = models.IntegerField(default=0, help_text="Filled sells that realised a profit after fees")
+    total_pnl = models.DecimalField(max_digits=20, decimal_places=8, default=0, help_text="Realised, after fees")
+    config = models.JSONField(default=dict)
+    slice = models.ForeignKey(EvaluationSlice, on_delete=models.PROTECT, related_name="trading_sessions")
+    started_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+")
+    stop_reason = models.CharField(max_length=255, blank=True)
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        db_table = "trading_sessions"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["portfolio"], condition=~Q(status="stopped"), name="one_running_session_per_portfolio"
+            ),
+            models.CheckConstraint(
+                condition=Q(status__in=["active", "paused", "stopping", "stopped"]), name="session_status_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(status="stopped", end_time__isnull=False) | (~Q(status="stopped") & Q(end_time=None)),
+                name="session_end_time_when_stopped",
+            ),
+            models.CheckConstraint(
+                condition=Q(total_trades__gte=0, successful_trades__gte=0), name="session_totals_not_negative"
+            ),
+        ]
+        indexes = [models.Index(fields=["slice", "status"]), models.Index(fields=["portfolio", "-created_at"])]
+
+    def __str__(self) -> str:
+        return self.session_name or f"session of {self.portfolio}"

@@ -1,0 +1,31 @@
+import uuid
+
+from django.db.models import QuerySet
+
+from portfolios.selectors import AnyUser, visible_portfolios
+from sessions.models import TradingSession
+
+
+def get_active_sessions() -> QuerySet[TradingSession]:
+    """Every session that trades now, on all portfolios."""
+    return TradingSession.objects.filter(status=TradingSession.Status.ACTIVE).select_related("portfolio")
+
+
+def visible_sessions(user: AnyUser) -> QuerySet[TradingSession]:
+    """Sessions of the portfolios that the user is a member of."""
+    return TradingSession.objects.filter(portfolio__in=visible_portfolios(user)).select_related("portfolio")
+
+
+def running_session_of(portfolio_id: uuid.UUID) -> TradingSession | None:
+    """At most one, by constraint."""
+    return (
+        TradingSession.objects.filter(portfolio_id=portfolio_id)
+        .exclude(status=TradingSession.Status.STOPPED)
+        .first()
+    )
+
+
+def sessions_to_evaluate(slice_id: int) -> list[TradingSession]:
+    """The slice's sessions whose rules run: active ones, and paused ones for their exits."""
+    statuses = (TradingSession.Status.ACTIVE, TradingSession.Status.PAUSED)
+    return list(TradingSession.objects.filter(slice_id=slice_id, status__in=statuses).order_by("id"))

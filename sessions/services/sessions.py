@@ -1,0 +1,161 @@
+"""Starting, pausing, resuming and stopping: the only writer of a session's status.
+
+    active ⇄ paused        exits go on while paused
+    active, paused → stopping → stopped
+"""
+
+import uuid
+from typing import Any
+
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.db import IntegrityError, transaction
+from django.db.models import Count, Q
+
+from foundation.clock import database_now
+from foundation.errors import Conflict, InvalidInput, NotFound
+from foundation.wakeups import wake_on_commit
+from journal.core.events import AlertSpec, Event
+from journal.services.journal import append
+from market.models import Instrument, RecommendationSource
+from portfolios.core.limits import LIMIT_NAMES
+from portfolios.models import LimitSet, Portfolio
+from portfolios.services.limits import set_limits
+from sessions.core.config import SessionConfig, parse_config
+from sessions.models import SLICE_SESSIONS_MAX, EvaluationSlice, TradingSession
+
+Status = TradingSession.Status
+
+
+def _actor_name(actor: AbstractBaseUser | None) -> str:
+    return actor.get_username() if actor is not None else "system"
+
+
+def checked_config(config: Any) -> SessionConfig:
+    """Raises InvalidInput with the path of each error."""
+    parsed, errors = parse_config(
+        config,
+        known_symbols=set(Instrument.objects.filter(is_active=True).values_list("symbol", flat=True)),
+        known_sources=set(RecommendationSource.objects.values_list("name", flat=True)),
+        known_limits=LIMIT_NAMES,
+    )
+    if parsed is None:
+        detail = "; ".join(f"{row['path']}: {row['message']}" for row in errors)
+        raise InvalidInput(detail, errors=[dict(row) for row in errors])
+    return parsed
+
+
+def _slice_with_room() -> EvaluationSlice:
+    """Sessions fill slices one after another; a little overfilling by a race would be harmless."""
+    row = (
+        EvaluationSlice.objects.annotate(
+            running=Count("trading_sessions", filter=~Q(trading_sessions__status=Status.STOPPED))
+        )
+        .filter(running__lt=SLICE_SESSIONS_MAX)
+        .order_by("-id")
+        .first()
+    )
+    return row or EvaluationSlice.objects.create()
+
+
+@transaction.atomic
+def start_trading_session(
+    *, portfolio_id: uuid.UUID, config: Any, actor: AbstractBaseUser | None, session_name: str = ""
+) -> TradingSession:
+    """Begin to trade automatically. Conflict (409) names the session that already runs."""
+    parsed = checked_config(config)
+    portfolio = Portfolio.objects.select_for_update(no_key=True).filter(pk=portfolio_id).first()
+    if portfolio is None:
+        raise NotFound(f"There is no portfolio {portfolio_id}.")
+    running = TradingSession.objects.filter(portfolio=portfolio).exclude(status=Status.STOPPED).first()
+    if running is not None:
+        raise Conflict(
+            f"Session {running.id} ({running.status}) already runs for this portfolio; stop it first.",
+            code="session_running", session_id=str(running.id),
+        )  # fmt: skip
+    try:
+        with transaction.atomic():
+            row = TradingSession.objects.create(
+                portfolio=portfolio, session_name=session_name, config=config, slice=_slice_with_room(),
+                started_by_id=actor.pk if actor is not None else None,
+            )  # fmt: skip
+    except IntegrityError as error:  # the portfolio's lock rules this out; the constraint has the last word
+        raise Conflict("Another session was started at this moment.", code="session_running") from error
+    row.refresh_from_db()
+    _journal(row, "session.started", actor, config=config, session_name=session_name)
+    if parsed.limits:
+        set_limits(
+            scope=LimitSet.Scope.SESSION, scope_id=row.id, values=dict(parsed.limits), actor=actor,
+            portfolio_id=portfolio.id,
+        )  # fmt: skip
+    wake_on_commit("trading.tasks.evaluate_due", queue="evaluation")
+    return row
+
+
+def _locked(session_id: uuid.UUID) -> TradingSession:
+    """The session under its portfolio's lock, as the house order wants it."""
+    found = TradingSession.objects.filter(pk=session_id).values_list("portfolio_id", flat=True).first()
+    if found is None:
+        raise NotFound(f"There is no session {session_id}.")
+    Portfolio.objects.select_for_update(no_key=True).get(pk=found)
+    return TradingSession.objects.select_for_update(no_key=True).get(pk=session_id)
+
+
+def _move(row: TradingSession, *, old: tuple[str, ...], new: str, **columns: Any) -> None:
+    """Compare-and-swap of the status; Conflict when it is not one of `old`."""
+    if row.status not in old:
+        raise Conflict(
+            f"The session is {row.status}; this needs it to be {' or '.join(old)}.",
+            code="session_state", status_now=row.status,
+        )  # fmt: skip
+    changed = TradingSession.objects.filter(pk=row.pk, status=row.status).update(status=new, **columns)
+    assert changed == 1, "the session is locked"
+    row.refresh_from_db()
+
+
+def _journal(row: TradingSession, kind: str, actor: AbstractBaseUser | None, **payload: Any) -> None:
+    alert = payload.pop("alert", None)
+    body = {"session_id": row.id, "status": row.status, "actor": _actor_name(actor), **payload}
+    append([Event(stream=row.portfolio_id, kind=kind, at=database_now(), payload=body, alert=alert)])
+
+
+@transaction.atomic
+def pause_trading_session(
+    *, session_id: uuid.UUID, actor: AbstractBaseUser | None, reason: str = ""
+) -> TradingSession:
+    """No new entries from now on; exits and risk rules go on. Entries not yet sent are cancelled."""
+    row = _locked(session_id)
+    _move(row, old=(Status.ACTIVE,), new=Status.PAUSED)
+    alert = None if actor else AlertSpec("critical", f"Session {row} was paused: {reason}")
+    _journal(row, "session.paused", actor, reason=reason, alert=alert)
+    wake_on_commit("trading.tasks.execute_due", queue="execution")
+    return row
+
+
+@transaction.atomic
+def resume_trading_session(*, session_id: uuid.UUID, actor: AbstractBaseUser | None) -> TradingSession:
+    row = _locked(session_id)
+    _move(row, old=(Status.PAUSED,), new=Status.ACTIVE)
+    _journal(row, "session.resumed", actor)
+    wake_on_commit("trading.tasks.evaluate_due", queue="evaluation")
+    return row
+
+
+@transaction.atomic
+def stop_trading_session(
+    *, session_id: uuid.UUID, actor: AbstractBaseUser | None, reason: str = ""
+) -> TradingSession:
+    """Only marks it `stopping`; trading closes what is open and calls `finish_stop`."""
+    row = _locked(session_id)
+    _move(row, old=(Status.ACTIVE, Status.PAUSED), new=Status.STOPPING, stop_reason=reason)
+    _journal(row, "session.stopping", actor, reason=reason)
+    wake_on_commit("trading.tasks.finish_stopping", queue="execution")
+    return row
+
+
+@transaction.atomic
+def finish_stop(*, session_id: uuid.UUID) -> TradingSession:
+    """Called by trading when nothing of the session is open any more."""
+    row = _locked(session_id)
+    _move(row, old=(Status.STOPPING,), new=Status.STOPPED, end_time=database_now())
+    _journal(row, "session.stopped", None, total_trades=row.total_trades, total_pnl=row.total_pnl)
+    return row

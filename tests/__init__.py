@@ -1,0 +1,1 @@
+"""Tests: unit (no server), integration (real servers), end_to_end (real processes)."""

@@ -1,0 +1,16 @@
+"""Fixtures for everybody; see tests/harness.
+
+db            pytest-django's: one transaction, rolled back; the application's role
+committed_db  a database of its own, for tests that commit or start other processes
+processes     the Procfile's processes on a committed_db
+"""
+
+from tests.harness.environment import prepare_environment
+
+prepare_environment()
+
+import django  # noqa: E402
+
+django.setup()  # before any conftest further down imports models
+
+pytest_plugins = ["tests.harness.databases", "tests.harness.processes"]

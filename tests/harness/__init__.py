@@ -1,0 +1,1 @@
+"""What the tests stand on: an environment, databases cloned from one template, real processes."""

@@ -1,0 +1,38 @@
+"""The environment that the settings are loaded with under pytest."""
+
+import atexit
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+NO_SERVER = {
+    "DATABASE_URL": "postgres://nobody:nothing@127.0.0.1:1/nowhere",
+    "REDIS_URL": "redis://127.0.0.1:1/0",
+}
+
+
+def prepare_environment() -> None:
+    """Fill in what is not set, so that unit tests run without servers.
+
+    DATA_DIR always gets a value, so that a `make run` in the same checkout (its
+    `run.env`) is never what the tests work on.
+    """
+    for name, value in NO_SERVER.items():
+        os.environ.setdefault(name, value)
+    os.environ.setdefault("SECRET_KEY", "only-for-tests-0123456789-abcdefghijklmnopqrstuvwxyz-ABCDEFG")
+    os.environ.setdefault("ALLOW_HTTP", "1")
+    if "DATA_DIR" not in os.environ:
+        os.environ["DATA_DIR"] = tempfile.mkdtemp(prefix="autotrading-tests-")
+        atexit.register(shutil.rmtree, os.environ["DATA_DIR"], ignore_errors=True)
+    os.environ["DJANGO_SETTINGS_MODULE"] = "autotrading_project.settings"
+    os.environ["REDIS_PREFIX"] = f"autotrading-test-{os.getpid()}"
+    os.environ.pop("DATABASE_AS_OWNER", None)
+    (Path(os.environ["DATA_DIR"]) / "static").mkdir(parents=True, exist_ok=True)
+
+
+def has_servers() -> bool:
+    """Whether somebody gave us servers (`make test` does)."""
+    return bool(os.environ.get("DATABASE_OWNER_URL")) and all(
+        os.environ[name] != value for name, value in NO_SERVER.items()
+    )

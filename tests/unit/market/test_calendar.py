@@ -1,0 +1,49 @@
+"""Sessions by the exchange's own date; open from the opening to the closing auction."""
+
+from datetime import UTC, date, datetime
+
+import pytest
+
+from market.core.calendar import ExchangeCalendar, TradingDay
+
+
+def at(text):
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+FRIDAY = TradingDay(date(2004, 1, 2), at("2004-01-02T14:30"), at("2004-01-02T21:00"))
+MONDAY = TradingDay(date(2004, 1, 5), at("2004-01-05T14:30"), at("2004-01-05T21:00"))
+NEW_YORK = ExchangeCalendar(timezone="America/New_York", days=[MONDAY, FRIDAY])
+
+
+@pytest.mark.parametrize(
+    ("moment", "is_open"),
+    [
+        ("2004-01-02T14:29:59", False),
+        ("2004-01-02T14:30", True),  # the opening auction
+        ("2004-01-02T21:00", True),  # the closing auction
+        ("2004-01-02T21:00:01", False),
+        ("2004-01-03T15:00", False),  # Saturday
+    ],
+)
+def test_the_market_is_open_from_open_to_close_both_included(moment, is_open):
+    assert NEW_YORK.is_open(at(moment)) is is_open
+
+
+def test_a_session_belongs_to_the_exchanges_date_not_to_the_date_in_utc():
+    assert NEW_YORK.session_of(at("2004-01-03T02:00")) == FRIDAY  # still Friday evening in New York
+    assert NEW_YORK.session_of(at("2004-01-03T06:00")) is None
+
+
+@pytest.mark.parametrize(
+    ("moment", "sessions", "close"),
+    [
+        ("2004-01-02T10:00", 1, FRIDAY.closes_at),  # before the open: today's session is the next
+        ("2004-01-02T14:30", 1, MONDAY.closes_at),  # at the open: the next session is Monday's
+        ("2004-01-02T21:00", 1, MONDAY.closes_at),
+        ("2004-01-02T10:00", 2, MONDAY.closes_at),
+        ("2004-01-02T21:00", 2, None),  # beyond what is known
+    ],
+)
+def test_the_close_of_the_nth_session_that_opens_later(moment, sessions, close):
+    assert NEW_YORK.close_after(at(moment), sessions=sessions) == close

@@ -1,0 +1,48 @@
+"""The catalogue says of every field what a writer, a form and the docs need."""
+
+import json
+
+import pytest
+
+from market.core.fields import FIELD_NAMES
+from rules.core.fields import CATALOGUE, RECOMMENDATIONS, FieldKind, FieldType
+from rules.core.language import Operator, shown, suitable_operators
+
+
+@pytest.mark.parametrize("spec", CATALOGUE.values(), ids=lambda spec: spec.name)
+def test_every_field_is_fully_described(spec):
+    assert CATALOGUE[spec.name] is spec
+    assert spec.meaning.endswith(".")
+    assert spec.unit and spec.source and spec.formula
+    assert bool(spec.choices) == (spec.type in {FieldType.ORDERED_ENUM, FieldType.WEEKDAY})
+    assert suitable_operators(spec)
+    assert json.loads(json.dumps(spec.as_dict()))["name"] == spec.name
+
+
+def test_market_fields_are_those_that_the_market_supplies():
+    assert {name for name, spec in CATALOGUE.items() if spec.kind is FieldKind.MARKET} == set(FIELD_NAMES)
+
+
+def test_recommendations_rank_from_strong_sell_to_strong_buy():
+    assert RECOMMENDATIONS == ("STRONG_SELL", "SELL", "HOLD", "BUY", "STRONG_BUY")
+    assert CATALOGUE["ai_recommendation"].choices == RECOMMENDATIONS
+
+
+def test_every_operator_suits_some_field():
+    assert frozenset().union(*map(suitable_operators, CATALOGUE.values())) == set(Operator)
+
+
+@pytest.mark.parametrize(
+    ("field", "number", "text"),
+    [
+        ("ai_recommendation", 4.0, "STRONG_BUY"),
+        ("ai_recommendation", 7.0, 7),  # no class: shown as it came
+        ("weekday", 0.0, "MONDAY"),
+        ("time_of_day", 585.5, "09:45"),
+        ("price", 5.0, 5),
+        ("price", 5.25, 5.25),
+        ("price", 1e300, 1e300),
+    ],
+)
+def test_facts_are_shown_as_people_write_them(field, number, text):
+    assert shown(field, number) == text

@@ -1,0 +1,154 @@
+"""Which symbols a rule looks at, and what is evaluated only once."""
+
+import numpy as np
+import pytest
+
+from rules.core.conditions import InvalidConditionsError
+from rules.core.facts import MarketFacts, PortfolioFacts, SectorExposures
+from rules.core.program import RuleSource, Triggered, compile_program
+
+SYMBOLS = ("AAPL", "MSFT", "XOM")
+MARKET = MarketFacts(SYMBOLS, {"price": np.array([10.0, 20.0, np.nan])}, {})
+CHEAP = {"field": "price", "operator": "less_than", "value": 15}
+PRICED = {"field": "price", "operator": "greater_than", "value": 0}
+RICH = {"field": "portfolio_cash_percentage", "operator": "greater_than", "value": 10}
+DOWN = {"field": "drawdown_percentage", "operator": "greater_than", "value": 10}
+LOSING = {"field": "position_pnl_percentage", "operator": "less_than", "value": -5}
+
+
+def portfolio(*, cash=50.0, drawdown=0.0, held=None, universe=None, sectors=None):
+    return PortfolioFacts(
+        {"portfolio_cash_percentage": cash, "drawdown_percentage": drawdown},
+        held or {},
+        universe,
+        sectors or {},
+    )
+
+
+def symbols(conditions, owner, *, rule_type="entry", trades=True, market=MARKET):
+    program = compile_program([RuleSource("r", "alice", rule_type, conditions, trades)])
+    return [triggered.symbol for triggered in program.evaluate(market, {"alice": owner})]
+
+
+def test_an_entry_rule_looks_at_every_symbol():
+    assert symbols([PRICED], portfolio()) == ["AAPL", "MSFT"]
+
+
+def test_an_entry_rule_stays_within_the_universe():
+    assert symbols([PRICED], portfolio(universe=frozenset({"MSFT", "XOM", "NONE"}))) == ["MSFT"]
+    assert symbols([RICH], portfolio(universe=frozenset({"XOM"}))) == ["XOM"]
+    assert symbols([PRICED], portfolio(universe=frozenset())) == []
+
+
+@pytest.mark.parametrize("rule_type", ["exit", "risk"])
+def test_exit_and_risk_rules_look_at_held_symbols_only(rule_type):
+    held = {"MSFT": {}, "XOM": {}}
+    assert symbols([PRICED], portfolio(held=held), rule_type=rule_type) == ["MSFT"]
+    assert symbols([PRICED], portfolio(), rule_type=rule_type) == []
+    assert symbols([PRICED], portfolio(held=held, universe=frozenset({"AAPL"})), rule_type=rule_type) == []
+
+
+def test_a_position_that_left_the_market_is_judged_on_its_own_facts():
+    held = {"GONE": {"holding_days": 30.0}, "AAPL": {"holding_days": 1.0}}
+    old = {"field": "holding_days", "operator": "greater_than", "value": 20}
+    assert symbols([old], portfolio(held=held), rule_type="exit") == ["GONE"]
+    assert symbols([old, PRICED], portfolio(held=held), rule_type="exit") == []
+
+
+def test_the_facts_of_one_owner_do_not_reach_another():
+    rules = [RuleSource("stop", owner, "exit", [LOSING]) for owner in ("alice", "bob")]
+    owners = {
+        "alice": portfolio(held={"AAPL": {"position_pnl_percentage": -6.0}}),
+        "bob": portfolio(
+            held={"AAPL": {"position_pnl_percentage": 2.0}, "XOM": {"position_pnl_percentage": -9.0}}
+        ),
+    }
+    assert compile_program(rules).evaluate(MARKET, owners) == [
+        Triggered("stop", "AAPL", "alice"),
+        Triggered("stop", "XOM", "bob"),
+    ]
+
+
+def test_an_entry_rule_may_ask_for_its_own_position():
+    """Of a symbol that is not held the position's facts are unknown: an alternative may still decide."""
+    held = {"AAPL": {"position_weight_percentage": 3.0}}
+    light = {"field": "position_weight_percentage", "operator": "less_than", "value": 5}
+    assert symbols([light], portfolio(held=held)) == ["AAPL"]
+    assert symbols([{"any": [light, {"not": CHEAP}]}], portfolio(held=held)) == ["AAPL", "MSFT"]
+    assert symbols([{"not": light}], portfolio(held=held)) == []
+
+
+def test_sector_exposure_is_known_for_every_symbol_with_a_sector():
+    exposures = SectorExposures(
+        sector_of={"AAPL": "technology", "MSFT": "technology", "XOM": "", "GONE": "energy"},
+        exposures={"technology": 25.0},
+    )
+    room = {"field": "sector_exposure_percentage", "operator": "less_than", "value": 30}
+    none = {"field": "sector_exposure_percentage", "operator": "equals", "value": 0}
+    assert symbols([room], portfolio(sectors=exposures)) == ["AAPL", "MSFT"]
+    assert symbols([none], portfolio(held={"GONE": {}}, sectors=exposures), rule_type="exit") == ["GONE"]
+    assert len(exposures) == 4 and set(exposures) == {"AAPL", "MSFT", "XOM", "GONE"}
+
+
+def test_a_rule_about_the_portfolio_fires_once_when_it_guards_or_only_alerts():
+    owner = portfolio(drawdown=12.0, held={"AAPL": {}, "MSFT": {}})
+    assert symbols([DOWN], owner, rule_type="risk") == [None]
+    assert symbols([DOWN], owner, rule_type="entry", trades=False) == [None]
+    assert symbols([DOWN], owner, rule_type="exit") == ["AAPL", "MSFT"]
+    assert symbols([DOWN], portfolio(drawdown=9.0), rule_type="risk") == []
+    assert symbols([DOWN], portfolio(drawdown=np.nan), rule_type="risk") == []
+
+
+def test_a_rule_about_the_portfolio_needs_no_position_to_alert():
+    assert symbols([DOWN], portfolio(drawdown=12.0), rule_type="risk", trades=False) == [None]
+
+
+def test_a_rule_without_the_facts_of_its_owner_is_silent():
+    program = compile_program([RuleSource("r", "charlie", "entry", [PRICED])])
+    assert program.evaluate(MARKET, {"alice": portfolio()}) == []
+
+
+def test_conditions_of_two_kinds_meet():
+    """A market fact and a portfolio fact in one alternative are told for each owner and symbol."""
+    either = {"any": [CHEAP, RICH]}
+    assert symbols([either], portfolio(cash=5.0)) == ["AAPL"]
+    assert symbols([either], portfolio(cash=50.0)) == ["AAPL", "MSFT", "XOM"]
+
+
+def test_verdicts_come_in_the_order_of_rules_then_symbols():
+    rules = [RuleSource(key, "alice", "entry", [PRICED]) for key in ("b", "a")]
+    told = compile_program(rules).evaluate(MARKET, {"alice": portfolio()})
+    assert [(triggered.key, triggered.symbol) for triggered in told] == [
+        ("b", "AAPL"),
+        ("b", "MSFT"),
+        ("a", "AAPL"),
+        ("a", "MSFT"),
+    ]
+
+
+def test_equal_conditions_of_many_rules_are_one_node():
+    rules = [RuleSource(number, f"owner {number}", "entry", [CHEAP, RICH]) for number in range(100)]
+    assert compile_program(rules).node_count == 2
+    shuffled = RuleSource("other", "alice", "entry", [{"all": [PRICED, CHEAP]}, RICH])
+    same = RuleSource("same", "alice", "entry", [{"all": [CHEAP, PRICED, CHEAP]}])
+    assert compile_program([shuffled, same]).node_count == 4
+
+
+def test_one_program_serves_any_number_of_evaluations():
+    program = compile_program([RuleSource("r", "alice", "entry", [CHEAP])])
+    dearer = MarketFacts(SYMBOLS, {"price": np.array([10.0, 11.0, 12.0])}, {})
+    first = program.evaluate(MARKET, {"alice": portfolio()})
+    assert len(program.evaluate(dearer, {"alice": portfolio()})) == 3
+    assert program.evaluate(MARKET, {"alice": portfolio()}) == first
+
+
+def test_an_empty_market_and_no_rules():
+    empty = MarketFacts((), {}, {})
+    assert symbols([PRICED], portfolio(), market=empty) == []
+    assert symbols([{"any": [CHEAP, RICH]}], portfolio(), market=empty) == []
+    assert compile_program([]).evaluate(MARKET, {}) == []
+
+
+def test_a_stored_rule_that_does_not_parse_is_named():
+    with pytest.raises(InvalidConditionsError, match=r"rule 7: conditions\[0\]\.field: Unknown field"):
+        compile_program([RuleSource(7, "alice", "entry", [{**CHEAP, "field": "prize"}])])

@@ -1,0 +1,62 @@
+"""A market snapshot as the facts that rules ask for. Pure; shapes are float64[S] over the snapshot's symbols."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from market.core.snapshot import MarketSnapshot, RecommendationFrame
+from rules.core.clock import time_facts
+from rules.core.facts import MarketFacts, Vector
+
+
+def preferred(snapshot: MarketSnapshot, sources: Sequence[str]) -> RecommendationFrame | None:
+    """For each symbol the recommendation that counts: of the first source in `sources` that has one, or,
+    when no preference is given, the newest in market time (then the surer one). None: there is none at all.
+    """
+    frames = [snapshot.recommendations[name] for name in (sources or sorted(snapshot.recommendations))
+              if name in snapshot.recommendations]  # fmt: skip
+    if not frames:
+        return None
+    as_of = np.stack([frame.as_of for frame in frames])
+    present = np.isfinite(as_of)
+    if sources:
+        choice = np.argmax(present, axis=0)
+    else:
+        confidence = np.stack([frame.confidence for frame in frames])
+        newest = np.where(present, as_of, -np.inf)
+        newest_only = np.where(newest == newest.max(axis=0), np.nan_to_num(confidence, nan=-1.0), -2.0)
+        choice = np.argmax(newest_only, axis=0)
+    columns = np.arange(len(snapshot.symbols))
+
+    def pick(name: str) -> Vector:
+        chosen: Vector = np.stack([getattr(frame, name) for frame in frames])[choice, columns]
+        return chosen
+
+    return RecommendationFrame(
+        codes=pick("codes"),
+        confidence=pick("confidence"),
+        expected_return=pick("expected_return"),
+        as_of=pick("as_of"),
+        ids=tuple(frames[row].ids[column] for column, row in enumerate(choice)),
+    )
+
+
+def market_facts(
+    snapshot: MarketSnapshot, recommendations: RecommendationFrame | None, *, timezones: Sequence[str]
+) -> MarketFacts:
+    """Market, recommendation and time fields of every symbol; `timezones` in the order of the symbols."""
+    values = {name: snapshot.values[row] for row, name in enumerate(snapshot.fields)}
+    if recommendations is not None:
+        values |= {
+            "ai_recommendation": recommendations.codes,
+            "confidence_score": recommendations.confidence,
+            "expected_return_percentage": recommendations.expected_return,
+            "recommendation_age_minutes": (snapshot.as_of.timestamp() - recommendations.as_of) / 60.0,
+        }
+    values |= time_facts(
+        as_of=snapshot.as_of, timezones=timezones, opens_at=snapshot.opens_at, closes_at=snapshot.closes_at
+    )
+    completed = {
+        name: (snapshot.completed[0, row], snapshot.completed[1, row]) for row, name in enumerate(snapshot.fields)
+    }
+    return MarketFacts(symbols=snapshot.symbols, values=values, completed=completed)

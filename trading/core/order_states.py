@@ -1,0 +1,70 @@
+"""The states of a trade and the moves between them: one table, used by every broker and every test.
+
+    pending           committed intent; nothing has been sent
+    submitting        claimed by one worker; the bytes may be on their way
+    accepted          the broker has it
+    partially_filled  some of it is executed, the rest works
+    cancelling        we asked the broker to cancel
+    unknown           we cannot know whether the broker has it; full exposure stays reserved
+    quarantined       even the broker cannot say; a person must look
+    filled cancelled rejected expired    final
+"""
+
+from enum import StrEnum
+
+
+class OrderState(StrEnum):
+    PENDING = "pending"
+    SUBMITTING = "submitting"
+    ACCEPTED = "accepted"
+    PARTIALLY_FILLED = "partially_filled"
+    FILLED = "filled"
+    CANCELLING = "cancelling"
+    CANCELLED = "cancelled"
+    REJECTED = "rejected"
+    EXPIRED = "expired"
+    UNKNOWN = "unknown"
+    QUARANTINED = "quarantined"
+
+
+S = OrderState
+
+MOVES: dict[OrderState, frozenset[OrderState]] = {
+    S.PENDING: frozenset({S.SUBMITTING, S.CANCELLED, S.EXPIRED, S.REJECTED}),
+    # filled: a paper batch books in the transaction that submits, and a broker may fill before it acknowledges
+    S.SUBMITTING: frozenset(
+        {S.ACCEPTED, S.PARTIALLY_FILLED, S.FILLED, S.REJECTED, S.UNKNOWN, S.CANCELLED, S.EXPIRED, S.PENDING}
+    ),
+    S.ACCEPTED: frozenset(
+        {S.PARTIALLY_FILLED, S.FILLED, S.CANCELLING, S.CANCELLED, S.REJECTED, S.EXPIRED, S.UNKNOWN}
+    ),
+    S.PARTIALLY_FILLED: frozenset({S.FILLED, S.CANCELLING, S.CANCELLED, S.EXPIRED, S.UNKNOWN}),
+    # accepted: the broker refused to cancel and the order goes on working
+    S.CANCELLING: frozenset({S.CANCELLED, S.PARTIALLY_FILLED, S.FILLED, S.ACCEPTED, S.REJECTED, S.EXPIRED, S.UNKNOWN}),
+    # anything: once the broker answers, the truth may be any state; submitting: the same id is sent again
+    S.UNKNOWN: frozenset(set(S) - {S.UNKNOWN, S.PENDING}),
+    S.QUARANTINED: frozenset({S.ACCEPTED, S.PARTIALLY_FILLED, S.FILLED, S.CANCELLED, S.REJECTED, S.EXPIRED}),
+    # a fill after a cancel: the venue was faster than our wish
+    S.CANCELLED: frozenset({S.PARTIALLY_FILLED, S.FILLED}),
+    # an order that turns up after we gave it up is booked, and its rest cancelled
+    S.EXPIRED: frozenset({S.PARTIALLY_FILLED, S.FILLED}),
+    S.REJECTED: frozenset({S.PARTIALLY_FILLED, S.FILLED}),
+    S.FILLED: frozenset(),
+}
+
+FINAL = frozenset({S.FILLED, S.CANCELLED, S.REJECTED, S.EXPIRED})
+OPEN = frozenset(set(S) - FINAL)
+IN_FLIGHT = frozenset({S.SUBMITTING, S.CANCELLING, S.UNKNOWN})
+
+
+class IllegalMove(ValueError):
+    """A status was to change in a way that the table does not know."""
+
+
+def check_path(*path: str) -> OrderState:
+    """The last state of the path, if every hop of it is in the table; raises IllegalMove."""
+    states = [OrderState(state) for state in path]
+    for old, new in zip(states, states[1:], strict=False):
+        if new not in MOVES[old]:
+            raise IllegalMove(f"{old} → {new} is not a move")
+    return states[-1]

@@ -1,0 +1,39 @@
+import time
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from foundation.errors import DomainError
+from trading.models import Halt
+from trading.services.emergency_stop import arm, drain
+
+DRAIN_SECONDS_MAX = 60
+
+
+class Command(BaseCommand):
+    help = (
+        "Stop trading now. Needs PostgreSQL only: no worker, no web, no Valkey. Cancels what is pending and "
+        "waits until nothing is in flight."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--reason", required=True, help="why; it stands in the journal")
+        parser.add_argument("--scope", default=Halt.Scope.PLATFORM, choices=Halt.Scope.values)
+        parser.add_argument("--scope-id", default="", help="UUID of portfolio, account, session or rule; a symbol")
+        parser.add_argument("--mode", default=Halt.Mode.HALT, choices=Halt.Mode.values)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            halt = arm(
+                scope=options["scope"], scope_id=options["scope_id"], mode=options["mode"],
+                reason=options["reason"], actor=None,
+            )  # fmt: skip
+        except DomainError as error:
+            raise CommandError(error.detail) from error
+        self.stdout.write(f"armed {halt.id} ({halt})")
+        deadline = time.monotonic() + DRAIN_SECONDS_MAX
+        while not drain(halt_id=halt.id):
+            if time.monotonic() > deadline:
+                raise CommandError("armed, but orders are still in flight; they are followed until their outcome is known.")
+            time.sleep(0.5)
+        self.stdout.write("drained: nothing is in flight in this scope")

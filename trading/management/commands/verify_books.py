@@ -1,0 +1,17 @@
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from trading.services.verification import book_differences
+
+
+class Command(BaseCommand):
+    help = "Recompute cash, positions, reservations and session totals from the entries; name each difference."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        differences = book_differences()
+        for line in differences:
+            self.stdout.write(line)
+        if differences:
+            raise CommandError(f"{len(differences)} differences")
+        self.stdout.write("the books balance")

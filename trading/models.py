@@ -1,0 +1,244 @@
+"""Decisions, trades, executions and halts.
+
+`order_management` is the only writer of a trade's status, `bookkeeping` of executions,
+`emergency_stop` of halts.
+"""
+
+import uuid
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Now
+
+from market.models import Instrument, Recommendation
+from portfolios.models import BrokerAccount, Portfolio
+from rules.models import RuleVersion, TradingRule
+from sessions.models import TradingSession
+from trading.core.order_states import OrderState
+
+PRICE = {"max_digits": 20, "decimal_places": 8}
+
+
+class Side(models.TextChoices):
+    BUY = "buy"
+    SELL = "sell"
+
+
+class Decision(models.Model):
+    """What became of a rule that triggered, whatever it was, and why.
+
+    A decision equal to its predecessor (rule version, symbol, outcome, code) raises `repeated` instead of
+    adding a row; only trades always get their own.
+    """
+
+    class Outcome(models.TextChoices):
+        TRADED = "traded"  # a trade was made from it
+        REFUSED = "refused"  # a risk control said no
+        OUTRANKED = "outranked"  # another rule won
+        NO_SIZE = "no_size"  # there was nothing to buy or sell
+        LAPSED = "lapsed"  # on fresh facts the rule was no longer true
+        ALERTED = "alerted"  # it asked for an alert, and gave it
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    portfolio = models.ForeignKey(Portfolio, on_delete=models.PROTECT, related_name="decisions")
+    session = models.ForeignKey(TradingSession, on_delete=models.PROTECT, null=True, related_name="decisions")
+    rule = models.ForeignKey(TradingRule, on_delete=models.PROTECT, null=True, related_name="decisions")
+    rule_version = models.ForeignKey(RuleVersion, on_delete=models.PROTECT, null=True, related_name="decisions")
+    instrument = models.ForeignKey(
+        Instrument, on_delete=models.PROTECT, null=True, related_name="+", help_text="Empty: the whole portfolio"
+    )
+    slot = models.BigIntegerField(help_text="Snapshot version it was first taken on")
+    market_at = models.DateTimeField(help_text="Market time it was first taken at")
+    outcome = models.CharField(max_length=20, choices=Outcome)
+    code = models.CharField(max_length=40, blank=True, help_text="Refusal code, if a control said no")
+    detail = models.TextField(blank=True, help_text="One sentence")
+    explanation = models.JSONField(help_text="Each condition with its fact, threshold and outcome")
+    sizing = models.JSONField(default=dict, help_text="The arithmetic of the size")
+    checks = models.JSONField(default=list, help_text="Each risk control with its value and limit")
+    outranked_by = models.JSONField(null=True, help_text="What it lost against")
+    repeated = models.PositiveIntegerField(default=0, help_text="Equal decisions since")
+    last_slot = models.BigIntegerField()
+    last_market_at = models.DateTimeField()
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=~Q(outcome="refused", code=""), name="decision_refusal_has_code"),
+        ]
+        indexes = [
+            models.Index(fields=["portfolio", "-created_at"]),
+            models.Index(fields=["session", "rule", "instrument", "-last_slot"]),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.outcome} {self.code}".strip()
+
+
+class AutoTrade(models.Model):
+    """One intent, one order: `client_order_id` is fixed before anything is sent, for ever."""
+
+    class Origin(models.TextChoices):
+        RULE = "rule"
+        FLATTEN = "flatten"
+        PROTECTION = "protection"
+        MANUAL = "manual"
+        RECONCILED = "reconciled"
+
+    class OrderType(models.TextChoices):
+        MARKET = "market"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    portfolio = models.ForeignKey(Portfolio, on_delete=models.PROTECT, related_name="trades")
+    account = models.ForeignKey(BrokerAccount, on_delete=models.PROTECT, related_name="trades")
+    session = models.ForeignKey(TradingSession, on_delete=models.PROTECT, null=True, related_name="trades")
+    rule = models.ForeignKey(TradingRule, on_delete=models.PROTECT, null=True, related_name="trades")
+    rule_version = models.ForeignKey(RuleVersion, on_delete=models.PROTECT, null=True, related_name="trades")
+    decision = models.OneToOneField(Decision, on_delete=models.PROTECT, related_name="trade")
+    recommendation = models.ForeignKey(Recommendation, on_delete=models.PROTECT, null=True, related_name="+")
+    origin = models.CharField(max_length=20, choices=Origin, default=Origin.RULE)
+    actor = models.CharField(max_length=200, help_text="Who wanted it: a rule's version or a user")
+    slot = models.BigIntegerField(help_text="Version of the snapshot it was decided on")
+    instrument = models.ForeignKey(Instrument, on_delete=models.PROTECT, related_name="+")
+    symbol = models.CharField(max_length=32)
+    trade_type = models.CharField(max_length=10, choices=Side)
+    order_type = models.CharField(max_length=20, choices=OrderType, default=OrderType.MARKET)
+    quantity = models.DecimalField(**PRICE)
+    trigger_price = models.DecimalField(**PRICE, help_text="Price that it was decided on")
+    executed_price = models.DecimalField(**PRICE, null=True, help_text="Mean price of its fills")
+    filled_quantity = models.DecimalField(**PRICE, default=0)
+    fees = models.DecimalField(**PRICE, default=0)
+    realised_pnl = models.DecimalField(**PRICE, default=0, help_text="Of a sell, before fees")
+    status = models.CharField(max_length=20, choices=[(s.value, s.value) for s in OrderState], default="pending")
+    status_reason = models.CharField(max_length=255, blank=True)
+    client_order_id = models.CharField(max_length=64, unique=True)
+    broker_order_id = models.CharField(max_length=100, blank=True)
+    attempt = models.PositiveIntegerField(default=0)
+    fence = models.BigIntegerField(default=0, help_text="Raised by every claim; a stale one changes nothing")
+    claimed_by = models.CharField(max_length=200, blank=True)
+    claimed_until = models.DateTimeField(null=True)
+    limits_version = models.CharField(max_length=200, help_text="The limits that it was approved under")
+    price_age_ms = models.BigIntegerField(help_text="Age of the price it was approved on, database time")
+    market_at = models.DateTimeField(help_text="Market time of the decision")
+    market_day = models.DateField(help_text="UTC date of market_at, which daily limits count by")
+    executed_at = models.DateTimeField(null=True, help_text="Market time of the last fill")
+    created_at = models.DateTimeField(db_default=Now())
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        db_table = "auto_trades"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["session", "slot", "instrument"],
+                condition=Q(session__isnull=False, origin="rule"),
+                name="one_trade_per_session_slot_instrument",
+            ),
+            models.CheckConstraint(condition=Q(quantity__gt=0), name="trade_quantity_positive"),
+            models.CheckConstraint(
+                condition=Q(filled_quantity__gte=0, filled_quantity__lte=F("quantity")), name="trade_fill_within_quantity"
+            ),
+            models.CheckConstraint(
+                condition=Q(status__in=[state.value for state in OrderState]), name="trade_status_known"
+            ),
+            models.CheckConstraint(condition=Q(trade_type__in=["buy", "sell"]), name="trade_type_known"),
+            models.CheckConstraint(
+                condition=~Q(status="filled") | Q(filled_quantity=F("quantity"), executed_price__isnull=False),
+                name="trade_filled_means_filled",
+            ),
+            models.CheckConstraint(
+                condition=Q(filled_quantity=0, executed_price=None) | Q(filled_quantity__gt=0, executed_price__gt=0),
+                name="trade_executed_price_with_fill",
+            ),
+            models.CheckConstraint(
+                condition=Q(rule__isnull=False, rule_version__isnull=False, session__isnull=False) | ~Q(origin="rule"),
+                name="trade_of_a_rule_names_it",
+            ),
+            models.CheckConstraint(condition=~Q(actor="") & ~Q(limits_version=""), name="trade_names_actor_and_limits"),
+        ]
+        indexes = [
+            models.Index(fields=["portfolio", "-created_at"]),
+            models.Index(
+                fields=["portfolio"],
+                condition=~Q(status__in=["filled", "cancelled", "rejected", "expired"]),
+                name="trade_open",
+            ),
+            models.Index(fields=["portfolio", "market_day"]),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.trade_type} {self.quantity.normalize():f} {self.symbol} ({self.status})"
+
+
+class Execution(models.Model):
+    """One fill, unique by the broker's execution id: the same fill told twice is booked once."""
+
+    id = models.BigAutoField(primary_key=True)
+    account = models.ForeignKey(BrokerAccount, on_delete=models.PROTECT, related_name="+")
+    execution_id = models.CharField(max_length=100)
+    trade = models.ForeignKey(AutoTrade, on_delete=models.PROTECT, related_name="executions")
+    quantity = models.DecimalField(**PRICE)
+    price = models.DecimalField(**PRICE)
+    fee = models.DecimalField(**PRICE)
+    realised_pnl = models.DecimalField(**PRICE, default=0, help_text="Of a sell, before the fee")
+    market_at = models.DateTimeField()
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["account", "execution_id"], name="execution_once"),
+            models.CheckConstraint(condition=Q(quantity__gt=0, price__gt=0, fee__gte=0), name="execution_positive"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.quantity} at {self.price}"
+
+
+class Halt(models.Model):
+    """A stop. Armed when its row is committed; drained when nothing in its scope is in flight any more."""
+
+    class Scope(models.TextChoices):
+        PLATFORM = "platform"
+        ACCOUNT = "account"
+        PORTFOLIO = "portfolio"
+        SESSION = "session"
+        RULE = "rule"
+        SYMBOL = "symbol"
+
+    class Mode(models.TextChoices):
+        HALT = "halt"  # nothing goes out but cancels
+        REDUCE_ONLY = "reduce_only"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    scope = models.CharField(max_length=20, choices=Scope)
+    scope_id = models.CharField(max_length=64, blank=True, help_text="UUID, or the symbol; empty for the platform")
+    mode = models.CharField(max_length=20, choices=Mode, default=Mode.HALT)
+    reason = models.CharField(max_length=255)
+    armed_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+",
+        help_text="Empty: a breaker or the command line",
+    )  # fmt: skip
+    armed_at = models.DateTimeField(db_default=Now())
+    drained_at = models.DateTimeField(null=True)
+    released_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+")
+    released_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(scope="platform", scope_id="") | (~Q(scope="platform") & ~Q(scope_id="")),
+                name="halt_scope_id_fits",
+            ),
+            models.CheckConstraint(condition=~Q(reason=""), name="halt_has_reason"),
+            models.CheckConstraint(
+                condition=Q(armed_by=None) | Q(released_by=None) | ~Q(armed_by=F("released_by")),
+                name="halt_released_by_another",
+            ),
+            models.CheckConstraint(
+                condition=Q(released_at=None, released_by=None) | Q(released_at__isnull=False, released_by__isnull=False),
+                name="halt_release_names_who",
+            ),
+        ]
+        indexes = [models.Index(fields=["scope", "scope_id"], condition=Q(released_at=None), name="halt_in_force")]
+
+    def __str__(self) -> str:
+        return f"{self.mode} on {self.scope} {self.scope_id}".strip()

@@ -1,0 +1,226 @@
+"""The whole flow, from a due slice to committed intents, on one screen.
+
+    claim a due slice → evaluate_rules (no locks) → execute_triggered_rules (portfolios locked, fresh facts)
+    → decisions, trades (pending), reservations → run recorded → journal → commit → wake the execution
+"""
+
+import uuid
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import structlog
+from django.db import transaction
+
+from foundation.core.money import as_decimal
+from foundation.kill_points import reach
+from foundation.version import may_trade
+from foundation.wakeups import wake_on_commit
+from journal.core.events import AlertSpec, Event
+from journal.services.journal import append
+from market.core.snapshot import MarketSnapshot
+from market.services import snapshots
+from portfolios.services.books import open_books
+from portfolios.services.marks import EquityMark, PeakMark, note_equity, note_peaks
+from rules.models import RuleVersion
+from rules.selectors import active_rule_versions
+from rules.services.programs import compiled_program
+from sessions.core.config import read_config
+from sessions.models import EvaluationRun, TradingSession
+from sessions.selectors import sessions_to_evaluate
+from sessions.services.sessions import pause_trading_session
+from sessions.services.slices import claim_due_slice, record_run
+from trading.models import AutoTrade
+from trading.services.deciding import ENTRY, Decider
+from trading.services.decisions import Draft, record
+from trading.services.facts import MarketView, OwnedRows, facts_of, market_view, read_owned, valuation_of
+from trading.services.order_management import trade_event
+from trading.services.risk_management import fresh_states
+
+log = structlog.get_logger(__name__)
+EXECUTE_TASK = "trading.tasks.execute_due"
+
+
+@dataclass(frozen=True)
+class TriggeredRule:
+    """A rule version that is true for a symbol (None: for the portfolio as a whole) in a session."""
+
+    session: TradingSession
+    version: RuleVersion
+    symbol: str | None
+
+
+@dataclass
+class Evaluated:
+    """What an evaluation came to; events are not journalled yet."""
+
+    rules: int = 0
+    triggered: int = 0
+    trades: int = 0
+    events: list[Event] = field(default_factory=list)
+    to_blame: list[tuple[TradingSession, str]] = field(default_factory=list)
+
+    def add(self, other: "Evaluated") -> None:
+        self.rules += other.rules
+        self.triggered += other.triggered
+        self.trades += other.trades
+        self.events += other.events
+        self.to_blame += other.to_blame
+
+
+def evaluate_next_slice() -> EvaluationRun | None:
+    """Evaluate one due slice in one transaction; None when nothing is due. A crash leaves it due."""
+    snapshot = snapshots.current()
+    if snapshot is None or not may_trade():
+        return None
+    with transaction.atomic():
+        claimed = claim_due_slice(version=snapshot.version, as_of=snapshot.as_of)
+        if claimed is None:
+            return None
+        trading_sessions = sessions_to_evaluate(claimed.id)
+        view = market_view(snapshot)
+        done = _evaluate_isolated(trading_sessions, view, previous_slot=claimed.evaluated_slot)
+        run = record_run(
+            claimed, snapshot=snapshot, sessions=len(trading_sessions), rules=done.rules,
+            triggered=done.triggered, trades=done.trades,
+        )  # fmt: skip
+        append(done.events)
+        if done.trades:
+            wake_on_commit(EXECUTE_TASK, queue="execution")
+        reach("evaluation.before_commit")
+    for trading_session, reason in done.to_blame:
+        pause_trading_session(session_id=trading_session.id, actor=None, reason=reason)
+    return run
+
+
+def _evaluate_isolated(
+    trading_sessions: Sequence[TradingSession], view: MarketView, *, previous_slot: int
+) -> Evaluated:
+    """Evaluate together; if that fails, halve until the session that is to blame stands alone."""
+    if not trading_sessions:
+        return Evaluated()
+    try:
+        with transaction.atomic():
+            triggered, rules = evaluate_rules(trading_sessions, view)
+            done = execute_triggered_rules(triggered, view, previous_slot=previous_slot)
+            done.rules = rules
+            return done
+    except Exception as error:  # whatever one session's data breaks must not stop the others
+        if len(trading_sessions) == 1:
+            log.exception("session_failed", session_id=str(trading_sessions[0].id))
+            reason = f"its evaluation failed: {type(error).__name__}: {error}"[:200]
+            return Evaluated(to_blame=[(trading_sessions[0], reason)])
+    half = len(trading_sessions) // 2
+    done = _evaluate_isolated(trading_sessions[:half], view, previous_slot=previous_slot)
+    done.add(_evaluate_isolated(trading_sessions[half:], view, previous_slot=previous_slot))
+    return done
+
+
+def evaluate_rules(
+    trading_sessions: Sequence[TradingSession], view: MarketView
+) -> tuple[list[TriggeredRule], int]:
+    """All rules of all these sessions as programs over the snapshot: (what is true, number of rules). No locks."""
+    by_portfolio = {row.portfolio_id: row for row in trading_sessions}
+    owned = read_owned(by_portfolio)
+    values = {key: valuation_of(owned, key, view) for key in by_portfolio}
+    _note_marks(owned, {key: values[key].equity for key in values}, view)
+    versions = [
+        (by_portfolio[version.rule.portfolio_id], version)
+        for version in active_rule_versions(by_portfolio)
+        if _runs_in(by_portfolio[version.rule.portfolio_id], version)
+    ]
+    by_sources: dict[tuple[str, ...], list[tuple[TradingSession, RuleVersion]]] = {}
+    configs = {row.id: read_config(row.config) for row in trading_sessions}
+    for row, version in versions:
+        by_sources.setdefault(configs[row.id].recommendation_sources, []).append((row, version))
+    triggered: list[TriggeredRule] = []
+    for sources, group in by_sources.items():
+        rows = {row.id: row for row, _ in group}
+        by_version = {version.pk: version for _, version in group}
+        program = compiled_program([(row.id, version) for row, version in group])
+        owners = {
+            row.id: facts_of(values[row.portfolio_id], universe=configs[row.id].symbols, view=view)
+            for row in rows.values()
+        }
+        triggered += [
+            TriggeredRule(rows[hit.owner], by_version[hit.key], hit.symbol)  # type: ignore[index]
+            for hit in program.evaluate(view.facts(sources), owners)
+        ]
+    return triggered, len(versions)
+
+
+def _runs_in(trading_session: TradingSession, version: RuleVersion) -> bool:
+    """A paused session makes no entries; its exits and risk rules go on."""
+    return trading_session.status == TradingSession.Status.ACTIVE or version.rule_type != ENTRY
+
+
+def execute_triggered_rules(
+    triggered: Sequence[TriggeredRule], view: MarketView, *, previous_slot: int
+) -> Evaluated:
+    """Lock the portfolios that triggered, decide on fresh facts, and store decisions, trades and reservations."""
+    done = Evaluated(triggered=len(triggered))
+    if not triggered:
+        return done
+    per_session: dict[uuid.UUID, list[TriggeredRule]] = {}
+    for hit in triggered:
+        per_session.setdefault(hit.session.id, []).append(hit)
+    books = open_books({hit.session.portfolio_id for hit in triggered})
+    fresh = {row.portfolio_id: row for row in TradingSession.objects.filter(pk__in=per_session)}
+    states = fresh_states(books, sessions=fresh, view=view)
+    drafts: list[Draft] = []
+    trades: list[AutoTrade] = []
+    alerts: dict[uuid.UUID, list[AlertSpec]] = {}
+    for portfolio_id in sorted(states):
+        row = fresh[portfolio_id]
+        hits = [(hit.version, hit.symbol) for hit in per_session[row.id] if _runs_in(row, hit.version)]
+        if row.status not in (TradingSession.Status.ACTIVE, TradingSession.Status.PAUSED):
+            continue
+        verdicts = Decider(states[portfolio_id], row, read_config(row.config)).decide(hits)
+        drafts += verdicts.drafts
+        trades += verdicts.trades
+        alerts |= verdicts.alerts
+    recorded = record(drafts, snapshot=view.snapshot, previous_slot=previous_slot)
+    AutoTrade.objects.bulk_create(trades)
+    books.save()
+    done.trades = len(trades)
+    done.events += recorded.events
+    done.events += _alert_events(drafts, alerts, recorded.continued, view.snapshot)
+    done.events += [trade_event(trade, "trade.created", trigger_price=trade.trigger_price) for trade in trades]
+    return done
+
+
+def _alert_events(
+    drafts: Sequence[Draft],
+    alerts: Mapping[uuid.UUID, Sequence[AlertSpec]],
+    continued: Collection[uuid.UUID],
+    snapshot: MarketSnapshot,
+) -> list[Event]:
+    """One event for each alert that a rule asked for, but for those that only go on from the last evaluation."""
+    return [
+        Event(
+            stream=draft.portfolio_id, kind="rule.alerted", at=snapshot.as_of, alert=spec,
+            payload={"rule_id": draft.rule_id, "symbol": draft.symbol, "message": spec.message},
+        )
+        for draft in drafts
+        if draft.id not in continued
+        for spec in alerts.get(draft.id, ())
+    ]  # fmt: skip
+
+
+def _note_marks(owned: OwnedRows, equities: dict[uuid.UUID, float], view: MarketView) -> None:
+    """Keep what a day's profit, the drawdown and trailing exits are measured against."""
+    day = view.snapshot.as_of.date()
+    equity_marks = []
+    for portfolio_id, equity in equities.items():
+        mark = owned.marks.get(portfolio_id)
+        if equity == equity and (mark is None or mark.day < day or equity > float(mark.peak_equity)):
+            equity_marks.append(EquityMark(portfolio_id, day, as_decimal(equity)))
+    note_equity(equity_marks)
+    peaks = []
+    for position in (row for rows in owned.positions.values() for row in rows if row.opened_at is not None):
+        price = view.snapshot.price(view.instruments[position.instrument_id].symbol)
+        peak = owned.peaks.get(position.id)
+        if price is None or position.opened_at is None:
+            continue
+        if peak is None or peak.opened_at != position.opened_at or price > peak.peak_price:
+            peaks.append(PeakMark(position.id, position.opened_at, price))
+    note_peaks(peaks)

@@ -1,0 +1,134 @@
+"""Fills become books: execution, ledger, position, reservation, trade, session totals, all in one transaction.
+
+A fill is unique by the broker's execution id; told twice, it is booked once.
+"""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from django.db import connection
+
+from foundation.core.money import ZERO, round_money
+from journal.core.events import Event
+from portfolios.services.books import Books, Fill
+from trading.core.order_states import OrderState
+from trading.models import AutoTrade, Execution
+from trading.services.order_management import move, trade_event
+
+
+@dataclass(frozen=True)
+class ReportedFill:
+    """What a broker says was executed of a trade. price in currency per unit, fee in currency."""
+
+    trade: AutoTrade
+    execution_id: str
+    quantity: Decimal
+    price: Decimal
+    fee: Decimal
+    market_at: datetime
+    path: tuple[str, ...]
+
+
+def book_fills(fills: Sequence[ReportedFill], *, books: Books) -> list[Event]:
+    """Book fills of trades whose portfolios are open in `books`; the caller saves the books and journals.
+
+    Each `path` leads from the trade's present state to `filled` or `partially_filled`, as the quantity says.
+    """
+    known = set(
+        Execution.objects.filter(
+            account_id__in={f.trade.account_id for f in fills}, execution_id__in=[f.execution_id for f in fills]
+        ).values_list("account_id", "execution_id")
+    )
+    executions, events, by_path = [], [], {}
+    for fill in fills:
+        if (fill.trade.account_id, fill.execution_id) in known:
+            continue
+        known.add((fill.trade.account_id, fill.execution_id))
+        realised = _book_one(fill, books)
+        executions.append(
+            Execution(
+                account_id=fill.trade.account_id, execution_id=fill.execution_id, trade=fill.trade,
+                quantity=fill.quantity, price=fill.price, fee=fill.fee, realised_pnl=realised,
+                market_at=fill.market_at,
+            )
+        )  # fmt: skip
+        by_path.setdefault(fill.path, []).append(fill.trade)
+        events += _events_of(fill, realised, books)
+    for path, trades in by_path.items():
+        moved = move(trades, *path)
+        assert len(moved) == len(trades), "the portfolio is locked"
+    Execution.objects.bulk_create(executions)
+    _raise_session_totals(executions)
+    return events
+
+
+def _book_one(fill: ReportedFill, books: Books) -> Decimal:
+    """Ledger, position and reservation of one fill, and the trade's progress. Returns the realised profit."""
+    trade = fill.trade
+    realised = books.book_fill(
+        Fill(
+            portfolio_id=trade.portfolio_id, instrument_id=trade.instrument_id, symbol=trade.symbol,
+            side=trade.trade_type, quantity=fill.quantity, price=fill.price, fee=fill.fee, owner_id=trade.id,
+            execution_id=fill.execution_id, market_at=fill.market_at,
+        )
+    )  # fmt: skip
+    before, total = trade.filled_quantity, trade.filled_quantity + fill.quantity
+    paid = (trade.executed_price or ZERO) * before + fill.price * fill.quantity
+    open_before = trade.quantity - before
+    books.release(trade.id, keep=(trade.quantity - total) / open_before if total < trade.quantity else ZERO)
+    trade.filled_quantity, trade.executed_price = total, round_money(paid / total)
+    trade.fees += fill.fee
+    trade.realised_pnl += realised
+    trade.executed_at = fill.market_at
+    assert (total == trade.quantity) == (fill.path[-1] == OrderState.FILLED)
+    return realised
+
+
+def _events_of(fill: ReportedFill, realised: Decimal, books: Books) -> list[Event]:
+    trade = fill.trade
+    trade_status = fill.path[-1]
+    position = books.position(trade.portfolio_id, trade.instrument_id)
+    told = trade_event(
+        trade, f"trade.{trade_status}", execution_id=fill.execution_id, fill_quantity=fill.quantity,
+        fill_price=fill.price, fee=fill.fee, filled_quantity=trade.filled_quantity,
+        executed_price=trade.executed_price, realised_pnl=realised if trade.trade_type == "sell" else None,
+    )  # fmt: skip
+    told.payload["status"] = trade_status
+    changed = {
+        "symbol": trade.symbol, "quantity": position.quantity, "average_cost": position.average_cost,
+        "realised_pnl": position.realised_pnl, "cash": books.portfolios[trade.portfolio_id].cash,
+    }  # fmt: skip
+    return [
+        Event(stream=trade.portfolio_id, kind=told.kind, at=fill.market_at, payload=told.payload),
+        Event(stream=trade.portfolio_id, kind="position.changed", at=fill.market_at, payload=changed),
+    ]
+
+
+def _raise_session_totals(executions: Sequence[Execution]) -> None:
+    """total_trades counts a trade at its first fill; successful are sells that realised a profit after fees."""
+    rows: dict[uuid.UUID, list[Decimal | int]] = {}
+    for execution in executions:
+        trade = execution.trade
+        if trade.session_id is None:
+            continue
+        total = rows.setdefault(trade.session_id, [0, 0, ZERO])
+        total[0] += 1 if trade.filled_quantity == execution.quantity else 0
+        done = trade.filled_quantity == trade.quantity
+        total[1] += 1 if trade.trade_type == "sell" and done and trade.realised_pnl > trade.fees else 0
+        total[2] += execution.realised_pnl - execution.fee
+    if not rows:
+        return
+    ids = sorted(rows)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            UPDATE trading_sessions AS s SET total_trades = s.total_trades + n.trades,
+                successful_trades = s.successful_trades + n.successful, total_pnl = s.total_pnl + n.pnl
+            FROM unnest(%s::uuid[], %s::int[], %s::int[], %s::numeric[]) AS n (id, trades, successful, pnl)
+            WHERE s.id = n.id
+            """,
+            [ids, [rows[i][0] for i in ids], [rows[i][1] for i in ids], [rows[i][2] for i in ids]],
+        )

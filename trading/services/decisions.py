@@ -1,0 +1,129 @@
+"""The record of every decision. One equal to its predecessor raises a counter instead of adding a row."""
+
+import json
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db.models import F
+
+from foundation.core.canonical import canonical_json
+from journal.core.events import Event
+from market.core.snapshot import MarketSnapshot
+from trading.models import Decision
+
+Outcome = Decision.Outcome
+_Key = tuple[uuid.UUID, uuid.UUID | None, uuid.UUID | None, int | None]
+
+
+@dataclass
+class Draft:
+    """A decision to be recorded. instrument_id None: about the portfolio as a whole."""
+
+    portfolio_id: uuid.UUID
+    session_id: uuid.UUID | None
+    rule_id: uuid.UUID | None
+    rule_version_id: int | None
+    instrument_id: int | None
+    symbol: str | None
+    outcome: str
+    explanation: dict[str, Any]
+    code: str = ""
+    detail: str = ""
+    sizing: dict[str, Any] = field(default_factory=dict)
+    checks: list[Any] = field(default_factory=list)
+    outranked_by: dict[str, Any] | None = None
+    id: uuid.UUID = field(default_factory=uuid.uuid4)
+
+    def key(self) -> _Key:
+        return (self.portfolio_id, self.session_id, self.rule_id, self.instrument_id)
+
+
+def _plain(value: Any) -> Any:
+    """As it is stored: Decimals as text, never as floats."""
+    return json.loads(canonical_json(value))
+
+
+def _predecessors(drafts: Sequence[Draft]) -> dict[_Key, Decision]:
+    """The last decision on each draft's rule and symbol, in one query."""
+    rows = (
+        Decision.objects.filter(
+            portfolio_id__in={d.portfolio_id for d in drafts}, rule_id__in={d.rule_id for d in drafts if d.rule_id}
+        )
+        .order_by("portfolio_id", "session_id", "rule_id", "instrument_id", "-last_slot", "-created_at")
+        .distinct("portfolio_id", "session_id", "rule_id", "instrument_id")
+        .only("portfolio_id", "session_id", "rule_id", "instrument_id", "rule_version_id", "outcome", "code", "last_slot")
+    )
+    return {(r.portfolio_id, r.session_id, r.rule_id, r.instrument_id): r for r in rows}
+
+
+def _equal(draft: Draft, previous: Decision | None) -> bool:
+    return (
+        previous is not None
+        and draft.outcome != Outcome.TRADED
+        and (previous.rule_version_id, previous.outcome, previous.code)
+        == (draft.rule_version_id, draft.outcome, draft.code)
+    )
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """rows: the new decisions by draft id; events: one for each of them; continued: drafts that only
+    repeat the decision of the evaluation just before (an alert is not given twice for these)."""
+
+    rows: dict[uuid.UUID, Decision]
+    events: list[Event]
+    continued: set[uuid.UUID]
+
+
+def record(drafts: Sequence[Draft], *, snapshot: MarketSnapshot, previous_slot: int) -> Recorded:
+    """Store decisions; `previous_slot` is the version that was evaluated before this one."""
+    known = _predecessors(drafts) if drafts else {}
+    rows: dict[uuid.UUID, Decision] = {}
+    repeated: list[uuid.UUID] = []
+    continued: set[uuid.UUID] = set()
+    events: list[Event] = []
+    for draft in drafts:
+        previous = known.get(draft.key())
+        if previous is not None and _equal(draft, previous):
+            repeated.append(previous.id)
+            if previous.last_slot >= previous_slot:
+                continued.add(draft.id)
+            continue
+        rows[draft.id] = row = _row(draft, snapshot)
+        payload = {
+            "decision_id": row.id, "session_id": row.session_id, "rule_id": row.rule_id, "symbol": draft.symbol,
+            "outcome": row.outcome, "code": row.code, "detail": row.detail,
+        }  # fmt: skip
+        events.append(
+            Event(stream=draft.portfolio_id, kind="decision.made", at=snapshot.as_of, payload=payload)
+        )
+    Decision.objects.bulk_create(rows.values())
+    if repeated:
+        Decision.objects.filter(id__in=repeated).update(
+            repeated=F("repeated") + 1, last_slot=snapshot.version, last_market_at=snapshot.as_of
+        )
+    return Recorded(rows=rows, events=events, continued=continued)
+
+
+def _row(draft: Draft, snapshot: MarketSnapshot) -> Decision:
+    return Decision(
+        id=draft.id,
+        portfolio_id=draft.portfolio_id,
+        session_id=draft.session_id,
+        rule_id=draft.rule_id,
+        rule_version_id=draft.rule_version_id,
+        instrument_id=draft.instrument_id,
+        slot=snapshot.version,
+        market_at=snapshot.as_of,
+        outcome=draft.outcome,
+        code=draft.code,
+        detail=draft.detail,
+        explanation=_plain(draft.explanation),
+        sizing=_plain(draft.sizing),
+        checks=_plain(draft.checks),
+        outranked_by=_plain(draft.outranked_by) if draft.outranked_by else None,
+        last_slot=snapshot.version,
+        last_market_at=snapshot.as_of,
+    )

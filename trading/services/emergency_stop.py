@@ -1,0 +1,164 @@
+"""The emergency stop: console, API, admin, command line, rules and breakers all call `arm`.
+
+*Armed* when the halt's row is committed; it needs PostgreSQL only. *Drained* when no trade in its scope is in
+flight: `drain` takes the halt key exclusively once, so every paper batch that had not seen the halt has ended,
+and cancels what is pending. From then on nothing is sent.
+"""
+
+import uuid
+from collections.abc import Iterable
+
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.db import connection, transaction
+from django.db.models import QuerySet
+
+from foundation.clock import database_now
+from foundation.errors import Conflict, InvalidInput, NotFound
+from foundation.wakeups import wake_on_commit
+from journal.core.events import PLATFORM_STREAM, AlertSpec, Event
+from journal.services.journal import append
+from market.models import Instrument
+from portfolios.models import BrokerAccount, Portfolio
+from portfolios.services.books import open_books
+from rules.models import TradingRule
+from sessions.models import TradingSession
+from trading.core.order_states import IN_FLIGHT, OrderState
+from trading.models import AutoTrade, Halt
+from trading.services.order_management import cancel_pending, pending_of
+from trading.services.trade_execution import HALT_KEY
+
+Scope = Halt.Scope
+DRAIN_TASK = "trading.tasks.drain_halts"
+DRAIN_BATCH_PORTFOLIOS = 200
+
+
+def portfolio_of(scope: str, scope_id: str) -> uuid.UUID | None:
+    """The portfolio that a scope lies in, None for platform and symbol. Raises InvalidInput, NotFound."""
+    if scope == Scope.PLATFORM:
+        if scope_id:
+            raise InvalidInput("scope_id: must be empty for the platform.")
+        return None
+    if scope == Scope.SYMBOL:
+        if not Instrument.objects.filter(symbol=scope_id).exists():
+            raise NotFound(f"There is no instrument {scope_id!r}.")
+        return None
+    try:
+        key = uuid.UUID(scope_id)
+    except ValueError as error:
+        raise InvalidInput(f"scope_id: must be a UUID for scope {scope!r}, got {scope_id!r}.") from error
+    found: uuid.UUID | None = {
+        Scope.PORTFOLIO: Portfolio.objects.filter(pk=key).values_list("id", flat=True),
+        Scope.ACCOUNT: BrokerAccount.objects.filter(pk=key).values_list("portfolio_id", flat=True),
+        Scope.SESSION: TradingSession.objects.filter(pk=key).values_list("portfolio_id", flat=True),
+        Scope.RULE: TradingRule.objects.filter(pk=key).values_list("portfolio_id", flat=True),
+    }[Scope(scope)].first()
+    if found is None:
+        raise NotFound(f"There is no {scope} {scope_id}.")
+    return found
+
+
+@transaction.atomic
+def arm(
+    *, scope: str, scope_id: str = "", mode: str = Halt.Mode.HALT, reason: str, actor: AbstractBaseUser | None
+) -> Halt:
+    """Stop trading in a scope, at once. `actor` None: a breaker or the command line."""
+    if scope not in Scope.values:
+        raise InvalidInput(f"scope: must be one of {', '.join(Scope.values)}, got {scope!r}.")
+    if mode not in Halt.Mode.values:
+        raise InvalidInput(f"mode: must be one of {', '.join(Halt.Mode.values)}, got {mode!r}.")
+    if not reason.strip() or len(reason) > 255:
+        raise InvalidInput("reason: must have 1 to 255 characters.")
+    portfolio_id = portfolio_of(scope, scope_id)
+    halt = Halt.objects.create(
+        scope=scope, scope_id=scope_id, mode=mode, reason=reason.strip(), armed_by_id=actor.pk if actor else None
+    )
+    halt.refresh_from_db()
+    name = actor.get_username() if actor else "system"
+    alert = AlertSpec("critical", f"Emergency stop ({halt}) armed by {name}: {halt.reason}")
+    _journal(halt, "halt.armed", portfolio_id, name, alert)
+    wake_on_commit(DRAIN_TASK, queue="execution")
+    return halt
+
+
+def _journal(
+    halt: Halt, kind: str, portfolio_id: uuid.UUID | None, actor: str, alert: AlertSpec | None = None
+) -> None:
+    payload = {
+        "halt_id": halt.id, "scope": halt.scope, "scope_id": halt.scope_id, "mode": halt.mode,
+        "reason": halt.reason, "actor": actor,
+    }  # fmt: skip
+    stream = portfolio_id or PLATFORM_STREAM
+    append([Event(stream=stream, kind=kind, at=database_now(), payload=payload, alert=alert)])
+
+
+@transaction.atomic
+def release(*, halt_id: uuid.UUID, actor: AbstractBaseUser) -> Halt:
+    """Let trading go on. Nobody releases the halt that he armed himself."""
+    halt = Halt.objects.select_for_update(no_key=True).filter(pk=halt_id).first()
+    if halt is None:
+        raise NotFound(f"There is no halt {halt_id}.")
+    if halt.released_at is not None:
+        raise Conflict("The halt is released already.", code="halt_released")
+    if halt.armed_by_id == actor.pk:
+        raise Conflict("A halt must be released by another person than the one who armed it.", code="four_eyes")
+    now = database_now()
+    Halt.objects.filter(pk=halt.pk, released_at=None).update(released_at=now, released_by_id=actor.pk)
+    halt.refresh_from_db()
+    alert = AlertSpec("warning", f"Emergency stop ({halt}) released by {actor.get_username()}")
+    _journal(halt, "halt.released", portfolio_of(halt.scope, halt.scope_id), actor.get_username(), alert)
+    return halt
+
+
+def drain_all() -> int:
+    """Drain every halt that is not drained yet; returns how many are drained now. Safe to call at any time."""
+    waiting = Halt.objects.filter(released_at=None, drained_at=None).order_by("armed_at")
+    return sum(1 for halt in waiting if drain(halt_id=halt.id))
+
+
+def drain(*, halt_id: uuid.UUID) -> bool:
+    """Cancel what is pending in the halt's scope; True when nothing in it is in flight any more."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL lock_timeout = 0")  # it waits for running batches, each bounded by its own timeouts
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [HALT_KEY])
+    halt = Halt.objects.get(pk=halt_id)
+    scoped = _trades_in(halt)
+    while True:
+        ids = list(
+            scoped.filter(status=OrderState.PENDING)
+            .order_by("portfolio_id")
+            .values_list("portfolio_id", flat=True)
+            .distinct()[:DRAIN_BATCH_PORTFOLIOS]
+        )
+        if not ids:
+            break
+        _cancel_in(halt, ids)
+    if scoped.filter(status__in=[state.value for state in IN_FLIGHT]).exists():
+        return False
+    with transaction.atomic():
+        changed = Halt.objects.filter(pk=halt.pk, drained_at=None).update(drained_at=database_now())
+        if changed:
+            _journal(halt, "halt.drained", portfolio_of(halt.scope, halt.scope_id), "system")
+    return True
+
+
+@transaction.atomic
+def _cancel_in(halt: Halt, portfolio_ids: Iterable[uuid.UUID]) -> None:
+    books = open_books(portfolio_ids)
+    mine = set(_trades_in(halt).filter(status=OrderState.PENDING).values_list("id", flat=True))
+    trades = [trade for trade in pending_of(books.portfolios) if trade.id in mine]
+    events = cancel_pending(trades, books=books, reason=f"HALTED: {halt.mode} on {halt.scope}: {halt.reason}")
+    books.save()
+    append(events)
+
+
+def _trades_in(halt: Halt) -> QuerySet[AutoTrade]:
+    """The trades that the halt covers; in reduce_only mode the buys among them."""
+    trades = AutoTrade.objects.all()
+    if halt.mode == Halt.Mode.REDUCE_ONLY:
+        trades = trades.filter(trade_type="buy")
+    if halt.scope == Scope.PLATFORM:
+        return trades
+    if halt.scope == Scope.SYMBOL:
+        return trades.filter(symbol=halt.scope_id)
+    column = {"account": "account_id", "portfolio": "portfolio_id", "session": "session_id", "rule": "rule_id"}
+    return trades.filter(**{column[halt.scope]: halt.scope_id})

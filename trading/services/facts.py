@@ -1,0 +1,186 @@
+"""The facts of portfolios for rules: read in a handful of queries, however many portfolios.
+
+Read twice: without locks to find what triggers, and under lock, from open books, to act on it.
+"""
+
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import TypeVar
+
+from foundation.core.money import ZERO
+from market.core.snapshot import MarketSnapshot, RecommendationFrame
+from market.models import Instrument
+from portfolios.core.facts import Holding, Marks, Valuation, value
+from portfolios.models import Portfolio, PortfolioMark, Position, PositionMark, Reservation
+from rules.core.facts import MarketFacts, PortfolioFacts
+from trading.core.market_facts import market_facts, preferred
+
+
+@dataclass(frozen=True)
+class SectorExposure(Mapping[str, Mapping[str, float]]):
+    """sector_exposure_percentage of any symbol, held or not, looked up when a rule asks for it."""
+
+    sector_of: Mapping[str, str]
+    percentages: Mapping[str, float]
+
+    def __getitem__(self, symbol: str) -> Mapping[str, float]:
+        return {"sector_exposure_percentage": self.percentages.get(self.sector_of[symbol], 0.0)}
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.sector_of)
+
+    def __len__(self) -> int:
+        return len(self.sector_of)
+
+
+@dataclass(frozen=True)
+class OwnedRows:
+    """What is stored of some portfolios: everything that their facts need."""
+
+    portfolios: Mapping[uuid.UUID, Portfolio]
+    positions: Mapping[uuid.UUID, list[Position]]
+    reservations: Mapping[uuid.UUID, list[Reservation]]
+    marks: Mapping[uuid.UUID, PortfolioMark]
+    peaks: Mapping[int, PositionMark]
+
+
+@dataclass(frozen=True)
+class MarketView:
+    """A snapshot with what is known of its instruments, and the rules' facts by preference of sources."""
+
+    snapshot: MarketSnapshot
+    instruments: Mapping[int, Instrument]
+    by_symbol: Mapping[str, Instrument]
+    prices: Mapping[str, float]
+    sector_of: Mapping[str, str]
+    timezones: Sequence[str]
+    _facts: dict[tuple[str, ...], tuple[MarketFacts, RecommendationFrame | None]] = field(default_factory=dict)
+
+    def facts(self, sources: tuple[str, ...]) -> MarketFacts:
+        """Of every symbol, with the recommendations that this preference gives; made once for each preference."""
+        return self._both(sources)[0]
+
+    def recommendation_id(self, sources: tuple[str, ...], symbol: str) -> uuid.UUID | None:
+        """Which recommendation stands behind the facts of a symbol."""
+        frame, place = self._both(sources)[1], self.snapshot.index(symbol)
+        text = frame.ids[place] if frame is not None and place is not None else None
+        return uuid.UUID(text) if text is not None else None
+
+    def _both(self, sources: tuple[str, ...]) -> tuple[MarketFacts, RecommendationFrame | None]:
+        if sources not in self._facts:
+            frame = preferred(self.snapshot, sources)
+            self._facts[sources] = (market_facts(self.snapshot, frame, timezones=self.timezones), frame)
+        return self._facts[sources]
+
+
+def market_view(snapshot: MarketSnapshot) -> MarketView:
+    """One query: the snapshot's instruments."""
+    instruments = {row.id: row for row in Instrument.objects.select_related("exchange")}
+    price = snapshot.column("price")
+    ordered = [instruments[key] for key in snapshot.instrument_ids]
+    return MarketView(
+        snapshot=snapshot,
+        instruments=instruments,
+        by_symbol={row.symbol: row for row in ordered},
+        prices={symbol: float(price[place]) for place, symbol in enumerate(snapshot.symbols)},
+        sector_of={row.symbol: row.sector for row in ordered},
+        timezones=[row.exchange.timezone for row in ordered],
+    )
+
+
+Row = TypeVar("Row", Position, Reservation)
+
+
+def _grouped(rows: Iterable[Row]) -> dict[uuid.UUID, list[Row]]:
+    groups: dict[uuid.UUID, list[Row]] = {}
+    for row in rows:
+        groups.setdefault(row.portfolio_id, []).append(row)
+    return groups
+
+
+def read_owned(portfolio_ids: Iterable[uuid.UUID]) -> OwnedRows:
+    """Five queries, no lock."""
+    wanted = list(portfolio_ids)
+    return with_marks(
+        portfolios=Portfolio.objects.in_bulk(wanted),
+        positions=Position.objects.filter(portfolio_id__in=wanted, quantity__gt=0),
+        reservations=Reservation.objects.filter(portfolio_id__in=wanted),
+    )
+
+
+def with_marks(
+    *,
+    portfolios: Mapping[uuid.UUID, Portfolio],
+    positions: Iterable[Position],
+    reservations: Iterable[Reservation],
+) -> OwnedRows:
+    """Add the marks (two queries) to rows that somebody has, locked or not."""
+    held = list(positions)
+    return OwnedRows(
+        portfolios=portfolios,
+        positions=_grouped(held),
+        reservations=_grouped(reservations),
+        marks={row.portfolio_id: row for row in PortfolioMark.objects.filter(portfolio_id__in=portfolios)},
+        peaks={
+            row.position_id: row
+            for row in PositionMark.objects.filter(position_id__in=[p.id for p in held if p.id is not None])
+        },
+    )
+
+
+def _holdings(rows: OwnedRows, portfolio_id: uuid.UUID, instruments: Mapping[int, Instrument]) -> list[Holding]:
+    working: dict[int, Decimal] = {}
+    for promise in rows.reservations.get(portfolio_id, []):
+        if promise.cash > 0:
+            working[promise.instrument_id] = working.get(promise.instrument_id, ZERO) + promise.cash
+    held = {row.instrument_id: row for row in rows.positions.get(portfolio_id, []) if row.quantity > 0}
+    result = []
+    for instrument_id in sorted(held.keys() | working.keys()):
+        instrument, row = instruments[instrument_id], held.get(instrument_id)
+        peak = rows.peaks.get(row.id) if row is not None and row.id is not None else None
+        same_opening = peak is not None and row is not None and peak.opened_at == row.opened_at
+        result.append(
+            Holding(
+                symbol=instrument.symbol,
+                sector=instrument.sector,
+                quantity=row.quantity if row else ZERO,
+                average_cost=row.average_cost if row else ZERO,
+                reserved_quantity=row.reserved_quantity if row else ZERO,
+                working_cash=working.get(instrument_id, ZERO),
+                opened_at=row.opened_at if row else None,
+                peak_price=peak.peak_price if peak is not None and same_opening else None,
+            )
+        )
+    return result
+
+
+def valuation_of(rows: OwnedRows, portfolio_id: uuid.UUID, view: MarketView) -> Valuation:
+    """The portfolio at the view's prices; a day that has not begun yet for it counts from its present equity."""
+    portfolio = rows.portfolios[portfolio_id]
+    mark = rows.marks.get(portfolio_id)
+    marks = None
+    if mark is not None:
+        marks = Marks(
+            day_open_equity=mark.day_open_equity if mark.day >= view.snapshot.as_of.date() else None,
+            peak_equity=mark.peak_equity,
+        )
+    return value(
+        cash=portfolio.cash,
+        reserved_cash=portfolio.reserved_cash,
+        holdings=_holdings(rows, portfolio_id, view.instruments),
+        prices=view.prices,
+        marks=marks,
+        as_of=view.snapshot.as_of,
+    )
+
+
+def facts_of(valuation: Valuation, *, universe: frozenset[str] | None, view: MarketView) -> PortfolioFacts:
+    """A valuation in the words of the rule catalogue."""
+    return PortfolioFacts(
+        values=valuation.portfolio,
+        positions=valuation.positions,
+        universe=universe,
+        symbols=SectorExposure(view.sector_of, valuation.sectors),
+    )

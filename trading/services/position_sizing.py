@@ -1,0 +1,21 @@
+"""Sizing on fresh state: the action's wish and the portfolio's room become a quantity."""
+
+import math
+from decimal import Decimal
+
+from market.models import Instrument
+from rules.core.actions import ActionRequest
+from trading.core.sizing import Sized, size
+from trading.services.risk_management import FreshState
+
+
+def size_action(state: FreshState, action: ActionRequest, *, instrument: Instrument) -> tuple[Sized, Decimal | None]:
+    """(size with its arithmetic, the price that it rests on). An unknown price or equity gives no size."""
+    price = state.price(instrument)
+    equity = state.valuation().equity
+    if price is None:
+        return Sized(quantity=Decimal(0), arithmetic={}, reason="the price is unknown"), None
+    if not math.isfinite(equity) and action.sizing_method != "full_position":
+        return Sized(quantity=Decimal(0), arithmetic={}, reason="the portfolio's equity is unknown"), price
+    known_equity = Decimal(repr(equity)) if math.isfinite(equity) else Decimal(0)
+    return size(action, facts=state.sizing_facts(instrument, price, known_equity)), price

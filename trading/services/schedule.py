@@ -1,0 +1,39 @@
+"""The sweeps that make up for every lost wake-up, as rows of celery-beat's DatabaseScheduler.
+
+Upserted, never deleted and made anew, so that an operator's change of an interval survives.
+"""
+
+from dataclasses import dataclass
+
+from django_celery_beat.models import IntervalSchedule, PeriodicTask
+
+
+@dataclass(frozen=True)
+class Sweep:
+    task: str
+    queue: str
+    seconds: int
+
+
+SWEEPS = (
+    Sweep("trading.tasks.evaluate_due", "evaluation", 2),
+    Sweep("trading.tasks.execute_due", "execution", 2),
+    Sweep("trading.tasks.drain_halts", "execution", 2),
+    Sweep("trading.tasks.finish_stopping", "execution", 3),
+    Sweep("journal.tasks.deliver_alerts", "notification", 5),
+    Sweep("market.tasks.recommend_baseline", "market", 10),
+    Sweep("market.tasks.prune_snapshots", "market", 300),
+)
+
+
+def ensure_sweeps() -> None:
+    """Idempotent: every sweep has its row; existing rows keep their interval and whether they are enabled."""
+    for sweep in SWEEPS:
+        interval, _ = IntervalSchedule.objects.get_or_create(every=sweep.seconds, period=IntervalSchedule.SECONDS)
+        PeriodicTask.objects.get_or_create(
+            name=f"sweep {sweep.task}",
+            defaults={
+                "task": sweep.task, "interval": interval, "queue": sweep.queue,
+                "expire_seconds": max(sweep.seconds, 5), "description": "Makes up for lost wake-ups.",
+            },
+        )  # fmt: skip

@@ -1,0 +1,48 @@
+"""Celery tasks of the trading room: each works off what is due, and says so with a heartbeat.
+
+A message carries no decision: losing one, or getting one twice, changes nothing.
+"""
+
+from celery import shared_task
+
+from foundation.heartbeats import beat
+from foundation.wakeups import wake
+from trading.services.auto_trading import evaluate_next_slice
+from trading.services.emergency_stop import drain_all
+from trading.services.stopping import finish_stopping as finish_stopping_sessions
+from trading.services.trade_execution import execute_next_batch
+
+# A task ends after so many pieces of work and wakes a successor, so that no worker is held for long.
+PIECES_MAX = 50
+
+
+@shared_task(name="trading.tasks.evaluate_due", queue="evaluation")
+def evaluate_due() -> None:
+    """Evaluate due slices until none is due."""
+    beat(component="worker.evaluation")
+    for _ in range(PIECES_MAX):
+        if evaluate_next_slice() is None:
+            return
+    wake("trading.tasks.evaluate_due", queue="evaluation")
+
+
+@shared_task(name="trading.tasks.execute_due", queue="execution")
+def execute_due() -> None:
+    """Execute pending trades until none can be executed."""
+    beat(component="worker.execution")
+    for _ in range(PIECES_MAX):
+        if execute_next_batch() == 0:
+            return
+    wake("trading.tasks.execute_due", queue="execution")
+
+
+@shared_task(name="trading.tasks.drain_halts", queue="execution")
+def drain_halts() -> None:
+    drain_all()
+
+
+@shared_task(name="trading.tasks.finish_stopping", queue="execution")
+def finish_stopping() -> None:
+    """Close what stopping sessions have open; what needs execution is executed by its own task."""
+    finish_stopping_sessions()
+    wake("trading.tasks.execute_due", queue="execution")
