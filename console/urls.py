@@ -1,3 +1,9 @@
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from console import views
+
+urlpatterns = [
+    path("", views.console, name="console"),
+    path("login", views.login, name="console-login"),
+    path("logout", views.logout, name="console-logout"),
+]

@@ -30,9 +30,9 @@ done
 [ -n "$python" ] || fail "Python 3.11 or newer is needed and none was found: install it, or give PYTHON=/path/to/python3."
 
 rm -f .venv/installed
-if ! { [ -x .venv/bin/python ] && .venv/bin/python -m pip --version >/dev/null 2>&1; }; then
+if ! { [ -x .venv/bin/python ] && .venv/bin/python -c '' 2>/dev/null; }; then
     say "Making .venv with $("$python" --version)."
-    "$python" -m venv --clear .venv ||
+    "$python" -m venv --clear --without-pip .venv ||
         fail "$python cannot make a virtual environment: install its venv module (Debian, Ubuntu: apt install python3-venv)."
 fi
 
@@ -42,18 +42,30 @@ if [ -n "${PIP_INDEX_URL:-}" ] && [ -z "${UV_DEFAULT_INDEX:-}" ]; then export UV
 if [ -n "${PIP_EXTRA_INDEX_URL:-}" ] && [ -z "${UV_INDEX:-}" ]; then export UV_INDEX="$PIP_EXTRA_INDEX_URL"; fi
 export UV_NO_PROGRESS=1 VIRTUAL_ENV="$PWD/.venv"
 
+# pip into .venv, only where the Python it came from cannot do the work (it saves some seconds).
+pip() {
+    if [ -z "${own_pip:-}" ] && "$python" -m pip --python .venv/bin/python --version >/dev/null 2>&1; then
+        "$python" -m pip --python .venv/bin/python --quiet --disable-pip-version-check "$@"
+    else
+        own_pip=1
+        .venv/bin/python -m pip --version >/dev/null 2>&1 || .venv/bin/python -m ensurepip >/dev/null ||
+            fail "$python has no pip: install it (Debian, Ubuntu: apt install python3-venv)."
+        .venv/bin/python -m pip --quiet --disable-pip-version-check "$@"
+    fi
+}
+
 say "Installing $lock."
 uv=
 if command -v uv >/dev/null 2>&1; then
     uv=uv
-elif .venv/bin/python -m pip install --quiet --disable-pip-version-check "uv>=0.9,<1"; then
+elif [ -x .venv/bin/uv ] || pip install "uv>=0.9,<1"; then
     uv=.venv/bin/uv
 fi
 if [ -n "$uv" ] && "$uv" pip sync --quiet --python .venv/bin/python --require-hashes "$lock"; then
     :
 else
     say "uv could not install it; trying pip, which takes longer."
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r "$lock" ||
+    pip install --require-hashes -r "$lock" ||
         fail "The packages of $lock could not be installed (see above): check the connection to the package index and say make again."
 fi
 echo "$wanted" > .venv/installed

@@ -21,7 +21,12 @@ class DomainError(Exception):
     title = "The request could not be carried out"
 
     def __init__(
-        self, detail: str, *, errors: list[dict[str, Any]] | None = None, code: str | None = None, **extra: Any
+        self,
+        detail: str,
+        *,
+        errors: list[dict[str, Any]] | None = None,
+        code: str | None = None,
+        **extra: Any,
     ) -> None:
         super().__init__(detail)
         self.detail = detail

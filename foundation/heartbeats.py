@@ -30,6 +30,7 @@ def forget_older_than(*, hours: int) -> int:
     """Remove the rows of processes that are long gone; returns how many."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "DELETE FROM foundation_heartbeat WHERE at < clock_timestamp() - make_interval(hours => %s)", [hours]
+            "DELETE FROM foundation_heartbeat WHERE at < clock_timestamp() - make_interval(hours => %s)",
+            [hours],
         )
         return cursor.rowcount

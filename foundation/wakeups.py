@@ -44,9 +44,16 @@ def wake(task_name: str, *, queue: str, kwargs: dict[str, Any] | None = None) ->
     if time.monotonic() < _paused_until:
         return False
     try:
-        with producers[_connection()].acquire(block=True, timeout=settings.REDIS_SOCKET_TIMEOUT_SECONDS) as producer:
+        with producers[_connection()].acquire(
+            block=True, timeout=settings.REDIS_SOCKET_TIMEOUT_SECONDS
+        ) as producer:
             current_app.send_task(
-                task_name, kwargs=kwargs or {}, queue=queue, expires=EXPIRES_SECONDS, retry=False, producer=producer
+                task_name,
+                kwargs=kwargs or {},
+                queue=queue,
+                expires=EXPIRES_SECONDS,
+                retry=False,
+                producer=producer,
             )
     except Exception as error:
         # Any failure here is survivable by design and must not undo or delay the caller's committed work.

@@ -1,4 +1,8 @@
-"""Celery tasks of the journal: wake-ups that carry nothing; what is due is in the table."""
+"""Celery tasks of the journal: wake-ups that carry nothing; what is due is in the table.
+
+They run on the queue `notification`: whoever sends them says so (Celery's task_routes, the wake-up,
+beat), for a queue named at the task is deprecated since Celery 5.7.
+"""
 
 from celery import shared_task
 
@@ -6,7 +10,7 @@ from journal.services.alerts import deliver_due_alerts
 from journal.services.journal import DELIVER_ALERTS
 
 
-@shared_task(name=DELIVER_ALERTS, queue="notification")
+@shared_task(name=DELIVER_ALERTS)
 def deliver_alerts() -> None:
     """Deliver the alerts that are due. Sent after a commit with alerts, and by beat every few seconds."""
     deliver_due_alerts()

@@ -1,4 +1,7 @@
-"""Celery tasks of the market queue. Each is a wake-up or a sweep: it finds what is due by itself."""
+"""Celery tasks of the queue "market". Each is a wake-up or a sweep: it finds what is due by itself.
+
+Senders name the queue (wake-ups, the beat schedule, task routes): Celery deprecates a task's own `queue`.
+"""
 
 import structlog
 from celery import shared_task
@@ -8,7 +11,7 @@ from market.services import baseline, snapshots
 log = structlog.get_logger(__name__)
 
 
-@shared_task(name="market.tasks.recommend_baseline", queue="market")
+@shared_task(name="market.tasks.recommend_baseline")
 def recommend_baseline() -> None:
     """Recommend on the newest completed bars. Woken by the feed, swept by beat."""
     created = baseline.recommend_latest()
@@ -16,7 +19,7 @@ def recommend_baseline() -> None:
         log.info("baseline_recommended", created=created)
 
 
-@shared_task(name="market.tasks.prune_snapshots", queue="market")
+@shared_task(name="market.tasks.prune_snapshots")
 def prune_snapshots() -> None:
     """Forget snapshots beyond the retention. Woken by the feed now and then, swept by beat."""
     removed = snapshots.prune()

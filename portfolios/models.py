@@ -25,9 +25,14 @@ class Portfolio(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     name = models.CharField(max_length=255)
     base_currency = models.CharField(max_length=3, default="USD")
-    cash = models.DecimalField(max_digits=20, decimal_places=8, default=0, help_text="Σ ledger on the cash account")
+    cash = models.DecimalField(
+        max_digits=20, decimal_places=8, default=0, help_text="Σ ledger on the cash account"
+    )
     reserved_cash = models.DecimalField(
-        max_digits=20, decimal_places=8, default=0, help_text="Σ open reservations: promised to working orders"
+        max_digits=20,
+        decimal_places=8,
+        default=0,
+        help_text="Σ open reservations: promised to working orders",
     )
     realised_pnl = models.DecimalField(max_digits=20, decimal_places=8, default=0, help_text="After fees")
     members = models.ManyToManyField(settings.AUTH_USER_MODEL, through="Member", related_name="portfolios")
@@ -35,7 +40,9 @@ class Portfolio(models.Model):
 
     class Meta:
         constraints = [
-            models.CheckConstraint(condition=Q(reserved_cash__gte=0), name="portfolio_reserved_cash_not_negative")
+            models.CheckConstraint(
+                condition=Q(reserved_cash__gte=0), name="portfolio_reserved_cash_not_negative"
+            )
         ]
         ordering = ["name", "id"]
 
@@ -71,14 +78,17 @@ class BrokerAccount(models.Model):
     is_live = models.BooleanField(default=False)
     fee_bps = models.DecimalField(max_digits=8, decimal_places=4, default=1, help_text="Of the traded value")
     fee_minimum = models.DecimalField(max_digits=12, decimal_places=4, default=0, help_text="For each fill")
-    slippage_bps = models.DecimalField(max_digits=8, decimal_places=4, default=1, help_text="Against the order")
+    slippage_bps = models.DecimalField(
+        max_digits=8, decimal_places=4, default=1, help_text="Against the order"
+    )
     created_at = models.DateTimeField(db_default=Now())
 
     class Meta:
         constraints = [
             models.CheckConstraint(condition=~Q(broker="paper", is_live=True), name="paper_is_never_live"),
             models.CheckConstraint(
-                condition=Q(fee_bps__gte=0, fee_minimum__gte=0, slippage_bps__gte=0), name="broker_costs_not_negative"
+                condition=Q(fee_bps__gte=0, fee_minimum__gte=0, slippage_bps__gte=0),
+                name="broker_costs_not_negative",
             ),
         ]
 
@@ -127,7 +137,9 @@ class LedgerTransfer(models.Model):
         db_table = "ledger_transfers"
         constraints = [
             models.CheckConstraint(condition=Q(amount__gt=0), name="transfer_amount_positive"),
-            models.CheckConstraint(condition=~Q(debit_account=F("credit_account")), name="transfer_between_two"),
+            models.CheckConstraint(
+                condition=~Q(debit_account=F("credit_account")), name="transfer_between_two"
+            ),
         ]
         indexes = [models.Index(fields=["portfolio", "-id"])]
 
@@ -185,7 +197,9 @@ class Reservation(models.Model):
 class PortfolioMark(models.Model):
     """The marks against which a day's profit and the drawdown are measured, in market time."""
 
-    portfolio = models.OneToOneField(Portfolio, on_delete=models.CASCADE, primary_key=True, related_name="mark")
+    portfolio = models.OneToOneField(
+        Portfolio, on_delete=models.CASCADE, primary_key=True, related_name="mark"
+    )
     day = models.DateField(help_text="Market day")
     day_open_equity = models.DecimalField(max_digits=20, decimal_places=8)
     peak_equity = models.DecimalField(max_digits=20, decimal_places=8)
@@ -209,7 +223,9 @@ class PositionMark(models.Model):
 
 
 def _limit_field(name: str) -> models.DecimalField:
-    return models.DecimalField(max_digits=20, decimal_places=8, null=True, blank=True, help_text=LIMIT_NAMES[name])
+    return models.DecimalField(
+        max_digits=20, decimal_places=8, null=True, blank=True, help_text=LIMIT_NAMES[name]
+    )
 
 
 class LimitSet(models.Model):
@@ -226,7 +242,9 @@ class LimitSet(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     scope = models.CharField(max_length=20, choices=Scope)
-    scope_id = models.UUIDField(null=True, blank=True, help_text="Portfolio or session; empty for the platform")
+    scope_id = models.UUIDField(
+        null=True, blank=True, help_text="Portfolio or session; empty for the platform"
+    )
     version = models.PositiveIntegerField(editable=False)
     max_order_value = _limit_field("max_order_value")
     max_order_quantity = _limit_field("max_order_quantity")
@@ -253,7 +271,8 @@ class LimitSet(models.Model):
             ),
             *[
                 models.CheckConstraint(
-                    condition=Q(**{f"{name}__isnull": True}) | Q(**{f"{name}__gte": 0}), name=f"limit_{name}_range"
+                    condition=Q(**{f"{name}__isnull": True}) | Q(**{f"{name}__gte": 0}),
+                    name=f"limit_{name}_range",
                 )
                 for name in LIMIT_NAMES
             ],

@@ -28,7 +28,7 @@ def visible_portfolios(user: AnyUser) -> QuerySet[Portfolio]:
         return Portfolio.objects.none()
     if getattr(user, "is_superuser", False):
         return Portfolio.objects.all()
-    return Portfolio.objects.filter(memberships__user_id=user.pk)
+    return Portfolio.objects.filter(memberships__user__id=user.pk)
 
 
 def visible_streams(user: AnyUser) -> list[uuid.UUID]:
@@ -41,13 +41,19 @@ def visible_streams(user: AnyUser) -> list[uuid.UUID]:
 
 def role_of(user: AnyUser, portfolio_id: uuid.UUID) -> str | None:
     """His role in it; a superuser without membership acts as owner; None: it must not exist for him."""
-    role = Member.objects.filter(portfolio_id=portfolio_id, user_id=user.pk).values_list("role", flat=True).first()
+    role = (
+        Member.objects.filter(portfolio_id=portfolio_id, user__id=user.pk)
+        .values_list("role", flat=True)
+        .first()
+    )
     if role is None and getattr(user, "is_superuser", False):
         return Role.OWNER
     return role
 
 
-def visible_portfolio(user: AnyUser, portfolio_id: uuid.UUID, *, roles: Iterable[str] | None = None) -> Portfolio:
+def visible_portfolio(
+    user: AnyUser, portfolio_id: uuid.UUID, *, roles: Iterable[str] | None = None
+) -> Portfolio:
     """The portfolio, if the user may see it (else NotFound) and has one of the roles (else Forbidden)."""
     portfolio = visible_portfolios(user).filter(pk=portfolio_id).first()
     if portfolio is None:
@@ -70,13 +76,17 @@ def limit_values(row: LimitSet) -> dict[str, Decimal | None]:
     return {name: getattr(row, name) for name in LIMIT_NAMES}
 
 
-def current_limit_sets(scopes: Iterable[tuple[str, uuid.UUID | None]]) -> dict[tuple[str, uuid.UUID | None], LimitSet]:
+def current_limit_sets(
+    scopes: Iterable[tuple[str, uuid.UUID | None]],
+) -> dict[tuple[str, uuid.UUID | None], LimitSet]:
     """The highest version of each scope given, in one query; scopes without limits are absent."""
     wanted = set(scopes)
     ids = {scope_id for _, scope_id in wanted if scope_id is not None}
     rows = (
-        LimitSet.objects.filter(scope_id__in=ids) | LimitSet.objects.filter(scope_id__isnull=True)
-    ).order_by("scope", "scope_id", "-version").distinct("scope", "scope_id")
+        (LimitSet.objects.filter(scope_id__in=ids) | LimitSet.objects.filter(scope_id__isnull=True))
+        .order_by("scope", "scope_id", "-version")
+        .distinct("scope", "scope_id")
+    )
     found: dict[tuple[str, uuid.UUID | None], LimitSet] = {(row.scope, row.scope_id): row for row in rows}
     return {key: row for key, row in found.items() if key in wanted}
 

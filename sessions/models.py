@@ -8,7 +8,7 @@ import uuid
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import ExpressionWrapper, Q
 from django.db.models.functions import Now
 
 from portfolios.models import Portfolio
@@ -72,14 +72,20 @@ class TradingSession(models.Model):
     end_time = models.DateTimeField(null=True)
     status = models.CharField(max_length=20, choices=Status, default=Status.ACTIVE)
     is_active = models.GeneratedField(
-        expression=Q(status="active"), output_field=models.BooleanField(), db_persist=True
+        expression=ExpressionWrapper(Q(status="active"), models.BooleanField()), output_field=models.BooleanField(), db_persist=True
     )
     total_trades = models.IntegerField(default=0, help_text="Trades filled")
-    successful_trades = models.IntegerField(default=0, help_text="Filled sells that realised a profit after fees")
-    total_pnl = models.DecimalField(max_digits=20, decimal_places=8, default=0, help_text="Realised, after fees")
+    successful_trades = models.IntegerField(
+        default=0, help_text="Filled sells that realised a profit after fees"
+    )
+    total_pnl = models.DecimalField(
+        max_digits=20, decimal_places=8, default=0, help_text="Realised, after fees"
+    )
     config = models.JSONField(default=dict)
     slice = models.ForeignKey(EvaluationSlice, on_delete=models.PROTECT, related_name="trading_sessions")
-    started_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+")
+    started_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+"
+    )
     stop_reason = models.CharField(max_length=255, blank=True)
     created_at = models.DateTimeField(db_default=Now())
 
@@ -90,17 +96,22 @@ class TradingSession(models.Model):
                 fields=["portfolio"], condition=~Q(status="stopped"), name="one_running_session_per_portfolio"
             ),
             models.CheckConstraint(
-                condition=Q(status__in=["active", "paused", "stopping", "stopped"]), name="session_status_known"
+                condition=Q(status__in=["active", "paused", "stopping", "stopped"]),
+                name="session_status_known",
             ),
             models.CheckConstraint(
-                condition=Q(status="stopped", end_time__isnull=False) | (~Q(status="stopped") & Q(end_time=None)),
+                condition=Q(status="stopped", end_time__isnull=False)
+                | (~Q(status="stopped") & Q(end_time=None)),
                 name="session_end_time_when_stopped",
             ),
             models.CheckConstraint(
                 condition=Q(total_trades__gte=0, successful_trades__gte=0), name="session_totals_not_negative"
             ),
         ]
-        indexes = [models.Index(fields=["slice", "status"]), models.Index(fields=["portfolio", "-created_at"])]
+        indexes = [
+            models.Index(fields=["slice", "status"]),
+            models.Index(fields=["portfolio", "-created_at"]),
+        ]
 
     def __str__(self) -> str:
         return self.session_name or f"session of {self.portfolio}"

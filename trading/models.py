@@ -5,6 +5,7 @@
 """
 
 import uuid
+from typing import Any
 
 from django.conf import settings
 from django.db import models
@@ -17,7 +18,10 @@ from rules.models import RuleVersion, TradingRule
 from sessions.models import TradingSession
 from trading.core.order_states import OrderState
 
-PRICE = {"max_digits": 20, "decimal_places": 8}
+
+def _amount(**options: Any) -> models.DecimalField:
+    """NUMERIC(20, 8): every price, quantity and amount of money."""
+    return models.DecimalField(max_digits=20, decimal_places=8, **options)
 
 
 class Side(models.TextChoices):
@@ -44,9 +48,15 @@ class Decision(models.Model):
     portfolio = models.ForeignKey(Portfolio, on_delete=models.PROTECT, related_name="decisions")
     session = models.ForeignKey(TradingSession, on_delete=models.PROTECT, null=True, related_name="decisions")
     rule = models.ForeignKey(TradingRule, on_delete=models.PROTECT, null=True, related_name="decisions")
-    rule_version = models.ForeignKey(RuleVersion, on_delete=models.PROTECT, null=True, related_name="decisions")
+    rule_version = models.ForeignKey(
+        RuleVersion, on_delete=models.PROTECT, null=True, related_name="decisions"
+    )
     instrument = models.ForeignKey(
-        Instrument, on_delete=models.PROTECT, null=True, related_name="+", help_text="Empty: the whole portfolio"
+        Instrument,
+        on_delete=models.PROTECT,
+        null=True,
+        related_name="+",
+        help_text="Empty: the whole portfolio",
     )
     slot = models.BigIntegerField(help_text="Snapshot version it was first taken on")
     market_at = models.DateTimeField(help_text="Market time it was first taken at")
@@ -64,7 +74,9 @@ class Decision(models.Model):
 
     class Meta:
         constraints = [
-            models.CheckConstraint(condition=~Q(outcome="refused", code=""), name="decision_refusal_has_code"),
+            models.CheckConstraint(
+                condition=~Q(outcome="refused", code=""), name="decision_refusal_has_code"
+            ),
         ]
         indexes = [
             models.Index(fields=["portfolio", "-created_at"]),
@@ -103,13 +115,15 @@ class AutoTrade(models.Model):
     symbol = models.CharField(max_length=32)
     trade_type = models.CharField(max_length=10, choices=Side)
     order_type = models.CharField(max_length=20, choices=OrderType, default=OrderType.MARKET)
-    quantity = models.DecimalField(**PRICE)
-    trigger_price = models.DecimalField(**PRICE, help_text="Price that it was decided on")
-    executed_price = models.DecimalField(**PRICE, null=True, help_text="Mean price of its fills")
-    filled_quantity = models.DecimalField(**PRICE, default=0)
-    fees = models.DecimalField(**PRICE, default=0)
-    realised_pnl = models.DecimalField(**PRICE, default=0, help_text="Of a sell, before fees")
-    status = models.CharField(max_length=20, choices=[(s.value, s.value) for s in OrderState], default="pending")
+    quantity = _amount()
+    trigger_price = _amount(help_text="Price that it was decided on")
+    executed_price = _amount(null=True, help_text="Mean price of its fills")
+    filled_quantity = _amount(default=0)
+    fees = _amount(default=0)
+    realised_pnl = _amount(default=0, help_text="Of a sell, before fees")
+    status = models.CharField(
+        max_length=20, choices=[(s.value, s.value) for s in OrderState], default="pending"
+    )
     status_reason = models.CharField(max_length=255, blank=True)
     client_order_id = models.CharField(max_length=64, unique=True)
     broker_order_id = models.CharField(max_length=100, blank=True)
@@ -135,25 +149,31 @@ class AutoTrade(models.Model):
             ),
             models.CheckConstraint(condition=Q(quantity__gt=0), name="trade_quantity_positive"),
             models.CheckConstraint(
-                condition=Q(filled_quantity__gte=0, filled_quantity__lte=F("quantity")), name="trade_fill_within_quantity"
+                condition=Q(filled_quantity__gte=0, filled_quantity__lte=F("quantity")),
+                name="trade_fill_within_quantity",
             ),
             models.CheckConstraint(
                 condition=Q(status__in=[state.value for state in OrderState]), name="trade_status_known"
             ),
             models.CheckConstraint(condition=Q(trade_type__in=["buy", "sell"]), name="trade_type_known"),
             models.CheckConstraint(
-                condition=~Q(status="filled") | Q(filled_quantity=F("quantity"), executed_price__isnull=False),
+                condition=~Q(status="filled")
+                | Q(filled_quantity=F("quantity"), executed_price__isnull=False),
                 name="trade_filled_means_filled",
             ),
             models.CheckConstraint(
-                condition=Q(filled_quantity=0, executed_price=None) | Q(filled_quantity__gt=0, executed_price__gt=0),
+                condition=Q(filled_quantity=0, executed_price=None)
+                | Q(filled_quantity__gt=0, executed_price__gt=0),
                 name="trade_executed_price_with_fill",
             ),
             models.CheckConstraint(
-                condition=Q(rule__isnull=False, rule_version__isnull=False, session__isnull=False) | ~Q(origin="rule"),
+                condition=Q(rule__isnull=False, rule_version__isnull=False, session__isnull=False)
+                | ~Q(origin="rule"),
                 name="trade_of_a_rule_names_it",
             ),
-            models.CheckConstraint(condition=~Q(actor="") & ~Q(limits_version=""), name="trade_names_actor_and_limits"),
+            models.CheckConstraint(
+                condition=~Q(actor="") & ~Q(limits_version=""), name="trade_names_actor_and_limits"
+            ),
         ]
         indexes = [
             models.Index(fields=["portfolio", "-created_at"]),
@@ -176,17 +196,19 @@ class Execution(models.Model):
     account = models.ForeignKey(BrokerAccount, on_delete=models.PROTECT, related_name="+")
     execution_id = models.CharField(max_length=100)
     trade = models.ForeignKey(AutoTrade, on_delete=models.PROTECT, related_name="executions")
-    quantity = models.DecimalField(**PRICE)
-    price = models.DecimalField(**PRICE)
-    fee = models.DecimalField(**PRICE)
-    realised_pnl = models.DecimalField(**PRICE, default=0, help_text="Of a sell, before the fee")
+    quantity = _amount()
+    price = _amount()
+    fee = _amount()
+    realised_pnl = _amount(default=0, help_text="Of a sell, before the fee")
     market_at = models.DateTimeField()
     created_at = models.DateTimeField(db_default=Now())
 
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["account", "execution_id"], name="execution_once"),
-            models.CheckConstraint(condition=Q(quantity__gt=0, price__gt=0, fee__gte=0), name="execution_positive"),
+            models.CheckConstraint(
+                condition=Q(quantity__gt=0, price__gt=0, fee__gte=0), name="execution_positive"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -210,7 +232,9 @@ class Halt(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     scope = models.CharField(max_length=20, choices=Scope)
-    scope_id = models.CharField(max_length=64, blank=True, help_text="UUID, or the symbol; empty for the platform")
+    scope_id = models.CharField(
+        max_length=64, blank=True, help_text="UUID, or the symbol; empty for the platform"
+    )
     mode = models.CharField(max_length=20, choices=Mode, default=Mode.HALT)
     reason = models.CharField(max_length=255)
     armed_by = models.ForeignKey(
@@ -219,7 +243,9 @@ class Halt(models.Model):
     )  # fmt: skip
     armed_at = models.DateTimeField(db_default=Now())
     drained_at = models.DateTimeField(null=True)
-    released_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+")
+    released_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+"
+    )
     released_at = models.DateTimeField(null=True)
 
     class Meta:
@@ -234,11 +260,14 @@ class Halt(models.Model):
                 name="halt_released_by_another",
             ),
             models.CheckConstraint(
-                condition=Q(released_at=None, released_by=None) | Q(released_at__isnull=False, released_by__isnull=False),
+                condition=Q(released_at=None, released_by=None)
+                | Q(released_at__isnull=False, released_by__isnull=False),
                 name="halt_release_names_who",
             ),
         ]
-        indexes = [models.Index(fields=["scope", "scope_id"], condition=Q(released_at=None), name="halt_in_force")]
+        indexes = [
+            models.Index(fields=["scope", "scope_id"], condition=Q(released_at=None), name="halt_in_force")
+        ]
 
     def __str__(self) -> str:
         return f"{self.mode} on {self.scope} {self.scope_id}".strip()

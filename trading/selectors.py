@@ -32,7 +32,16 @@ def visible_halts(user: AnyUser) -> QuerySet[Halt]:
     return Halt.objects.filter(
         Q(scope__in=[Halt.Scope.PLATFORM, Halt.Scope.SYMBOL])
         | Q(scope="portfolio", scope_id__in=mine.values(key=Cast("id", text)))
-        | Q(scope="account", scope_id__in=BrokerAccount.objects.filter(portfolio__in=mine).values(key=Cast("id", text)))
-        | Q(scope="session", scope_id__in=TradingSession.objects.filter(portfolio__in=mine).values(key=Cast("id", text)))
-        | Q(scope="rule", scope_id__in=TradingRule.objects.filter(portfolio__in=mine).values(key=Cast("id", text)))
+        | Q(
+            scope="account",
+            scope_id__in=BrokerAccount.objects.filter(portfolio__in=mine).values(key=Cast("id", text)),
+        )
+        | Q(
+            scope="session",
+            scope_id__in=TradingSession.objects.filter(portfolio__in=mine).values(key=Cast("id", text)),
+        )
+        | Q(
+            scope="rule",
+            scope_id__in=TradingRule.objects.filter(portfolio__in=mine).values(key=Cast("id", text)),
+        )
     )

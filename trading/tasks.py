@@ -16,7 +16,7 @@ from trading.services.trade_execution import execute_next_batch
 PIECES_MAX = 50
 
 
-@shared_task(name="trading.tasks.evaluate_due", queue="evaluation")
+@shared_task(name="trading.tasks.evaluate_due")
 def evaluate_due() -> None:
     """Evaluate due slices until none is due."""
     beat(component="worker.evaluation")
@@ -26,7 +26,7 @@ def evaluate_due() -> None:
     wake("trading.tasks.evaluate_due", queue="evaluation")
 
 
-@shared_task(name="trading.tasks.execute_due", queue="execution")
+@shared_task(name="trading.tasks.execute_due")
 def execute_due() -> None:
     """Execute pending trades until none can be executed."""
     beat(component="worker.execution")
@@ -36,12 +36,12 @@ def execute_due() -> None:
     wake("trading.tasks.execute_due", queue="execution")
 
 
-@shared_task(name="trading.tasks.drain_halts", queue="execution")
+@shared_task(name="trading.tasks.drain_halts")
 def drain_halts() -> None:
     drain_all()
 
 
-@shared_task(name="trading.tasks.finish_stopping", queue="execution")
+@shared_task(name="trading.tasks.finish_stopping")
 def finish_stopping() -> None:
     """Close what stopping sessions have open; what needs execution is executed by its own task."""
     finish_stopping_sessions()

@@ -58,12 +58,9 @@ def run_as(existing: Path | None) -> RunAs:
         status = existing.stat()
         if status.st_uid != 0:
             return RunAs(status.st_uid, status.st_gid)
-    for lookup, key in ((pwd.getpwuid, UNPRIVILEGED_UID), (pwd.getpwnam, "nobody")):
-        try:
-            entry = lookup(key)  # type: ignore[operator]
-        except KeyError:
-            continue
-        return RunAs(entry.pw_uid, entry.pw_gid)
+    for entry in pwd.getpwall():
+        if entry.pw_uid == UNPRIVILEGED_UID or entry.pw_name == "nobody":
+            return RunAs(entry.pw_uid, entry.pw_gid)
     raise EmbeddedServerError(
         "PostgreSQL refuses to run as root and this system has no user `nobody`: run as an ordinary "
         "user, or set DATABASE_URL to a PostgreSQL server."

@@ -113,7 +113,15 @@ class Postgres:
             with os.fdopen(descriptor, "w") as file:
                 file.write(superuser_password + "\n")
             self.user.own(password_file)
-            command = [programs / "initdb", "-D", draft, "-U", SUPERUSER, "-A", "scram-sha-256"]
+            command: list[str | Path] = [
+                programs / "initdb",
+                "-D",
+                draft,
+                "-U",
+                SUPERUSER,
+                "-A",
+                "scram-sha-256",
+            ]
             command += ["--pwfile", password_file, "-E", "UTF8", "--locale-provider=builtin"]
             command += ["--builtin-locale=C.UTF-8", "--locale=C", "--no-instructions"]
             command += [] if self.durable else ["--no-sync"]

@@ -17,8 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+ON_LINUX: bool = sys.platform == "linux"
 PR_SET_PDEATHSIG = 1
-_libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
+_libc = ctypes.CDLL(None, use_errno=True) if ON_LINUX else None
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ def dies_with_parent(signum: int) -> Callable[[], None]:
 
 def start_moment(pid: int) -> str | None:
     """When the process started (boot and clock ticks, or `ps` text); None if it does not run."""
-    if sys.platform == "linux":
+    if ON_LINUX:
         fields = _stat_fields(pid)
         if fields is None or fields[0] in {"Z", "X"}:
             return None
@@ -78,7 +79,7 @@ def _stat_fields(pid: int) -> list[str] | None:
 
 def command_line(pid: int) -> str:
     """The command of a process, arguments separated by spaces; empty if it cannot be read."""
-    if sys.platform == "linux":
+    if ON_LINUX:
         try:
             return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
         except OSError:
@@ -106,7 +107,7 @@ def session_members(leader: int, marker: str) -> list[int]:
     Finds what a killed leader left behind; the marker keeps a stranger's session
     that got the same number out of it.
     """
-    if sys.platform != "linux":
+    if not ON_LINUX:
         return []
     found = []
     for entry in Path("/proc").iterdir():

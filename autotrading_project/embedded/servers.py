@@ -38,6 +38,9 @@ class EmbeddedServers:
     def start(self) -> None:
         """Start what is wanted; raises EmbeddedServerError (call `stop` all the same)."""
         remembered = read_json(self.data_dir / "servers.json")
+        for server in (self.postgres, self.valkey):
+            if server is not None and server.log.exists():
+                server.log.replace(server.log.with_suffix(".log.1"))
         if self.valkey is not None:
             password = self.credentials["valkey_password"]
             self.valkey.start(password=password, preferred_port=remembered.get("valkey_port"))

@@ -11,7 +11,7 @@ import os
 from urllib.parse import unquote, urlsplit
 
 import django
-from django.core.management import call_command, get_commands
+from django.core.management import call_command
 from django.db import connection
 
 
@@ -26,8 +26,7 @@ def main() -> None:
     call_command("migrate", verbosity=0, interactive=False)
     call_command("setup_database", verbosity=0)
     become_application()
-    if "seed_platform" in get_commands():
-        call_command("seed_platform")
+    call_command("seed_platform")
     if options.demo:
         call_command("load_demo", base_url=options.base_url)
 

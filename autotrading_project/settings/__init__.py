@@ -5,6 +5,9 @@ that `manage.py` finds the embedded servers) fill in what the environment does
 not set. A bad value stops the start with its name (see `validation.py`).
 """
 
+# Whoever loads the settings gets the Celery application, too: a process that only sends wake-ups would
+# otherwise send them through Celery's default application, to nowhere.
+from autotrading_project.celery import app as celery_application  # noqa: F401
 from autotrading_project.settings.base import *  # noqa: F403
 from autotrading_project.settings.validation import refuse_toys
 

@@ -146,7 +146,13 @@ CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TASK_DEFAULT_QUEUE = "market"
-CELERY_TASK_CREATE_MISSING_QUEUES = True
+CELERY_TASK_CREATE_MISSING_QUEUES = False
+CELERY_TASK_ROUTES = {
+    "market.tasks.*": {"queue": "market"},
+    "trading.tasks.evaluate_due": {"queue": "evaluation"},
+    "trading.tasks.*": {"queue": "execution"},
+    "journal.tasks.*": {"queue": "notification"},
+}
 CELERY_BROKER_TRANSPORT_OPTIONS = {
     "global_keyprefix": f"{REDIS_PREFIX}:",
     "visibility_timeout": 60,
@@ -262,7 +268,11 @@ LOGGING = {
     },
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json", "stream": sys.stderr}},
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
-    "loggers": {"celery": {"level": "WARNING"}, "uvicorn.access": {"level": "WARNING"}},
+    "loggers": {
+        "celery": {"level": "WARNING"},
+        "uvicorn.access": {"level": "WARNING"},
+        "httpx": {"level": "WARNING"},  # it logs whole URLs, and a webhook's may hold a secret
+    },
 }
 structlog.configure(
     processors=[
@@ -275,4 +285,13 @@ structlog.configure(
     logger_factory=structlog.stdlib.LoggerFactory(),
     cache_logger_on_first_use=True,
 )
-UNFOLD = {"SITE_TITLE": "autotrading", "SITE_HEADER": "autotrading", "SHOW_HISTORY": True}
+UNFOLD = {
+    "SITE_TITLE": "autotrading",
+    "SITE_HEADER": "autotrading",
+    "SITE_SUBHEADER": "rules, sessions, books",
+    "SITE_SYMBOL": "candlestick_chart",
+    "SITE_URL": "/",
+    "SHOW_HISTORY": True,
+    "STYLES": ["foundation.admin.presentation.stylesheet"],
+    "SIDEBAR": {"show_search": True, "navigation": "console.navigation.sidebar"},
+}

@@ -10,14 +10,14 @@ whole request is rolled back.
 """
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import messages
 from django.db import OperationalError
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 from unfold.admin import ModelAdmin
 from unfold.paginator import InfinitePaginator
@@ -28,7 +28,7 @@ from foundation.errors import DomainError, Unavailable
 _FIRST_STEP = re.compile(r"[^.\[]*")
 
 
-def fault_text(fault: dict[str, Any]) -> str:
+def fault_text(fault: Mapping[str, Any]) -> str:
     """`conditions[0].field: Unknown field. Did you mean …?`"""
     where = f"{fault['path']}: " if fault.get("path") else ""
     suggestion = f" {fault['suggestion']}" if fault.get("suggestion") else ""
@@ -66,8 +66,12 @@ class HouseAdmin(ModelAdmin):
         """For actions: Django's permission to change, even where no field can be edited."""
         return bool(request.user.has_perm(f"{self.opts.app_label}.change_{self.opts.model_name}"))
 
-    def has_export_permission(self, request: HttpRequest) -> bool:
-        return False
+    def existing(self, request: HttpRequest, object_id: str) -> Any:
+        """The row that an address names, or 404."""
+        row = self.get_object(request, object_id)
+        if row is None:
+            raise Http404
+        return row
 
     def run_each(
         self, request: HttpRequest, rows: QuerySet[Any], service: Callable[[Any], object], *, done: str
@@ -106,6 +110,19 @@ class ReadOnlyAdmin(HouseAdmin):
     def get_fields(self, request: HttpRequest, obj: Model | None = None) -> list[Any]:
         return self.shown_fields()
 
+    def get_fieldsets(
+        self, request: HttpRequest, obj: Model | None = None
+    ) -> list[tuple[Any, dict[str, Any]]]:
+        return [
+            (title, {**options, "fields": [self._line(line) for line in options["fields"]]})
+            for title, options in super().get_fieldsets(request, obj)
+        ]
+
+    def _line(self, line: Any) -> Any:
+        if isinstance(line, list | tuple):
+            return tuple(self._presented(name) for name in line)
+        return self._presented(line)
+
     def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
 
@@ -132,11 +149,11 @@ class ServiceForm(forms.ModelForm):  # type: ignore[type-arg]
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
         if self.refusal is not None:
-            self._show(self.refusal)
+            self.show_faults(self.refusal.errors or [{"path": "", "message": self.refusal.detail}])
         return cleaned
 
-    def _show(self, refusal: DomainError) -> None:
-        faults = refusal.errors or [{"path": "", "message": refusal.detail}]
+    def show_faults(self, faults: Sequence[Mapping[str, Any]]) -> None:
+        """Each fault with path, message and suggestion, at the field that the path begins with."""
         for fault in faults:
             first = _FIRST_STEP.match(fault.get("path") or "")
             name = first.group() if first else ""
@@ -176,8 +193,3 @@ class ServiceAdmin(HouseAdmin):
         form = super().get_form(request, obj, change=change, **kwargs)
         form.refusal = getattr(request, "refusal", None)  # a class of this request's own
         return form
-
-
-def link_list(links: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-    """(url, text) pairs for pages that are registered; an app may go without an admin page."""
-    return list(links)

@@ -7,16 +7,16 @@ import json
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from decimal import Decimal
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 from django.core.exceptions import FieldDoesNotExist
 from django.db import models
+from django.http import HttpRequest
+from django.templatetags.static import static
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.decorators import display
-
-from foundation.core.canonical import plain_decimal
 
 EMPTY = "–"
 Column = Callable[[Any], Any]
@@ -26,8 +26,8 @@ def shown_number(value: Decimal | None) -> str:
     """Thousands grouped, no trailing zeros: 12,500.5."""
     if value is None:
         return EMPTY
-    whole, dot, rest = plain_decimal(value).partition(".")
-    return f"{int(whole):,}{dot}{rest}" if whole != "-0" else f"{whole}{dot}{rest}"
+    text = f"{value:,f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def shown_moment(value: datetime | None) -> str:
@@ -41,14 +41,14 @@ def shown_json(value: Any) -> SafeString:
     )
 
 
-_BY_TYPE: Mapping[type[models.Field[Any, Any]], Callable[[Any], Any]] = {
+_BY_TYPE: "Mapping[type[models.Field[Any, Any]], Callable[[Any], Any]]" = {
     models.DecimalField: shown_number,
     models.DateTimeField: shown_moment,
     models.JSONField: shown_json,
 }
 
 
-@lru_cache(maxsize=None)
+@cache
 def presented(model: type[models.Model], name: str) -> str | Column:
     """The field's name, or a column that shows its value better than Django would."""
     try:
@@ -78,3 +78,8 @@ def badge(name: str, colours: Mapping[str, str], *, description: str | None = No
         description=description or name.replace("_", " "), ordering=name, label=dict(colours)
     )(column)
     return described
+
+
+def stylesheet(request: HttpRequest) -> str:
+    """The address of our addition to Unfold's style, for its setting STYLES."""
+    return static("foundation/admin.css")

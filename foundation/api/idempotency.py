@@ -53,7 +53,8 @@ def answer_once(request: Request, work: Callable[[], Response]) -> Response:
     if not 0 < len(key) <= KEY_LENGTH_MAX:
         raise InvalidInput(f"{HEADER} must have 1 to {KEY_LENGTH_MAX} characters.")
     fingerprint = _fingerprint(request)
-    user_id = int(request.user.pk)
+    assert request.user.is_authenticated
+    user_id = request.user.pk
     with transaction.atomic():
         if not _insert(user_id=user_id, key=key, fingerprint=fingerprint):
             stored = IdempotencyKey.objects.get(user_id=user_id, key=key)

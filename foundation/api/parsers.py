@@ -74,9 +74,7 @@ def parse_strict(text: str) -> Any:
 class StrictJSONParser(JSONParser):
     """DRF's JSON parser, but strict; bodies over settings.DATA_UPLOAD_MAX_MEMORY_SIZE never come here."""
 
-    def parse(
-        self, stream: IO[Any], media_type: str | None = None, parser_context: Any = None
-    ) -> Any:
+    def parse(self, stream: IO[Any], media_type: str | None = None, parser_context: Any = None) -> Any:
         encoding = (parser_context or {}).get("encoding", "utf-8")
         try:
             return parse_strict(codecs.getreader(encoding)(stream).read())

@@ -19,10 +19,22 @@ CONTENT_TYPE = "application/problem+json"
 
 
 def problem(
-    *, status: int, title: str, detail: str, code: str, errors: list[dict[str, Any]] | None = None, **extra: Any
+    *,
+    status: int,
+    title: str,
+    detail: str,
+    code: str,
+    errors: list[dict[str, Any]] | None = None,
+    **extra: Any,
 ) -> Response:
     """A problem document: {type, title, status, detail, code, errors?, …}."""
-    body: dict[str, Any] = {"type": "about:blank", "title": title, "status": status, "detail": detail, "code": code}
+    body: dict[str, Any] = {
+        "type": "about:blank",
+        "title": title,
+        "status": status,
+        "detail": detail,
+        "code": code,
+    }
     if errors:
         body["errors"] = errors
     body.update(extra)
@@ -32,7 +44,11 @@ def problem(
 def _flatten(detail: Any, path: str = "") -> list[dict[str, Any]]:
     """DRF's nested validation detail as a list of {path, message}."""
     if isinstance(detail, dict):
-        pairs = [(f"{path}.{key}" if path else str(key), value) for key, value in detail.items()]
+        # a list's errors may come as {index: …}
+        pairs = [
+            (f"{path}[{key}]" if isinstance(key, int) else f"{path}.{key}" if path else str(key), value)
+            for key, value in detail.items()
+        ]
     elif isinstance(detail, list) and any(isinstance(item, dict | list) for item in detail):
         pairs = [(f"{path}[{index}]", value) for index, value in enumerate(detail)]
     else:
@@ -45,7 +61,9 @@ def _from_rest_framework(error: exceptions.APIException) -> Response:
     title = HTTPStatus(error.status_code).phrase
     if isinstance(error, exceptions.ValidationError):
         errors = _flatten(error.detail)
-        detail = "; ".join(f"{row['path']}: {row['message']}" if row["path"] else row["message"] for row in errors)
+        detail = "; ".join(
+            f"{row['path']}: {row['message']}" if row["path"] else row["message"] for row in errors
+        )
         response = problem(
             status=400, title="The input is not valid", detail=detail, code="invalid_input", errors=errors
         )
@@ -64,7 +82,11 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
     set_rollback()
     if isinstance(error, DomainError):
         response = problem(
-            status=error.status, title=error.title, detail=error.detail, code=error.code, errors=error.errors,
+            status=error.status,
+            title=error.title,
+            detail=error.detail,
+            code=error.code,
+            errors=error.errors,
             **error.extra,
         )
         if error.status == 503:
@@ -79,13 +101,17 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
     if isinstance(error, OperationalError | InterfaceError):
         log.warning("database_unavailable", error=repr(error))
         response = problem(
-            status=503, title="This cannot be done at the moment", code="unavailable",
+            status=503,
+            title="This cannot be done at the moment",
+            code="unavailable",
             detail="The database did not answer in time. Nothing was changed; try again.",
         )
         response["Retry-After"] = "1"
         return response
     log.exception("unexpected_error", view=type(context.get("view")).__name__)
     return problem(
-        status=500, title="Internal Server Error", code="internal_error",
+        status=500,
+        title="Internal Server Error",
+        code="internal_error",
         detail="An unexpected error happened and was logged. Nothing was changed.",
     )

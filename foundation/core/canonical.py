@@ -1,7 +1,7 @@
 """One text for one value: what is hashed, compared or stored for ever must not depend on formatting."""
 
 import json
-from datetime import date, datetime, timezone
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import Enum
 from typing import Any
@@ -20,7 +20,7 @@ def utc_text(value: datetime) -> str:
     """An aware datetime as ISO 8601 in UTC with a Z; naive ones raise ValueError, for they have no moment."""
     if value.tzinfo is None:
         raise ValueError(f"a naive datetime names no moment: {value!r}")
-    return value.astimezone(timezone.utc).isoformat().replace("+00:00", "Z")
+    return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def _plain(value: Any) -> Any:

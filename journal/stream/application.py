@@ -40,7 +40,7 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-SEND_SECONDS = 10.0
+SEND_SECONDS = 5.0
 CLOSE_SECONDS = 20.0
 FIRST_MESSAGE_SECONDS = 10.0
 BIRTH_MARGIN = timedelta(seconds=10)  # a stream's birth is the start of the transaction that made it
@@ -83,8 +83,7 @@ class Connection:
     async def serve(self) -> None:
         """Raises Close or Disconnected at the end."""
         try:
-            visible = await self._enter()
-            await self._follower.begin(await self._wanted(visible))
+            await self._begin(await self._authenticate())
             access_watch().add(self)
             await self._first_to_end(self._follower.run(), self._read())
         finally:
@@ -114,10 +113,10 @@ class Connection:
             born = await for_client(born_after, fresh, self._since - BIRTH_MARGIN)
             await self._follower.begin({stream: 0 if stream in born else None for stream in fresh})
 
-    async def _enter(self) -> frozenset[UUID]:
-        """Authenticate, then accept; the streams that the client may see.
+    async def _authenticate(self) -> frozenset[UUID]:
+        """The streams that the client may see.
 
-        In this order because servers log the address of an accepted socket: by then its ticket is spent.
+        Before accepting, because servers log the address of an accepted socket: by then its ticket is spent.
         """
         headers = {
             name.decode("latin-1").lower(): value.decode("latin-1") for name, value in self._scope["headers"]
@@ -134,19 +133,26 @@ class Connection:
         visible = (await for_client(access_of, [self.credential])).get(self.credential)
         if visible is None:
             raise Close(CloseCode.UNAUTHENTICATED, "the login is no longer valid")
-        await self._send({"type": "websocket.accept"})
-        self._accepted = True
         return visible
 
-    async def _wanted(self, visible: frozenset[UUID]) -> dict[UUID, int | None]:
+    async def _begin(self, visible: frozenset[UUID]) -> None:
+        """Take up the positions; one portfolio's before the handshake ends, so that "now" is not later."""
         assert self._query is not None
         if self._query.portfolio is not None:
-            wanted: dict[UUID, int | None] = {self._query.portfolio: self._query.since}
+            await self._follow({self._query.portfolio: self._query.since}, visible)
+            await self._accept()
         else:
-            wanted = {**dict.fromkeys(visible, None), **await self._first_message()}
+            await self._accept()
+            await self._follow({**dict.fromkeys(visible, None), **await self._first_message()}, visible)
+
+    async def _accept(self) -> None:
+        await self._send({"type": "websocket.accept"})
+        self._accepted = True
+
+    async def _follow(self, wanted: dict[UUID, int | None], visible: frozenset[UUID]) -> None:
         for stream in wanted.keys() - visible:
             raise Close(CloseCode.NOT_FOUND, f"there is no stream {stream}")
-        return wanted
+        await self._follower.begin(wanted)
 
     async def _first_message(self) -> dict[UUID, int]:
         try:

@@ -119,13 +119,6 @@ class Hub:
     def topic(self, stream: UUID) -> Topic:
         return self._topics[stream]
 
-    async def stop(self) -> None:
-        """End the hub's tasks, for a loop that is about to close."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._tasks.clear()
-
     def _start(self) -> None:
         if not self._tasks:
             works = (("hints", self._listener.listen), ("pages", self._read_news), ("poll", self._poll))

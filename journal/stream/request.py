@@ -9,8 +9,8 @@ from uuid import UUID
 from journal.stream.closing import Close, CloseCode
 
 QUERY_BYTES_MAX = 2048
-FIRST_MESSAGE_CHARACTERS_MAX = 1_000_000
-STREAMS_MAX = 10_000
+FIRST_MESSAGE_CHARACTERS_MAX = 65_536
+STREAMS_MAX = 1_000
 _SEQ = re.compile(r"[0-9]{1,18}")
 _SEQ_MAX = 10**18
 

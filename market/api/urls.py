@@ -1,3 +1,12 @@
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from market.api import views
+
+urlpatterns = [
+    path("market/instruments", views.Instruments.as_view(), name="instruments"),
+    path("market/quotes", views.Quotes.as_view(), name="quotes"),
+    path("market/bars", views.Bars.as_view(), name="bars"),
+    path("market/snapshot", views.CurrentSnapshot.as_view(), name="snapshot"),
+    path("recommendations", views.Recommendations.as_view(), name="recommendations"),
+    path("recommendation-sources", views.RecommendationSources.as_view(), name="recommendation-sources"),
+]

@@ -28,7 +28,7 @@ log = structlog.get_logger(__name__)
 
 COMPONENT = "feed"
 LEASE_NAME = "market.feed"
-LEASE_SECONDS = 10.0
+LEASE_SECONDS = 6.0
 BEAT_SECONDS = 2.0
 STANDBY_SECONDS = 1.0
 SLEEP_STEP_SECONDS = 0.1

@@ -86,7 +86,9 @@ def value(
     sectors: dict[str, float] = {}
     for holding in holdings:
         sectors[holding.sector] = sectors.get(holding.sector, 0.0) + _percent(exposed[holding.symbol], equity)
-    day_open = float(marks.day_open_equity) if marks is not None and marks.day_open_equity is not None else equity
+    day_open = (
+        float(marks.day_open_equity) if marks is not None and marks.day_open_equity is not None else equity
+    )
     peak = max(float(marks.peak_equity), equity) if marks is not None else equity
     return Valuation(
         equity=equity,

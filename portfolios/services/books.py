@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from django.db import connection
 
@@ -58,7 +59,14 @@ class Books:
         return self.positions[key]
 
     def _transfer(
-        self, entry_id: uuid.UUID, portfolio_id: uuid.UUID, kind: str, debit: str, credit: str, amount: Decimal, **more: object
+        self,
+        entry_id: uuid.UUID,
+        portfolio_id: uuid.UUID,
+        kind: str,
+        debit: str,
+        credit: str,
+        amount: Decimal,
+        **more: Any,
     ) -> None:
         if amount == 0:
             return
@@ -86,7 +94,9 @@ class Books:
         if amount > free:
             raise InvalidInput(f"amount: {amount} is more than the free cash of {free}.")
         entry_id = uuid.uuid4()
-        self._transfer(entry_id, portfolio_id, Kind.WITHDRAWAL, Account.CAPITAL, Account.CASH, amount, memo=memo)
+        self._transfer(
+            entry_id, portfolio_id, Kind.WITHDRAWAL, Account.CAPITAL, Account.CASH, amount, memo=memo
+        )
         return entry_id
 
     def reserve(
@@ -96,7 +106,11 @@ class Books:
         """Promise cash (a buy) or quantity (a sell) to an order that is to be sent."""
         assert owner_id not in self.reservations
         row = Reservation(
-            owner_id=owner_id, portfolio_id=portfolio_id, instrument_id=instrument_id, cash=cash, quantity=quantity
+            owner_id=owner_id,
+            portfolio_id=portfolio_id,
+            instrument_id=instrument_id,
+            cash=cash,
+            quantity=quantity,
         )
         self.reservations[owner_id] = self._new_reservations[owner_id] = row
         self._promise(row, cash=cash, quantity=quantity)
@@ -133,7 +147,7 @@ class Books:
             opened_at=position.opened_at,
         )  # fmt: skip
         entry_id, amount = uuid.uuid4(), round_money(fill.quantity * fill.price)
-        common: dict[str, object] = {
+        common: dict[str, Any] = {
             "owner_id": fill.owner_id, "execution_id": fill.execution_id, "market_at": fill.market_at,
         }  # fmt: skip
         units = {**common, "asset": fill.symbol, "instrument_id": fill.instrument_id}
@@ -202,6 +216,8 @@ def open_books(portfolio_ids: Iterable[uuid.UUID]) -> Books:
         raise NotFound(f"There is no portfolio {missing[0]}.")
     return Books(
         portfolios=portfolios,
-        positions={(p.portfolio_id, p.instrument_id): p for p in Position.objects.filter(portfolio_id__in=wanted)},
+        positions={
+            (p.portfolio_id, p.instrument_id): p for p in Position.objects.filter(portfolio_id__in=wanted)
+        },
         reservations={r.owner_id: r for r in Reservation.objects.filter(portfolio_id__in=wanted)},
     )

@@ -41,19 +41,27 @@ def create_portfolio(*, name: str, owner: AbstractBaseUser, base_currency: str =
 
 
 @transaction.atomic
-def set_member(*, portfolio: Portfolio, user: AbstractBaseUser, role: str, actor: AbstractBaseUser | None) -> Member:
+def set_member(
+    *, portfolio: Portfolio, user: AbstractBaseUser, role: str, actor: AbstractBaseUser | None
+) -> Member:
     """Let a user in, or change his role."""
     if role not in Role.values:
         raise InvalidInput(f"role: must be one of {', '.join(Role.values)}, got {role!r}.")
     Portfolio.objects.select_for_update(no_key=True).get(pk=portfolio.pk)
     member, _ = Member.objects.update_or_create(portfolio=portfolio, user_id=user.pk, defaults={"role": role})
-    payload = {"user": user.get_username(), "role": role, "actor": actor.get_username() if actor else "system"}
+    payload = {
+        "user": user.get_username(),
+        "role": role,
+        "actor": actor.get_username() if actor else "system",
+    }
     append([_event(portfolio.id, "member.set", database_now(), **payload)])
     return member
 
 
 @transaction.atomic
-def deposit(*, portfolio_id: uuid.UUID, amount: Decimal, actor: AbstractBaseUser | None, memo: str = "") -> None:
+def deposit(
+    *, portfolio_id: uuid.UUID, amount: Decimal, actor: AbstractBaseUser | None, memo: str = ""
+) -> None:
     """Money comes in: cash against capital."""
     books = open_books([portfolio_id])
     entry_id = books.deposit(portfolio_id, amount=_amount(amount), memo=memo)
@@ -62,7 +70,9 @@ def deposit(*, portfolio_id: uuid.UUID, amount: Decimal, actor: AbstractBaseUser
 
 
 @transaction.atomic
-def withdraw(*, portfolio_id: uuid.UUID, amount: Decimal, actor: AbstractBaseUser | None, memo: str = "") -> None:
+def withdraw(
+    *, portfolio_id: uuid.UUID, amount: Decimal, actor: AbstractBaseUser | None, memo: str = ""
+) -> None:
     """Money goes out, at most the free cash."""
     books = open_books([portfolio_id])
     entry_id = books.withdraw(portfolio_id, amount=_amount(amount), memo=memo)

@@ -5,7 +5,7 @@ finite is unknown. Nothing here is ever filled in: a rule never fires on a fact
 that it did not have.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -47,26 +47,3 @@ class PortfolioFacts:
     positions: Mapping[str, Mapping[str, float]]
     universe: frozenset[str] | None
     symbols: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-
-
-class SectorExposures(Mapping[str, Mapping[str, float]]):
-    """`PortfolioFacts.symbols` made of two small tables, looked up only when a rule asks.
-
-    `sector_of` gives every symbol's sector and is shared by all owners;
-    `exposures` is one owner's percent of equity by sector. A sector without
-    exposure is 0; a symbol without a known sector is unknown.
-    """
-
-    def __init__(self, *, sector_of: Mapping[str, str], exposures: Mapping[str, float]) -> None:
-        self._sector_of = sector_of
-        self._exposures = exposures
-
-    def __getitem__(self, symbol: str) -> Mapping[str, float]:
-        sector = self._sector_of[symbol]
-        return {"sector_exposure_percentage": self._exposures.get(sector, 0.0)} if sector else {}
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._sector_of)
-
-    def __len__(self) -> int:
-        return len(self._sector_of)

@@ -95,7 +95,14 @@ class MarketSpace:
         return padded
 
 
-class OwnerSpace:
+class _WithoutBars:
+    """Only market fields are kept for completed bars, so a crossing is always told in the market's space."""
+
+    def bars(self, field: str) -> tuple[Vector, Vector]:
+        raise AssertionError(f"{field} has no bars here; validation refuses the operator")
+
+
+class OwnerSpace(_WithoutBars):
     """Facts by owner."""
 
     def __init__(self, portfolios: Sequence[PortfolioFacts]) -> None:
@@ -109,11 +116,8 @@ class OwnerSpace:
             self._columns[field] = np.fromiter(facts, dtype=np.float64, count=self.size)
         return self._columns[field]
 
-    def bars(self, field: str) -> tuple[Vector, Vector]:
-        raise AssertionError(f"{field} of an owner has no bars; validation refuses the operator")
 
-
-class RowSpace:
+class RowSpace(_WithoutBars):
     """Facts by pairs of owner and symbol, given as places in the two other spaces.
 
     `names` gives each row's symbol, for the facts that are handed in by name.
@@ -147,10 +151,6 @@ class RowSpace:
         if field not in self._columns:
             self._columns[field] = self._gather(field)
         return self._columns[field]
-
-    def bars(self, field: str) -> tuple[Vector, Vector]:
-        previous, last = self._market.bars(field)
-        return previous[self.symbol_places], last[self.symbol_places]
 
     def _gather(self, field: str) -> Vector:
         held_only = CATALOGUE[field].kind is FieldKind.POSITION

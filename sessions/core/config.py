@@ -1,11 +1,11 @@
 """A session's config: what it may contain, and its meaning. Pure.
 
-    {
-      "universe": {"symbols": ["AAPL", "MSFT"]},       the instruments it may trade; left out: all
-      "recommendation_sources": ["baseline"],          in order of preference; left out: newest of all
-      "limits": {"max_order_value": "5000"},           may only tighten
-      "on_stop": "keep" | "flatten"                    what stopping does with open positions
-    }
+{
+  "universe": {"symbols": ["AAPL", "MSFT"]},       the instruments it may trade; left out: all
+  "recommendation_sources": ["baseline"],          in order of preference; left out: newest of all
+  "limits": {"max_order_value": "5000"},           may only tighten
+  "on_stop": "keep" | "flatten"                    what stopping does with open positions
+}
 """
 
 from collections.abc import Collection, Mapping
@@ -40,14 +40,23 @@ class ConfigErrors:
         self.rows.append(row)
 
 
-def _text_list(value: Any, *, path: str, known: Collection[str], most: int, errors: ConfigErrors) -> list[str]:
-    if not isinstance(value, list) or not value or len(value) > most or not all(isinstance(v, str) for v in value):
+def _text_list(
+    value: Any, *, path: str, known: Collection[str], most: int, errors: ConfigErrors
+) -> list[str]:
+    if (
+        not isinstance(value, list)
+        or not value
+        or len(value) > most
+        or not all(isinstance(v, str) for v in value)
+    ):
         errors.add(path, f"must be a list of 1 to {most} names")
         return []
     for index, name in enumerate(value):
         if name not in known:
             close = get_close_matches(name, known, n=1)
-            errors.add(f"{path}[{index}]", f"unknown: {name!r}", f"did you mean {close[0]!r}?" if close else None)
+            errors.add(
+                f"{path}[{index}]", f"unknown: {name!r}", f"did you mean {close[0]!r}?" if close else None
+            )
     if len(set(value)) != len(value):
         errors.add(path, "names one of them twice")
     return value
@@ -76,7 +85,11 @@ def _limits(value: Any, *, known: Collection[str], errors: ConfigErrors) -> dict
 
 
 def parse_config(
-    config: Any, *, known_symbols: Collection[str], known_sources: Collection[str], known_limits: Collection[str]
+    config: Any,
+    *,
+    known_symbols: Collection[str],
+    known_sources: Collection[str],
+    known_limits: Collection[str],
 ) -> tuple[SessionConfig | None, list[dict[str, str]]]:
     """(config, []) when valid, else (None, errors as {path, message, suggestion?})."""
     errors = ConfigErrors()

@@ -1,7 +1,7 @@
 """Starting, pausing, resuming and stopping: the only writer of a session's status.
 
-    active ⇄ paused        exits go on while paused
-    active, paused → stopping → stopped
+active ⇄ paused        exits go on while paused
+active, paused → stopping → stopped
 """
 
 import uuid

@@ -6,6 +6,7 @@ from foundation.heartbeats import instance_name
 from market.core.snapshot import MarketSnapshot
 from sessions.models import EvaluationRun, EvaluationSlice
 
+
 def claim_due_slice(*, version: int, as_of: object) -> EvaluationSlice | None:
     """The slice that waits longest for this snapshot, locked; None when none is due or all are claimed."""
     return (

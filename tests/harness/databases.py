@@ -20,6 +20,7 @@ import redis
 from django.conf import settings
 from django.db import connections
 from psycopg import sql
+from pytest_django import DjangoDbBlocker
 
 from tests.harness.environment import has_servers
 
@@ -127,7 +128,7 @@ def template_database() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(template_database: str, django_db_blocker: pytest.FixtureRequest) -> Iterator[None]:
+def django_db_setup(template_database: str, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
     """For pytest-django's `db`: one clone for all tests that roll back."""
     with _clone(template_database, "rollback") as name, _default_connection_to(name):
         forget_valkey()
@@ -138,7 +139,7 @@ def django_db_setup(template_database: str, django_db_blocker: pytest.FixtureReq
 def committed_db(
     request: pytest.FixtureRequest,
     template_database: str,
-    django_db_blocker: pytest.FixtureRequest,
+    django_db_blocker: DjangoDbBlocker,
     tmp_path: Path,
 ) -> Iterator[CommittedDatabase]:
     """A fresh database and an empty Valkey for one test, whose commits are real."""

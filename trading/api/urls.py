@@ -1,3 +1,20 @@
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from trading.api import halts, views
+
+urlpatterns = [
+    path("auto-trading/sessions/<uuid:id>/status", views.SessionStatus.as_view(), name="session-status"),
+    path("auto-trading/trades/<uuid:portfolio_id>", views.Trades.as_view(), name="trades"),
+    path("auto-trading/trades/<uuid:id>/details", views.TradeDetails.as_view(), name="trade-details"),
+    path("auto-trading/trades/<uuid:id>/cancel", views.CancelTrade.as_view(), name="trade-cancel"),
+    path("auto-trading/decisions/<uuid:portfolio_id>", views.Decisions.as_view(), name="decisions"),
+    path(
+        "auto-trading/decisions/<uuid:id>/details", views.DecisionDetails.as_view(), name="decision-details"
+    ),
+    path("emergency-stop", halts.EmergencyStops.as_view(), name="emergency-stops"),
+    path(
+        "emergency-stop/<uuid:id>/release",
+        halts.ReleaseEmergencyStop.as_view(),
+        name="emergency-stop-release",
+    ),
+]

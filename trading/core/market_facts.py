@@ -57,6 +57,7 @@ def market_facts(
         as_of=snapshot.as_of, timezones=timezones, opens_at=snapshot.opens_at, closes_at=snapshot.closes_at
     )
     completed = {
-        name: (snapshot.completed[0, row], snapshot.completed[1, row]) for row, name in enumerate(snapshot.fields)
+        name: (snapshot.completed[0, row], snapshot.completed[1, row])
+        for row, name in enumerate(snapshot.fields)
     }
     return MarketFacts(symbols=snapshot.symbols, values=values, completed=completed)

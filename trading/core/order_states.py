@@ -1,16 +1,17 @@
 """The states of a trade and the moves between them: one table, used by every broker and every test.
 
-    pending           committed intent; nothing has been sent
-    submitting        claimed by one worker; the bytes may be on their way
-    accepted          the broker has it
-    partially_filled  some of it is executed, the rest works
-    cancelling        we asked the broker to cancel
-    unknown           we cannot know whether the broker has it; full exposure stays reserved
-    quarantined       even the broker cannot say; a person must look
-    filled cancelled rejected expired    final
+pending           committed intent; nothing has been sent
+submitting        claimed by one worker; the bytes may be on their way
+accepted          the broker has it
+partially_filled  some of it is executed, the rest works
+cancelling        we asked the broker to cancel
+unknown           we cannot know whether the broker has it; full exposure stays reserved
+quarantined       even the broker cannot say; a person must look
+filled cancelled rejected expired    final
 """
 
 from enum import StrEnum
+from itertools import pairwise
 
 
 class OrderState(StrEnum):
@@ -40,7 +41,9 @@ MOVES: dict[OrderState, frozenset[OrderState]] = {
     ),
     S.PARTIALLY_FILLED: frozenset({S.FILLED, S.CANCELLING, S.CANCELLED, S.EXPIRED, S.UNKNOWN}),
     # accepted: the broker refused to cancel and the order goes on working
-    S.CANCELLING: frozenset({S.CANCELLED, S.PARTIALLY_FILLED, S.FILLED, S.ACCEPTED, S.REJECTED, S.EXPIRED, S.UNKNOWN}),
+    S.CANCELLING: frozenset(
+        {S.CANCELLED, S.PARTIALLY_FILLED, S.FILLED, S.ACCEPTED, S.REJECTED, S.EXPIRED, S.UNKNOWN}
+    ),
     # anything: once the broker answers, the truth may be any state; submitting: the same id is sent again
     S.UNKNOWN: frozenset(set(S) - {S.UNKNOWN, S.PENDING}),
     S.QUARANTINED: frozenset({S.ACCEPTED, S.PARTIALLY_FILLED, S.FILLED, S.CANCELLED, S.REJECTED, S.EXPIRED}),
@@ -64,7 +67,7 @@ class IllegalMove(ValueError):
 def check_path(*path: str) -> OrderState:
     """The last state of the path, if every hop of it is in the table; raises IllegalMove."""
     states = [OrderState(state) for state in path]
-    for old, new in zip(states, states[1:], strict=False):
+    for old, new in pairwise(states):
         if new not in MOVES[old]:
             raise IllegalMove(f"{old} → {new} is not a move")
     return states[-1]

@@ -32,7 +32,9 @@ def summarise(trades: Sequence[ClosedTrade], *, unrealised: Decimal | None) -> d
         "realised_pnl": gains - losses - buy_fees,
         "unrealised_pnl": unrealised,
         "fees": sum((t.fee for t in trades), ZERO),
-        "win_rate": (Decimal(sum(1 for t in sells if t.realised > 0)) / len(sells)).quantize(Decimal("0.0001"))
+        "win_rate": (Decimal(sum(1 for t in sells if t.realised > 0)) / len(sells)).quantize(
+            Decimal("0.0001")
+        )
         if sells
         else None,
         "profit_factor": (gains / losses).quantize(Decimal("0.0001")) if losses else None,

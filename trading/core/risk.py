@@ -109,7 +109,9 @@ def _halted(r: RiskRequest) -> Finding:
 
 def _permitted(r: RiskRequest) -> Finding:
     passed = r.instrument_active or r.reduces
-    return Finding(RefusalCode.NOT_PERMITTED, passed, "active" if r.instrument_active else "inactive", "active")
+    return Finding(
+        RefusalCode.NOT_PERMITTED, passed, "active" if r.instrument_active else "inactive", "active"
+    )
 
 
 def _market_open(r: RiskRequest) -> Finding:
@@ -131,7 +133,9 @@ def _sufficient_position(r: RiskRequest) -> Finding:
 
 
 def _percent(part: Decimal, whole: Decimal) -> Decimal:
-    """Percent of equity; an equity of nothing makes any exposure infinite."""
+    """Percent of equity; unknown stays unknown, and an equity of nothing makes any exposure infinite."""
+    if part.is_nan() or whole.is_nan():
+        return Decimal("NaN")
     return part / whole * 100 if whole > 0 else Decimal("Infinity")
 
 
@@ -161,7 +165,9 @@ def _fresh_price(r: RiskRequest) -> Finding:
     limit = r.limits.get("max_price_age_seconds")
     if limit is None:
         return Finding(RefusalCode.NO_LIMIT_SET, r.reduces, "not set", "max_price_age_seconds")
-    return Finding(RefusalCode.STALE_DATA, r.protective or r.price_age_seconds <= limit, r.price_age_seconds, limit)
+    return Finding(
+        RefusalCode.STALE_DATA, r.protective or r.price_age_seconds <= limit, r.price_age_seconds, limit
+    )
 
 
 CODE = RefusalCode
@@ -179,7 +185,9 @@ CHECKS: tuple[Check, ...] = (
         "max_position_percentage",
         lambda r: _percent(r.position_value + r.value, r.equity),
     ),
-    _limited(CODE.MAX_OPEN_POSITIONS, "max_open_positions", lambda r: Decimal(r.open_positions + r.opens_position)),
+    _limited(
+        CODE.MAX_OPEN_POSITIONS, "max_open_positions", lambda r: Decimal(r.open_positions + r.opens_position)
+    ),
     _limited(
         CODE.MAX_GROSS_EXPOSURE,
         "max_gross_exposure_percentage",
@@ -187,7 +195,10 @@ CHECKS: tuple[Check, ...] = (
     ),
     # reaching the day's loss limit is enough to stop entries
     _limited(
-        CODE.MAX_DAILY_LOSS, "max_daily_loss_percentage", lambda r: -r.daily_pnl_percentage, strictly_below=True
+        CODE.MAX_DAILY_LOSS,
+        "max_daily_loss_percentage",
+        lambda r: -r.daily_pnl_percentage,
+        strictly_below=True,
     ),
     _limited(CODE.MAX_DAILY_TRADES, "max_daily_trades", lambda r: Decimal(r.daily_trades + 1)),
     _unknown_outstanding,

@@ -74,7 +74,11 @@ def size(action: ActionRequest, *, facts: SizingFacts) -> Sized:
             reason = "nothing is held that is not already being sold"
     elif action.max_position_size is not None:
         room = max(facts.equity * action.max_position_size / HUNDRED - facts.exposure, ZERO)
-        arithmetic |= {"max_position_size": action.max_position_size, "exposure": facts.exposure, "room": room}
+        arithmetic |= {
+            "max_position_size": action.max_position_size,
+            "exposure": facts.exposure,
+            "room": room,
+        }
         if wanted * facts.price > room:
             wanted = room / facts.price
             reason = "the position is at the rule's max_position_size"

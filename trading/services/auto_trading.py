@@ -1,11 +1,11 @@
 """The whole flow, from a due slice to committed intents, on one screen.
 
-    claim a due slice → evaluate_rules (no locks) → execute_triggered_rules (portfolios locked, fresh facts)
-    → decisions, trades (pending), reservations → run recorded → journal → commit → wake the execution
+claim a due slice → evaluate_rules (no locks) → execute_triggered_rules (portfolios locked, fresh facts)
+→ decisions, trades (pending), reservations → run recorded → journal → commit → wake the execution
 """
 
 import uuid
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import structlog
@@ -21,6 +21,7 @@ from market.core.snapshot import MarketSnapshot
 from market.services import snapshots
 from portfolios.services.books import open_books
 from portfolios.services.marks import EquityMark, PeakMark, note_equity, note_peaks
+from rules.core.facts import PortfolioFacts
 from rules.models import RuleVersion
 from rules.selectors import active_rule_versions
 from rules.services.programs import compiled_program
@@ -137,7 +138,7 @@ def evaluate_rules(
         rows = {row.id: row for row, _ in group}
         by_version = {version.pk: version for _, version in group}
         program = compiled_program([(row.id, version) for row, version in group])
-        owners = {
+        owners: dict[Hashable, PortfolioFacts] = {
             row.id: facts_of(values[row.portfolio_id], universe=configs[row.id].symbols, view=view)
             for row in rows.values()
         }
@@ -184,7 +185,9 @@ def execute_triggered_rules(
     done.trades = len(trades)
     done.events += recorded.events
     done.events += _alert_events(drafts, alerts, recorded.continued, view.snapshot)
-    done.events += [trade_event(trade, "trade.created", trigger_price=trade.trigger_price) for trade in trades]
+    done.events += [
+        trade_event(trade, "trade.created", trigger_price=trade.trigger_price) for trade in trades
+    ]
     return done
 
 

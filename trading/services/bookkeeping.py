@@ -39,10 +39,13 @@ def book_fills(fills: Sequence[ReportedFill], *, books: Books) -> list[Event]:
     """
     known = set(
         Execution.objects.filter(
-            account_id__in={f.trade.account_id for f in fills}, execution_id__in=[f.execution_id for f in fills]
+            account_id__in={f.trade.account_id for f in fills},
+            execution_id__in=[f.execution_id for f in fills],
         ).values_list("account_id", "execution_id")
     )
-    executions, events, by_path = [], [], {}
+    executions: list[Execution] = []
+    events: list[Event] = []
+    by_path: dict[tuple[str, ...], list[AutoTrade]] = {}
     for fill in fills:
         if (fill.trade.account_id, fill.execution_id) in known:
             continue

@@ -7,6 +7,7 @@ the decision record. Nothing is written here: reservations stand in the open boo
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from journal.core.events import AlertSpec
 from market.models import Instrument
@@ -90,13 +91,13 @@ class Decider:
         return evaluate_rule(version, context), context
 
     def _draft(
-        self, version: RuleVersion, symbol: str | None, explanation: Explanation, outcome: str, **more: object
+        self, version: RuleVersion, symbol: str | None, explanation: Explanation, outcome: str, **more: Any
     ) -> Draft:
         instrument = self.state.view.by_symbol[symbol] if symbol is not None else None
         draft = Draft(
             portfolio_id=self.state.portfolio_id, session_id=self.session.id, rule_id=version.rule_id,
             rule_version_id=version.pk, instrument_id=instrument.id if instrument else None, symbol=symbol,
-            outcome=outcome, explanation=explanation.as_dict(), **more,  # type: ignore[arg-type]
+            outcome=outcome, explanation=explanation.as_dict(), **more,
         )  # fmt: skip
         self.verdicts.drafts.append(draft)
         return draft
@@ -104,11 +105,15 @@ class Decider:
     def _alert(self, version: RuleVersion, wish: AlertRequest, explanation: Explanation) -> None:
         draft = self._draft(version, wish.symbol, explanation, Outcome.ALERTED, detail=wish.message)
         subject = f"{version.name} ({wish.symbol})" if wish.symbol else version.name
-        spec = AlertSpec(wish.severity, f"{subject}: {wish.message}")  # type: ignore[arg-type]
+        spec = AlertSpec(wish.severity, f"{subject}: {wish.message}")
         self.verdicts.alerts.setdefault(draft.id, []).append(spec)
 
     def _outranked(self, wish: Wish, loss: Loss) -> None:
-        beaten_by = {"rule_version_id": loss.beaten_by.key, "side": loss.beaten_by.side, "reason": loss.reason}
+        beaten_by = {
+            "rule_version_id": loss.beaten_by.key,
+            "side": loss.beaten_by.side,
+            "reason": loss.reason,
+        }
         detail = f"another rule won by {loss.reason}"
         self._draft(
             wish.version, wish.action.symbol, wish.explanation, Outcome.OUTRANKED, detail=detail,
@@ -127,7 +132,7 @@ class Decider:
             self.state, side=wish.action.side, quantity=sized.quantity, instrument=wish.instrument, price=price,
             rule_id=version.rule_id,
         )  # fmt: skip
-        proof = {"sizing": dict(sized.arithmetic), "checks": findings_as_rows(verdict.findings)}
+        proof: dict[str, Any] = {"sizing": dict(sized.arithmetic), "checks": findings_as_rows(verdict.findings)}
         if isinstance(verdict, Refused):
             self._draft(*common, Outcome.REFUSED, code=verdict.code.value, detail=verdict.detail, **proof)
             return
@@ -136,7 +141,8 @@ class Decider:
         sources = self.config.recommendation_sources
         intent = Intent(
             decision_id=draft.id, rule_id=version.rule_id, rule_version_id=version.pk, approved=verdict,
-            instrument=wish.instrument, origin=AutoTrade.Origin.RULE, actor=f"rule:{version.rule_id}:v{version.version}",
+            instrument=wish.instrument, origin=AutoTrade.Origin.RULE,
+            actor=f"rule:{version.rule_id}:v{version.version}",
             recommendation_id=self.state.view.recommendation_id(sources, symbol) if _uses_advice(version) else None,
         )  # fmt: skip
         self.verdicts.trades.append(make_trade(self.state, intent))

@@ -49,11 +49,21 @@ def _predecessors(drafts: Sequence[Draft]) -> dict[_Key, Decision]:
     """The last decision on each draft's rule and symbol, in one query."""
     rows = (
         Decision.objects.filter(
-            portfolio_id__in={d.portfolio_id for d in drafts}, rule_id__in={d.rule_id for d in drafts if d.rule_id}
+            portfolio_id__in={d.portfolio_id for d in drafts},
+            rule_id__in={d.rule_id for d in drafts if d.rule_id},
         )
         .order_by("portfolio_id", "session_id", "rule_id", "instrument_id", "-last_slot", "-created_at")
         .distinct("portfolio_id", "session_id", "rule_id", "instrument_id")
-        .only("portfolio_id", "session_id", "rule_id", "instrument_id", "rule_version_id", "outcome", "code", "last_slot")
+        .only(
+            "portfolio_id",
+            "session_id",
+            "rule_id",
+            "instrument_id",
+            "rule_version_id",
+            "outcome",
+            "code",
+            "last_slot",
+        )
     )
     return {(r.portfolio_id, r.session_id, r.rule_id, r.instrument_id): r for r in rows}
 

@@ -45,7 +45,7 @@ def invented_recommendations(*, symbols: Sequence[str], as_of: datetime) -> list
     About a fifth of it is STRONG_BUY with a confidence above 0.8, which the honest baseline seldom reaches.
     """
     day = as_of.date().isoformat()
-    items = []
+    items: list[Mapping[str, Any]] = []
     for symbol in symbols:
         dice = random.Random(f"{symbol} {day}")
         draw = dice.random()

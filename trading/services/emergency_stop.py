@@ -70,7 +70,11 @@ def arm(
         raise InvalidInput("reason: must have 1 to 255 characters.")
     portfolio_id = portfolio_of(scope, scope_id)
     halt = Halt.objects.create(
-        scope=scope, scope_id=scope_id, mode=mode, reason=reason.strip(), armed_by_id=actor.pk if actor else None
+        scope=scope,
+        scope_id=scope_id,
+        mode=mode,
+        reason=reason.strip(),
+        armed_by_id=actor.pk if actor else None,
     )
     halt.refresh_from_db()
     name = actor.get_username() if actor else "system"
@@ -100,7 +104,9 @@ def release(*, halt_id: uuid.UUID, actor: AbstractBaseUser) -> Halt:
     if halt.released_at is not None:
         raise Conflict("The halt is released already.", code="halt_released")
     if halt.armed_by_id == actor.pk:
-        raise Conflict("A halt must be released by another person than the one who armed it.", code="four_eyes")
+        raise Conflict(
+            "A halt must be released by another person than the one who armed it.", code="four_eyes"
+        )
     now = database_now()
     Halt.objects.filter(pk=halt.pk, released_at=None).update(released_at=now, released_by_id=actor.pk)
     halt.refresh_from_db()
@@ -118,7 +124,9 @@ def drain_all() -> int:
 def drain(*, halt_id: uuid.UUID) -> bool:
     """Cancel what is pending in the halt's scope; True when nothing in it is in flight any more."""
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SET LOCAL lock_timeout = 0")  # it waits for running batches, each bounded by its own timeouts
+        cursor.execute(
+            "SET LOCAL lock_timeout = 0"
+        )  # it waits for running batches, each bounded by its own timeouts
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [HALT_KEY])
     halt = Halt.objects.get(pk=halt_id)
     scoped = _trades_in(halt)
@@ -160,5 +168,10 @@ def _trades_in(halt: Halt) -> QuerySet[AutoTrade]:
         return trades
     if halt.scope == Scope.SYMBOL:
         return trades.filter(symbol=halt.scope_id)
-    column = {"account": "account_id", "portfolio": "portfolio_id", "session": "session_id", "rule": "rule_id"}
+    column = {
+        "account": "account_id",
+        "portfolio": "portfolio_id",
+        "session": "session_id",
+        "rule": "rule_id",
+    }
     return trades.filter(**{column[halt.scope]: halt.scope_id})

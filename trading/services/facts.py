@@ -56,7 +56,9 @@ class MarketView:
     prices: Mapping[str, float]
     sector_of: Mapping[str, str]
     timezones: Sequence[str]
-    _facts: dict[tuple[str, ...], tuple[MarketFacts, RecommendationFrame | None]] = field(default_factory=dict)
+    _facts: dict[tuple[str, ...], tuple[MarketFacts, RecommendationFrame | None]] = field(
+        default_factory=dict
+    )
 
     def facts(self, sources: tuple[str, ...]) -> MarketFacts:
         """Of every symbol, with the recommendations that this preference gives; made once for each preference."""
@@ -83,9 +85,9 @@ def market_view(snapshot: MarketSnapshot) -> MarketView:
     return MarketView(
         snapshot=snapshot,
         instruments=instruments,
-        by_symbol={row.symbol: row for row in ordered},
+        by_symbol={row.symbol: row for row in instruments.values()},
         prices={symbol: float(price[place]) for place, symbol in enumerate(snapshot.symbols)},
-        sector_of={row.symbol: row.sector for row in ordered},
+        sector_of={row.symbol: row.sector for row in instruments.values()},
         timezones=[row.exchange.timezone for row in ordered],
     )
 
@@ -130,7 +132,9 @@ def with_marks(
     )
 
 
-def _holdings(rows: OwnedRows, portfolio_id: uuid.UUID, instruments: Mapping[int, Instrument]) -> list[Holding]:
+def _holdings(
+    rows: OwnedRows, portfolio_id: uuid.UUID, instruments: Mapping[int, Instrument]
+) -> list[Holding]:
     working: dict[int, Decimal] = {}
     for promise in rows.reservations.get(portfolio_id, []):
         if promise.cash > 0:

@@ -85,7 +85,9 @@ def trade_payload(trade: AutoTrade, **more: Any) -> dict[str, Any]:
 
 
 def trade_event(trade: AutoTrade, kind: str, **more: Any) -> Event:
-    return Event(stream=trade.portfolio_id, kind=kind, at=trade.market_at, payload=trade_payload(trade, **more))
+    return Event(
+        stream=trade.portfolio_id, kind=kind, at=trade.market_at, payload=trade_payload(trade, **more)
+    )
 
 
 _MOVE = """
@@ -110,7 +112,7 @@ def move(trades: Sequence[AutoTrade], *path: str, reason: str = "") -> list[Auto
     last = check_path(*path)
     if not trades:
         return []
-    columns = {
+    columns: dict[str, Any] = {
         "old": path[0], "new": last, "reason": reason[:255],
         "ids": [t.id for t in trades], "fences": [t.fence for t in trades],
         "filled": [t.filled_quantity for t in trades], "prices": [t.executed_price for t in trades],

@@ -9,7 +9,9 @@ from trading.core.sizing import Sized, size
 from trading.services.risk_management import FreshState
 
 
-def size_action(state: FreshState, action: ActionRequest, *, instrument: Instrument) -> tuple[Sized, Decimal | None]:
+def size_action(
+    state: FreshState, action: ActionRequest, *, instrument: Instrument
+) -> tuple[Sized, Decimal | None]:
     """(size with its arithmetic, the price that it rests on). An unknown price or equity gives no size."""
     price = state.price(instrument)
     equity = state.valuation().equity

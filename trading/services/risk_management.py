@@ -62,7 +62,9 @@ class FreshState:
         """At this moment, with everything that this batch has already reserved."""
         rows = OwnedRows(
             portfolios=self.books.portfolios,
-            positions={self.portfolio_id: [p for k, p in self.books.positions.items() if k[0] == self.portfolio_id]},
+            positions={
+                self.portfolio_id: [p for k, p in self.books.positions.items() if k[0] == self.portfolio_id]
+            },
             reservations={
                 self.portfolio_id: [
                     r for r in self.books.reservations.values() if r.portfolio_id == self.portfolio_id
@@ -169,7 +171,9 @@ def fresh_states(
     halts = halts_in_force()
     accounts = {row.portfolio_id: row for row in BrokerAccount.objects.filter(portfolio_id__in=ids)}
     day = view.snapshot.as_of.date()
-    counted = AutoTrade.objects.filter(portfolio_id__in=ids, market_day=day).exclude(origin=AutoTrade.Origin.FLATTEN)
+    counted = AutoTrade.objects.filter(portfolio_id__in=ids, market_day=day).exclude(
+        origin=AutoTrade.Origin.FLATTEN
+    )
     daily = dict(counted.values_list("portfolio_id").annotate(n=Count("id")))
     unknown: dict[uuid.UUID, dict[int, int]] = {}
     doubtful = AutoTrade.objects.filter(

@@ -29,7 +29,9 @@ SWEEPS = (
 def ensure_sweeps() -> None:
     """Idempotent: every sweep has its row; existing rows keep their interval and whether they are enabled."""
     for sweep in SWEEPS:
-        interval, _ = IntervalSchedule.objects.get_or_create(every=sweep.seconds, period=IntervalSchedule.SECONDS)
+        interval, _ = IntervalSchedule.objects.get_or_create(
+            every=sweep.seconds, period=IntervalSchedule.SECONDS
+        )
         PeriodicTask.objects.get_or_create(
             name=f"sweep {sweep.task}",
             defaults={

@@ -37,14 +37,18 @@ def _finish_one(session_id: uuid.UUID) -> bool:
         row.refresh_from_db()
         if row.status != TradingSession.Status.STOPPING:
             return False
-        mine = [t for t in pending_of([row.portfolio_id]) if t.session_id == row.id and t.origin == Origin.RULE]
+        mine = [
+            t for t in pending_of([row.portfolio_id]) if t.session_id == row.id and t.origin == Origin.RULE
+        ]
         events = cancel_pending(mine, books=books, reason="its session stops")
         flatten = read_config(row.config).on_stop == "flatten"
         if flatten:
             events += _flatten(row, books)
         books.save()
         append(events)
-        open_trades = AutoTrade.objects.filter(session=row, status__in=[state.value for state in OPEN]).exists()
+        open_trades = AutoTrade.objects.filter(
+            session=row, status__in=[state.value for state in OPEN]
+        ).exists()
         held = flatten and any(p.quantity > 0 for p in books.positions.values())
         if open_trades or held:
             return False
@@ -62,12 +66,16 @@ def _flatten(row: TradingSession, books: Books) -> list[Event]:
     state = fresh_states(books, sessions={row.portfolio_id: row}, view=view)[row.portfolio_id]
     drafts, trades = [], []
     for position in sorted(to_sell, key=lambda p: p.instrument_id):
-        draft, trade = _sell_all(state, position.instrument_id, position.quantity - position.reserved_quantity)
+        draft, trade = _sell_all(
+            state, position.instrument_id, position.quantity - position.reserved_quantity
+        )
         drafts.append(draft)
         trades += [trade] if trade is not None else []
     recorded = record(drafts, snapshot=snapshot, previous_slot=snapshot.version - 1)
     AutoTrade.objects.bulk_create(trades)
-    return recorded.events + [trade_event(trade, "trade.created", trigger_price=trade.trigger_price) for trade in trades]
+    return recorded.events + [
+        trade_event(trade, "trade.created", trigger_price=trade.trigger_price) for trade in trades
+    ]
 
 
 def _sell_all(state: FreshState, instrument_id: int, quantity: Decimal) -> tuple[Draft, AutoTrade | None]:
@@ -84,13 +92,22 @@ def _sell_all(state: FreshState, instrument_id: int, quantity: Decimal) -> tuple
     if price is None:
         return draft, None
     verdict = validate_trade(
-        state, side="sell", quantity=quantity, instrument=instrument, price=price, rule_id=None, protective=True
+        state,
+        side="sell",
+        quantity=quantity,
+        instrument=instrument,
+        price=price,
+        rule_id=None,
+        protective=True,
     )
     draft.checks = list(findings_as_rows(verdict.findings))
     if isinstance(verdict, Refused):
         draft.outcome, draft.code, draft.detail = Outcome.REFUSED, verdict.code.value, verdict.detail
         return draft, None
-    draft.outcome, draft.detail = Outcome.TRADED, f"sell {quantity.normalize():f} {instrument.symbol}: flatten"
+    draft.outcome, draft.detail = (
+        Outcome.TRADED,
+        f"sell {quantity.normalize():f} {instrument.symbol}: flatten",
+    )
     started_by = session.started_by.get_username() if session.started_by else "system"
     intent = Intent(
         decision_id=draft.id, rule_id=None, rule_version_id=None, approved=verdict, instrument=instrument,

@@ -85,7 +85,7 @@ def _claim() -> list[uuid.UUID]:
 def _gate(
     trades: Sequence[AutoTrade], halts: Sequence[HaltInForce]
 ) -> tuple[dict[str, list[AutoTrade]], list[AutoTrade]]:
-    """(trades to cancel by reason, trades that may go out). A pending trade that meets a halt is cancelled, not kept."""
+    """(trades to cancel by reason, trades that may go out). A trade that meets a halt is cancelled, not kept."""
     refused: dict[str, list[AutoTrade]] = {}
     passed: list[AutoTrade] = []
     for trade in trades:
@@ -131,5 +131,3 @@ def _matched(trades: Sequence[AutoTrade], snapshot: MarketSnapshot) -> list[Repo
             )
         )  # fmt: skip
     return fills
-
-

@@ -9,7 +9,8 @@ import pytest
 from foundation import leases
 from market.core.fields import FIELD_NAMES
 from market.core.snapshot import MarketSnapshot
-from market.models import CalendarDay, Exchange, Instrument
+from market.feed.runner import FeedRunner, StopFlag
+from market.models import CalendarDay, Exchange, Instrument, Snapshot
 from market.services import snapshot_cache, snapshots
 
 OPEN, CLOSE = time(14, 30), time(21, 0)
@@ -93,3 +94,43 @@ def market_at(as_of, *, price=100.0):
         closes_at=known,
         recommendations={},
     )
+
+
+class Clock:
+    """Time passes only by sleeping; `at` runs something when a moment is reached."""
+
+    def __init__(self):
+        self.now = 0.0
+        self.plan = []
+
+    def at(self, moment, action):
+        self.plan.append((moment, action))
+
+    def monotonic(self):
+        return self.now
+
+    def sleep(self, seconds):
+        assert 0 < seconds <= 0.1, "a stop must be noticed soon"
+        self.now += seconds
+        due = [entry for entry in self.plan if entry[0] <= self.now]
+        self.plan = [entry for entry in self.plan if entry[0] > self.now]
+        for _, action in due:
+            action()
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def stop():
+    return StopFlag()
+
+
+def runner(clock, stop, **options):
+    return FeedRunner(stop=stop, monotonic=clock.monotonic, sleep=clock.sleep, **options)
+
+
+def times():
+    return list(Snapshot.objects.order_by("version").values_list("as_of", flat=True))

@@ -5,9 +5,11 @@ from datetime import UTC, datetime
 import pytest
 
 from market.core import recommender
+from market.feed.runner import PRUNE_TASK
 from market.models import Bar, Instrument, Recommendation
 from market.services import snapshots
 from market.services.baseline import recommend_latest
+from market.services.ingest import RECOMMEND_TASK
 from market.services.load import load_sample_market
 from market.tasks import prune_snapshots, recommend_baseline
 
@@ -38,9 +40,7 @@ def test_it_recommends_once_for_each_instrument_with_a_bar(market):
         assert row.external_id == f"{symbol}:2001-06-29"
         assert (row.source_id, row.model_version) == ("baseline", recommender.MODEL_VERSION)
         assert row.as_of == CLOSE
-        assert row.expires_at == datetime(
-            2001, 7, 9, 20, 0, tzinfo=UTC
-        )  # five sessions, over Independence Day
+        assert row.expires_at == datetime(2001, 7, 9, 20, 0, tzinfo=UTC)  # five sessions and a holiday
         assert 0.5 <= row.confidence <= 1
     assert recommend_latest() == 0
     assert Recommendation.objects.count() == 3
@@ -70,11 +70,8 @@ def test_too_little_history_gives_none(market):
     assert not Recommendation.objects.exists()
 
 
-def test_the_tasks_are_known_by_their_names_and_queues(market):
-    assert (recommend_baseline.name, recommend_baseline.queue) == (
-        "market.tasks.recommend_baseline",
-        "market",
-    )
-    assert (prune_snapshots.name, prune_snapshots.queue) == ("market.tasks.prune_snapshots", "market")
+def test_the_tasks_are_known_by_the_names_that_wake_ups_send(market):
+    assert recommend_baseline.name == RECOMMEND_TASK
+    assert prune_snapshots.name == PRUNE_TASK
     prune_snapshots()
     assert snapshots.current_version() == 1

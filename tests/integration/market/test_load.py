@@ -1,5 +1,6 @@
 """Loading the sample market: quick, repeatable, and silent about the future."""
 
+import itertools
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -48,7 +49,7 @@ def test_the_history_is_split_adjusted():
     ordered = [closes[day] for day in sorted(closes)]
     assert all(
         abs(later / earlier - 1) < Decimal("0.12")
-        for earlier, later in zip(ordered, ordered[1:], strict=False)  # the split was on 2000-06-21
+        for earlier, later in itertools.pairwise(ordered)  # the split was on 2000-06-21
     )
 
 

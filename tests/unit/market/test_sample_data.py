@@ -1,8 +1,12 @@
 """The shipped files are what their README says."""
 
 import hashlib
+import io
 from collections import Counter
 from datetime import UTC, date, datetime
+
+import pytest
+from django.core.management import call_command
 
 from market import sample_data
 
@@ -35,3 +39,10 @@ def test_the_calendar_knows_half_days_and_daylight_saving_time():
     assert days[date(2004, 1, 2)].opens_at == datetime(2004, 1, 2, 14, 30, tzinfo=UTC)  # winter
     assert days[date(2004, 7, 2)].opens_at == datetime(2004, 7, 2, 13, 30, tzinfo=UTC)  # summer
     assert date(2001, 9, 12) not in days  # closed after the attacks
+
+
+@pytest.mark.filterwarnings("ignore:Series.values")  # exchange_calendars on a newer pandas
+def test_the_calendar_file_is_what_its_command_makes(tmp_path):
+    rebuilt = tmp_path / "calendar.csv.gz"
+    call_command("build_calendar", output=rebuilt, stdout=io.StringIO())
+    assert list(sample_data.calendar_days(rebuilt)) == list(sample_data.calendar_days())

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from rules.core.conditions import InvalidConditionsError
-from rules.core.facts import MarketFacts, PortfolioFacts, SectorExposures
+from rules.core.facts import MarketFacts, PortfolioFacts
 from rules.core.program import RuleSource, Triggered, compile_program
 
 SYMBOLS = ("AAPL", "MSFT", "XOM")
@@ -79,15 +79,12 @@ def test_an_entry_rule_may_ask_for_its_own_position():
 
 
 def test_sector_exposure_is_known_for_every_symbol_with_a_sector():
-    exposures = SectorExposures(
-        sector_of={"AAPL": "technology", "MSFT": "technology", "XOM": "", "GONE": "energy"},
-        exposures={"technology": 25.0},
-    )
+    technology = {"sector_exposure_percentage": 25.0}
+    exposures = {"AAPL": technology, "MSFT": technology, "GONE": {"sector_exposure_percentage": 0.0}}
     room = {"field": "sector_exposure_percentage", "operator": "less_than", "value": 30}
     none = {"field": "sector_exposure_percentage", "operator": "equals", "value": 0}
     assert symbols([room], portfolio(sectors=exposures)) == ["AAPL", "MSFT"]
     assert symbols([none], portfolio(held={"GONE": {}}, sectors=exposures), rule_type="exit") == ["GONE"]
-    assert len(exposures) == 4 and set(exposures) == {"AAPL", "MSFT", "XOM", "GONE"}
 
 
 def test_a_rule_about_the_portfolio_fires_once_when_it_guards_or_only_alerts():

@@ -40,7 +40,7 @@ def numbers_of(name):
     if spec.type is FieldType.INTEGER:
         return (0.0, 1.0, 2.0, 10.0)
     low = -5.0 if spec.minimum != 0 else 0.0
-    return (low, 0.5, 2.0, 10.0)
+    return (low, 0.5, 2.0)
 
 
 def facts_of(name):
@@ -65,9 +65,10 @@ def impossible(name, operator, value):
 
 @st.composite
 def comparisons(draw):
-    name = draw(st.sampled_from(sorted(CATALOGUE)))
+    operator = draw(st.sampled_from(sorted(Operator)))
+    suited = sorted(name for name, spec in CATALOGUE.items() if operator in suitable_operators(spec))
+    name = draw(st.sampled_from(suited))
     spec = CATALOGUE[name]
-    operator = draw(st.sampled_from(sorted(suitable_operators(spec))))
     alike = [
         other.name
         for other in CATALOGUE.values()
@@ -151,10 +152,10 @@ def sources(draw):
             key=key,
             owner=draw(st.sampled_from(OWNERS)),
             rule_type=draw(st.sampled_from(("entry", "exit", "risk"))),
-            conditions=draw(st.lists(nodes, min_size=1, max_size=3)),
+            conditions=draw(st.lists(nodes, min_size=1, max_size=2)),
             trades=draw(st.booleans()),
         )
-        for key in range(draw(st.integers(1, 4)))
+        for key in range(draw(st.integers(1, 6)))
     ]
 
 

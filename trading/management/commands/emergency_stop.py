@@ -19,7 +19,9 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--reason", required=True, help="why; it stands in the journal")
         parser.add_argument("--scope", default=Halt.Scope.PLATFORM, choices=Halt.Scope.values)
-        parser.add_argument("--scope-id", default="", help="UUID of portfolio, account, session or rule; a symbol")
+        parser.add_argument(
+            "--scope-id", default="", help="UUID of portfolio, account, session or rule; a symbol"
+        )
         parser.add_argument("--mode", default=Halt.Mode.HALT, choices=Halt.Mode.values)
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -34,6 +36,8 @@ class Command(BaseCommand):
         deadline = time.monotonic() + DRAIN_SECONDS_MAX
         while not drain(halt_id=halt.id):
             if time.monotonic() > deadline:
-                raise CommandError("armed, but orders are still in flight; they are followed until their outcome is known.")
+                raise CommandError(
+                    "armed, but orders are still in flight; they are followed until their outcome is known."
+                )
             time.sleep(0.5)
         self.stdout.write("drained: nothing is in flight in this scope")

@@ -1,7 +1,6 @@
 """The demonstration: a portfolio, its people, the specification's two rules, and a session that trades them."""
 
 import json
-import os
 import secrets
 from pathlib import Path
 from typing import Any
@@ -67,7 +66,7 @@ def _write(file: Path, content: dict[str, Any]) -> None:
     part = file.with_suffix(".part")
     part.touch(mode=0o600)
     part.write_text(json.dumps(content, indent=2) + "\n")
-    os.replace(part, file)
+    part.replace(file)
 
 
 def _login(person: Person, known: dict[str, Any]) -> dict[str, str]:
@@ -81,9 +80,10 @@ def _login(person: Person, known: dict[str, Any]) -> dict[str, str]:
         user.set_password(password)
         user.save()
     token = known.get("token")
-    if not isinstance(token, str) or not TokenModel.objects.filter(
-        user=user, token_key=token[: CONSTANTS.TOKEN_KEY_LENGTH]
-    ).exists():
+    if (
+        not isinstance(token, str)
+        or not TokenModel.objects.filter(user=user, token_key=token[: CONSTANTS.TOKEN_KEY_LENGTH]).exists()
+    ):
         _, token = TokenModel.objects.create(user=user)
     return {"password": password, "token": token, "role": person.role}
 
@@ -93,7 +93,10 @@ def _portfolio() -> Portfolio:
     portfolio = Portfolio.objects.filter(name=DEMO_PORTFOLIO).first()
     if portfolio is not None:
         return portfolio
-    users = {user.get_username(): user for user in get_user_model().objects.filter(username__in=[p.name for p in PEOPLE])}
+    users = {
+        user.get_username(): user
+        for user in get_user_model().objects.filter(username__in=[p.name for p in PEOPLE])
+    }
     owner = next(users[person.name] for person in PEOPLE if person.role == "owner")
     portfolio = create_portfolio(name=DEMO_PORTFOLIO, owner=owner)
     for person in PEOPLE:
@@ -102,7 +105,10 @@ def _portfolio() -> Portfolio:
         if person.role == "service":
             RecommendationSource.objects.update_or_create(
                 name="demo",
-                defaults={"description": "Invented advice for the demonstration", "pusher": users[person.name]},
+                defaults={
+                    "description": "Invented advice for the demonstration",
+                    "pusher": users[person.name],
+                },
             )
     deposit(portfolio_id=portfolio.id, amount=DEPOSIT, actor=owner, memo="demo money")
     set_limits(scope="portfolio", scope_id=portfolio.id, values=DEMO_LIMITS, actor=owner)

@@ -6,7 +6,9 @@ from trading.services.verification import book_differences
 
 
 class Command(BaseCommand):
-    help = "Recompute cash, positions, reservations and session totals from the entries; name each difference."
+    help = (
+        "Recompute cash, positions, reservations and session totals from the entries; name each difference."
+    )
 
     def handle(self, *args: Any, **options: Any) -> None:
         differences = book_differences()

@@ -1,0 +1,72 @@
+"""The view that every endpoint is made of, and the serializer that every body is read by."""
+
+import difflib
+from collections.abc import Mapping
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.db.models import QuerySet
+from rest_framework import serializers
+from rest_framework.generics import GenericAPIView
+from rest_framework.response import Response
+
+from foundation.api.idempotency import IdempotentPostMixin
+from foundation.api.schema import ApiSchema
+
+
+class StrictSerializer(serializers.Serializer[Any]):
+    """Refuses keys that it does not know: a misspelt option must not be ignored in silence."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        errors: dict[str, Any] = {}
+        value: Any = {}
+        try:
+            value = super().to_internal_value(data)
+        except serializers.ValidationError as error:
+            if not isinstance(data, Mapping) or not isinstance(error.detail, dict):
+                raise
+            errors = dict(error.detail)
+        writable = [name for name, field in self.fields.items() if not field.read_only]
+        for key in data:
+            if key not in writable:
+                near = difflib.get_close_matches(str(key), writable, n=1)
+                hint = f" Did you mean {near[0]}?" if near else f" Known are: {', '.join(writable)}."
+                errors[str(key)[:100]] = [f"Unknown key.{hint}"]
+        if errors:
+            raise serializers.ValidationError(errors)
+        return value
+
+
+class ApiView(IdempotentPostMixin, GenericAPIView[Any]):
+    """Translate, one service call, translate back.
+
+    POST takes an `Idempotency-Key`. A view with a list sets `filterset_class` and `page_ordering` (columns
+    that no row has empty, the last one unique); `queryset` only tells the schema whose filters these are.
+    """
+
+    schema = ApiSchema()
+    page_ordering: tuple[str, ...] = ("-created_at", "-id")
+
+    @property
+    def actor(self) -> User:
+        user = self.request.user
+        assert isinstance(user, User), "every view but login asks for authentication"
+        return user
+
+    def body(self, serializer_class: type[serializers.Serializer[Any]]) -> dict[str, Any]:
+        """The validated body. Raises ValidationError, which becomes a 400 with a path for each error."""
+        serializer = serializer_class(data=self.request.data)
+        serializer.is_valid(raise_exception=True)
+        validated: dict[str, Any] = serializer.validated_data
+        return validated
+
+    def page(
+        self,
+        rows: QuerySet[Any],
+        serializer_class: type[serializers.BaseSerializer[Any]],
+        context: dict[str, Any] | None = None,
+    ) -> Response:
+        """One page of the rows that pass the filters of the query string."""
+        page = self.paginate_queryset(self.filter_queryset(rows))
+        assert page is not None
+        return self.get_paginated_response(serializer_class(page, many=True, context=context or {}).data)

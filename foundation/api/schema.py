@@ -1,0 +1,75 @@
+"""What all operations of the API share, told to OpenAPI once: their problems and their idempotency key."""
+
+from typing import Any, Literal
+
+from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.utils import OpenApiParameter
+from rest_framework import serializers
+
+from foundation.api.idempotency import HEADER, KEY_LENGTH_MAX, IdempotentPostMixin
+from foundation.api.problems import CONTENT_TYPE
+
+READS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class ProblemError(serializers.Serializer[Any]):
+    path = serializers.CharField(help_text="where in the body, like `conditions[0].field`", allow_blank=True)
+    message = serializers.CharField()
+    suggestion = serializers.CharField(required=False, allow_null=True)
+
+
+class Problem(serializers.Serializer[Any]):
+    """RFC 9457 problem details."""
+
+    type = serializers.CharField()
+    title = serializers.CharField()
+    status = serializers.IntegerField()
+    detail = serializers.CharField(help_text="for people")
+    code = serializers.CharField(help_text="for programs, stable")
+    errors = ProblemError(many=True, required=False)  # type: ignore[assignment]
+
+
+class ApiSchema(AutoSchema):
+    """drf-spectacular's, with the problem responses and the `Idempotency-Key` that our views share."""
+
+    def get_override_parameters(self) -> list[Any]:
+        parameters: list[Any] = list(super().get_override_parameters())
+        if self._is_idempotent():
+            parameters.append(
+                OpenApiParameter(
+                    HEADER,
+                    str,
+                    OpenApiParameter.HEADER,
+                    description="The same key again within 24 hours gives the first answer and has no second "
+                    f"effect; with another body it is refused (422). At most {KEY_LENGTH_MAX} characters.",
+                )
+            )
+        return parameters
+
+    def _is_idempotent(self) -> bool:
+        return self.method == "POST" and isinstance(self.view, IdempotentPostMixin)
+
+    def _get_response_bodies(self, direction: Literal["request", "response"] = "response") -> dict[str, Any]:
+        bodies: dict[str, Any] = super()._get_response_bodies(direction)
+        reference = self.resolve_serializer(Problem, "response").ref
+        for status, description in self._problems().items():
+            content = {CONTENT_TYPE: {"schema": reference}}
+            bodies.setdefault(status, {"description": description, "content": content})
+        return bodies
+
+    def _problems(self) -> dict[str, str]:
+        writes = self.method not in READS
+        problems = {
+            "400": "The input is not valid; `errors` says where." if writes or self._is_list_view() else None,
+            "401": "No token, or one that is not valid (any more)."
+            if self.view.authentication_classes
+            else None,
+            "403": "Known and visible, but not for your role." if writes else None,
+            "404": "There is no such thing, or it is not yours to see."
+            if writes or "{" in self.path
+            else None,
+            "409": "Valid, but not in the present state." if writes else None,
+            "422": "The idempotency key was used for another request." if self._is_idempotent() else None,
+            "503": "Cannot be decided at the moment; try again after `Retry-After` seconds.",
+        }
+        return {status: text for status, text in problems.items() if text is not None}

@@ -1,0 +1,29 @@
+from django_filters import rest_framework as filters
+
+from market.core.recommendation import CLASS_NAMES
+
+
+class InstrumentFilters(filters.FilterSet):
+    symbol = filters.CharFilter()
+    exchange = filters.CharFilter(field_name="exchange_id")
+    sector = filters.CharFilter()
+    active = filters.BooleanFilter(field_name="is_active")
+    search = filters.CharFilter(field_name="name", lookup_expr="icontains", label="part of the name")
+
+
+class QuoteFilters(filters.FilterSet):
+    symbol = filters.CharFilter(field_name="instrument__symbol")
+
+
+RecommendationFilters = type(
+    "RecommendationFilters",
+    (filters.FilterSet,),
+    {
+        "__doc__": "`from` and `to` bound `as_of`, in market time.",
+        "source": filters.CharFilter(field_name="source_id"),
+        "symbol": filters.CharFilter(field_name="instrument__symbol"),
+        "recommendation": filters.ChoiceFilter(choices=[(name, name) for name in CLASS_NAMES]),
+        "from": filters.IsoDateTimeFilter(field_name="as_of", lookup_expr="gte"),
+        "to": filters.IsoDateTimeFilter(field_name="as_of", lookup_expr="lt"),
+    },
+)

@@ -1,0 +1,172 @@
+"""The market: what may be traded, what it costs, and what is advised."""
+
+from django.db.models import F
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from foundation.api.base import ApiView
+from foundation.api.pagination import CursorPagination
+from foundation.errors import DomainError, InvalidInput, NotFound
+from market import selectors
+from market.api import serializers as shapes
+from market.api.filters import InstrumentFilters, QuoteFilters, RecommendationFilters
+from market.api.snapshot_view import symbols_of
+from market.models import Bar, Instrument, Quote, Recommendation, RecommendationSource
+from market.services import snapshots
+from market.services.recommendations import push
+
+TAGS = ["market"]
+_PUSH_EXAMPLE = {
+    "source": "demo",
+    "recommendations": [
+        {
+            "external_id": "2004-01-05/AAPL",
+            "symbol": "AAPL",
+            "recommendation": "STRONG_BUY",
+            "confidence": 0.87,
+            "expected_return_percentage": 3.2,
+        }
+    ],
+}
+
+
+class Instruments(ApiView):
+    queryset = Instrument.objects.none()
+    filterset_class = InstrumentFilters
+    page_ordering = ("symbol",)
+
+    @extend_schema(
+        operation_id="getInstruments",
+        summary="List instruments",
+        responses=shapes.InstrumentSerializer(many=True),
+        tags=TAGS,
+    )
+    def get(self, request: Request) -> Response:
+        """What is known to the market, by symbol."""
+        return self.page(selectors.instruments(), shapes.InstrumentSerializer)
+
+
+class Quotes(ApiView):
+    queryset = Quote.objects.none()
+    filterset_class = QuoteFilters
+    page_ordering = ("symbol",)
+
+    @extend_schema(
+        operation_id="getQuotes",
+        summary="List quotes",
+        responses=shapes.QuoteSerializer(many=True),
+        tags=TAGS,
+    )
+    def get(self, request: Request) -> Response:
+        """The newest quote of each instrument, by symbol, with its two clocks."""
+        return self.page(selectors.quotes().annotate(symbol=F("instrument__symbol")), shapes.QuoteSerializer)
+
+
+class BarPagination(CursorPagination):
+    page_size = 100
+    page_size_query_param = "limit"
+    max_page_size = 1_000
+
+
+class Bars(ApiView):
+    queryset = Bar.objects.none()
+    pagination_class = BarPagination
+    page_ordering = ("-at",)
+
+    @extend_schema(
+        operation_id="getBars",
+        summary="List bars",
+        parameters=[
+            OpenApiParameter("symbol", str, required=True),
+            OpenApiParameter("interval", str, enum=Bar.Interval.values, default=Bar.Interval.DAY.value),
+        ],
+        responses=shapes.BarSerializer(many=True),
+        tags=TAGS,
+    )
+    def get(self, request: Request) -> Response:
+        """The completed bars of one symbol, newest first; `at` is the market time of the close."""
+        symbol = request.query_params.get("symbol", "")
+        interval = request.query_params.get("interval", Bar.Interval.DAY)
+        if interval not in Bar.Interval.values:
+            message = f"must be one of {', '.join(Bar.Interval.values)}"
+            raise InvalidInput(f"interval: {message}.", errors=[{"path": "interval", "message": message}])
+        if not Instrument.objects.filter(symbol=symbol).exists():
+            raise NotFound("There is no such instrument; give its `symbol`.")
+        return self.page(selectors.bars(symbol=symbol, interval=interval), shapes.BarSerializer)
+
+
+class CurrentSnapshot(ApiView):
+    @extend_schema(
+        operation_id="getSnapshot",
+        summary="The current snapshot",
+        parameters=[OpenApiParameter("symbols", str, description="comma-separated; left out: all")],
+        responses=shapes.SnapshotSerializer,
+        tags=TAGS,
+    )
+    def get(self, request: Request) -> Response:
+        """One market for everybody at one market time: what rules are judged on. 404 before the first."""
+        snapshot = snapshots.current()
+        if snapshot is None:
+            raise NotFound("The feed has not published anything yet.")
+        text = request.query_params.get("symbols")
+        wanted = list(dict.fromkeys(text.split(","))) if text is not None else None
+        shown = {
+            "version": snapshot.version,
+            "as_of": snapshot.as_of,
+            "symbols": symbols_of(snapshot, wanted),
+        }
+        return Response(shapes.SnapshotSerializer(shown).data)
+
+
+class RecommendationSources(ApiView):
+    queryset = RecommendationSource.objects.none()
+    page_ordering = ("name",)
+
+    @extend_schema(
+        operation_id="getRecommendationSources",
+        summary="List recommendation sources",
+        responses=shapes.RecommendationSourceSerializer(many=True),
+        tags=["recommendations"],
+    )
+    def get(self, request: Request) -> Response:
+        """Who recommends; a session's config names those that it listens to."""
+        return self.page(RecommendationSource.objects.all(), shapes.RecommendationSourceSerializer)
+
+
+class Recommendations(ApiView):
+    queryset = Recommendation.objects.none()
+    filterset_class = RecommendationFilters
+    page_ordering = ("-as_of", "-created_at", "id")
+
+    @extend_schema(
+        operation_id="getRecommendations",
+        summary="List recommendations",
+        responses=shapes.RecommendationSerializer(many=True),
+        tags=["recommendations"],
+    )
+    def get(self, request: Request) -> Response:
+        """All advice, newest market time first, expired advice included."""
+        return self.page(selectors.recommendations(), shapes.RecommendationSerializer)
+
+    @extend_schema(
+        operation_id="pushRecommendations",
+        summary="Push recommendations",
+        request=shapes.PushSerializer,
+        responses={201: shapes.PushResultSerializer},
+        examples=[OpenApiExample("One", value=_PUSH_EXAMPLE, request_only=True)],
+        tags=["recommendations"],
+    )
+    def post(self, request: Request) -> Response:
+        """Store a source's advice, all or nothing, idempotent by `external_id`. For the source's own user.
+
+        An id that is known with other content is a conflict (409).
+        """
+        body = self.body(shapes.PushSerializer)
+        try:
+            result = push(source=body["source"], items=body["recommendations"], actor=self.actor)
+        except DomainError as error:
+            for row in error.errors or ():  # the service knows them as items
+                row["path"] = row["path"].replace("items", "recommendations", 1)
+            raise
+        return Response(shapes.PushResultSerializer(result).data, status=201)

@@ -1,0 +1,237 @@
+"""Portfolios: what they own, what was booked, and within which limits they trade."""
+
+from typing import Any
+from uuid import UUID
+
+from django.contrib.auth.models import User
+from django.db.models import CharField, F, OuterRef, QuerySet, Subquery, Value
+from django.db.models.functions import Coalesce
+from drf_spectacular.utils import OpenApiExample, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from foundation.api.base import ApiView
+from market.services import snapshots
+from portfolios.api import serializers as shapes
+from portfolios.api.filters import LedgerFilters, PositionFilters
+from portfolios.api.valuation import total, worth_of
+from portfolios.models import LedgerTransfer, LimitSet, Member, Portfolio, Position, Role
+from portfolios.selectors import (
+    MAY_OWN,
+    MAY_SET_LIMITS,
+    current_limit_sets,
+    effective_limits,
+    limit_values,
+    visible_portfolio,
+    visible_portfolios,
+)
+from portfolios.services.limits import set_limits
+from portfolios.services.portfolios import create_portfolio, deposit, withdraw
+
+TAGS = ["portfolios"]
+
+
+def _shown(user: User) -> QuerySet[Portfolio]:
+    """The user's portfolios with what the serializer needs; a superuser without membership acts as owner."""
+    mine = Member.objects.filter(portfolio=OuterRef("pk"), user_id=user.pk).values("role")[:1]
+    return visible_portfolios(user).annotate(
+        role=Coalesce(Subquery(mine), Value(Role.OWNER.value), output_field=CharField()),
+        available_cash=F("cash") - F("reserved_cash"),
+    )
+
+
+class Me(ApiView):
+    @extend_schema(
+        operation_id="getMe", summary="Who am I?", responses=shapes.MeSerializer, tags=["me"], filters=False
+    )
+    def get(self, request: Request) -> Response:
+        """Your name, and the portfolios that you are a member of, each with your role."""
+        memberships = (
+            Member.objects.filter(user=self.actor).select_related("portfolio").order_by("portfolio__name")
+        )
+        user = self.actor
+        me = {"id": user.pk, "username": user.username, "is_staff": user.is_staff, "portfolios": memberships}
+        return Response(shapes.MeSerializer(me).data)
+
+
+class Portfolios(ApiView):
+    queryset = Portfolio.objects.none()
+    page_ordering = ("name", "id")
+
+    @extend_schema(
+        operation_id="getPortfolios",
+        summary="List portfolios",
+        responses=shapes.PortfolioSerializer(many=True),
+        tags=TAGS,
+    )
+    def get(self, request: Request) -> Response:
+        """The portfolios that you are a member of, by name."""
+        return self.page(_shown(self.actor), shapes.PortfolioSerializer)
+
+    @extend_schema(
+        operation_id="createPortfolio",
+        summary="Create a portfolio",
+        request=shapes.NewPortfolioSerializer,
+        responses={201: shapes.PortfolioSerializer},
+        examples=[OpenApiExample("A name is enough", value={"name": "Growth"}, request_only=True)],
+        tags=TAGS,
+    )
+    def post(self, request: Request) -> Response:
+        """You become its owner. It gets a paper account: no real money can move."""
+        made = create_portfolio(owner=self.actor, **self.body(shapes.NewPortfolioSerializer))
+        return Response(shapes.PortfolioSerializer(_shown(self.actor).get(pk=made.pk)).data, status=201)
+
+
+class OnePortfolio(ApiView):
+    @extend_schema(
+        operation_id="getPortfolio",
+        summary="One portfolio",
+        responses=shapes.PortfolioDetailsSerializer,
+        tags=TAGS,
+    )
+    def get(self, request: Request, portfolio_id: UUID) -> Response:
+        """The portfolio, its broker account, and what it is worth at the current snapshot."""
+        visible_portfolio(self.actor, portfolio_id)
+        portfolio = _shown(self.actor).select_related("broker_account").get(pk=portfolio_id)
+        snapshot = snapshots.current()
+        held = Position.objects.filter(portfolio=portfolio, quantity__gt=0).select_related("instrument")
+        worth = [worth_of(position, snapshot) for position in held]
+        market_value = total(each.market_value for each in worth)
+        details = {
+            "portfolio": portfolio,
+            "account": getattr(portfolio, "broker_account", None),
+            "valuation": {
+                "snapshot_version": snapshot.version if snapshot else None,
+                "as_of": snapshot.as_of if snapshot else None,
+                "market_value": market_value,
+                "unrealised_pnl": total(each.unrealised_pnl for each in worth),
+                "equity": portfolio.cash + market_value if market_value is not None else None,
+            },
+        }
+        return Response(shapes.PortfolioDetailsSerializer(details).data)
+
+
+class Deposits(ApiView):
+    @extend_schema(
+        operation_id="depositCash",
+        summary="Deposit cash",
+        request=shapes.AmountSerializer,
+        responses={201: shapes.PortfolioSerializer},
+        examples=[OpenApiExample("An amount", value={"amount": "10000.00"}, request_only=True)],
+        tags=TAGS,
+    )
+    def post(self, request: Request, portfolio_id: UUID) -> Response:
+        """Book money that came in, cash against capital. For owners."""
+        visible_portfolio(self.actor, portfolio_id, roles=MAY_OWN)
+        deposit(portfolio_id=portfolio_id, actor=self.actor, **self.body(shapes.AmountSerializer))
+        return Response(shapes.PortfolioSerializer(_shown(self.actor).get(pk=portfolio_id)).data, status=201)
+
+
+class Withdrawals(ApiView):
+    @extend_schema(
+        operation_id="withdrawCash",
+        summary="Withdraw cash",
+        request=shapes.AmountSerializer,
+        responses={201: shapes.PortfolioSerializer},
+        examples=[OpenApiExample("An amount", value={"amount": "250.00"}, request_only=True)],
+        tags=TAGS,
+    )
+    def post(self, request: Request, portfolio_id: UUID) -> Response:
+        """Book money that went out: at most what no working order has reserved. For owners."""
+        visible_portfolio(self.actor, portfolio_id, roles=MAY_OWN)
+        withdraw(portfolio_id=portfolio_id, actor=self.actor, **self.body(shapes.AmountSerializer))
+        return Response(shapes.PortfolioSerializer(_shown(self.actor).get(pk=portfolio_id)).data, status=201)
+
+
+class Positions(ApiView):
+    queryset = Position.objects.none()
+    filterset_class = PositionFilters
+    page_ordering = ("symbol", "id")
+
+    @extend_schema(
+        operation_id="getPositions",
+        summary="List positions",
+        responses=shapes.PositionSerializer(many=True),
+        tags=TAGS,
+    )
+    def get(self, request: Request, portfolio_id: UUID) -> Response:
+        """What is held, by symbol, with market value and unrealised profit at the current snapshot."""
+        visible_portfolio(self.actor, portfolio_id)
+        rows = Position.objects.filter(portfolio_id=portfolio_id).select_related("instrument")
+        if "closed" not in request.query_params:
+            rows = rows.filter(quantity__gt=0)
+        rows = rows.annotate(symbol=F("instrument__symbol"))
+        return self.page(rows, shapes.PositionSerializer, {"snapshot": snapshots.current()})
+
+
+class Ledger(ApiView):
+    queryset = LedgerTransfer.objects.none()
+    filterset_class = LedgerFilters
+    page_ordering = ("-id",)
+
+    @extend_schema(
+        operation_id="getLedger",
+        summary="List ledger transfers",
+        responses=shapes.LedgerTransferSerializer(many=True),
+        tags=TAGS,
+    )
+    def get(self, request: Request, portfolio_id: UUID) -> Response:
+        """Every transfer, newest first. Cash is what was debited to `cash` less what was credited."""
+        visible_portfolio(self.actor, portfolio_id)
+        return self.page(
+            LedgerTransfer.objects.filter(portfolio_id=portfolio_id), shapes.LedgerTransferSerializer
+        )
+
+
+def _version(row: LimitSet | None) -> dict[str, Any] | None:
+    if row is None:
+        return None
+    return {
+        "version": row.version,
+        "values": limit_values(row),
+        "created_at": row.created_at,
+        "created_by": row.created_by.get_username() if row.created_by is not None else None,
+    }
+
+
+class Limits(ApiView):
+    def _answer(self, portfolio_id: UUID) -> Response:
+        found = current_limit_sets([("platform", None), ("portfolio", portfolio_id)])
+        effective = effective_limits({portfolio_id: None})[portfolio_id]
+        limits = {
+            "platform": _version(found.get(("platform", None))),
+            "portfolio": _version(found.get(("portfolio", portfolio_id))),
+            "effective": dict(effective.values),
+            "versions": effective.versions,
+        }
+        return Response(shapes.LimitsSerializer(limits).data)
+
+    @extend_schema(
+        operation_id="getLimits", summary="Limits in force", responses=shapes.LimitsSerializer, tags=TAGS
+    )
+    def get(self, request: Request, portfolio_id: UUID) -> Response:
+        """What platform and portfolio set, and what holds: the tightest. A session may tighten it further."""
+        visible_portfolio(self.actor, portfolio_id)
+        return self._answer(portfolio_id)
+
+    @extend_schema(
+        operation_id="setLimits",
+        summary="Set the portfolio's limits",
+        request=shapes.LimitValuesSerializer,
+        responses=shapes.LimitsSerializer,
+        examples=[
+            OpenApiExample(
+                "Two limits", value={"max_order_value": "5000", "max_daily_trades": "20"}, request_only=True
+            )
+        ],
+        tags=TAGS,
+    )
+    def put(self, request: Request, portfolio_id: UUID) -> Response:
+        """Put a new version in force, as a whole: what is left out is no longer set by the portfolio.
+
+        For risk officers and owners. The platform's limits hold all the same.
+        """
+        visible_portfolio(self.actor, portfolio_id, roles=MAY_SET_LIMITS)
+        values = shapes.all_limits(self.body(shapes.LimitValuesSerializer))
+        set_limits(scope=LimitSet.Scope.PORTFOLIO, scope_id=portfolio_id, values=values, actor=self.actor)
+        return self._answer(portfolio_id)

@@ -1,0 +1,5 @@
+"""Pages of rules and their versions."""
+
+from rules.admin import rules, versions
+
+__all__ = ["rules", "versions"]

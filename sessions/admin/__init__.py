@@ -1,0 +1,5 @@
+"""Pages of trading sessions and of their evaluation."""
+
+from sessions.admin import evaluation, sessions
+
+__all__ = ["evaluation", "sessions"]

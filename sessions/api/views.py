@@ -1,0 +1,117 @@
+"""Trading sessions: start, pause, resume, stop, list. A session's performance is shown by trading."""
+
+from typing import Any
+from uuid import UUID
+
+from django.db.models import QuerySet
+from drf_spectacular.utils import OpenApiExample, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from foundation.api.base import ApiView
+from portfolios.api.access import owned
+from portfolios.selectors import MAY_TRADE, visible_portfolio
+from sessions.api.filters import SessionFilters
+from sessions.api.serializers import ReasonSerializer, SessionSerializer, StartSessionSerializer
+from sessions.models import TradingSession
+from sessions.selectors import visible_sessions
+from sessions.services import sessions as service
+
+TAGS = ["sessions"]
+_START: dict[str, Any] = {
+    "portfolio_id": "00000000-0000-4000-8000-000000000000",
+    "session_name": "Autumn",
+    "config": {
+        "universe": {"symbols": ["AAPL", "IBM"]},
+        "limits": {"max_order_value": "5000"},
+        "on_stop": "keep",
+    },
+}
+
+
+def _sessions() -> QuerySet[TradingSession]:
+    return TradingSession.objects.select_related("started_by")
+
+
+class StartSession(ApiView):
+    @extend_schema(
+        operation_id="startTradingSession",
+        summary="Start a session",
+        request=StartSessionSerializer,
+        responses={201: SessionSerializer},
+        examples=[OpenApiExample("Two symbols, a tighter limit", value=_START, request_only=True)],
+        tags=TAGS,
+    )
+    def post(self, request: Request) -> Response:
+        """Let the portfolio's rules trade. For traders and owners.
+
+        One session at a time: while one runs the answer is 409, which names it in `session_id`.
+        """
+        body = self.body(StartSessionSerializer)
+        visible_portfolio(self.actor, body["portfolio_id"], roles=MAY_TRADE)
+        started = service.start_trading_session(actor=self.actor, **body)
+        return Response(SessionSerializer(_sessions().get(pk=started.pk)).data, status=201)
+
+
+class StopSession(ApiView):
+    @extend_schema(
+        operation_id="stopTradingSession",
+        summary="Stop a session",
+        request=ReasonSerializer,
+        responses=SessionSerializer,
+        tags=TAGS,
+    )
+    def post(self, request: Request, id: UUID) -> Response:
+        """For ever. It is `stopping` until what is open is closed, then `stopped`. For traders and owners.
+
+        To stop at once and everything, use the emergency stop.
+        """
+        owned(visible_sessions(self.actor), id, user=self.actor, what="session", roles=MAY_TRADE)
+        service.stop_trading_session(session_id=id, actor=self.actor, **self.body(ReasonSerializer))
+        return Response(SessionSerializer(_sessions().get(pk=id)).data)
+
+
+class PauseSession(ApiView):
+    @extend_schema(
+        operation_id="pauseTradingSession",
+        summary="Pause a session",
+        request=ReasonSerializer,
+        responses=SessionSerializer,
+        tags=TAGS,
+    )
+    def post(self, request: Request, id: UUID) -> Response:
+        """No new entries; exits and risk rules go on. For traders and owners."""
+        owned(visible_sessions(self.actor), id, user=self.actor, what="session", roles=MAY_TRADE)
+        service.pause_trading_session(session_id=id, actor=self.actor, **self.body(ReasonSerializer))
+        return Response(SessionSerializer(_sessions().get(pk=id)).data)
+
+
+class ResumeSession(ApiView):
+    @extend_schema(
+        operation_id="resumeTradingSession",
+        summary="Resume a session",
+        request=None,
+        responses=SessionSerializer,
+        tags=TAGS,
+    )
+    def post(self, request: Request, id: UUID) -> Response:
+        """End a pause. For traders and owners."""
+        owned(visible_sessions(self.actor), id, user=self.actor, what="session", roles=MAY_TRADE)
+        service.resume_trading_session(session_id=id, actor=self.actor)
+        return Response(SessionSerializer(_sessions().get(pk=id)).data)
+
+
+class Sessions(ApiView):
+    queryset = TradingSession.objects.none()
+    filterset_class = SessionFilters
+
+    @extend_schema(
+        operation_id="getTradingSessions",
+        summary="List a portfolio's sessions",
+        responses=SessionSerializer(many=True),
+        tags=TAGS,
+    )
+    def get(self, request: Request, portfolio_id: UUID) -> Response:
+        """The portfolio's sessions, newest first."""
+        visible_portfolio(self.actor, portfolio_id)
+        return self.page(_sessions().filter(portfolio_id=portfolio_id), SessionSerializer)

@@ -1,0 +1,142 @@
+"""One good request for each route and method, by Alice on what is hers."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from django.urls import URLPattern, URLResolver, get_resolver
+from rest_framework.response import Response
+
+from sessions.services.sessions import pause_trading_session
+from tests.harness.trading import STOP_LOSS, STRONG_BUY_ENTRY
+from tests.integration.api.conftest import World
+
+MODULES = ("market.", "portfolios.", "rules.", "sessions.", "trading.")
+METHODS = ("get", "post", "put", "patch", "delete")
+
+
+@dataclass(frozen=True)
+class Call:
+    """`of_hers`: it speaks of something of Alice's, which must not exist for Charlie."""
+
+    method: str
+    path: str
+    body: Callable[[World], Any] = lambda world: None
+    status: int = 200
+    of_hers: bool = True
+    before: Callable[[World], Any] = lambda world: None
+
+    def send(self, world: World, who: str | None, **headers: str) -> Response:
+        self.before(world)
+        ids = {
+            "portfolio": world.desk.portfolio.id,
+            "session": world.desk.session.id,
+            "rule": world.rule.id,
+            "trade": world.filled.id,
+            "pending": world.pending.id,
+            "decision": world.filled.decision_id,
+            "halt": world.halt.id,
+        }
+        send = getattr(world.as_(who), self.method)
+        return send("/api/" + self.path.format(**ids), self.body(world), format="json", headers=headers)
+
+    @property
+    def route(self) -> str:
+        """Method and path with the kinds of id left out, as the router knows it."""
+        parts = ("<uuid>" if part.startswith("{") else part for part in self.path.split("?")[0].split("/"))
+        return f"{self.method} {'/'.join(parts)}"
+
+
+def _rule(world: World) -> dict[str, Any]:
+    return {**STRONG_BUY_ENTRY, "portfolio_id": str(world.desk.portfolio.id)}
+
+
+def _start(world: World) -> dict[str, Any]:
+    config = {"universe": {"symbols": ["AAA"]}, "limits": {"max_order_value": "5000"}}
+    return {"portfolio_id": str(world.idle.id), "session_name": "Autumn", "config": config}
+
+
+def _stop_portfolio(world: World) -> dict[str, Any]:
+    return {"scope": "portfolio", "scope_id": str(world.desk.portfolio.id), "reason": "Prices look wrong"}
+
+
+def _pause(world: World) -> None:
+    pause_trading_session(session_id=world.desk.session.id, actor=world.users["alice"])
+
+
+_ADVICE = {"external_id": "one", "symbol": "AAA", "recommendation": "BUY", "confidence": 0.7}
+
+SPECIFIED = [
+    Call("post", "auto-trading/rules", _rule, 201),
+    Call("get", "auto-trading/rules/{portfolio}"),
+    Call("put", "auto-trading/rules/{rule}", lambda world: STOP_LOSS),
+    Call("delete", "auto-trading/rules/{rule}", status=204),
+    Call("post", "auto-trading/rules/{rule}/activate"),
+    Call("post", "auto-trading/rules/{rule}/deactivate"),
+    Call("post", "auto-trading/sessions/start", _start, 201),
+    Call("post", "auto-trading/sessions/{session}/stop"),
+    Call("get", "auto-trading/sessions/{portfolio}"),
+    Call("get", "auto-trading/sessions/{session}/status"),
+    Call("get", "auto-trading/trades/{portfolio}"),
+    Call("get", "auto-trading/trades/{trade}/details"),
+    Call("post", "auto-trading/trades/{pending}/cancel"),
+]
+BESIDE = [
+    Call("get", "auto-trading/rules/{rule}/details"),
+    Call("post", "auto-trading/rules/validate", _rule, of_hers=False),
+    Call("get", "rule-fields", of_hers=False),
+    Call("post", "auto-trading/sessions/{session}/pause"),
+    Call("post", "auto-trading/sessions/{session}/resume", before=_pause),
+    Call("get", "auto-trading/decisions/{portfolio}"),
+    Call("get", "auto-trading/decisions/{decision}/details"),
+    Call("get", "emergency-stop", of_hers=False),
+    Call("post", "emergency-stop", _stop_portfolio, 201),
+    Call("post", "emergency-stop/{halt}/release"),
+    Call("get", "me", of_hers=False),
+    Call("get", "portfolios", of_hers=False),
+    Call("post", "portfolios", lambda world: {"name": "Growth"}, 201, of_hers=False),
+    Call("get", "portfolios/{portfolio}"),
+    Call("post", "portfolios/{portfolio}/deposits", lambda world: {"amount": "250.00"}, 201),
+    Call("post", "portfolios/{portfolio}/withdrawals", lambda world: {"amount": "250.00"}, 201),
+    Call("get", "portfolios/{portfolio}/positions"),
+    Call("get", "portfolios/{portfolio}/ledger"),
+    Call("get", "portfolios/{portfolio}/limits"),
+    Call("put", "portfolios/{portfolio}/limits", lambda world: {"max_order_value": "5000"}),
+    Call("get", "market/instruments", of_hers=False),
+    Call("get", "market/quotes", of_hers=False),
+    Call("get", "market/bars?symbol=AAA", of_hers=False),
+    Call("get", "market/snapshot", of_hers=False),
+    Call("get", "recommendations", of_hers=False),
+    Call(
+        "post",
+        "recommendations",
+        lambda world: {"source": "test", "recommendations": [_ADVICE]},
+        201,
+        of_hers=False,
+    ),
+    Call("get", "recommendation-sources", of_hers=False),
+]
+CALLS = SPECIFIED + BESIDE
+
+
+def served() -> Iterator[str]:
+    """Method and path of everything that the rooms below serve under /api/."""
+    for prefix, pattern in _patterns(get_resolver().url_patterns, ""):
+        view = getattr(pattern.callback, "view_class", None)
+        if prefix.startswith("api/") and view is not None and view.__module__.startswith(MODULES):
+            for method in METHODS:
+                if hasattr(view, method):
+                    yield f"{method} {_plain(prefix.removeprefix('api/'))}"
+
+
+def _patterns(patterns: list[Any], prefix: str) -> Iterator[tuple[str, URLPattern]]:
+    for pattern in patterns:
+        path = prefix + str(pattern.pattern)
+        if isinstance(pattern, URLResolver):
+            yield from _patterns(pattern.url_patterns, path)
+        else:
+            yield path, pattern
+
+
+def _plain(path: str) -> str:
+    return "/".join("<uuid>" if part.startswith("<uuid:") else part for part in path.split("/"))

@@ -1,0 +1,81 @@
+"""Alice owns a portfolio that trades, Bob is her risk officer, Victor only looks, Charlie must see nothing."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+from knox.models import get_token_model
+from rest_framework.test import APIClient
+
+from market.models import Recommendation
+from portfolios.models import Portfolio
+from portfolios.services.portfolios import create_portfolio, set_member
+from rules.models import TradingRule
+from tests.harness.trading import Desk, Market
+from trading.models import AutoTrade, Halt
+from trading.services import emergency_stop
+
+TEAM = {"bob": "risk_officer", "victor": "viewer", "tara": "trader"}
+
+
+@dataclass
+class World:
+    """Everything that a route may be asked for; all of it is Alice's."""
+
+    desk: Desk
+    market: Market
+    users: dict[str, Any]
+    rule: TradingRule
+    filled: AutoTrade
+    pending: AutoTrade
+    halt: Halt
+    idle: Portfolio
+    advice: Recommendation
+
+    def as_(self, name: str | None) -> APIClient:
+        """A client that sends this user's token; None: no token at all."""
+        client = APIClient()
+        if name is not None:
+            _, token = get_token_model().objects.create(user=self.users[name])
+            client.credentials(HTTP_AUTHORIZATION=f"Token {token}")
+        return client
+
+
+@pytest.fixture
+def world(db: None) -> World:
+    """One trade filled, one pending, a stop on another portfolio of hers that has no session."""
+    users = {name: get_user_model().objects.create_user(name) for name in ("alice", "charlie", *TEAM)}
+    users["steffi"] = get_user_model().objects.create_user("steffi", is_staff=True)
+    market = Market()
+    market.tick()
+    desk = Desk.open(market)
+    idle = create_portfolio(name="Idle", owner=users["alice"])
+    create_portfolio(name="Charlie's own", owner=users["charlie"])
+    for portfolio in (desk.portfolio, idle):
+        for name, role in TEAM.items():
+            set_member(portfolio=portfolio, user=users[name], role=role, actor=users["alice"])
+    market.source.pusher = users["alice"]
+    market.source.save()
+    advice = market.advise("AAA")
+    desk.step()
+    market.advise("AAA", "HOLD", 0.5)
+    market.advise("BBB")
+    market.tick()
+    desk.evaluate()
+    filled, pending = desk.trades()
+    assert (filled.status, pending.status) == ("filled", "pending")
+    halt = emergency_stop.arm(
+        scope="portfolio", scope_id=str(idle.id), reason="Prices look wrong", actor=users["bob"]
+    )
+    return World(
+        desk=desk,
+        market=market,
+        users=users,
+        rule=TradingRule.objects.get(portfolio=desk.portfolio, name="AI Strong Buy Entry"),
+        filled=filled,
+        pending=pending,
+        halt=halt,
+        idle=idle,
+        advice=advice,
+    )

@@ -1,0 +1,62 @@
+"""Each route does its work for Alice, does not exist for Charlie, and asks everybody for a token."""
+
+import uuid
+
+import pytest
+
+from tests.integration.api.calls import CALLS, SPECIFIED, Call, served
+from tests.integration.api.conftest import World
+
+pytestmark = pytest.mark.integration
+by_route = pytest.mark.parametrize("call", CALLS, ids=lambda call: call.route)
+
+
+def test_the_table_has_every_route_that_is_served() -> None:
+    assert sorted(call.route for call in CALLS) == sorted(served())
+
+
+def test_the_specification_has_thirteen_endpoints() -> None:
+    assert len({call.route for call in SPECIFIED}) == 13
+
+
+@by_route
+def test_alice_gets_her_answer(world: World, call: Call) -> None:
+    answer = call.send(world, "alice")
+    assert answer.status_code == call.status, answer.content
+
+
+@by_route
+def test_without_a_token_nobody_gets_in(world: World, call: Call) -> None:
+    answer = call.send(world, None)
+    assert answer.status_code == 401
+    assert answer["Content-Type"] == "application/problem+json"
+    assert answer["WWW-Authenticate"] == "Token"
+    assert answer.json().keys() >= {"type", "title", "status", "detail", "code"}
+
+
+@pytest.mark.parametrize("call", [call for call in CALLS if call.of_hers], ids=lambda call: call.route)
+def test_for_charlie_it_does_not_exist(world: World, call: Call) -> None:
+    answer = call.send(world, "charlie")
+    assert answer.status_code == 404, answer.content
+    assert answer["Content-Type"] == "application/problem+json"
+    assert (answer.json()["status"], answer.json()["code"]) == (404, "not_found")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "auto-trading/rules/{}/details",
+        "auto-trading/trades/{}",
+        "auto-trading/sessions/{}/status",
+        "portfolios/{}",
+    ],
+)
+@pytest.mark.parametrize("key", [str(uuid.UUID(int=7)), "not-a-uuid", "1"])
+def test_what_never_was_is_not_found(world: World, path: str, key: str) -> None:
+    assert world.as_("alice").get("/api/" + path.format(key)).status_code == 404
+
+
+@pytest.mark.parametrize("path", ["portfolios", "recommendations", "emergency-stop"])
+def test_charlies_lists_hold_nothing_of_alices(world: World, path: str) -> None:
+    shown = world.as_("charlie").get(f"/api/{path}").content.decode()
+    assert str(world.desk.portfolio.id) not in shown and str(world.idle.id) not in shown

@@ -1,0 +1,100 @@
+"""The market over REST: instruments, quotes, bars, the snapshot, and advice in and out."""
+
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+
+from foundation.clock import database_now
+from market.models import Bar, Quote, Recommendation
+from tests.integration.api.conftest import World
+
+pytestmark = pytest.mark.integration
+
+ITEM = {"external_id": "one", "symbol": "AAA", "recommendation": "STRONG_BUY", "confidence": 0.87}
+
+
+def push(world: World, *items: dict, who: str = "alice"):
+    body = {"source": "test", "recommendations": list(items)}
+    return world.as_(who).post("/api/recommendations", body, format="json")
+
+
+def test_the_snapshot_shows_numbers_and_null_for_the_unknown(world: World) -> None:
+    shown = world.as_("charlie").get("/api/market/snapshot?symbols=BBB,ZZZ").json()
+    (symbol,) = shown["symbols"]
+    assert (symbol["symbol"], symbol["price"], symbol["bid"]) == ("BBB", "100.00000000", "99.90000000")
+    assert (symbol["facts"]["price"], symbol["facts"]["rsi"]) == (100.0, None)
+    assert symbol["recommendations"][0]["recommendation"] == "STRONG_BUY"
+    assert shown["as_of"].endswith("Z") and symbol["market_time"].endswith("Z")
+
+
+def test_bars_come_newest_first_up_to_the_limit(world: World) -> None:
+    instrument = world.market.instruments[0]
+    for day in range(5):
+        at = world.market.as_of - timedelta(days=day)
+        price = Decimal(100 + day)
+        Bar.objects.create(
+            instrument=instrument, at=at, open=price, high=price, low=price, close=price, volume=10
+        )
+    answer = world.as_("charlie").get("/api/market/bars?symbol=AAA&limit=2").json()
+    assert [bar["close"] for bar in answer["results"]] == ["100.00000000", "101.00000000"]
+    following = world.as_("charlie").get(answer["next"]).json()
+    assert [bar["close"] for bar in following["results"]] == ["102.00000000", "103.00000000"]
+
+
+@pytest.mark.parametrize(
+    ("query", "status"), [("symbol=ZZZ", 404), ("", 404), ("symbol=AAA&interval=1m", 400)]
+)
+def test_bars_of_nothing_are_not_an_empty_list(world: World, query: str, status: int) -> None:
+    assert world.as_("charlie").get(f"/api/market/bars?{query}").status_code == status
+
+
+def test_quotes_carry_both_clocks(world: World) -> None:
+    Quote.objects.create(
+        instrument=world.market.instruments[0],
+        bid="99.9",
+        ask="100.1",
+        last="100",
+        volume=1,
+        market_time=world.market.as_of,
+        received_at=database_now(),
+    )
+    (quote,) = world.as_("charlie").get("/api/market/quotes?symbol=AAA").json()["results"]
+    assert (quote["last"], quote["market_time"] < quote["received_at"]) == ("100.00000000", True)
+
+
+def test_pushed_advice_is_stored_once(world: World) -> None:
+    first, second = push(world, ITEM), push(world, ITEM)
+    assert (first.status_code, second.status_code) == (201, 201)
+    assert first.json()["created"] == second.json()["existing"] != []
+    listed = (
+        world.as_("bob").get("/api/recommendations?symbol=AAA&recommendation=STRONG_BUY").json()["results"]
+    )
+    assert listed[0]["external_id"] == "one" and listed[0]["source"] == "test"
+
+
+def test_faulty_advice_is_refused_as_a_whole_with_paths(world: World) -> None:
+    before = Recommendation.objects.count()
+    answer = push(world, ITEM, {**ITEM, "external_id": "two", "symbol": "aaa", "confidence": 87})
+    assert {error["path"] for error in answer.json()["errors"]} == {
+        "recommendations[1].symbol",
+        "recommendations[1].confidence",
+    }
+    assert Recommendation.objects.count() == before
+
+
+def test_a_missing_key_is_named_with_its_place(world: World) -> None:
+    answer = push(world, {"external_id": "one", "symbol": "AAA", "confidence": 0.5, "tarket_price": "1"})
+    paths = {error["path"] for error in answer.json()["errors"]}
+    assert paths == {"recommendations[0].recommendation", "recommendations[0].tarket_price"}
+
+
+def test_another_content_under_a_known_id_is_a_conflict(world: World) -> None:
+    push(world, ITEM)
+    answer = push(world, {**ITEM, "confidence": 0.5})
+    assert (answer.status_code, answer.json()["errors"][0]["path"]) == (409, "recommendations[0].external_id")
+
+
+def test_sources_are_listed_by_name(world: World) -> None:
+    names = [row["name"] for row in world.as_("bob").get("/api/recommendation-sources").json()["results"]]
+    assert "test" in names and names == sorted(names)

@@ -1,0 +1,125 @@
+"""Portfolios over REST: money, positions at today's prices, ledger, limits."""
+
+from decimal import Decimal
+
+import pytest
+
+from foundation.core.canonical import canonical_json
+from tests.integration.api.conftest import World
+
+pytestmark = pytest.mark.integration
+
+
+def test_who_creates_a_portfolio_owns_it(world: World) -> None:
+    charlie = world.as_("charlie")
+    made = charlie.post("/api/portfolios", {"name": "Growth"}, format="json").json()
+    assert (made["role"], made["cash"], made["base_currency"]) == ("owner", "0.00000000", "USD")
+    details = charlie.get(f"/api/portfolios/{made['id']}").json()
+    assert (details["account"]["broker"], details["account"]["is_live"]) == ("paper", False)
+    assert details["valuation"]["equity"] == "0.00000000"
+
+
+def test_me_names_my_portfolios_with_my_role(world: World) -> None:
+    me = world.as_("bob").get("/api/me").json()
+    assert (me["username"], me["is_staff"]) == ("bob", False)
+    assert {(row["name"], row["role"]) for row in me["portfolios"]} == {
+        (world.desk.portfolio.name, "risk_officer"),
+        ("Idle", "risk_officer"),
+    }
+
+
+def test_a_deposit_raises_cash_and_is_in_the_ledger(world: World) -> None:
+    alice, path = world.as_("alice"), f"/api/portfolios/{world.idle.id}"
+    body = {"amount": "250.50", "memo": "Savings"}
+    assert alice.post(f"{path}/deposits", body, format="json").json()["cash"] == "250.50000000"
+    (row,) = alice.get(f"{path}/ledger").json()["results"]
+    assert (row["kind"], row["debit_account"], row["credit_account"]) == ("deposit", "cash", "capital")
+    assert (row["amount"], row["memo"]) == ("250.50000000", "Savings")
+
+
+@pytest.mark.parametrize("amount", ["0", "-1", "0.001", "NaN", "1e13", None, "ten", True])
+def test_no_nonsense_is_deposited(world: World, amount: object) -> None:
+    answer = world.as_("alice").post(
+        f"/api/portfolios/{world.idle.id}/deposits", {"amount": amount}, format="json"
+    )
+    assert (answer.status_code, answer.json()["errors"][0]["path"]) == (400, "amount")
+
+
+def test_reserved_cash_cannot_be_withdrawn(world: World) -> None:
+    alice, path = world.as_("alice"), f"/api/portfolios/{world.desk.portfolio.id}"
+    portfolio = alice.get(path).json()["portfolio"]
+    assert Decimal(portfolio["reserved_cash"]) > 0
+    free = Decimal(portfolio["available_cash"]).quantize(Decimal("0.01"))
+    answer = alice.post(f"{path}/withdrawals", {"amount": str(free + 1)}, format="json")
+    assert (answer.status_code, "free cash" in answer.json()["detail"]) == (400, True)
+
+
+def test_positions_are_valued_at_the_current_snapshot(world: World) -> None:
+    world.market.tick(AAA=110.0)
+    victor, path = world.as_("victor"), f"/api/portfolios/{world.desk.portfolio.id}"
+    (position,) = victor.get(f"{path}/positions").json()["results"]
+    assert (position["symbol"], position["quantity"], position["price"]) == (
+        "AAA",
+        "50.00000000",
+        "110.00000000",
+    )
+    assert (position["market_value"], position["unrealised_pnl"]) == ("5500.00000000", "494.00000000")
+    details = victor.get(path).json()
+    cash = Decimal(details["portfolio"]["cash"])
+    assert Decimal(details["valuation"]["equity"]) == cash + 5500
+
+
+def test_an_unknown_price_gives_no_value_instead_of_a_wrong_one(world: World) -> None:
+    world.market.tick(AAA=float("nan"))
+    victor, path = world.as_("victor"), f"/api/portfolios/{world.desk.portfolio.id}"
+    (position,) = victor.get(f"{path}/positions").json()["results"]
+    assert (position["price"], position["market_value"], position["unrealised_pnl"]) == (None, None, None)
+    valuation = victor.get(path).json()["valuation"]
+    assert (valuation["market_value"], valuation["equity"]) == (None, None)
+
+
+def test_sold_positions_are_shown_on_request(world: World) -> None:
+    world.market.advise("AAA", "HOLD", 0.5)
+    world.desk.step(AAA=90.0)
+    assert world.desk.held("AAA") == 0
+    victor, path = world.as_("victor"), f"/api/portfolios/{world.desk.portfolio.id}/positions"
+    assert [row["symbol"] for row in victor.get(path).json()["results"]] == ["BBB"]
+    rows = victor.get(f"{path}?closed=true").json()["results"]
+    assert {row["symbol"]: row["market_value"] for row in rows}["AAA"] == "0.00000000"
+
+
+def test_the_ledger_adds_up_to_the_cash(world: World) -> None:
+    victor, path = world.as_("victor"), f"/api/portfolios/{world.desk.portfolio.id}"
+    rows = victor.get(f"{path}/ledger").json()["results"]
+    debited = sum(Decimal(row["amount"]) for row in rows if row["debit_account"] == "cash")
+    credited = sum(Decimal(row["amount"]) for row in rows if row["credit_account"] == "cash")
+    assert debited - credited == Decimal(victor.get(path).json()["portfolio"]["cash"])
+    of_trade = victor.get(f"{path}/ledger?trade={world.filled.id}&kind=fee").json()["results"]
+    assert [row["amount"] for row in of_trade] == [f"{world.filled.fees:.8f}"]
+
+
+def test_limits_are_replaced_as_a_whole_and_the_tightest_holds(world: World) -> None:
+    bob, path = world.as_("bob"), f"/api/portfolios/{world.desk.portfolio.id}/limits"
+    assert bob.get(path).json()["portfolio"] is None
+    bob.put(path, {"max_order_value": "5000", "max_daily_trades": "3"}, format="json")
+    limits = bob.put(path, {"max_order_value": "900000"}, format="json").json()
+    assert (limits["portfolio"]["version"], limits["portfolio"]["created_by"]) == (2, "bob")
+    assert limits["portfolio"]["values"]["max_daily_trades"] is None
+    platform = limits["platform"]["values"]
+    assert limits["effective"]["max_order_value"] == platform["max_order_value"] != "900000.00000000"
+    assert limits["versions"] == f"platform:{limits['platform']['version']} portfolio:2"
+
+
+@pytest.mark.parametrize(
+    ("body", "path"),
+    [({"max_order_valu": "1"}, "max_order_valu"), ({"max_order_value": "-1"}, "max_order_value")],
+)
+def test_a_limit_that_is_none_is_refused(world: World, body: dict, path: str) -> None:
+    answer = world.as_("bob").put(f"/api/portfolios/{world.desk.portfolio.id}/limits", body, format="json")
+    assert (answer.status_code, answer.json()["errors"][0]["path"]) == (400, path)
+
+
+def test_every_problem_is_one_json_document(world: World) -> None:
+    answer = world.as_("alice").put(f"/api/portfolios/{world.idle.id}", {}, format="json")
+    assert (answer.status_code, answer["Content-Type"]) == (405, "application/problem+json")
+    assert canonical_json(answer.json())

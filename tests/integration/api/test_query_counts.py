@@ -1,0 +1,104 @@
+"""A list costs the same number of queries however many rows it has."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from foundation.clock import database_now
+from market.models import Bar, Quote, RecommendationSource
+from portfolios.services.portfolios import create_portfolio, deposit
+from sessions.models import TradingSession
+from tests.harness.trading import STOP_LOSS
+from tests.integration.api.conftest import World
+from trading.services import emergency_stop
+
+pytestmark = pytest.mark.integration
+
+
+def more_rules(world: World) -> None:
+    for number in range(3):
+        world.desk.add_rule(**{**STOP_LOSS, "rule_type": "exit", "type": "exit", "name": f"Rule {number}"})
+
+
+def more_sessions(world: World) -> None:
+    for _ in range(3):
+        TradingSession.objects.create(
+            portfolio=world.desk.portfolio,
+            slice=world.desk.session.slice,
+            started_by=world.users["alice"],
+            status="stopped",
+            end_time=database_now(),
+        )
+
+
+def more_trades(world: World) -> None:
+    """They bring decisions, positions and ledger transfers with them."""
+    for symbol in ("AAA", "BBB", "CCC"):
+        world.market.advise(symbol)
+    world.desk.step()
+    world.desk.step()
+
+
+def more_stops(world: World) -> None:
+    for _ in range(3):
+        emergency_stop.arm(
+            scope="portfolio", scope_id=str(world.idle.id), reason="Drill", actor=world.users["alice"]
+        )
+
+
+def more_portfolios(world: World) -> None:
+    for number in range(3):
+        made = create_portfolio(name=f"Growth {number}", owner=world.users["alice"])
+        deposit(portfolio_id=made.id, amount=Decimal(10), actor=None)
+
+
+def more_market(world: World) -> None:
+    now = database_now()
+    for number, instrument in enumerate(world.market.instruments):
+        Quote.objects.create(
+            instrument=instrument, bid=1, ask=1, last=1, volume=1, market_time=now, received_at=now
+        )
+        at = now - timedelta(days=number)
+        Bar.objects.create(
+            instrument=world.market.instruments[0], at=at, open=1, high=1, low=1, close=1, volume=1
+        )
+        RecommendationSource.objects.create(name=f"source-{number}")
+        world.market.advise(instrument.symbol)
+
+
+@pytest.mark.parametrize(
+    ("path", "grow"),
+    [
+        ("auto-trading/rules/{portfolio}", more_rules),
+        ("auto-trading/sessions/{portfolio}", more_sessions),
+        ("auto-trading/trades/{portfolio}", more_trades),
+        ("auto-trading/decisions/{portfolio}", more_trades),
+        ("portfolios/{portfolio}/positions", more_trades),
+        ("portfolios/{portfolio}/ledger", more_trades),
+        ("portfolios", more_portfolios),
+        ("emergency-stop", more_stops),
+        ("market/quotes", more_market),
+        ("market/bars?symbol=AAA", more_market),
+        ("recommendations", more_market),
+        ("recommendation-sources", more_market),
+    ],
+)
+def test_queries_do_not_grow_with_the_rows(world: World, path: str, grow: Callable[[World], None]) -> None:
+    address = "/api/" + path.format(portfolio=world.desk.portfolio.id)
+    client = world.as_("alice")
+
+    def measure() -> tuple[int, int]:
+        client.get(address)  # the current snapshot is in the process's cache from here on
+        with CaptureQueriesContext(connection) as queries:
+            answer = client.get(address)
+        return len(answer.json()["results"]), len(queries)
+
+    rows_before, queries_before = measure()
+    grow(world)
+    rows_after, queries_after = measure()
+    assert rows_after >= rows_before + 2
+    assert queries_after == queries_before

@@ -1,0 +1,111 @@
+"""Rules over REST: the specification's own, versions, and refusals that say where and what instead."""
+
+import json
+
+import pytest
+
+from rules.examples import EXAMPLES
+from rules.models import RuleVersion, TradingRule
+from tests.harness.trading import STOP_LOSS, STRONG_BUY_ENTRY
+from tests.integration.api.conftest import World
+
+pytestmark = pytest.mark.integration
+
+
+def create(world: World, rule: dict, **beside):
+    body = {**rule, "portfolio_id": str(world.desk.portfolio.id), **beside}
+    return world.as_("alice").post("/api/auto-trading/rules", body, format="json")
+
+
+@pytest.mark.parametrize("text", EXAMPLES)
+def test_the_specifications_rules_go_in_as_they_are_written(world: World, text: str) -> None:
+    written = json.loads(text)
+    rule = create(world, written).json()
+    assert (rule["rule_type"], "type" in rule) == (written["type"], False)
+    assert (rule["name"], rule["conditions"]) == (written["name"], written["conditions"])
+    assert (rule["is_active"], rule["version"], rule["created_by"]) == (True, 1, "alice")
+
+
+def test_a_rule_can_be_made_without_being_in_force(world: World) -> None:
+    assert create(world, STOP_LOSS, is_active=False).json()["is_active"] is False
+
+
+def test_a_fault_comes_with_its_path_and_a_suggestion(world: World) -> None:
+    rule = {
+        **STRONG_BUY_ENTRY,
+        "conditions": [{"field": "confidence", "operator": "greater_than", "value": 0.8}],
+    }
+    answer = create(world, rule)
+    assert (answer.status_code, answer["Content-Type"]) == (400, "application/problem+json")
+    (fault,) = answer.json()["errors"]
+    assert fault["path"] == "conditions[0].field"
+    assert "confidence_score" in fault["suggestion"]
+
+
+@pytest.mark.parametrize("body", [[], "rule", {"portfolio_id": "x"}, {}])
+def test_what_is_no_rule_at_all_is_refused(world: World, body: object) -> None:
+    answer = world.as_("alice").post("/api/auto-trading/rules", body, format="json")
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_input")
+
+
+def test_a_change_makes_a_version_and_the_same_again_none(world: World) -> None:
+    path = f"/api/auto-trading/rules/{world.rule.id}"
+    alice = world.as_("alice")
+    changed = {**STRONG_BUY_ENTRY, "priority": 7}
+    assert [alice.put(path, changed, format="json").json()["version"] for _ in range(2)] == [2, 2]
+    assert RuleVersion.objects.filter(rule=world.rule).count() == 2
+
+
+def test_is_active_is_not_changed_in_passing(world: World) -> None:
+    """PUT says what the rule says; switching is a deed of its own, so a key that does nothing is refused."""
+    path = f"/api/auto-trading/rules/{world.rule.id}"
+    answer = world.as_("alice").put(path, {**STRONG_BUY_ENTRY, "is_active": False}, format="json")
+    assert answer.status_code == 400 and "is_active" in answer.json()["errors"][0]["message"]
+
+
+def test_a_deleted_rule_leaves_the_list_and_keeps_its_story(world: World) -> None:
+    alice = world.as_("alice")
+    for _ in range(2):
+        assert alice.delete(f"/api/auto-trading/rules/{world.rule.id}").status_code == 204
+    listed = alice.get(f"/api/auto-trading/rules/{world.desk.portfolio.id}").json()["results"]
+    assert str(world.rule.id) not in {rule["id"] for rule in listed}
+    details = alice.get(f"/api/auto-trading/rules/{world.rule.id}/details").json()
+    assert details["archived_at"].endswith("Z") and details["is_active"] is False
+    assert alice.put(f"/api/auto-trading/rules/{world.rule.id}", STOP_LOSS, format="json").status_code == 409
+
+
+def test_the_list_filters_and_goes_page_by_page(world: World) -> None:
+    for priority in (3, 5, 5, 9):
+        assert create(world, {**STOP_LOSS, "priority": priority}, is_active=False).status_code == 201
+    alice, path = world.as_("alice"), f"/api/auto-trading/rules/{world.desk.portfolio.id}"
+    seen, following = [], f"{path}?active=false&rule_type=exit&page_size=2"
+    while following is not None:
+        answer = alice.get(following).json()
+        seen += [rule["priority"] for rule in answer["results"]]
+        following = answer["next"]
+    assert seen == [9, 5, 5, 3]
+
+
+def test_an_unknown_choice_in_a_filter_is_refused(world: World) -> None:
+    path = f"/api/auto-trading/rules/{world.desk.portfolio.id}?rule_type=exti"
+    answer = world.as_("alice").get(path)
+    assert (answer.status_code, answer.json()["errors"][0]["path"]) == (400, "rule_type")
+
+
+def test_validate_says_what_it_would_store_and_stores_nothing(world: World) -> None:
+    before = TradingRule.objects.count()
+    answer = world.as_("victor").post("/api/auto-trading/rules/validate", STOP_LOSS, format="json").json()
+    assert (answer["valid"], answer["errors"], answer["rule"]["rule_type"]) == (True, [], "exit")
+    faulty = {**STOP_LOSS, "actions": [{"type": "sel", "sizing_method": "full_position"}]}
+    answer = world.as_("victor").post("/api/auto-trading/rules/validate", faulty, format="json").json()
+    assert (answer["valid"], answer["rule"]) == (False, None)
+    assert answer["errors"][0]["path"] == "actions[0].type"
+    assert "sell" in answer["errors"][0]["suggestion"]
+    assert TradingRule.objects.count() == before
+
+
+def test_the_catalogue_tells_fields_and_the_operators_that_suit(world: World) -> None:
+    fields = {field["name"]: field for field in world.as_("victor").get("/api/rule-fields").json()}
+    assert fields["confidence_score"]["maximum"] == 1
+    assert fields["ai_recommendation"]["choices"][-1] == "STRONG_BUY"
+    assert "between" in fields["rsi"]["operators"]

@@ -1,0 +1,139 @@
+"""The specified verbs on stored rules, and the programs that are compiled of them."""
+
+from decimal import Decimal
+
+import numpy as np
+import pytest
+
+from rules.core.actions import ActionRequest
+from rules.core.conflicts import Candidate
+from rules.core.facts import MarketFacts, PortfolioFacts
+from rules.core.program import Triggered
+from rules.selectors import active_rule_versions
+from rules.services import programs
+from rules.services.programs import compiled_program
+from rules.services.rule_engine import (
+    RuleContext,
+    conflict_resolution,
+    evaluate_conditions,
+    evaluate_rule,
+    execute_actions,
+    prioritize_rules,
+    validate_rule,
+)
+from rules.services.rules import create_rule, update_rule
+
+pytestmark = [pytest.mark.integration, pytest.mark.django_db]
+
+MARKET = MarketFacts(
+    symbols=("AAPL", "XOM"),
+    values={
+        "ai_recommendation": np.array([4.0, 2.0]),
+        "confidence_score": np.array([0.9, np.nan]),
+    },
+    completed={},
+)
+FACTS = PortfolioFacts(
+    values={"portfolio_cash_percentage": 40.0},
+    positions={"XOM": {"position_pnl_percentage": -7.5}},
+    universe=None,
+)
+AAPL, XOM, WHOLE = (RuleContext(MARKET, FACTS, symbol) for symbol in ("AAPL", "XOM", None))
+
+
+@pytest.fixture
+def buying(portfolio, entry, alice):
+    return create_rule(portfolio_id=portfolio.id, rule=entry, actor=alice)
+
+
+@pytest.fixture
+def stopping(portfolio, stop_loss, alice):
+    return create_rule(portfolio_id=portfolio.id, rule=stop_loss, actor=alice)
+
+
+def test_evaluate_rule_tells_the_verdict_and_why(buying, stopping):
+    told = evaluate_rule(buying, AAPL)
+    assert told.outcome is True
+    assert "confidence score is 0.9, above 0.8" in told.sentence
+    assert evaluate_rule(buying, XOM).outcome is False
+    assert evaluate_rule(stopping, XOM).outcome is True
+    assert evaluate_rule(stopping, AAPL).outcome is False, "it is not held"
+
+
+def test_evaluate_rule_takes_a_version_too(buying):
+    assert evaluate_rule(buying.versions.get(), AAPL).outcome is True
+
+
+def test_evaluate_conditions_is_three_valued(buying):
+    assert evaluate_conditions(buying.conditions, AAPL) is True
+    assert evaluate_conditions(buying.conditions[1:2], XOM) is None
+    assert evaluate_conditions(buying.conditions[:1], XOM) is False
+
+
+def test_execute_actions_asks_and_orders_nothing(buying, stopping):
+    assert execute_actions(buying.actions, AAPL) == [
+        ActionRequest("AAPL", "buy", "percentage", Decimal(5), None, Decimal(10), "market")
+    ]
+    selling = ActionRequest("XOM", "sell", "full_position", None, None, None, "market")
+    assert execute_actions(stopping.actions, XOM) == [selling]
+    assert execute_actions(stopping.actions, WHOLE) == [selling], "all that is held"
+
+
+def test_for_the_portfolio_only_the_universe_is_sold(stopping):
+    outside = PortfolioFacts(FACTS.values, FACTS.positions, frozenset({"AAPL"}))
+    assert execute_actions(stopping.actions, RuleContext(MARKET, outside, None)) == []
+
+
+def test_validate_rule(entry):
+    assert validate_rule(entry).errors == ()
+    assert validate_rule(entry | {"type": "entyr"}).errors[0].path == "type"
+
+
+def test_prioritize_rules_puts_the_winners_first(buying, stopping, portfolio, entry, alice):
+    urgent = create_rule(portfolio_id=portfolio.id, rule=entry | {"priority": 7}, actor=alice)
+    later = create_rule(portfolio_id=portfolio.id, rule=entry, actor=alice)
+    expected = [stopping, urgent, buying, later]
+    assert prioritize_rules([later, buying, urgent, stopping]) == expected
+    assert prioritize_rules(expected) == expected
+
+
+def test_conflict_resolution_names_what_beat_a_loser(buying, stopping):
+    buy, sell = (
+        Candidate(str(rule.pk), rule.rule_type, rule.priority, rule.created_at, "XOM", side)
+        for rule, side in ((buying, "buy"), (stopping, "sell"))
+    )
+    resolution = conflict_resolution([buy, sell])
+    assert resolution.winners == (sell,)
+    assert resolution.losses[0].beaten_by == sell
+
+
+def test_stored_rules_compile_into_one_program(buying, stopping, portfolio):
+    in_force = active_rule_versions([portfolio.id])
+    program = compiled_program([("session", version) for version in in_force])
+    buying_version, stopping_version = (version.pk for version in in_force)
+    assert program.evaluate(MARKET, {"session": FACTS}) == [
+        Triggered(buying_version, "AAPL", "session"),
+        Triggered(stopping_version, "XOM", "session"),
+    ]
+
+
+def test_a_program_is_kept_until_a_rule_changes(buying, stopping, portfolio, alice):
+    def program():
+        return compiled_program([("session", version) for version in active_rule_versions([portfolio.id])])
+
+    first = program()
+    assert program() is first
+    versions = active_rule_versions([portfolio.id])
+    assert compiled_program([("session", version) for version in reversed(versions)]) is first
+    assert compiled_program([("other", version) for version in versions]) is not first
+    update_rule(rule_id=buying.id, rule=buying.content() | {"priority": 9}, actor=alice)
+    assert program() is not first
+
+
+def test_programs_kept_are_bounded(buying, monkeypatch):
+    monkeypatch.setattr(programs, "PROGRAMS_MAX", 2)
+    version = buying.versions.get()
+    kept = [compiled_program([(number, version)]) for number in range(3)]
+    assert len(programs._programs) == 2
+    assert compiled_program([(2, version)]) is kept[2]
+    assert compiled_program([(0, version)]) is not kept[0]

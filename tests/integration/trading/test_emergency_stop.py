@@ -1,0 +1,149 @@
+"""Stopping always works: armed by one row, nothing goes out afterwards, nobody releases his own halt."""
+
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.db import connection, connections, transaction
+
+from foundation.errors import Conflict, InvalidInput, NotFound
+from journal.models import Alert
+from tests.harness.databases import CommittedDatabase
+from tests.harness.trading import Desk, Market
+from trading.models import Halt
+from trading.services.emergency_stop import arm, drain, release
+from trading.services.trade_execution import HALT_KEY, execute_next_batch
+from trading.services.verification import book_differences
+
+pytestmark = pytest.mark.integration
+BASE_DIR = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture
+def bob(market: Market):
+    return get_user_model().objects.create(username="bob")
+
+
+def test_a_pending_trade_that_meets_a_halt_is_cancelled_and_gives_back_its_cash(
+    desk: Desk, market: Market
+) -> None:
+    market.advise("AAA")
+    market.tick()
+    desk.evaluate()
+    arm(scope="platform", reason="a test", actor=desk.owner)
+    execute_next_batch()
+    (trade,) = desk.trades()
+    assert trade.status == "cancelled" and trade.status_reason.startswith("HALTED")
+    desk.refresh()
+    assert desk.portfolio.reserved_cash == 0 and desk.portfolio.cash == 100_000
+    assert book_differences() == []
+
+
+@pytest.mark.parametrize("scope", ["platform", "account", "portfolio", "session", "rule", "symbol"])
+def test_every_scope_refuses_new_trades(desk: Desk, market: Market, scope: str) -> None:
+    ids = {
+        "platform": "", "account": desk.portfolio.broker_account.id, "portfolio": desk.portfolio.id,
+        "session": desk.session.id, "symbol": "AAA",
+        "rule": desk.portfolio.trading_rules.get(rule_type="entry").id,
+    }  # fmt: skip
+    arm(scope=scope, scope_id=str(ids[scope]), reason="a test", actor=desk.owner)
+    market.advise("AAA")
+    desk.step()
+    (decision,) = desk.decisions()
+    assert (decision.outcome, decision.code) == ("refused", "HALTED")
+    assert desk.trades() == []
+
+
+def test_a_halt_elsewhere_does_not_disturb(desk: Desk, market: Market) -> None:
+    arm(scope="symbol", scope_id="BBB", reason="a test", actor=desk.owner)
+    market.advise("AAA")
+    desk.step()
+    assert [trade.status for trade in desk.trades()] == ["filled"]
+
+
+def test_reduce_only_lets_the_stop_loss_sell(desk: Desk, market: Market) -> None:
+    market.advise("AAA")
+    desk.step()
+    arm(
+        scope="portfolio",
+        scope_id=str(desk.portfolio.id),
+        mode="reduce_only",
+        reason="a test",
+        actor=desk.owner,
+    )
+    desk.step(AAA=90.0)
+    assert [trade.trade_type for trade in desk.trades() if trade.status == "filled"] == ["buy", "sell"]
+    assert desk.held("AAA") == 0
+
+
+def test_nobody_releases_his_own_halt(desk: Desk, market: Market, bob) -> None:
+    halt = arm(scope="platform", reason="a test", actor=desk.owner)
+    with pytest.raises(Conflict, match="another person"):
+        release(halt_id=halt.id, actor=desk.owner)
+    release(halt_id=halt.id, actor=bob)
+    with pytest.raises(Conflict, match="released already"):
+        release(halt_id=halt.id, actor=bob)
+    market.advise("AAA")
+    desk.step()
+    assert [trade.status for trade in desk.trades()] == ["filled"]
+
+
+def test_arming_alerts(desk: Desk) -> None:
+    arm(scope="portfolio", scope_id=str(desk.portfolio.id), reason="smoke in the room", actor=desk.owner)
+    alert = Alert.objects.get()
+    assert alert.severity == "critical" and "smoke in the room" in alert.message
+
+
+def test_bad_scopes_are_refused_and_nothing_is_armed(desk: Desk) -> None:
+    with pytest.raises(InvalidInput, match="scope_id"):
+        arm(scope="portfolio", scope_id="mine", reason="a test", actor=desk.owner)
+    with pytest.raises(NotFound, match="ZZZ"):
+        arm(scope="symbol", scope_id="ZZZ", reason="a test", actor=desk.owner)
+    with pytest.raises(InvalidInput, match="reason"):
+        arm(scope="platform", reason=" ", actor=desk.owner)
+    assert not Halt.objects.exists()
+
+
+def test_draining_waits_for_a_batch_that_has_not_seen_the_halt(
+    desk: Desk, committed_db: CommittedDatabase
+) -> None:
+    halt = arm(scope="platform", reason="a test", actor=desk.owner)
+    drained = threading.Event()
+
+    def drain_it() -> None:
+        drain(halt_id=halt.id)
+        drained.set()
+        connections.close_all()
+
+    thread = threading.Thread(target=drain_it)
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock_shared(%s)", [HALT_KEY])
+        thread.start()
+        assert not drained.wait(0.7), "drained while a batch was running"
+    thread.join(10)
+    assert drained.is_set()
+    halt.refresh_from_db()
+    assert halt.drained_at is not None
+
+
+def test_the_command_line_stops_with_valkey_down(
+    desk: Desk, market: Market, committed_db: CommittedDatabase
+) -> None:
+    market.advise("AAA")
+    market.tick()
+    desk.evaluate()
+    environment = committed_db.environment | {"REDIS_URL": "redis://127.0.0.1:1/0"}
+    command = [sys.executable, "manage.py", "emergency_stop", "--reason", "everything else is down"]
+    done = subprocess.run(
+        command, cwd=BASE_DIR, env=os.environ | environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "drained" in done.stdout
+    (trade,) = desk.trades()
+    assert trade.status == "cancelled"
+    assert Halt.objects.get().drained_at is not None

@@ -1,0 +1,137 @@
+"""A session's life, and what trading does in each part of it."""
+
+import uuid
+
+import pytest
+
+from foundation.errors import Conflict, InvalidInput
+from journal.models import Alert
+from rules.models import RuleVersion
+from sessions.models import EvaluationRun, TradingSession
+from sessions.services.sessions import (
+    finish_stop,
+    pause_trading_session,
+    resume_trading_session,
+    start_trading_session,
+    stop_trading_session,
+)
+from tests.harness.trading import Desk, Market
+from trading.services.stopping import finish_stopping
+from trading.services.trade_execution import execute_next_batch
+from trading.services.verification import book_differences
+
+pytestmark = pytest.mark.integration
+
+
+def test_a_second_session_is_a_conflict_that_names_the_running_one(desk: Desk) -> None:
+    with pytest.raises(Conflict, match=str(desk.session.id)):
+        start_trading_session(portfolio_id=desk.portfolio.id, config={}, actor=desk.owner)
+    assert TradingSession.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("config", "path"),
+    [
+        ({"universe": {"symbols": ["AAB"]}}, "config.universe.symbols[0]"),  # a typing mistake
+        ({"univers": {}}, "config.univers"),  # an unknown key
+        ({"limits": {"max_order_value": "NaN"}}, "config.limits.max_order_value"),  # no number
+        ({"on_stop": "sell"}, "config.on_stop"),  # no such choice
+        ([], "config"),  # no object at all
+    ],
+)
+def test_a_bad_config_is_refused_with_its_path(desk: Desk, config: object, path: str) -> None:
+    stop_trading_session(session_id=desk.session.id, actor=desk.owner)
+    finish_stopping()
+    with pytest.raises(InvalidInput) as caught:
+        start_trading_session(portfolio_id=desk.portfolio.id, config=config, actor=desk.owner)
+    assert [row["path"] for row in caught.value.errors or []] == [path]
+    assert TradingSession.objects.count() == 1
+
+
+def test_a_paused_session_makes_no_entries_but_keeps_its_exits(desk: Desk, market: Market) -> None:
+    market.advise("AAA")
+    desk.step()
+    pause_trading_session(session_id=desk.session.id, actor=desk.owner)
+    market.advise("BBB")
+    desk.step(AAA=90.0)
+    assert [(t.symbol, t.trade_type) for t in desk.trades()] == [("AAA", "buy"), ("AAA", "sell")]
+    resume_trading_session(session_id=desk.session.id, actor=desk.owner)
+    desk.step()
+    assert ("BBB", "buy") in [(t.symbol, t.trade_type) for t in desk.trades()]
+
+
+def test_an_entry_that_is_pending_when_the_session_pauses_is_cancelled(desk: Desk, market: Market) -> None:
+    market.advise("AAA")
+    market.tick()
+    desk.evaluate()
+    pause_trading_session(session_id=desk.session.id, actor=desk.owner)
+    execute_next_batch()
+    (trade,) = desk.trades()
+    assert (trade.status, trade.status_reason) == ("cancelled", "its session is paused")
+
+
+def test_stopping_keeps_positions_unless_asked_to_flatten(desk: Desk, market: Market) -> None:
+    market.advise("AAA")
+    desk.step()
+    stop_trading_session(session_id=desk.session.id, actor=desk.owner)
+    assert finish_stopping() == 1
+    desk.refresh()
+    assert (
+        desk.session.status == "stopped" and desk.session.end_time is not None and not desk.session.is_active
+    )
+    assert desk.held("AAA") == 50
+
+
+def test_flattening_sells_what_is_held_before_the_session_ends(market: Market) -> None:
+    market.tick()
+    desk = Desk.open(market, config={"on_stop": "flatten"})
+    market.advise("AAA")
+    desk.step()
+    stop_trading_session(session_id=desk.session.id, actor=desk.owner)
+    assert finish_stopping() == 0  # the sale is on its way
+    execute_next_batch()
+    assert finish_stopping() == 1
+    desk.refresh()
+    assert desk.held("AAA") == 0 and desk.session.status == "stopped"
+    sale = desk.trades()[-1]
+    assert (sale.origin, sale.trade_type, sale.rule_id) == ("flatten", "sell", None)
+    assert book_differences() == []
+
+
+def test_a_stopped_session_stays_stopped(desk: Desk) -> None:
+    stop_trading_session(session_id=desk.session.id, actor=desk.owner)
+    finish_stopping()
+    for action in (resume_trading_session, pause_trading_session, stop_trading_session):
+        with pytest.raises(Conflict):
+            action(session_id=desk.session.id, actor=desk.owner)
+    with pytest.raises(Conflict):
+        finish_stop(session_id=desk.session.id)
+
+
+def test_a_session_that_breaks_is_paused_and_the_others_trade(market: Market, committed_db) -> None:
+    market.tick()
+    good, poisoned, other = (Desk.open(market, owner=f"owner-{n}") for n in range(3))
+    assert good.session.slice_id == poisoned.session.slice_id
+    version = RuleVersion.objects.get(rule__portfolio=poisoned.portfolio, rule_type="entry")
+    with committed_db.as_owner() as owner:
+        owner.execute("ALTER TABLE rule_versions DISABLE TRIGGER USER")
+        owner.execute(
+            'UPDATE rule_versions SET conditions = \'[{"field": "gone"}]\' WHERE id = %s', [version.pk]
+        )
+    market.advise("AAA")
+    good.step()
+    assert [len(desk.trades()) for desk in (good, poisoned, other)] == [1, 0, 1]
+    assert poisoned.refresh().session.status == "paused"
+    assert "evaluation failed" in Alert.objects.get(stream=poisoned.portfolio.id).message
+    assert EvaluationRun.objects.filter(slot=2).count() == 1
+
+
+def test_restarting_after_a_stop_goes_on_with_the_positions(desk: Desk, market: Market) -> None:
+    market.advise("AAA")
+    desk.step()
+    stop_trading_session(session_id=desk.session.id, actor=desk.owner)
+    finish_stopping()
+    start_trading_session(portfolio_id=desk.portfolio.id, config={}, actor=desk.owner)
+    desk.step(AAA=90.0)
+    assert desk.held("AAA") == 0
+    assert isinstance(desk.trades()[-1].session_id, uuid.UUID)

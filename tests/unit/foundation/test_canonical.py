@@ -1,0 +1,31 @@
+from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
+from uuid import UUID
+
+import pytest
+
+from foundation.core.canonical import canonical_json
+from foundation.core.money import as_decimal, round_price, round_quantity
+
+
+def test_equal_values_have_one_text() -> None:
+    berlin = timezone(timedelta(hours=1))
+    one = {"b": Decimal("1.50"), "a": datetime(2020, 1, 1, 13, tzinfo=berlin), "c": UUID(int=1)}
+    other = {"c": UUID(int=1), "a": datetime(2020, 1, 1, 12, tzinfo=UTC), "b": Decimal("1.5")}
+    assert canonical_json(one) == canonical_json(other)
+    assert canonical_json(one).startswith('{"a":"2020-01-01T12:00:00Z","b":"1.5"')
+
+
+@pytest.mark.parametrize("value", [float("nan"), Decimal("NaN"), datetime(2020, 1, 1), {1: object()}])  # noqa: DTZ001
+def test_what_has_no_one_text_is_refused(value: object) -> None:
+    with pytest.raises((ValueError, TypeError)):
+        canonical_json({"x": value})
+
+
+def test_rounding() -> None:
+    assert round_price(Decimal("10.005"), Decimal("0.01")) == Decimal("10.00")  # half to even
+    assert round_price(Decimal("10.015"), Decimal("0.01")) == Decimal("10.02")
+    assert round_quantity(Decimal("9.999"), Decimal(1)) == 9
+    assert as_decimal(0.1) == Decimal("0.1")
+    with pytest.raises(ValueError, match="finite"):
+        as_decimal(float("inf"))

@@ -1,0 +1,76 @@
+"""Which recommendation counts when several sources speak."""
+
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+
+from market.core.snapshot import MarketSnapshot, RecommendationFrame
+from trading.core.market_facts import market_facts, preferred
+
+AS_OF = datetime(2010, 3, 1, 15, 0, tzinfo=UTC)
+NAN = float("nan")
+
+
+def frame(codes: list[float], confidence: list[float], as_of: list[float], name: str) -> RecommendationFrame:
+    ids = tuple(f"{name}-{place}" if code == code else None for place, code in enumerate(codes))
+    return RecommendationFrame(
+        codes=np.array(codes), confidence=np.array(confidence), expected_return=np.full(len(codes), NAN),
+        as_of=np.array(as_of), ids=ids,
+    )  # fmt: skip
+
+
+def snapshot(**recommendations: RecommendationFrame) -> MarketSnapshot:
+    two = np.array([1.0, 2.0])
+    return MarketSnapshot(
+        version=1, as_of=AS_OF, symbols=("AAA", "BBB"), instrument_ids=(1, 2), fields=("price",),
+        values=np.array([[10.0, 20.0]]), completed=np.array([[[9.0, 19.0]], [[9.5, 19.5]]]), market_time=two,
+        price_received_at=two, bid=two, ask=two, is_open=np.array([True, True]),
+        opens_at=np.array([AS_OF.timestamp() - 1800, NAN]), closes_at=np.array([AS_OF.timestamp() + 600, NAN]),
+        recommendations=recommendations,
+    )  # fmt: skip
+
+
+OLD_SURE = frame([4, 4], [0.9, 0.9], [100, 100], "old")
+NEW = frame([1, NAN], [0.6, NAN], [200, NAN], "new")
+
+
+def test_without_a_preference_the_newest_counts() -> None:
+    found = preferred(snapshot(a=OLD_SURE, b=NEW), ())
+    assert found is not None
+    assert list(found.codes) == [1, 4] and found.ids == ("new-0", "old-1")
+
+
+def test_of_equally_new_ones_the_surer_counts() -> None:
+    surer = frame([3, NAN], [0.7, NAN], [200, NAN], "surer")
+    found = preferred(snapshot(a=NEW, b=surer), ())
+    assert (
+        found is not None and found.ids[0] == "surer-0" and np.isnan(found.codes[1]) and found.ids[1] is None
+    )
+
+
+def test_a_preference_decides_whatever_the_age() -> None:
+    found = preferred(snapshot(a=OLD_SURE, b=NEW), ("a", "b"))
+    assert found is not None and found.ids == ("old-0", "old-1")
+    found = preferred(snapshot(a=OLD_SURE, b=NEW), ("b", "a"))
+    assert found is not None and found.ids == ("new-0", "old-1")
+
+
+def test_a_source_that_is_not_named_does_not_count() -> None:
+    assert preferred(snapshot(a=OLD_SURE), ("b",)) is None
+    assert preferred(snapshot(), ()) is None
+
+
+def test_facts_in_the_words_of_the_catalogue() -> None:
+    facts = market_facts(snapshot(a=OLD_SURE), OLD_SURE, timezones=["America/New_York", "UTC"])
+    assert list(facts.values["price"]) == [10.0, 20.0]
+    assert list(facts.values["ai_recommendation"]) == [4, 4]
+    assert facts.values["recommendation_age_minutes"][0] == pytest.approx((AS_OF.timestamp() - 100) / 60)
+    assert list(facts.values["time_of_day"]) == [600, 900]  # 10:00 in New York in winter, 15:00 UTC
+    assert facts.values["minutes_to_close"][0] == 10 and np.isnan(facts.values["minutes_to_close"][1])
+    assert [list(bar) for bar in facts.completed["price"]] == [[9.0, 19.0], [9.5, 19.5]]
+
+
+def test_without_recommendations_their_fields_are_unknown() -> None:
+    facts = market_facts(snapshot(), None, timezones=["UTC", "UTC"])
+    assert "ai_recommendation" not in facts.values

@@ -1,0 +1,70 @@
+"""A decision's record as tables that people can read: its reasons, its size, its risk checks."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from django.template.loader import render_to_string
+from django.utils.safestring import SafeString
+
+DEPTH_MAX = 32
+_GROUPS = {"all": "all of", "any": "any of", "not": "not"}
+
+
+def _value(value: Any) -> str:
+    """A fact or threshold: a number, a word, a list of them, or those of the last two bars."""
+    if value is None:
+        return "unknown"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, Mapping):
+        return " → ".join(_value(value.get(name)) for name in ("previous", "last"))
+    if isinstance(value, list | tuple):
+        return ", ".join(_value(item) for item in value)
+    if isinstance(value, float):
+        return f"{value:,.6g}" if abs(value) < 1e6 else f"{value:,.2f}"
+    return str(value)
+
+
+def condition_rows(tree: Mapping[str, Any], depth: int = 0) -> Iterator[dict[str, Any]]:
+    """The tree of an explanation, flat: one row for each group and comparison, with its depth."""
+    if depth > DEPTH_MAX:
+        return
+    outcome = tree.get("outcome")
+    group = next((name for name in _GROUPS if name in tree), None)
+    if group is not None:
+        yield {"depth": depth, "group": _GROUPS[group], "outcome": outcome}
+        children = tree[group]
+        for child in [children] if isinstance(children, Mapping) else children:
+            yield from condition_rows(child, depth + 1)
+        return
+    other = tree.get("compared_with") or {}
+    times = "" if other.get("times") in (None, 1) else f"{_value(other['times'])} × "
+    yield {
+        "depth": depth,
+        "field": tree.get("field", "?"),
+        "operator": str(tree.get("operator", "?")).replace("_", " "),
+        "fact": _value(tree.get("fact")),
+        "threshold": _value(tree.get("threshold")),
+        "other": f"{times}{other['field']}" if other.get("field") else "",
+        "outcome": outcome,
+    }
+
+
+def conditions_table(explanation: Mapping[str, Any]) -> SafeString:
+    tree = explanation.get("conditions")
+    rows = list(condition_rows(tree)) if isinstance(tree, Mapping) else []
+    sentence = explanation.get("sentence", "")
+    return render_to_string("trading/conditions.html", {"rows": rows, "sentence": sentence})
+
+
+def arithmetic_table(sizing: Mapping[str, Any]) -> SafeString:
+    rows = [(name.replace("_", " "), _value(value)) for name, value in sizing.items()]
+    return render_to_string("trading/arithmetic.html", {"rows": rows})
+
+
+def checks_table(checks: Sequence[Mapping[str, Any]]) -> SafeString:
+    rows = [
+        {**check, "value": _value(check.get("value")), "limit": _value(check.get("limit"))}
+        for check in checks
+    ]
+    return render_to_string("trading/checks.html", {"rows": rows})

@@ -1,0 +1,124 @@
+"""The emergency stop: armed by adding a halt, released by somebody else."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.contrib.admin.widgets import AutocompleteSelect
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from unfold.decorators import action, display
+from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
+
+from foundation.admin.base import ServiceAdmin, ServiceForm
+from trading.models import AutoTrade, Halt
+from trading.services.emergency_stop import arm, release
+
+STATE_COLOURS = {"armed": "danger", "drained": "warning", "released": "success"}
+# Scope of a halt -> the trade's relation that leads to what is halted.
+TARGETS = {
+    "account": "account",
+    "portfolio": "portfolio",
+    "session": "session",
+    "rule": "rule",
+    "symbol": "instrument",
+}
+
+
+def _target(scope: str) -> forms.ModelChoiceField:  # type: ignore[type-arg]
+    relation = AutoTrade._meta.get_field(TARGETS[scope])
+    assert relation.related_model is not None
+    return forms.ModelChoiceField(
+        queryset=relation.related_model._default_manager.all(),  # type: ignore[union-attr]
+        required=False,
+        widget=AutocompleteSelect(relation, admin.site),
+    )
+
+
+class ArmForm(ServiceForm):
+    paths = {"scope_id": "scope"}
+
+    scope = forms.ChoiceField(
+        choices=Halt.Scope.choices, initial=Halt.Scope.PORTFOLIO, widget=UnfoldAdminSelectWidget()
+    )
+    account = _target("account")
+    portfolio = _target("portfolio")
+    session = _target("session")
+    rule = _target("rule")
+    symbol = _target("symbol")
+    reason = forms.CharField(max_length=255, widget=UnfoldAdminTextInputWidget())
+
+    class Meta:
+        model = Halt
+        fields = ("mode",)
+
+    def scope_id(self) -> str:
+        """The id that names what is halted: a UUID, a symbol, or nothing for the platform."""
+        scope = self.cleaned_data["scope"]
+        if scope == Halt.Scope.PLATFORM:
+            return ""
+        target = self.cleaned_data[scope]
+        return target.symbol if scope == Halt.Scope.SYMBOL else str(target.pk)
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean()
+        scope = cleaned.get("scope")
+        if scope in TARGETS and scope in cleaned and cleaned[scope] is None:
+            self.add_error(scope, f"Choose the {scope} that is to stop.")
+        return cleaned
+
+
+@display(description="state", label=STATE_COLOURS)
+def state(halt: Halt) -> str:
+    if halt.released_at is not None:
+        return "released"
+    return "drained" if halt.drained_at is not None else "armed"
+
+
+@admin.register(Halt)
+class HaltAdmin(ServiceAdmin):
+    form = ArmForm
+    list_display = (
+        "armed_at", state, "scope", "scope_id", "mode", "reason", "armed_by", "drained_at", "released_by", "released_at",
+    )  # fmt: skip
+    list_display_links = ("reason",)
+    list_select_related = ("armed_by", "released_by")
+    list_filter = ("scope", "mode", ("released_at", admin.EmptyFieldListFilter))
+    search_fields = ("scope_id__exact", "reason")
+    ordering = ("-armed_at",)
+    actions = ("release_selected",)
+    actions_detail = ("let_go",)
+    conditional_fields = {name: f"scope == '{name}'" for name in TARGETS}
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
+        return ["scope", *TARGETS, "mode", "reason"] if obj is None else self.shown_fields()
+
+    def carry_out(self, request: HttpRequest, form: ArmForm, obj: Any) -> Halt:
+        given = form.cleaned_data
+        return arm(
+            scope=given["scope"], scope_id=form.scope_id(), mode=given["mode"], reason=given["reason"],
+            actor=request.user,  # type: ignore[arg-type]
+        )  # fmt: skip
+
+    @admin.action(description="Release", permissions=["operate"])
+    def release_selected(self, request: HttpRequest, halts: QuerySet[Halt]) -> None:
+        self.run_each(
+            request, halts, lambda halt: release(halt_id=halt.pk, actor=request.user), done="released"
+        )
+
+    @action(
+        description="Release", permissions=["operate"], icon="lock_open", url_path="release",
+        dialog={"title": "Release", "description": "Trading goes on. Nobody releases a halt that he armed himself.",
+                "form_class": None, "form_submit_text": "Release"},
+    )  # fmt: skip
+    def let_go(self, request: HttpRequest, form: Any, object_id: str) -> HttpResponse:
+        halt = self.existing(request, object_id)
+        return self.run_dialog(
+            request,
+            object_id,
+            lambda: release(halt_id=halt.pk, actor=request.user),
+            done="The halt is released.",
+        )

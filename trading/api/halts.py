@@ -1,0 +1,108 @@
+"""The emergency stop over REST, and who may pull and release it."""
+
+from uuid import UUID
+
+from drf_spectacular.utils import OpenApiExample, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from foundation.api.base import ApiView
+from foundation.errors import Forbidden, NotFound
+from portfolios.models import Role
+from portfolios.selectors import MAY_STOP, AnyUser, require_role, role_of
+from trading.api.filters import HaltFilters
+from trading.api.serializers import HaltSerializer, NewHaltSerializer
+from trading.models import Halt
+from trading.selectors import visible_halts
+from trading.services import emergency_stop
+
+TAGS = ["emergency stop"]
+OF_MEMBERS = frozenset({Halt.Scope.PORTFOLIO, Halt.Scope.SESSION, Halt.Scope.RULE})
+
+
+def _may_arm(user: AnyUser, *, scope: str, scope_id: str) -> None:
+    """Raises NotFound for what is not the user's to see, Forbidden for what is not his to stop."""
+    if scope not in OF_MEMBERS:
+        if not getattr(user, "is_staff", False):
+            raise Forbidden(f"Only staff may stop a whole {scope}.", code="staff_required")
+        return
+    portfolio_id = emergency_stop.portfolio_of(scope, scope_id)
+    assert portfolio_id is not None
+    if role_of(user, portfolio_id) is None:
+        raise NotFound(f"There is no {scope} {scope_id}.")
+    require_role(user, portfolio_id, roles=MAY_STOP)
+
+
+def _may_release(user: AnyUser, halt: Halt) -> None:
+    if halt.scope not in OF_MEMBERS:
+        if not getattr(user, "is_staff", False):
+            raise Forbidden(
+                f"Only staff may release the stop of a whole {halt.scope}.", code="staff_required"
+            )
+        return
+    portfolio_id = emergency_stop.portfolio_of(halt.scope, halt.scope_id)
+    assert portfolio_id is not None
+    # Nobody armed a breaker's halt, so nobody else would look at it but a risk officer.
+    require_role(user, portfolio_id, roles=MAY_STOP if halt.armed_by_id is not None else {Role.RISK_OFFICER})
+
+
+class EmergencyStops(ApiView):
+    queryset = Halt.objects.none()
+    filterset_class = HaltFilters
+    page_ordering = ("-armed_at", "-id")
+
+    @extend_schema(
+        operation_id="getEmergencyStops",
+        summary="List emergency stops",
+        responses=HaltSerializer(many=True),
+        tags=TAGS,
+    )
+    def get(self, request: Request) -> Response:
+        """The stops that cover something of yours, newest first, released ones included."""
+        return self.page(visible_halts(self.actor).select_related("armed_by", "released_by"), HaltSerializer)
+
+    @extend_schema(
+        operation_id="armEmergencyStop",
+        summary="Stop trading now",
+        request=NewHaltSerializer,
+        responses={201: HaltSerializer},
+        examples=[
+            OpenApiExample(
+                "A portfolio",
+                value={
+                    "scope": "portfolio",
+                    "scope_id": "00000000-0000-4000-8000-000000000000",
+                    "reason": "Prices look wrong",
+                },
+                request_only=True,
+            )
+        ],
+        tags=TAGS,
+    )
+    def post(self, request: Request) -> Response:
+        """Armed as soon as you have the answer; `drained_at` says when nothing was in flight any more.
+
+        Traders, risk officers and owners stop their portfolios, sessions and rules; staff stop a symbol, an
+        account or the whole platform.
+        """
+        body = self.body(NewHaltSerializer)
+        _may_arm(self.actor, scope=body["scope"], scope_id=body["scope_id"])
+        halt = emergency_stop.arm(actor=self.actor, **body)
+        return Response(HaltSerializer(halt).data, status=201)
+
+
+class ReleaseEmergencyStop(ApiView):
+    @extend_schema(
+        operation_id="releaseEmergencyStop",
+        summary="Release an emergency stop",
+        request=None,
+        responses=HaltSerializer,
+        tags=TAGS,
+    )
+    def post(self, request: Request, id: UUID) -> Response:
+        """Let trading go on. Never by the one who armed it (409); a breaker's stop needs a risk officer."""
+        halt = visible_halts(self.actor).filter(pk=id).first()
+        if halt is None:
+            raise NotFound("There is no such emergency stop, or it is not yours to see.")
+        _may_release(self.actor, halt)
+        return Response(HaltSerializer(emergency_stop.release(halt_id=id, actor=self.actor)).data)

@@ -1,0 +1,191 @@
+"""What the API shows of trades, decisions, halts and performance. Money and quantities are text."""
+
+import uuid
+from typing import Any
+
+from rest_framework import serializers
+
+from foundation.api.base import StrictSerializer
+from journal.api.serializers import EventSerializer
+from market.api.serializers import RecommendationSerializer
+from rules.api.serializers import RuleVersionSerializer
+from sessions.api.serializers import SessionSerializer
+from trading.models import AutoTrade, Decision, Execution, Halt
+
+JSON = serializers.DictField
+
+
+class TradeSerializer(serializers.ModelSerializer[AutoTrade]):
+    """`trigger_price` is what it was decided on, `executed_price` the mean of its fills."""
+
+    rule_name = serializers.CharField(source="rule.name", default=None, allow_null=True, read_only=True)
+
+    class Meta:
+        model = AutoTrade
+        fields = (
+            "id",
+            "portfolio_id",
+            "session_id",
+            "rule_id",
+            "rule_name",
+            "recommendation_id",
+            "decision_id",
+            "origin",
+            "symbol",
+            "trade_type",
+            "order_type",
+            "quantity",
+            "trigger_price",
+            "executed_price",
+            "filled_quantity",
+            "fees",
+            "realised_pnl",
+            "status",
+            "status_reason",
+            "client_order_id",
+            "broker_order_id",
+            "market_at",
+            "executed_at",
+            "created_at",
+            "updated_at",
+        )
+        read_only_fields = fields
+
+
+class ExecutionSerializer(serializers.ModelSerializer[Execution]):
+    class Meta:
+        model = Execution
+        fields = ("execution_id", "quantity", "price", "fee", "realised_pnl", "market_at", "created_at")
+        read_only_fields = fields
+
+
+class DecisionSerializer(serializers.ModelSerializer[Decision]):
+    """What became of a rule that triggered; `repeated` counts the equal decisions that followed."""
+
+    rule_name = serializers.CharField(source="rule.name", default=None, allow_null=True, read_only=True)
+    rule_version = serializers.IntegerField(
+        source="rule_version.version", default=None, allow_null=True, read_only=True
+    )
+    symbol = serializers.CharField(source="instrument.symbol", default=None, allow_null=True, read_only=True)
+
+    class Meta:
+        model = Decision
+        fields = (
+            "id",
+            "portfolio_id",
+            "session_id",
+            "rule_id",
+            "rule_name",
+            "rule_version",
+            "symbol",
+            "outcome",
+            "code",
+            "detail",
+            "slot",
+            "market_at",
+            "repeated",
+            "last_slot",
+            "last_market_at",
+            "created_at",
+        )
+        read_only_fields = fields
+
+
+class DecisionDetailsSerializer(serializers.Serializer[Any]):
+    """Why: each condition's fact and threshold, the size's arithmetic, each control's value and limit."""
+
+    decision = DecisionSerializer()
+    rule_version = RuleVersionSerializer(allow_null=True)
+    explanation = JSON()
+    sizing = JSON()
+    checks = serializers.ListField(child=serializers.DictField())
+    outranked_by = JSON(allow_null=True)
+    trade_id = serializers.UUIDField(allow_null=True)
+
+
+class TradeDetailsSerializer(serializers.Serializer[Any]):
+    """The whole story of a trade."""
+
+    trade = TradeSerializer()
+    rule_version = RuleVersionSerializer(allow_null=True, help_text="what the rule said when it was decided")
+    decision = DecisionSerializer()
+    explanation = JSON(help_text="each condition with its fact, threshold and outcome")
+    sizing = JSON(help_text="the arithmetic of the size")
+    checks = serializers.ListField(
+        child=serializers.DictField(), help_text="each risk control with its value and limit"
+    )
+    executions = ExecutionSerializer(many=True)
+    recommendation = RecommendationSerializer(allow_null=True)
+    events = EventSerializer(many=True, help_text="of the journal, oldest first")
+
+
+class PerformanceSerializer(serializers.Serializer[Any]):
+    total_trades = serializers.IntegerField(help_text="with at least one fill")
+    successful_trades = serializers.IntegerField(help_text="sells that realised a profit after fees")
+    realised_pnl = serializers.DecimalField(max_digits=20, decimal_places=8, help_text="after fees")
+    unrealised_pnl = serializers.DecimalField(
+        max_digits=20,
+        decimal_places=8,
+        allow_null=True,
+        help_text="of all that the portfolio holds; null while a price is unknown",
+    )
+    fees = serializers.DecimalField(max_digits=20, decimal_places=8)
+    win_rate = serializers.DecimalField(
+        max_digits=5, decimal_places=4, allow_null=True, help_text="0..1; null before the first sell"
+    )
+    profit_factor = serializers.DecimalField(
+        max_digits=20, decimal_places=4, allow_null=True, help_text="gains over losses; null without a loss"
+    )
+
+
+class SessionStatusSerializer(serializers.Serializer[Any]):
+    session = SessionSerializer()
+    performance = PerformanceSerializer()
+
+
+class HaltSerializer(serializers.ModelSerializer[Halt]):
+    """Armed when you see it; drained when nothing in its scope is in flight any more."""
+
+    armed_by = serializers.CharField(
+        source="armed_by.username", default=None, allow_null=True, read_only=True
+    )
+    released_by = serializers.CharField(
+        source="released_by.username", default=None, allow_null=True, read_only=True
+    )
+
+    class Meta:
+        model = Halt
+        fields = (
+            "id",
+            "scope",
+            "scope_id",
+            "mode",
+            "reason",
+            "armed_by",
+            "armed_at",
+            "drained_at",
+            "released_by",
+            "released_at",
+        )
+        read_only_fields = fields
+
+
+class NewHaltSerializer(StrictSerializer):
+    scope = serializers.ChoiceField(choices=Halt.Scope.choices)
+    scope_id = serializers.CharField(
+        max_length=64,
+        default="",
+        allow_blank=True,
+        help_text="UUID, or the symbol; empty for the platform",
+    )
+    mode = serializers.ChoiceField(choices=Halt.Mode.choices, default=Halt.Mode.HALT)
+    reason = serializers.CharField(max_length=255)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """A UUID is halted by its one spelling: orders are compared with it as text."""
+        if attrs["scope"] not in (Halt.Scope.PLATFORM, Halt.Scope.SYMBOL):
+            try:
+                attrs["scope_id"] = str(uuid.UUID(attrs["scope_id"]))
+            except ValueError as error:
+                raise serializers.ValidationError({"scope_id": "Must be a UUID in this scope."}) from error
+        return attrs

@@ -1,0 +1,138 @@
+"""Trades and decisions with their whole story, and how a session does."""
+
+from uuid import UUID
+
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from foundation.api.base import ApiView
+from portfolios.api.access import owned
+from portfolios.selectors import MAY_TRADE, visible_portfolio
+from sessions.selectors import visible_sessions
+from trading.api import serializers as shapes
+from trading.api.filters import DecisionFilters, TradeFilters
+from trading.api.story import events_of
+from trading.models import AutoTrade, Decision
+from trading.selectors import get_trading_history, visible_decisions, visible_trades
+from trading.services.order_management import cancel_trade
+from trading.services.performance import get_session_performance
+
+
+class SessionStatus(ApiView):
+    @extend_schema(
+        operation_id="getSessionStatus",
+        summary="A session and its performance",
+        responses=shapes.SessionStatusSerializer,
+        tags=["sessions"],
+    )
+    def get(self, request: Request, id: UUID) -> Response:
+        """The session as it is now, its trades, profit, fees and win rate."""
+        rows = visible_sessions(self.actor).select_related("started_by")
+        trading_session = owned(rows, id, user=self.actor, what="session")
+        shown = {"session": trading_session, "performance": get_session_performance(id)}
+        return Response(shapes.SessionStatusSerializer(shown).data)
+
+
+class Trades(ApiView):
+    queryset = AutoTrade.objects.none()
+    filterset_class = TradeFilters
+
+    @extend_schema(
+        operation_id="getAutoTrades",
+        summary="List a portfolio's trades",
+        responses=shapes.TradeSerializer(many=True),
+        tags=["trades"],
+    )
+    def get(self, request: Request, portfolio_id: UUID) -> Response:
+        """The portfolio's trades, newest first."""
+        visible_portfolio(self.actor, portfolio_id)
+        return self.page(get_trading_history(portfolio_id).select_related("rule"), shapes.TradeSerializer)
+
+
+class TradeDetails(ApiView):
+    @extend_schema(
+        operation_id="getTradeDetails",
+        summary="The whole story of a trade",
+        responses=shapes.TradeDetailsSerializer,
+        tags=["trades"],
+    )
+    def get(self, request: Request, id: UUID) -> Response:
+        """The rule as it was, the facts, the sizing, the risk checks, the fills, the journal's events."""
+        rows = visible_trades(self.actor).select_related(
+            "rule",
+            "rule_version",
+            "decision__rule",
+            "decision__rule_version",
+            "decision__instrument",
+            "recommendation__instrument",
+        )
+        trade = owned(rows, id, user=self.actor, what="trade")
+        story = {
+            "trade": trade,
+            "rule_version": trade.rule_version,
+            "decision": trade.decision,
+            "explanation": trade.decision.explanation,
+            "sizing": trade.decision.sizing,
+            "checks": trade.decision.checks,
+            "executions": trade.executions.order_by("id"),
+            "recommendation": trade.recommendation,
+            "events": events_of(trade),
+        }
+        return Response(shapes.TradeDetailsSerializer(story).data)
+
+
+class CancelTrade(ApiView):
+    @extend_schema(
+        operation_id="cancelTrade",
+        summary="Cancel a trade",
+        request=None,
+        responses=shapes.TradeSerializer,
+        tags=["trades"],
+    )
+    def post(self, request: Request, id: UUID) -> Response:
+        """409 when it is on its way or final already. For traders and owners."""
+        owned(visible_trades(self.actor), id, user=self.actor, what="trade", roles=MAY_TRADE)
+        cancel_trade(trade_id=id, actor=self.actor)
+        return Response(shapes.TradeSerializer(AutoTrade.objects.select_related("rule").get(pk=id)).data)
+
+
+class Decisions(ApiView):
+    queryset = Decision.objects.none()
+    filterset_class = DecisionFilters
+
+    @extend_schema(
+        operation_id="getDecisions",
+        summary="List a portfolio's decisions",
+        responses=shapes.DecisionSerializer(many=True),
+        tags=["decisions"],
+    )
+    def get(self, request: Request, portfolio_id: UUID) -> Response:
+        """What became of every rule that triggered, newest first: traded, refused, outranked, …"""
+        visible_portfolio(self.actor, portfolio_id)
+        rows = visible_decisions(self.actor).filter(portfolio_id=portfolio_id)
+        return self.page(rows.select_related("rule", "rule_version", "instrument"), shapes.DecisionSerializer)
+
+
+class DecisionDetails(ApiView):
+    @extend_schema(
+        operation_id="getDecisionDetails",
+        summary="Why it was decided so",
+        responses=shapes.DecisionDetailsSerializer,
+        tags=["decisions"],
+    )
+    def get(self, request: Request, id: UUID) -> Response:
+        """Each condition's fact and threshold, the sizing, each control's numbers, what it lost against."""
+        rows = visible_decisions(self.actor).select_related("rule", "rule_version", "instrument", "trade")
+        decision = owned(rows, id, user=self.actor, what="decision")
+        trade: AutoTrade | None = getattr(decision, "trade", None)
+        why = {
+            "decision": decision,
+            "rule_version": decision.rule_version,
+            "explanation": decision.explanation,
+            "sizing": decision.sizing,
+            "checks": decision.checks,
+            "outranked_by": decision.outranked_by,
+            "trade_id": trade.pk if trade is not None else None,
+        }
+        return Response(shapes.DecisionDetailsSerializer(why).data)
