@@ -6,7 +6,7 @@ import numpy as np
 
 from market.core import recommender
 from market.core.indicators import Floats
-from market.models import Bar, Instrument, Recommendation
+from market.models import Bar, Instrument, Recommendation, RecommendationSource
 from market.selectors import BarHistory, close_after, market_now, recent_bars
 from market.services.recommendations import RecommendationItem, record
 
@@ -17,6 +17,11 @@ DESCRIPTION = (
 )
 VALIDITY_SESSIONS = recommender.HORIZON
 _CLOSE = 3
+
+
+def ensure_source() -> None:
+    """The built-in source exists from the start, so that a session can prefer it before it has spoken."""
+    RecommendationSource.objects.get_or_create(name=SOURCE, defaults={"description": DESCRIPTION})
 
 
 def recommend_latest() -> int:

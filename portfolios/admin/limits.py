@@ -143,7 +143,7 @@ class LimitSetAdmin(ServiceAdmin):
             actor=request.user,  # type: ignore[arg-type]
         )  # fmt: skip
 
-    @action(description="New version", permissions=["add"], icon="edit")
+    @action(description="New version", permissions=["portfolios.add_limitset"], icon="edit")
     def new_version(self, request: HttpRequest, object_id: str) -> HttpResponseRedirect:
         """Changes nothing: it opens the form with what is in force in the same scope."""
         row = self.existing(request, object_id)

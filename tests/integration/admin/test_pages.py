@@ -6,7 +6,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from tests.integration.admin.conftest import make_everything
+from tests.integration.admin.conftest import make_everything, make_user
 
 pytestmark = pytest.mark.integration
 
@@ -54,7 +54,7 @@ def test_a_list_costs_the_same_however_long_it_is(label, admin_page, dora):
     admin_page.get(url(model, "changelist"))  # content types and the like are cached from here on
 
     def queries():
-        with CaptureQueriesContext(connection, ) as captured:
+        with CaptureQueriesContext(connection) as captured:
             assert admin_page.get(url(model, "changelist")).status_code == 200
         return len(captured)
 
@@ -106,8 +106,6 @@ def test_front_page_and_sidebar(admin_page, everything):
 
 
 def test_the_sidebar_shows_what_the_user_may_see(client, db):
-    from tests.integration.admin.conftest import make_user  # noqa: PLC0415
-
     eve = make_user("eve", is_staff=True)
     client.force_login(eve)
     assert url(BY_LABEL["trading.AutoTrade"], "changelist") not in client.get(reverse("admin:index")).content.decode()

@@ -4,6 +4,7 @@ import html
 import json
 
 import pytest
+from django.contrib.auth.models import Permission
 from django.urls import reverse
 
 from journal.models import Entry
@@ -139,8 +140,6 @@ def test_a_dialog_switches_by_post_only(admin_page, cast, rule):
 
 
 def test_who_may_only_look_cannot_switch(client, cast, rule):
-    from django.contrib.auth.models import Permission  # noqa: PLC0415
-
     cast.charlie.is_staff = True
     cast.charlie.save()
     cast.charlie.user_permissions.add(Permission.objects.get(codename="view_tradingrule"))

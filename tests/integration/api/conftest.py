@@ -1,10 +1,14 @@
 """Alice owns a portfolio that trades, Bob is her risk officer, Victor only looks, Charlie must see nothing."""
 
+import contextlib
+import copy
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.db import connection, transaction
 from knox.models import get_token_model
 from rest_framework.test import APIClient
 
@@ -42,8 +46,30 @@ class World:
         return client
 
 
+@contextlib.contextmanager
+def rolled_back() -> Iterator[None]:
+    with transaction.atomic():
+        yield
+        transaction.set_rollback(True)
+
+
+@pytest.fixture(scope="module")
+def first_world(django_db_setup: None, django_db_blocker: Any) -> Iterator[World]:
+    """Made once for a module, in a transaction that is never committed: making it costs more than a test."""
+    with django_db_blocker.unblock():
+        with rolled_back():
+            yield make_world()
+        connection.close()
+
+
 @pytest.fixture
-def world(db: None) -> World:
+def world(first_world: World) -> Iterator[World]:
+    """The world as it was first, whatever the tests before have done to it."""
+    with rolled_back():
+        yield copy.deepcopy(first_world)
+
+
+def make_world() -> World:
     """One trade filled, one pending, a stop on another portfolio of hers that has no session."""
     users = {name: get_user_model().objects.create_user(name) for name in ("alice", "charlie", *TEAM)}
     users["steffi"] = get_user_model().objects.create_user("steffi", is_staff=True)

@@ -53,7 +53,7 @@ def _push_if_new_day(client: httpx.Client, pushed_day: str | None) -> str | None
     day = as_of.date().isoformat()
     if day == pushed_day:
         return pushed_day
-    symbols = [row["symbol"] for row in snapshot["instruments"] if row["price"] is not None]
+    symbols = [row["symbol"] for row in snapshot["symbols"] if row["price"] is not None]
     items = invented_recommendations(symbols=symbols, as_of=as_of)
     if items:
         client.post(
