@@ -19,3 +19,6 @@ urlpatterns = [
     path("api/", include("trading.api.urls")),
     path("", include("django_prometheus.urls")),
 ]
+
+handler404 = "foundation.api.problems.not_found"
+handler500 = "foundation.api.problems.server_error"

@@ -64,5 +64,7 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
             if _may_see(request, app, model)
         ]
         if items:
-            groups.append({"title": title, "separator": True, "collapsible": title == "System", "items": items})
+            groups.append(
+                {"title": title, "separator": True, "collapsible": title == "System", "items": items}
+            )
     return groups

@@ -8,7 +8,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from unfold.decorators import action, display
 
-from foundation.admin.base import LongListAdmin, ReadOnlyAdmin
+from foundation.admin.base import LongListAdmin, ReadOnlyAdmin, actor_of
 from foundation.admin.presentation import badge, shown_json
 from journal.core.events import PLATFORM_STREAM
 from journal.models import Alert, AlertDelivery, Entry, Stream
@@ -75,7 +75,7 @@ class AlertAdmin(LongListAdmin):
     @admin.action(description="Acknowledge", permissions=["operate"])
     def acknowledge_selected(self, request: HttpRequest, alerts: QuerySet[Alert]) -> None:
         self.run_each(
-            request, alerts, lambda alert: acknowledge_alert(alert_id=alert.pk, actor=request.user),
+            request, alerts, lambda alert: acknowledge_alert(alert_id=alert.pk, actor=actor_of(request)),
             done="acknowledged",
         )  # fmt: skip
 
@@ -90,7 +90,7 @@ class AlertAdmin(LongListAdmin):
         alert = self.existing(request, object_id)
 
         def service() -> Alert:
-            return acknowledge_alert(alert_id=alert.pk, actor=request.user)  # type: ignore[arg-type]
+            return acknowledge_alert(alert_id=alert.pk, actor=actor_of(request))
 
         return self.run_dialog(request, object_id, service, done="The alert is acknowledged.")
 

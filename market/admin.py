@@ -81,7 +81,7 @@ class SnapshotAdmin(LongListAdmin):
     ordering = ("-version",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Snapshot]:
-        return super().get_queryset(request).defer("payload")  # type: ignore[no-any-return]
+        return super().get_queryset(request).defer("payload")
 
 
 @admin.register(RecommendationSource)

@@ -13,4 +13,4 @@ import django  # noqa: E402
 
 django.setup()  # before any conftest further down imports models
 
-pytest_plugins = ["tests.harness.databases", "tests.harness.processes"]
+pytest_plugins = ["tests.harness.databases", "tests.harness.processes", "tests.harness.stage"]

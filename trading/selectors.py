@@ -24,8 +24,11 @@ def visible_decisions(user: AnyUser) -> QuerySet[Decision]:
 
 
 def visible_halts(user: AnyUser) -> QuerySet[Halt]:
-    """Halts that cover something of the user's: the platform's, symbols', and those within his portfolios."""
-    if getattr(user, "is_superuser", False):
+    """Halts that cover something of the user's: the platform's, symbols', and those within his portfolios.
+
+    Staff see all: they arm and release what is wider than a portfolio.
+    """
+    if user.is_active and getattr(user, "is_staff", False):
         return Halt.objects.all()
     mine = visible_portfolios(user)
     text = CharField()

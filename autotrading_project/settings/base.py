@@ -190,7 +190,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["foundation.api.parsers.StrictJSONParser"],
     "DEFAULT_PAGINATION_CLASS": "foundation.api.pagination.CursorPagination",
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "foundation.api.schema.ApiSchema",
     "EXCEPTION_HANDLER": "foundation.api.problems.exception_handler",
     "COERCE_DECIMAL_TO_STRING": True,
 }
@@ -271,6 +271,7 @@ LOGGING = {
     "loggers": {
         "celery": {"level": "WARNING"},
         "uvicorn.access": {"level": "WARNING"},
+        "django_structlog.middlewares.request": {"level": "WARNING"},  # two lines for each request are noise
         "httpx": {"level": "WARNING"},  # it logs whole URLs, and a webhook's may hold a secret
     },
 }

@@ -1,7 +1,10 @@
 from typing import Any
 
+from django.core.exceptions import ValidationError
+from django.db import DataError
 from django.db.models import QuerySet
 from rest_framework import pagination
+from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 
 
@@ -17,6 +20,12 @@ class CursorPagination(pagination.CursorPagination):
     ordering = ("-created_at", "-id")
     # Rows of one transaction share their time; beyond so many equal ones a cursor would lose its place.
     offset_cutoff = 10_000
+
+    def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any] | None:
+        try:
+            return super().paginate_queryset(queryset, request, view)
+        except (ValidationError, ValueError, DataError) as error:  # a cursor that was not made here
+            raise NotFound(self.invalid_cursor_message) from error
 
     def get_ordering(self, request: Request, queryset: QuerySet[Any], view: Any) -> tuple[str, ...]:
         ordering: tuple[str, ...] = getattr(view, "page_ordering", self.ordering)

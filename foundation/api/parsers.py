@@ -58,17 +58,34 @@ def _depth_of(text: str) -> int:
     return deepest
 
 
+def _refuse_unstorable(value: Any) -> None:
+    """No database and no UTF-8 answer can carry these two, wherever in the body they hide."""
+    if isinstance(value, str):
+        if "\x00" in value or any("\ud800" <= character <= "\udfff" for character in value):
+            raise ValueError("a text contains a null character or half of a surrogate pair")
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            _refuse_unstorable(key)
+            _refuse_unstorable(item)
+    elif isinstance(value, list):
+        for item in value:
+            _refuse_unstorable(item)
+
+
 def parse_strict(text: str) -> Any:
     """The value, or ValueError that says what is wrong and where."""
     if _depth_of(text) > DEPTH_MAX:
         raise ValueError(f"nested deeper than {DEPTH_MAX} levels")
-    return json.loads(
+    value = json.loads(
         text,
         object_pairs_hook=_no_duplicates,
         parse_constant=_no_constant,
         parse_float=_finite_float,
         parse_int=_short_int,
     )
+    if "\\u" in text:  # only an escape can bring them
+        _refuse_unstorable(value)
+    return value
 
 
 class StrictJSONParser(JSONParser):

@@ -7,7 +7,9 @@ import structlog
 from django.core.exceptions import PermissionDenied
 from django.db import OperationalError
 from django.db.utils import InterfaceError
-from django.http import Http404
+from django.http import Http404, HttpRequest, JsonResponse
+from django.http.response import HttpResponseBase
+from django.views import defaults
 from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
@@ -115,3 +117,23 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
         code="internal_error",
         detail="An unexpected error happened and was logged. Nothing was changed.",
     )
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponseBase:
+    """For paths that no view has: problem details under /api/, Django's page elsewhere."""
+    if not request.path.startswith("/api/"):
+        return defaults.page_not_found(request, exception)
+    return _plain(status=404, code="not_found", detail="There is no such path, or it is not yours to see.")
+
+
+def server_error(request: HttpRequest) -> HttpResponseBase:
+    """For errors outside the API's own handler, which has already logged its own."""
+    if not request.path.startswith("/api/"):
+        return defaults.server_error(request)
+    return _plain(status=500, code="internal_error", detail="An unexpected error happened and was logged.")
+
+
+def _plain(*, status: int, code: str, detail: str) -> JsonResponse:
+    title = HTTPStatus(status).phrase
+    body = {"type": "about:blank", "title": title, "status": status, "detail": detail, "code": code}
+    return JsonResponse(body, status=status, content_type=CONTENT_TYPE)

@@ -47,6 +47,11 @@ class QuoteSerializer(serializers.ModelSerializer[Quote]):
         read_only_fields = fields
 
 
+class BarQuerySerializer(serializers.Serializer[Any]):
+    symbol = serializers.CharField(max_length=20)
+    interval = serializers.ChoiceField(choices=Bar.Interval.choices, default=Bar.Interval.DAY)
+
+
 class BarSerializer(serializers.ModelSerializer[Bar]):
     class Meta:
         model = Bar

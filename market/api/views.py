@@ -7,7 +7,7 @@ from rest_framework.response import Response
 
 from foundation.api.base import ApiView
 from foundation.api.pagination import CursorPagination
-from foundation.errors import DomainError, InvalidInput, NotFound
+from foundation.errors import DomainError, NotFound
 from market import selectors
 from market.api import serializers as shapes
 from market.api.filters import InstrumentFilters, QuoteFilters, RecommendationFilters
@@ -77,23 +77,17 @@ class Bars(ApiView):
     @extend_schema(
         operation_id="getBars",
         summary="List bars",
-        parameters=[
-            OpenApiParameter("symbol", str, required=True),
-            OpenApiParameter("interval", str, enum=Bar.Interval.values, default=Bar.Interval.DAY.value),
-        ],
+        parameters=[shapes.BarQuerySerializer],
         responses=shapes.BarSerializer(many=True),
         tags=TAGS,
     )
     def get(self, request: Request) -> Response:
         """The completed bars of one symbol, newest first; `at` is the market time of the close."""
-        symbol = request.query_params.get("symbol", "")
-        interval = request.query_params.get("interval", Bar.Interval.DAY)
-        if interval not in Bar.Interval.values:
-            message = f"must be one of {', '.join(Bar.Interval.values)}"
-            raise InvalidInput(f"interval: {message}.", errors=[{"path": "interval", "message": message}])
-        if not Instrument.objects.filter(symbol=symbol).exists():
-            raise NotFound("There is no such instrument; give its `symbol`.")
-        return self.page(selectors.bars(symbol=symbol, interval=interval), shapes.BarSerializer)
+        query = shapes.BarQuerySerializer(data=request.query_params)
+        query.is_valid(raise_exception=True)
+        if not Instrument.objects.filter(symbol=query.validated_data["symbol"]).exists():
+            raise NotFound("There is no such instrument.")
+        return self.page(selectors.bars(**query.validated_data), shapes.BarSerializer)
 
 
 class CurrentSnapshot(ApiView):

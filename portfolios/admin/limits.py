@@ -14,7 +14,7 @@ from django.urls import reverse
 from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminDecimalFieldWidget, UnfoldAdminSelectWidget
 
-from foundation.admin.base import ServiceAdmin, ServiceForm
+from foundation.admin.base import ServiceAdmin, ServiceForm, actor_of
 from foundation.admin.presentation import badge, presented
 from portfolios.core.limits import LIMIT_NAMES
 from portfolios.models import LimitSet, Portfolio
@@ -100,7 +100,7 @@ class LimitSetAdmin(ServiceAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[LimitSet]:
         """With the portfolio's name, which is no foreign key: a scope may be a session too."""
         name = Portfolio.objects.filter(pk=OuterRef("scope_id")).values("name")[:1]
-        return super().get_queryset(request).annotate(portfolio_name=Subquery(name))  # type: ignore[no-any-return]
+        return super().get_queryset(request).annotate(portfolio_name=Subquery(name))
 
     @display(description="of")
     def of(self, row: Any) -> str:
@@ -129,7 +129,8 @@ class LimitSetAdmin(ServiceAdmin):
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         """The values in force for the scope that the address names; the platform's without one."""
-        portfolio = Portfolio.objects.filter(pk=_uuid(request.GET.get("portfolio"))).first()
+        named = _uuid(request.GET.get("portfolio"))
+        portfolio = Portfolio.objects.filter(pk=named).first() if named else None
         key = (Scope.PORTFOLIO, portfolio.pk) if portfolio else (Scope.PLATFORM, None)
         current = current_limit_sets([key]).get(key)
         values: dict[str, Any] = plain_limits(limit_values(current)) if current else {}
@@ -140,7 +141,7 @@ class LimitSetAdmin(ServiceAdmin):
         portfolio = form.cleaned_data["portfolio"]
         return set_limits(
             scope=form.cleaned_data["scope"], scope_id=portfolio.pk if portfolio else None, values=values,
-            actor=request.user,  # type: ignore[arg-type]
+            actor=actor_of(request),
         )  # fmt: skip
 
     @action(description="New version", permissions=["portfolios.add_limitset"], icon="edit")

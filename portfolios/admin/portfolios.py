@@ -15,7 +15,7 @@ from unfold.decorators import action, display
 from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldAdminDecimalFieldWidget, UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
-from foundation.admin.base import ServiceAdmin, ServiceForm
+from foundation.admin.base import ServiceAdmin, ServiceForm, actor_of
 from foundation.admin.presentation import presented, shown_number
 from foundation.core.money import CENT
 from portfolios.models import Member, Portfolio
@@ -48,7 +48,7 @@ class NewPortfolio(ServiceForm):
         fields = ("name", "base_currency")
 
 
-class MemberForm(forms.ModelForm):  # type: ignore[type-arg]
+class MemberForm(forms.ModelForm):
     """The user of a membership is fixed; its role is not."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -66,7 +66,7 @@ class MemberInline(TabularInline):
     ordering = ("user__username",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Member]:
-        return super().get_queryset(request).select_related("user")  # type: ignore[no-any-return]
+        return super().get_queryset(request).select_related("user")
 
 
 class MoneyForm(BaseDialogForm):
@@ -110,6 +110,12 @@ class PortfolioAdmin(ServiceAdmin):
             return []
         return [name for _, options in self.get_fieldsets(request, obj) for name in options["fields"]]
 
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        """The owner is asked for once; after that there are members."""
+        if obj is not None:
+            kwargs["form"] = ServiceForm
+        return super().get_form(request, obj, change=change, **kwargs)
+
     def get_inlines(self, request: HttpRequest, obj: Any) -> tuple[type[MemberInline], ...]:
         return self.inlines if obj is not None else ()
 
@@ -132,7 +138,7 @@ class PortfolioAdmin(ServiceAdmin):
 
     def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
         for member in formset.save(commit=False):
-            set_member(portfolio=form.instance, user=member.user, role=member.role, actor=request.user)  # type: ignore[arg-type]
+            set_member(portfolio=form.instance, user=member.user, role=member.role, actor=actor_of(request))
 
     @action(description="Set limits", permissions=["portfolios.add_limitset"], icon="tune")
     def set_limits(self, request: HttpRequest, object_id: str) -> HttpResponseRedirect:
@@ -161,7 +167,7 @@ class PortfolioAdmin(ServiceAdmin):
 
         def run() -> None:
             service(
-                portfolio_id=portfolio.pk, amount=amount, actor=request.user, memo=form.cleaned_data["memo"]
+                portfolio_id=portfolio.pk, amount=amount, actor=actor_of(request), memo=form.cleaned_data["memo"]
             )  # fmt: skip
 
         return self.run_dialog(request, object_id, run, done=f"{shown_number(amount)} {done}.")

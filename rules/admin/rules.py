@@ -11,7 +11,7 @@ from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
 from unfold.decorators import action, display
 
-from foundation.admin.base import ServiceAdmin
+from foundation.admin.base import ServiceAdmin, actor_of
 from foundation.admin.presentation import badge, presented
 from rules.admin.forms import RuleForm, example
 from rules.core.fields import CATALOGUE
@@ -51,7 +51,15 @@ def _dialog(title: str, description: str) -> dict[str, Any]:
 @admin.register(TradingRule)
 class TradingRuleAdmin(ServiceAdmin):
     form = RuleForm
-    list_display = ("name", "portfolio", badge("rule_type", TYPE_COLOURS), "priority", state, "version", "updated_at")
+    list_display = (
+        "name",
+        "portfolio",
+        badge("rule_type", TYPE_COLOURS),
+        "priority",
+        state,
+        "version",
+        "updated_at",
+    )
     list_select_related = ("portfolio",)
     list_filter = (("portfolio", AutocompleteSelectFilter), "rule_type", "is_active", ArchivedFilter)
     search_fields = ("name", "portfolio__name")
@@ -72,7 +80,10 @@ class TradingRuleAdmin(ServiceAdmin):
         return [
             (None, {"fields": ["name", ("rule_type", "priority"), "expected_version"]}),
             ("What it says", what),
-            ("Its state", {"fields": ["portfolio", (state, "version"), "created_by", tuple(times), "history"]}),
+            (
+                "Its state",
+                {"fields": ["portfolio", (state, "version"), "created_by", tuple(times), "history"]},
+            ),
         ]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
@@ -84,15 +95,21 @@ class TradingRuleAdmin(ServiceAdmin):
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         return {**example(), **super().get_changeform_initial_data(request)}
 
-    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        kwargs["extra_context"] = {
-            **(kwargs.get("extra_context") or {}),
-            "catalogue": [
-                (spec, sorted(operator.value for operator in suitable_operators(spec)))
-                for spec in CATALOGUE.values()
-            ],
-        }
-        return super().changeform_view(request, *args, **kwargs)
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> Any:
+        """With the catalogue of fields beneath the form."""
+        catalogue = [
+            (spec, sorted(operator.value for operator in suitable_operators(spec)))
+            for spec in CATALOGUE.values()
+        ]
+        return super().changeform_view(
+            request, object_id, form_url, {**(extra_context or {}), "catalogue": catalogue}
+        )
 
     @display(description="see also")
     def history(self, rule: TradingRule) -> SafeString:
@@ -109,17 +126,20 @@ class TradingRuleAdmin(ServiceAdmin):
         return super().has_change_permission(request, obj) and (obj is None or obj.archived_at is None)
 
     def carry_out(self, request: HttpRequest, form: RuleForm, obj: TradingRule | None) -> TradingRule:
-        given, actor = form.cleaned_data, request.user
+        given, actor = form.cleaned_data, actor_of(request)
         if obj is None:
             return create_rule(
-                portfolio_id=given["portfolio"].pk, rule=form.rule(), actor=actor, is_active=given["is_active"]  # type: ignore[arg-type]
+                portfolio_id=given["portfolio"].pk,
+                rule=form.rule(),
+                actor=actor,
+                is_active=given["is_active"],
             )
         expected = given["expected_version"]
-        return update_rule(rule_id=obj.pk, rule=form.rule(), actor=actor, expected_version=expected)  # type: ignore[arg-type]
+        return update_rule(rule_id=obj.pk, rule=form.rule(), actor=actor, expected_version=expected)
 
     # --- deleting is archiving: the books name the rule for ever -----------------------------------
 
-    def has_delete_permission(self, request: HttpRequest, obj: TradingRule | None = None) -> bool:
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         if obj is not None and obj.archived_at is not None:
             return False
         return bool(request.user.has_perm("rules.delete_tradingrule"))
@@ -129,12 +149,19 @@ class TradingRuleAdmin(ServiceAdmin):
         actions.pop("delete_selected", None)
         return actions
 
-    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> tuple[list[str], dict[str, int], set[str], list[str]]:
+    def get_deleted_objects(
+        self, objs: Any, request: HttpRequest
+    ) -> tuple[list[str], dict[str, int], set[str], list[str]]:
         """Nothing goes with it: versions, decisions and trades stay."""
-        return [f"{rule} (it is archived: out of force for good, its history stays)" for rule in objs], {}, set(), []
+        return (
+            [f"{rule} (it is archived: out of force for good, its history stays)" for rule in objs],
+            {},
+            set(),
+            [],
+        )
 
     def delete_model(self, request: HttpRequest, obj: TradingRule) -> None:
-        archive_rule(rule_id=obj.pk, actor=request.user)  # type: ignore[arg-type]
+        archive_rule(rule_id=obj.pk, actor=actor_of(request))
 
     def response_delete(self, request: HttpRequest, obj_display: str, obj_id: Any) -> HttpResponse:
         self.message_user(request, f"{obj_display} is archived.", messages.SUCCESS)
@@ -169,10 +196,12 @@ class TradingRuleAdmin(ServiceAdmin):
         return self._one(request, object_id, deactivate_rule, "The rule is inactive.")
 
     def _each(self, request: HttpRequest, rules: QuerySet[TradingRule], service: Any, done: str) -> None:
-        self.run_each(request, rules, lambda rule: service(rule_id=rule.pk, actor=request.user), done=done)
+        self.run_each(
+            request, rules, lambda rule: service(rule_id=rule.pk, actor=actor_of(request)), done=done
+        )
 
     def _one(self, request: HttpRequest, object_id: str, service: Any, done: str) -> HttpResponse:
         rule = self.existing(request, object_id)
         return self.run_dialog(
-            request, object_id, lambda: service(rule_id=rule.pk, actor=request.user), done=done
+            request, object_id, lambda: service(rule_id=rule.pk, actor=actor_of(request)), done=done
         )

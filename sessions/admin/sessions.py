@@ -12,7 +12,7 @@ from unfold.enums import ActionVariant
 from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldAdminTextInputWidget
 
-from foundation.admin.base import ServiceAdmin, ServiceForm
+from foundation.admin.base import ServiceAdmin, ServiceForm, actor_of
 from foundation.admin.json_field import JSONTextField
 from foundation.admin.presentation import badge
 from portfolios.admin.limits import limit_fields, plain_limits
@@ -89,7 +89,7 @@ class TradingSessionAdmin(ServiceAdmin):
         return ["portfolio", "session_name", "config"] if obj is None else self.shown_fields()
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[TradingSession]:
-        return super().get_queryset(request).select_related("portfolio", "slice")  # type: ignore[no-any-return]
+        return super().get_queryset(request).select_related("portfolio", "slice")
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         return {"config": {"on_stop": "keep"}, **super().get_changeform_initial_data(request)}
@@ -98,7 +98,7 @@ class TradingSessionAdmin(ServiceAdmin):
         given = form.cleaned_data
         return start_trading_session(
             portfolio_id=given["portfolio"].pk, config=given["config"], session_name=given["session_name"],
-            actor=request.user,  # type: ignore[arg-type]
+            actor=actor_of(request),
         )  # fmt: skip
 
     # --- the selected ------------------------------------------------------------------------------
@@ -116,7 +116,9 @@ class TradingSessionAdmin(ServiceAdmin):
         self._each(request, rows, stop_trading_session, "stopping")
 
     def _each(self, request: HttpRequest, rows: QuerySet[TradingSession], service: Any, done: str) -> None:
-        self.run_each(request, rows, lambda row: service(session_id=row.pk, actor=request.user), done=done)
+        self.run_each(
+            request, rows, lambda row: service(session_id=row.pk, actor=actor_of(request)), done=done
+        )
 
     # --- one ---------------------------------------------------------------------------------------
 
@@ -155,7 +157,7 @@ class TradingSessionAdmin(ServiceAdmin):
         def service() -> LimitSet:
             return set_limits(
                 scope=LimitSet.Scope.SESSION, scope_id=row.pk, values=values, portfolio_id=row.portfolio_id,
-                actor=request.user,  # type: ignore[arg-type]
+                actor=actor_of(request),
             )  # fmt: skip
 
         return self.run_dialog(request, object_id, service, done="The session's limits are set.")
@@ -165,5 +167,5 @@ class TradingSessionAdmin(ServiceAdmin):
     ) -> HttpResponse:
         row = self.existing(request, object_id)
         return self.run_dialog(
-            request, object_id, lambda: service(session_id=row.pk, actor=request.user, **more), done=done
+            request, object_id, lambda: service(session_id=row.pk, actor=actor_of(request), **more), done=done
         )

@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
-from foundation.admin.base import ServiceAdmin, ServiceForm
+from foundation.admin.base import ServiceAdmin, ServiceForm, actor_of
 from trading.models import AutoTrade, Halt
 from trading.services.emergency_stop import arm, release
 
@@ -25,11 +25,11 @@ TARGETS = {
 }
 
 
-def _target(scope: str) -> forms.ModelChoiceField:  # type: ignore[type-arg]
+def _target(scope: str) -> forms.ModelChoiceField:
     relation = AutoTrade._meta.get_field(TARGETS[scope])
     assert relation.related_model is not None
     return forms.ModelChoiceField(
-        queryset=relation.related_model._default_manager.all(),  # type: ignore[union-attr]
+        queryset=relation.related_model._default_manager.all(),
         required=False,
         widget=AutocompleteSelect(relation, admin.site),
     )
@@ -79,7 +79,8 @@ def state(halt: Halt) -> str:
 class HaltAdmin(ServiceAdmin):
     form = ArmForm
     list_display = (
-        "armed_at", state, "scope", "scope_id", "mode", "reason", "armed_by", "drained_at", "released_by", "released_at",
+        "armed_at", state, "scope", "scope_id", "mode", "reason", "armed_by", "drained_at", "released_by",
+        "released_at",
     )  # fmt: skip
     list_display_links = ("reason",)
     list_select_related = ("armed_by", "released_by")
@@ -100,13 +101,13 @@ class HaltAdmin(ServiceAdmin):
         given = form.cleaned_data
         return arm(
             scope=given["scope"], scope_id=form.scope_id(), mode=given["mode"], reason=given["reason"],
-            actor=request.user,  # type: ignore[arg-type]
+            actor=actor_of(request),
         )  # fmt: skip
 
     @admin.action(description="Release", permissions=["operate"])
     def release_selected(self, request: HttpRequest, halts: QuerySet[Halt]) -> None:
         self.run_each(
-            request, halts, lambda halt: release(halt_id=halt.pk, actor=request.user), done="released"
+            request, halts, lambda halt: release(halt_id=halt.pk, actor=actor_of(request)), done="released"
         )
 
     @action(
@@ -119,6 +120,6 @@ class HaltAdmin(ServiceAdmin):
         return self.run_dialog(
             request,
             object_id,
-            lambda: release(halt_id=halt.pk, actor=request.user),
+            lambda: release(halt_id=halt.pk, actor=actor_of(request)),
             done="The halt is released.",
         )

@@ -10,7 +10,7 @@ from unfold.contrib.filters.admin import AutocompleteSelectFilter
 from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 
-from foundation.admin.base import LongListAdmin
+from foundation.admin.base import LongListAdmin, actor_of
 from foundation.admin.presentation import badge, presented
 from trading.models import AutoTrade, Execution
 from trading.services.order_management import cancel_trade
@@ -78,7 +78,9 @@ class AutoTradeAdmin(LongListAdmin):
             "portfolio", ("trade_type", "symbol"), ("quantity", "filled_quantity"),
             ("trigger_price", "executed_price"), ("fees", "realised_pnl"), ("status", "status_reason"),
         )}),
-        ("Why", {"fields": ("why", "decision", "session", "rule", "rule_version", "recommendation", "origin", "actor")}),
+        ("Why", {"fields": (
+            "why", "decision", "session", "rule", "rule_version", "recommendation", "origin", "actor",
+        )}),
         ("When", {"fields": ("market_at", "executed_at", "slot", "created_at", "updated_at")}),
         ("Order", {"fields": (
             "account", "order_type", "client_order_id", "broker_order_id", ("attempt", "fence"),
@@ -88,7 +90,7 @@ class AutoTradeAdmin(LongListAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[AutoTrade]:
         related = ("portfolio", "rule", "session__portfolio", "account__portfolio", "decision")
-        return super().get_queryset(request).select_related(*related)  # type: ignore[no-any-return]
+        return super().get_queryset(request).select_related(*related)
 
     @display(description="reason")
     def why(self, trade: AutoTrade) -> str:
@@ -99,7 +101,7 @@ class AutoTradeAdmin(LongListAdmin):
         self.run_each(
             request,
             trades,
-            lambda trade: cancel_trade(trade_id=trade.pk, actor=request.user),
+            lambda trade: cancel_trade(trade_id=trade.pk, actor=actor_of(request)),
             done="cancelled",
         )
 
@@ -111,7 +113,7 @@ class AutoTradeAdmin(LongListAdmin):
     def cancel(self, request: HttpRequest, form: Any, object_id: str) -> HttpResponse:
         trade = self.existing(request, object_id)
         return self.run_dialog(
-            request, object_id, lambda: cancel_trade(trade_id=trade.pk, actor=request.user),
+            request, object_id, lambda: cancel_trade(trade_id=trade.pk, actor=actor_of(request)),
             done="The trade is cancelled.",
         )  # fmt: skip
 
@@ -126,4 +128,4 @@ class ExecutionAdmin(LongListAdmin):
     ordering = ("-id",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Execution]:
-        return super().get_queryset(request).select_related("account__portfolio", "trade")  # type: ignore[no-any-return]
+        return super().get_queryset(request).select_related("account__portfolio", "trade")

@@ -132,7 +132,10 @@ class Decider:
             self.state, side=wish.action.side, quantity=sized.quantity, instrument=wish.instrument, price=price,
             rule_id=version.rule_id,
         )  # fmt: skip
-        proof: dict[str, Any] = {"sizing": dict(sized.arithmetic), "checks": findings_as_rows(verdict.findings)}
+        proof: dict[str, Any] = {
+            "sizing": dict(sized.arithmetic),
+            "checks": findings_as_rows(verdict.findings),
+        }
         if isinstance(verdict, Refused):
             self._draft(*common, Outcome.REFUSED, code=verdict.code.value, detail=verdict.detail, **proof)
             return

@@ -13,12 +13,13 @@ from django.db import connection, transaction
 from django.db.models import QuerySet
 
 from foundation.clock import database_now
-from foundation.errors import Conflict, InvalidInput, NotFound
+from foundation.errors import Conflict, Forbidden, InvalidInput, NotFound
 from foundation.wakeups import wake_on_commit
 from journal.core.events import PLATFORM_STREAM, AlertSpec, Event
 from journal.services.journal import append
 from market.models import Instrument
-from portfolios.models import BrokerAccount, Portfolio
+from portfolios.models import BrokerAccount, Portfolio, Role
+from portfolios.selectors import MAY_STOP, require_role
 from portfolios.services.books import open_books
 from rules.models import TradingRule
 from sessions.models import TradingSession
@@ -28,6 +29,8 @@ from trading.services.order_management import cancel_pending, pending_of
 from trading.services.trade_execution import HALT_KEY
 
 Scope = Halt.Scope
+# Scopes that a portfolio's people may stop themselves; the others are the staff's.
+OF_MEMBERS = frozenset({Scope.PORTFOLIO, Scope.SESSION, Scope.RULE})
 DRAIN_TASK = "trading.tasks.drain_halts"
 DRAIN_BATCH_PORTFOLIOS = 200
 
@@ -69,6 +72,8 @@ def arm(
     if not reason.strip() or len(reason) > 255:
         raise InvalidInput("reason: must have 1 to 255 characters.")
     portfolio_id = portfolio_of(scope, scope_id)
+    if portfolio_id is not None:
+        scope_id = str(uuid.UUID(scope_id))  # by its one spelling: orders are compared with it as text
     halt = Halt.objects.create(
         scope=scope,
         scope_id=scope_id,
@@ -97,7 +102,10 @@ def _journal(
 
 @transaction.atomic
 def release(*, halt_id: uuid.UUID, actor: AbstractBaseUser) -> Halt:
-    """Let trading go on. Nobody releases the halt that he armed himself."""
+    """Let trading go on. Nobody releases the halt that he armed himself; a breaker's needs a risk officer.
+
+    Raises NotFound, Conflict (released already, or four eyes), Forbidden (not this actor's to release).
+    """
     halt = Halt.objects.select_for_update(no_key=True).filter(pk=halt_id).first()
     if halt is None:
         raise NotFound(f"There is no halt {halt_id}.")
@@ -107,12 +115,25 @@ def release(*, halt_id: uuid.UUID, actor: AbstractBaseUser) -> Halt:
         raise Conflict(
             "A halt must be released by another person than the one who armed it.", code="four_eyes"
         )
+    _require_release_right(halt, actor)
     now = database_now()
     Halt.objects.filter(pk=halt.pk, released_at=None).update(released_at=now, released_by_id=actor.pk)
     halt.refresh_from_db()
     alert = AlertSpec("warning", f"Emergency stop ({halt}) released by {actor.get_username()}")
     _journal(halt, "halt.released", portfolio_of(halt.scope, halt.scope_id), actor.get_username(), alert)
     return halt
+
+
+def _require_release_right(halt: Halt, actor: AbstractBaseUser) -> None:
+    if halt.scope not in OF_MEMBERS:
+        if not getattr(actor, "is_staff", False):
+            raise Forbidden(
+                f"Only staff may release the stop of a whole {halt.scope}.", code="staff_required"
+            )
+        return
+    portfolio_id = portfolio_of(halt.scope, halt.scope_id)
+    assert portfolio_id is not None
+    require_role(actor, portfolio_id, roles=MAY_STOP if halt.armed_by_id is not None else {Role.RISK_OFFICER})
 
 
 def drain_all() -> int:

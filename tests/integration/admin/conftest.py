@@ -61,7 +61,9 @@ _numbers = itertools.count(1)
 
 
 def make_user(name, **fields):
-    return get_user_model().objects.create_user(name, password="a long password", **fields)
+    return get_user_model().objects.create_user(
+        name, **fields
+    )  # no password: hashing one takes half a second
 
 
 @pytest.fixture
@@ -92,7 +94,9 @@ def rule(cast):
 
 @pytest.fixture
 def trading_session(cast):
-    return start_trading_session(portfolio_id=cast.portfolio.pk, config={}, actor=cast.alice, session_name="Autumn")
+    return start_trading_session(
+        portfolio_id=cast.portfolio.pk, config={}, actor=cast.alice, session_name="Autumn"
+    )
 
 
 def make_instrument(symbol):
@@ -118,7 +122,7 @@ def make_decision(trading_session, rule, instrument, **fields):
 
 def make_trade(decision, **fields):
     number = next(_numbers)
-    trade = AutoTrade.objects.create(
+    return AutoTrade.objects.create(
         **{
             "portfolio_id": decision.portfolio_id, "account": decision.portfolio.broker_account,
             "session": decision.session, "rule": decision.rule, "rule_version": decision.rule_version,
@@ -129,7 +133,6 @@ def make_trade(decision, **fields):
             "market_day": MARKET_TIME.date(),
         } | fields
     )  # fmt: skip
-    return trade
 
 
 def make_market(instrument, source, number):
@@ -157,19 +160,29 @@ def make_everything(dora):
     portfolio = create_portfolio(name=f"Portfolio {number}", owner=owner)
     deposit(portfolio_id=portfolio.pk, amount=Decimal(1000), actor=owner)
     rule = create_rule(portfolio_id=portfolio.pk, rule=RULE, actor=owner)
-    row = start_trading_session(portfolio_id=portfolio.pk, config={}, actor=owner)  # its name is its portfolio's
+    row = start_trading_session(
+        portfolio_id=portfolio.pk, config={}, actor=owner
+    )  # its name is its portfolio's
     set_limits(scope="portfolio", scope_id=portfolio.pk, values={"max_daily_trades": Decimal(3)}, actor=owner)
     instrument = make_instrument(f"T{number}")
     source = RecommendationSource.objects.create(name=f"source-{number}", pusher=owner)
     make_market(instrument, source, number)
     trade = make_trade(make_decision(row, rule, instrument))
     Execution.objects.create(
-        account=trade.account, execution_id=f"e{number}", trade=trade, quantity=1, price=10, fee=0, market_at=MARKET_TIME
-    )
+        account=trade.account, execution_id=f"e{number}", trade=trade, quantity=1, price=10, fee=0,
+        market_at=MARKET_TIME,
+    )  # fmt: skip
     Position.objects.create(portfolio=portfolio, instrument=instrument, quantity=3)
     Reservation.objects.create(owner_id=uuid.uuid4(), portfolio=portfolio, instrument=instrument, cash=5)
     EvaluationRun.objects.create(
-        slice=row.slice, slot=number, as_of=MARKET_TIME, sessions=1, rules=1, triggered=1, trades=1, worker="w"
+        slice=row.slice,
+        slot=number,
+        as_of=MARKET_TIME,
+        sessions=1,
+        rules=1,
+        triggered=1,
+        trades=1,
+        worker="w",
     )
     arm(scope="portfolio", scope_id=str(portfolio.pk), reason=f"test {number}", actor=owner)
     alert = AlertSpec("warning", f"Look at {number}")
@@ -190,5 +203,3 @@ def make_everything(dora):
 @pytest.fixture
 def everything(dora):
     return make_everything(dora)
-
-

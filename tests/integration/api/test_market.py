@@ -43,7 +43,8 @@ def test_bars_come_newest_first_up_to_the_limit(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    ("query", "status"), [("symbol=ZZZ", 404), ("", 404), ("symbol=AAA&interval=1m", 400)]
+    ("query", "status"),
+    [("symbol=ZZZ", 404), ("", 400), ("symbol=%00", 400), ("symbol=AAA&interval=1m", 400)],
 )
 def test_bars_of_nothing_are_not_an_empty_list(world: World, query: str, status: int) -> None:
     assert world.as_("charlie").get(f"/api/market/bars?{query}").status_code == status

@@ -1,6 +1,8 @@
 """Portfolios over REST: money, positions at today's prices, ledger, limits."""
 
+from base64 import b64encode
 from decimal import Decimal
+from urllib.parse import urlencode
 
 import pytest
 
@@ -117,6 +119,23 @@ def test_limits_are_replaced_as_a_whole_and_the_tightest_holds(world: World) -> 
 def test_a_limit_that_is_none_is_refused(world: World, body: dict, path: str) -> None:
     answer = world.as_("bob").put(f"/api/portfolios/{world.desk.portfolio.id}/limits", body, format="json")
     assert (answer.status_code, answer.json()["errors"][0]["path"]) == (400, path)
+
+
+@pytest.mark.parametrize(
+    "text", ['"\\u0000"', '"\\ud800"', '{"a\\u0000": 1}', "NaN", '{"a": 1, "a": 2}', "[" * 100]
+)
+def test_json_that_cannot_be_kept_is_refused(world: World, text: str) -> None:
+    answer = world.as_("alice").post("/api/portfolios", text, content_type="application/json")
+    assert (answer.status_code, answer.json()["code"]) == (400, "parse_error")
+
+
+@pytest.mark.parametrize("position", ["abc", "\x00", "9" * 40])
+@pytest.mark.parametrize("name", ["ledger", "positions"])
+def test_a_cursor_that_was_not_made_here_is_no_crash(world: World, name: str, position: str) -> None:
+    cursor = b64encode(urlencode({"p": position}).encode()).decode()
+    address = f"/api/portfolios/{world.desk.portfolio.id}/{name}"
+    answer = world.as_("alice").get(address, {"cursor": cursor})
+    assert answer.status_code in {200, 404}
 
 
 def test_every_problem_is_one_json_document(world: World) -> None:

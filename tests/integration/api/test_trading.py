@@ -5,6 +5,7 @@ from decimal import Decimal
 import pytest
 
 from tests.integration.api.conftest import World
+from trading.services import emergency_stop
 
 pytestmark = pytest.mark.integration
 
@@ -148,6 +149,12 @@ def test_a_stop_takes_effect_however_its_id_is_spelt(world: World) -> None:
     world.desk.step()
     assert world.desk.held("CCC") == 0
     assert "HALTED" in {decision.code for decision in world.desk.decisions()}
+
+
+def test_the_service_knows_a_scope_by_one_spelling_too(world: World) -> None:
+    spelt = "{" + str(world.desk.session.id).upper() + "}"
+    halt = emergency_stop.arm(scope="session", scope_id=spelt, reason="Drill", actor=None)
+    assert halt.scope_id == str(world.desk.session.id)
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,9 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.db import connection, connections, transaction
 
-from foundation.errors import Conflict, InvalidInput, NotFound
+from foundation.errors import Conflict, Forbidden, InvalidInput, NotFound
 from journal.models import Alert
+from portfolios.services.portfolios import set_member
 from tests.harness.databases import CommittedDatabase
 from tests.harness.trading import Desk, Market
 from trading.models import Halt
@@ -25,7 +26,7 @@ BASE_DIR = Path(__file__).resolve().parents[3]
 
 @pytest.fixture
 def bob(market: Market):
-    return get_user_model().objects.create(username="bob")
+    return get_user_model().objects.create(username="bob", is_staff=True)
 
 
 def test_a_pending_trade_that_meets_a_halt_is_cancelled_and_gives_back_its_cash(
@@ -90,6 +91,21 @@ def test_nobody_releases_his_own_halt(desk: Desk, market: Market, bob) -> None:
     market.advise("AAA")
     desk.step()
     assert [trade.status for trade in desk.trades()] == ["filled"]
+
+
+def test_a_breakers_halt_needs_a_risk_officer(desk: Desk) -> None:
+    halt = arm(scope="portfolio", scope_id=str(desk.portfolio.id), reason="a breaker", actor=None)
+    with pytest.raises(Forbidden, match="risk_officer"):
+        release(halt_id=halt.id, actor=desk.owner)
+    officer = get_user_model().objects.create(username="officer")
+    set_member(portfolio=desk.portfolio, user=officer, role="risk_officer", actor=desk.owner)
+    assert release(halt_id=halt.id, actor=officer).released_at is not None
+
+
+def test_a_strangers_release_is_refused(desk: Desk) -> None:
+    halt = arm(scope="platform", reason="a test", actor=desk.owner)
+    with pytest.raises(Forbidden, match="staff"):
+        release(halt_id=halt.id, actor=get_user_model().objects.create(username="charlie"))
 
 
 def test_arming_alerts(desk: Desk) -> None:

@@ -1,0 +1,60 @@
+"""The execution worker's child dies in mid-booking and Valkey forgets everything: no trade is lost or doubled."""
+
+import os
+import signal
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import redis
+
+from journal.models import Stream
+from journal.selectors import verify_stream
+from tests.harness.processes import is_alive
+from tests.harness.stage import Stage
+from trading.models import AutoTrade, Execution
+from trading.services.verification import book_differences
+
+pytestmark = [pytest.mark.end_to_end, pytest.mark.integration]
+PORTFOLIOS = 6
+
+
+def test_a_killed_child_and_an_empty_valkey_lose_and_double_nothing(stage: Stage, tmp_path: Path) -> None:
+    reached = tmp_path / "reached"
+    stage.start(worker_execution={"PAUSE_POINT": f"execution.before_commit={reached}"})
+    for number in range(PORTFOLIOS):
+        portfolio_id = stage.open_portfolio(f"Portfolio {number}")
+        stage.post(
+            "auto-trading/sessions/start",
+            {"portfolio_id": portfolio_id, "config": {"recommendation_sources": ["demo"]}},
+        )
+    stage.advise("IBM", "MSFT")
+
+    stage.processes.wait_for("worker_execution", lambda: reached.exists() and reached.read_text() != "")
+    child = int(reached.read_text())
+    assert child in stage.processes.pool_children("worker_execution")
+    pending = set(AutoTrade.objects.filter(status="pending").values_list("id", flat=True))
+    assert pending, "the child was stopped with trades in its hands"
+    os.kill(child, signal.SIGKILL)
+    with redis.Redis.from_url(stage.processes.environment["REDIS_URL"]) as client:
+        client.flushall()
+
+    stage.processes.wait_for("worker_execution", lambda: settled(PORTFOLIOS * 2))
+    assert not is_alive(child)
+    stage.processes.stop("feed")
+    stage.processes.wait_for("worker_execution", lambda: settled(PORTFOLIOS * 2))
+    filled = AutoTrade.objects.filter(status="filled")
+    assert pending <= set(filled.values_list("id", flat=True))
+    per_trade = Counter(Execution.objects.values_list("trade_id", flat=True))
+    assert set(per_trade) == set(filled.values_list("id", flat=True))
+    assert set(per_trade.values()) == {1}
+    per_slot = Counter(AutoTrade.objects.values_list("session_id", "slot", "instrument_id"))
+    assert set(per_slot.values()) == {1}
+    assert book_differences() == []
+    assert [verify_stream(stream.id)[1] for stream in Stream.objects.all()] == [None] * Stream.objects.count()
+
+
+def settled(at_least: int) -> bool:
+    """So many trades, and every one of them filled."""
+    statuses = list(AutoTrade.objects.values_list("status", flat=True))
+    return len(statuses) >= at_least and set(statuses) == {"filled"}

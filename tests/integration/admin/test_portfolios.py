@@ -1,0 +1,136 @@
+"""Portfolios, members, money and limits: every change is a service's, and is journalled."""
+
+from decimal import Decimal
+
+import pytest
+from django.urls import reverse
+
+from journal.core.events import PLATFORM_STREAM
+from journal.models import Entry
+from portfolios.models import BrokerAccount, LedgerTransfer, LimitSet, Member, Portfolio
+from portfolios.services.limits import set_limits
+
+pytestmark = pytest.mark.integration
+SENT = {"_form_submitted": "True"}
+NO_MEMBERS = {"memberships-TOTAL_FORMS": "0", "memberships-INITIAL_FORMS": "0"}
+
+
+def last_kind(stream):
+    return Entry.objects.filter(stream_id=stream).order_by("-seq").values_list("kind", flat=True)[0]
+
+
+def change_url(portfolio):
+    return reverse("admin:portfolios_portfolio_change", args=[portfolio.pk])
+
+
+def test_a_new_portfolio_has_an_owner_and_a_paper_account(admin_page, cast):
+    page = admin_page.post(
+        reverse("admin:portfolios_portfolio_add"),
+        {"name": "Income", "base_currency": "usd", "owner": cast.alice.pk},
+    )
+    portfolio = Portfolio.objects.get(name="Income")
+    assert page.status_code == 302
+    assert portfolio.base_currency == "USD"
+    assert Member.objects.get(portfolio=portfolio).user == cast.alice
+    assert not BrokerAccount.objects.get(portfolio=portfolio).is_live
+    assert last_kind(portfolio.pk) == "portfolio.created"
+
+
+def test_members_are_let_in_and_change_their_role(admin_page, cast):
+    first, second = Member.objects.filter(portfolio=cast.portfolio).order_by("user__username")
+    form = {
+        "memberships-TOTAL_FORMS": "3", "memberships-INITIAL_FORMS": "2",
+        "memberships-0-id": first.pk, "memberships-0-portfolio": cast.portfolio.pk, "memberships-0-role": "owner",
+        "memberships-1-id": second.pk, "memberships-1-portfolio": cast.portfolio.pk, "memberships-1-role": "viewer",
+        "memberships-2-portfolio": cast.portfolio.pk, "memberships-2-user": cast.charlie.pk,
+        "memberships-2-role": "trader",
+    }  # fmt: skip
+    assert admin_page.post(change_url(cast.portfolio), form).status_code == 302
+    roles = dict(Member.objects.filter(portfolio=cast.portfolio).values_list("user__username", "role"))
+    assert roles == {"alice": "owner", "bob": "viewer", "charlie": "trader"}
+    set_twice = Entry.objects.filter(
+        stream_id=cast.portfolio.pk, kind="member.set", payload__contains='"dora"'
+    )
+    assert set_twice.count() == 2, "only what changed is written"
+
+
+def test_a_portfolio_itself_cannot_be_edited(admin_page, cast):
+    admin_page.post(change_url(cast.portfolio), NO_MEMBERS | {"name": "Mine", "cash": "1000000"})
+    cast.portfolio.refresh_from_db()
+    assert (cast.portfolio.name, cast.portfolio.cash) == ("Growth", 0)
+
+
+def test_money_moves_through_the_ledger(admin_page, cast):
+    for verb, amount in (("deposit_cash", "1000.50"), ("withdraw_cash", "200")):
+        address = reverse(f"admin:portfolios_portfolio_{verb}", args=[cast.portfolio.pk])
+        assert "Amount" in admin_page.get(address).content.decode()
+        answer = admin_page.post(address, SENT | {"amount": amount, "memo": "by hand"})
+        assert answer["HX-Redirect"] == change_url(cast.portfolio)
+    cast.portfolio.refresh_from_db()
+    assert cast.portfolio.cash == Decimal("800.5")
+    assert LedgerTransfer.objects.filter(portfolio=cast.portfolio, memo="by hand").count() == 2
+    assert last_kind(cast.portfolio.pk) == "cash.withdrawn"
+
+
+@pytest.mark.parametrize("amount", ["0", "-5", "0.001", "NaN", "1e20", ""])
+def test_an_amount_that_is_none_is_refused_in_the_dialog(amount, admin_page, cast):
+    address = reverse("admin:portfolios_portfolio_deposit_cash", args=[cast.portfolio.pk])
+    answer = admin_page.post(address, SENT | {"amount": amount})
+    assert "HX-Redirect" not in answer
+    assert not LedgerTransfer.objects.exists()
+
+
+def test_more_than_the_free_cash_is_refused_with_the_reason(admin_page, cast):
+    address = reverse("admin:portfolios_portfolio_withdraw_cash", args=[cast.portfolio.pk])
+    answer = admin_page.post(address, SENT | {"amount": "5"})
+    assert "more than the free cash" in admin_page.get(answer["HX-Redirect"]).content.decode()
+    assert not LedgerTransfer.objects.exists()
+
+
+def test_a_dialog_for_what_does_not_exist_is_404(admin_page, cast):
+    for unknown in ("nonsense", "6f0a3ad2-8f1b-4b3e-9d0e-0b2f0a3ad28f"):
+        address = reverse("admin:portfolios_portfolio_deposit_cash", args=[unknown])
+        assert admin_page.post(address, SENT | {"amount": "5"}).status_code == 404
+
+
+def test_limits_start_from_those_in_force_and_become_a_new_version(admin_page, cast):
+    values = {"max_order_value": Decimal("2500.5"), "max_daily_trades": Decimal(7)}
+    set_limits(scope="portfolio", scope_id=cast.portfolio.pk, values=values, actor=cast.alice)
+    opened = admin_page.get(
+        reverse("admin:portfolios_portfolio_set_limits", args=[cast.portfolio.pk]), follow=True
+    )
+    initial = opened.context["adminform"].form.initial
+    assert (initial["max_order_value"], initial["max_daily_trades"]) == ("2500.5", "7")
+    page = admin_page.post(
+        reverse("admin:portfolios_limitset_add"),
+        {"scope": "portfolio", "portfolio": cast.portfolio.pk, "max_order_value": "2000"},
+    )
+    assert page.status_code == 302
+    newest = LimitSet.objects.filter(scope_id=cast.portfolio.pk).order_by("-version").first()
+    assert (newest.version, newest.max_order_value, newest.max_daily_trades) == (2, 2000, None)
+    assert newest.created_by == cast.dora
+    assert last_kind(cast.portfolio.pk) == "limits.set"
+
+
+def test_the_platforms_limits_are_journalled_on_the_platforms_stream(admin_page, cast):
+    page = admin_page.post(
+        reverse("admin:portfolios_limitset_add"), {"scope": "platform", "max_order_value": "5"}
+    )
+    assert page.status_code == 302
+    assert last_kind(PLATFORM_STREAM) == "limits.set"
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"scope": "portfolio"}, "portfolio"),  # of which portfolio?
+        ({"scope": "platform", "max_order_value": "-1"}, "max_order_value"),  # the service refuses it
+        ({"scope": "platform", "max_order_value": "many"}, "max_order_value"),
+    ],
+)
+def test_limits_that_are_none_are_refused_at_the_field(fields, field, admin_page, cast):
+    before = LimitSet.objects.count()
+    page = admin_page.post(reverse("admin:portfolios_limitset_add"), fields)
+    assert page.status_code == 200
+    assert list(page.context["adminform"].form.errors) == [field]
+    assert LimitSet.objects.count() == before

@@ -1,0 +1,146 @@
+"""Trades are cancelled, halts armed and released, alerts acknowledged; decisions are explained."""
+
+import html
+
+import pytest
+from django.urls import reverse
+
+from journal.core.events import AlertSpec, Event
+from journal.models import Alert, Entry
+from journal.services.journal import append
+from tests.integration.admin.conftest import (
+    MARKET_TIME,
+    make_decision,
+    make_instrument,
+    make_trade,
+)
+from trading.models import Halt
+from trading.services.emergency_stop import arm
+
+pytestmark = pytest.mark.integration
+SENT = {"_form_submitted": "True"}
+
+
+def last_kind(portfolio):
+    return Entry.objects.filter(stream_id=portfolio.pk).order_by("-seq").values_list("kind", flat=True)[0]
+
+
+@pytest.fixture
+def trade(trading_session, rule):
+    return make_trade(make_decision(trading_session, rule, make_instrument("TEST")))
+
+
+def test_a_decision_is_told_condition_by_condition(admin_page, trade):
+    page = admin_page.get(reverse("admin:trading_decision_change", args=[trade.decision_id]))
+    text = " ".join(html.unescape(page.content.decode()).split())
+    assert "True for AAPL: rsi is 71, above 60." in text
+    assert "<code>rsi</code> greater than" in text and ">71.25<" in text
+    assert "9 → 11" in text and "1.02 × sma_50" in text  # the last two bars, another field
+    assert "? unknown" in text and "✓ true" in text
+    assert "MAX_ORDER_VALUE" in text and "✗ refused" in text
+    assert reverse("admin:trading_autotrade_change", args=[trade.pk]) in text
+
+
+def test_what_a_rule_says_cannot_become_markup(admin_page, trading_session, rule):
+    tree = {
+        "field": "<script>x</script>",
+        "operator": "equals",
+        "fact": "<b>",
+        "threshold": 1,
+        "outcome": True,
+    }
+    explanation = {"sentence": "<i>", "conditions": {"all": [tree], "outcome": True}}
+    decision = make_decision(trading_session, rule, None, explanation=explanation, sizing={"<u>": "<u>"})
+    text = admin_page.get(reverse("admin:trading_decision_change", args=[decision.pk])).content.decode()
+    for markup in ("<script>x", "<b>", "<i>", "<u>"):
+        assert markup not in text
+
+
+def test_a_pending_trade_is_cancelled_by_the_service(admin_page, cast, trade):
+    page = admin_page.post(
+        reverse("admin:trading_autotrade_changelist"),
+        {"action": "cancel_selected", "_selected_action": [trade.pk]},
+        follow=True,
+    )
+    trade.refresh_from_db()
+    assert (trade.status, trade.status_reason) == ("cancelled", "by dora")
+    assert "1 auto trade cancelled." in page.content.decode()
+    assert last_kind(cast.portfolio) == "trade.cancelled"
+
+
+def test_a_trade_on_its_way_is_not_cancelled(admin_page, cast, trading_session, rule):
+    decision = make_decision(trading_session, rule, make_instrument("TEST"))
+    trade = make_trade(decision, status="submitting")
+    answer = admin_page.post(reverse("admin:trading_autotrade_cancel", args=[trade.pk]), SENT)
+    assert "only a pending trade" in admin_page.get(answer["HX-Redirect"]).content.decode()
+    trade.refresh_from_db()
+    assert trade.status == "submitting"
+
+
+@pytest.mark.parametrize("scope", ["portfolio", "session", "rule", "symbol", "account", "platform"])
+def test_a_halt_is_armed_in_each_scope(scope, admin_page, cast, trade):
+    targets = {
+        "portfolio": cast.portfolio, "session": trade.session, "rule": trade.rule, "symbol": trade.instrument,
+        "account": trade.account,
+    }  # fmt: skip
+    form = {"scope": scope, "mode": "halt", "reason": "prices look wrong"}
+    if scope in targets:
+        form[scope] = targets[scope].pk
+    assert admin_page.post(reverse("admin:trading_halt_add"), form).status_code == 302
+    halt = Halt.objects.get()
+    names = {"symbol": "TEST", "platform": ""}
+    assert halt.scope_id == names.get(scope, str(getattr(targets.get(scope), "pk", "")))
+    assert (halt.armed_by, halt.reason) == (cast.dora, "prices look wrong")
+    assert Entry.objects.filter(kind="halt.armed").count() == 1
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [({"scope": "rule", "reason": "x"}, "rule"), ({"scope": "platform", "reason": " "}, "reason")],
+)
+def test_a_halt_without_target_or_reason_is_refused(fields, field, admin_page, cast):
+    page = admin_page.post(reverse("admin:trading_halt_add"), {"mode": "halt"} | fields)
+    assert field in page.context["adminform"].form.errors
+    assert not Halt.objects.exists()
+
+
+def test_nobody_releases_his_own_halt(admin_page, cast):
+    own = arm(scope="platform", reason="mine", actor=cast.dora)
+    answer = admin_page.post(reverse("admin:trading_halt_let_go", args=[own.pk]), SENT)
+    assert "another person" in admin_page.get(answer["HX-Redirect"]).content.decode()
+    own.refresh_from_db()
+    assert own.released_at is None
+
+
+def test_anothers_halt_is_released(admin_page, cast):
+    halt = arm(scope="portfolio", scope_id=str(cast.portfolio.pk), reason="his", actor=cast.bob)
+    admin_page.post(
+        reverse("admin:trading_halt_changelist"),
+        {"action": "release_selected", "_selected_action": [halt.pk]},
+    )
+    halt.refresh_from_db()
+    assert halt.released_by == cast.dora
+    assert last_kind(cast.portfolio) == "halt.released"
+
+
+def test_alerts_are_acknowledged(admin_page, cast):
+    alerts = (AlertSpec("critical", f"alert {number}") for number in (1, 2))
+    append([Event(cast.portfolio.pk, "test.alerted", MARKET_TIME, {}, alert) for alert in alerts])
+    first, second = Alert.objects.order_by("seq")
+    admin_page.post(
+        reverse("admin:journal_alert_changelist"),
+        {"action": "acknowledge_selected", "_selected_action": [first.pk]},
+    )
+    admin_page.post(reverse("admin:journal_alert_acknowledge", args=[second.pk]), SENT)
+    assert list(Alert.objects.values_list("acknowledged_by", flat=True)) == [cast.dora.pk] * 2
+
+
+def test_the_journal_of_one_portfolio(admin_page, cast, everything):
+    page = admin_page.get(reverse("admin:journal_entry_changelist"), {"stream__id__exact": cast.portfolio.pk})
+    streams = {entry.stream_id for entry in page.context["cl"].result_list}
+    assert streams == {cast.portfolio.pk}
+
+
+def test_a_snapshot_is_listed_without_its_payload(admin_page, everything):
+    page = admin_page.get(reverse("admin:market_snapshot_changelist"))
+    assert page.context["cl"].result_list[0].get_deferred_fields() == {"payload"}

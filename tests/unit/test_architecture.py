@@ -1,0 +1,96 @@
+"""The house: relations run one way, and every name of the specification stands exactly once, where it belongs."""
+
+import ast
+import importlib
+from pathlib import Path
+
+import pytest
+from django.apps import apps
+
+BASE_DIR = Path(__file__).resolve().parents[2]
+# From the top of the house to its ground.
+ROOMS = ("console", "trading", "sessions", "rules", "portfolios", "market", "journal", "foundation")
+SPECIFIED = {
+    "start_trading_session": "sessions.services.sessions",
+    "stop_trading_session": "sessions.services.sessions",
+    "pause_trading_session": "sessions.services.sessions",
+    "get_active_sessions": "sessions.selectors",
+    "evaluate_rules": "trading.services.auto_trading",
+    "execute_triggered_rules": "trading.services.auto_trading",
+    "execute_trade": "trading.services.trade_execution",
+    "validate_trade": "trading.services.risk_management",
+    "cancel_trade": "trading.services.order_management",
+    "get_session_performance": "trading.services.performance",
+    "get_trading_history": "trading.selectors",
+    "evaluate_rule": "rules.services.rule_engine",
+    "evaluate_conditions": "rules.services.rule_engine",
+    "execute_actions": "rules.services.rule_engine",
+    "validate_rule": "rules.services.rule_engine",
+    "conflict_resolution": "rules.services.rule_engine",
+    "prioritize_rules": "rules.services.rule_engine",
+}
+TABLES = {
+    "trading_rules": "TradingRule",
+    "auto_trades": "AutoTrade",
+    "trading_sessions": "TradingSession",
+}
+
+
+def source_files() -> list[Path]:
+    return [file for room in ROOMS for file in (BASE_DIR / room).rglob("*.py") if "migrations" not in file.parts]
+
+
+def functions_named(name: str) -> list[str]:
+    """Modules that define a module-level function of this name."""
+    found = []
+    for file in source_files():
+        for node in ast.parse(file.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == name:
+                found.append(".".join(file.relative_to(BASE_DIR).with_suffix("").parts))
+    return found
+
+
+@pytest.mark.parametrize(("name", "module"), SPECIFIED.items())
+def test_a_specified_function_stands_exactly_once(name: str, module: str) -> None:
+    assert functions_named(name) == [module]
+    assert callable(getattr(importlib.import_module(module), name))
+
+
+@pytest.mark.parametrize(("name", "module"), SPECIFIED.items())
+def test_the_architecture_page_names_the_module(name: str, module: str) -> None:
+    page = (BASE_DIR / "docs" / "architecture.md").read_text(encoding="utf-8")
+    assert any(f"`{name}`" in line and f"`{module}`" in line for line in page.splitlines())
+
+
+@pytest.mark.parametrize(("table", "model"), TABLES.items())
+def test_a_specified_table_has_its_model(table: str, model: str) -> None:
+    assert [m.__name__ for m in apps.get_models() if m._meta.db_table == table] == [model]
+
+
+def test_relations_run_down_the_house() -> None:
+    """String foreign keys escape the import contracts, so the relations are walked, too."""
+    upwards = []
+    for model in apps.get_models():
+        room = model.__module__.split(".")[0]
+        if room not in ROOMS:
+            continue
+        for field in model._meta.get_fields():
+            if not field.concrete or field.related_model is None:
+                continue
+            other = field.related_model.__module__.split(".")[0]
+            if other in ROOMS and ROOMS.index(other) < ROOMS.index(room):
+                upwards.append(f"{model.__name__}.{field.name} → {other}")
+    assert upwards == []
+
+
+def test_no_import_hides_inside_a_function() -> None:
+    """A late import of one of our rooms would be a cycle patched rather than cut."""
+    hidden = []
+    for file in source_files():
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                for inner in ast.walk(node):
+                    names = [inner.module or ""] if isinstance(inner, ast.ImportFrom) else []
+                    names += [alias.name for alias in inner.names] if isinstance(inner, ast.Import) else []
+                    hidden += [f"{file}:{inner.lineno}" for name in names if name.split(".")[0] in ROOMS]  # type: ignore[attr-defined]
+    assert hidden == []
