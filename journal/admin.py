@@ -6,6 +6,7 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.utils.safestring import SafeString
 from unfold.decorators import action, display
 
 from foundation.admin.base import LongListAdmin, ReadOnlyAdmin, actor_of
@@ -49,7 +50,7 @@ class EntryAdmin(LongListAdmin):
         return entry.payload if len(entry.payload) <= 120 else f"{entry.payload[:119]}…"
 
     @display(description="payload")
-    def content(self, entry: Entry) -> str:
+    def content(self, entry: Entry) -> SafeString | str:
         return shown_json(json.loads(entry.payload))
 
 

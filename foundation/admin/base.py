@@ -73,6 +73,10 @@ class HouseAdmin(ModelAdmin):
         """For actions: Django's permission to change, even where no field can be edited."""
         return bool(request.user.has_perm(f"{self.opts.app_label}.change_{self.opts.model_name}"))
 
+    def has_set_limits_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Limits are set from several pages; Unfold would ask the database at start for a permission's name."""
+        return bool(request.user.has_perm("portfolios.add_limitset"))
+
     def existing(self, request: HttpRequest, object_id: str) -> Any:
         """The row that an address names, or 404."""
         row = self.get_object(request, object_id)

@@ -30,12 +30,16 @@ def shown_number(value: Decimal | None) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def shown_moment(value: datetime | None) -> str:
+def shown_moment(value: datetime | None) -> SafeString | str:
     """As the database has it, in UTC: two clocks are only comparable to the second."""
-    return EMPTY if value is None else f"{value:%Y-%m-%d %H:%M:%S}"
+    if value is None:
+        return EMPTY
+    return format_html('<span class="moment">{}</span>', f"{value:%Y-%m-%d %H:%M:%S}")
 
 
-def shown_json(value: Any) -> SafeString:
+def shown_json(value: Any) -> SafeString | str:
+    if value is None:
+        return EMPTY
     return format_html(
         '<pre class="plain-json">{}</pre>', json.dumps(value, indent=2, ensure_ascii=False, sort_keys=False)
     )

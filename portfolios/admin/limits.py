@@ -144,7 +144,7 @@ class LimitSetAdmin(ServiceAdmin):
             actor=actor_of(request),
         )  # fmt: skip
 
-    @action(description="New version", permissions=["portfolios.add_limitset"], icon="edit")
+    @action(description="New version", permissions=["set_limits"], icon="edit")
     def new_version(self, request: HttpRequest, object_id: str) -> HttpResponseRedirect:
         """Changes nothing: it opens the form with what is in force in the same scope."""
         row = self.existing(request, object_id)

@@ -140,7 +140,7 @@ class PortfolioAdmin(ServiceAdmin):
         for member in formset.save(commit=False):
             set_member(portfolio=form.instance, user=member.user, role=member.role, actor=actor_of(request))
 
-    @action(description="Set limits", permissions=["portfolios.add_limitset"], icon="tune")
+    @action(description="Set limits", permissions=["set_limits"], icon="tune")
     def set_limits(self, request: HttpRequest, object_id: str) -> HttpResponseRedirect:
         """Changes nothing: it opens the form with this portfolio's limits."""
         portfolio = self.existing(request, object_id)

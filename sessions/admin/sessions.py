@@ -146,7 +146,7 @@ class TradingSessionAdmin(ServiceAdmin):
         return self._one(request, object_id, stop_trading_session, "The session is stopping.", **reason)
 
     @action(
-        description="Limits", permissions=["portfolios.add_limitset"], icon="tune", url_path="limits",
+        description="Limits", permissions=["set_limits"], icon="tune", url_path="limits",
         dialog=_dialog("Set limits", "A new version for this session; what is left empty is not limited by it.",
                        SessionLimitsForm),
     )  # fmt: skip

@@ -37,7 +37,9 @@ TABLES = {
 
 
 def source_files() -> list[Path]:
-    return [file for room in ROOMS for file in (BASE_DIR / room).rglob("*.py") if "migrations" not in file.parts]
+    return [
+        file for room in ROOMS for file in (BASE_DIR / room).rglob("*.py") if "migrations" not in file.parts
+    ]
 
 
 def functions_named(name: str) -> list[str]:

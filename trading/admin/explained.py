@@ -1,12 +1,18 @@
 """A decision's record as tables that people can read: its reasons, its size, its risk checks."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
 
+from foundation.admin.presentation import shown_number
+
 DEPTH_MAX = 32
+_NUMERIC = re.compile(r"-?[0-9]+(\.[0-9]+)?")
+_TINY = Decimal("0.001")
 _GROUPS = {"all": "all of", "any": "any of", "not": "not"}
 
 
@@ -20,9 +26,11 @@ def _value(value: Any) -> str:
         return " → ".join(_value(value.get(name)) for name in ("previous", "last"))
     if isinstance(value, list | tuple):
         return ", ".join(_value(item) for item in value)
-    if isinstance(value, float):
-        return f"{value:,.6g}" if abs(value) < 1e6 else f"{value:,.2f}"
-    return str(value)
+    text = str(value)
+    if _NUMERIC.fullmatch(text):  # exact numbers are stored as text
+        number = Decimal(text)
+        return shown_number(number if abs(number) < _TINY else round(number, 4))
+    return text
 
 
 def condition_rows(tree: Mapping[str, Any], depth: int = 0) -> Iterator[dict[str, Any]]:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from django.db import connection, transaction
 from django.db.models import Exists, OuterRef
 
+from foundation.errors import NotFound, Unavailable
 from foundation.kill_points import reach
 from foundation.version import may_trade
 from journal.core.events import Event
@@ -44,31 +45,43 @@ def execute_next_batch() -> int:
         return 0
     with transaction.atomic():
         portfolio_ids = _claim()
-        if not portfolio_ids:
-            return 0
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock_shared(%s)", [HALT_KEY])
-        halts = halts_in_force()
-        books = open_books(portfolio_ids)
-        trades = pending_of(portfolio_ids)
-        to_cancel, to_send = _gate(trades, halts)
-        events: list[Event] = []
-        for reason, group in to_cancel.items():
-            events += cancel_pending(group, books=books, reason=reason)
-        cancelled = len(events)
-        fills = _matched(to_send, snapshot)
-        events += book_fills(fills, books=books)
-        books.save()
-        append(events)
-        if fills:
-            reach("execution.before_commit")
-    return cancelled + len(fills)
+        return _execute_in(portfolio_ids, snapshot) if portfolio_ids else 0
 
 
 def execute_trade(trade_id: uuid.UUID) -> AutoTrade:
-    """Execute the portfolio's pending trades now, this one among them, and return it as it is then."""
-    execute_next_batch()
+    """Execute one trade's portfolio at once, the trade among what is pending there. Returns it as it is then.
+
+    Raises NotFound, Unavailable (no market yet, or this code may not trade).
+    """
+    snapshot = snapshots.current()
+    if snapshot is None or not may_trade():
+        raise Unavailable("There is no market yet, or this version of the code may not trade.")
+    with transaction.atomic():
+        portfolio_id = AutoTrade.objects.filter(pk=trade_id).values_list("portfolio_id", flat=True).first()
+        if portfolio_id is None:
+            raise NotFound(f"There is no trade {trade_id}.")
+        _execute_in([portfolio_id], snapshot)
     return AutoTrade.objects.get(pk=trade_id)
+
+
+def _execute_in(portfolio_ids: Sequence[uuid.UUID], snapshot: MarketSnapshot) -> int:
+    """Book everything that is pending in these portfolios; locks them if the caller has not."""
+    books = open_books(portfolio_ids)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock_shared(%s)", [HALT_KEY])
+    halts = halts_in_force()
+    to_cancel, to_send = _gate(pending_of(portfolio_ids), halts)
+    events: list[Event] = []
+    for reason, group in to_cancel.items():
+        events += cancel_pending(group, books=books, reason=reason)
+    cancelled = len(events)
+    fills = _matched(to_send, snapshot)
+    events += book_fills(fills, books=books)
+    books.save()
+    append(events)
+    if fills:
+        reach("execution.before_commit")
+    return cancelled + len(fills)
 
 
 def _claim() -> list[uuid.UUID]:

@@ -104,11 +104,13 @@ function told(kind, payload) {
 
 const OUTCOMES = new Map([[true, ["✓", "yes"]], [false, ["✗", "no"]], [null, ["?", "unknown"]]]);
 
+const NUMERIC = /^-?\d+(\.\d+)?$/; // numbers of the record are text, so that they stay exact
+
 function shown(value) {
   if (value === null || value === undefined) return "unknown";
   if (Array.isArray(value)) return value.map(shown).join(", ");
   if (typeof value === "object") return `${shown(value.previous)} → ${shown(value.last)}`;
-  return typeof value === "number" ? number(value, 6) : String(value);
+  return NUMERIC.test(value) ? number(value, 4) : String(value);
 }
 
 function condition(node) {

@@ -27,6 +27,7 @@ class Command(BaseCommand):
     are set, and the timeouts that the settings give each connection must do.
     """
 
+    requires_system_checks = []
     help = "Create or update the application's database role (that of DATABASE_URL) and its grants."
 
     def handle(self, *args: Any, **options: Any) -> None:

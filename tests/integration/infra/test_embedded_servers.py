@@ -75,11 +75,9 @@ def test_exec_ends_command_and_servers_however_it_is_ended(tmp_path, signum):
 
 
 @pytest.fixture
-def data_dir(tmp_path):
-    directory = tmp_path / "data"
+def data_dir(open_path):
+    directory = open_path / "data"
     directory.mkdir()
-    for path in (tmp_path, *tmp_path.parents[:2]):  # pytest's directories are for their owner alone
-        path.chmod(0o755)
     return directory
 
 
@@ -133,8 +131,8 @@ def test_servers_listen_on_loopback_with_passwords(data_dir):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has to give PostgreSQL to another user")
-def test_root_with_an_unreachable_data_directory_keeps_the_database_elsewhere(tmp_path):
-    closed = tmp_path / "closed"
+def test_root_with_an_unreachable_data_directory_keeps_the_database_elsewhere(open_path):
+    closed = open_path / "closed"
     closed.mkdir(mode=0o700)
     said: list[str] = []
     servers = EmbeddedServers(closed / "data", durable=False, say=said.append)
@@ -144,7 +142,7 @@ def test_root_with_an_unreachable_data_directory_keeps_the_database_elsewhere(tm
         link = closed / "data" / "postgres"
         place = link.resolve()
         assert link.is_symlink()
-        assert not place.is_relative_to(tmp_path)
+        assert not place.is_relative_to(open_path)
         assert f"the database is kept in {place.parent}" in said[-1]
         with psycopg.connect(servers.owner_url) as connection:
             assert connection.execute("SELECT 1").fetchone() == (1,)

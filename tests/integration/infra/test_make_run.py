@@ -79,13 +79,11 @@ def all_gone(pids: list[int]) -> bool:
 
 
 @pytest.fixture
-def place(tmp_path):
-    for path in (tmp_path, *tmp_path.parents[:2]):  # pytest's directories are for their owner alone
-        path.chmod(0o755)
+def place(open_path):
     runs: list[Run] = []
 
     def start(port: int) -> Run:
-        runs.append(Run(tmp_path / "data", port))
+        runs.append(Run(open_path / "data", port))
         return runs[-1]
 
     yield start
