@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.http import HttpRequest
+from django.templatetags.static import static
 from django.urls import reverse
 
 # Group -> (title, icon, app label, model name).
@@ -68,3 +69,8 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
                 {"title": title, "separator": True, "collapsible": title == "System", "items": items}
             )
     return groups
+
+
+def icon(request: HttpRequest) -> str:
+    """The admin wears the console's icon."""
+    return static("console/icon.svg")

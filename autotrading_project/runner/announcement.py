@@ -24,8 +24,10 @@ def announcement(configuration: Configuration) -> list[str]:
             "",
             "  Logins      name, password, role",
         ]
-        for name, user in sorted(demo.get("users", {}).items()):
-            lines.append(f"              {name:<10}{user.get('password', ''):<26}{user.get('role', '')}")
+        users = sorted(demo.get("users", {}).items())
+        width = max((len(name) for name, _ in users), default=0)
+        for name, user in users:
+            lines.append(f"              {name:<{width}}  {user.get('password', ''):<16}  {user.get('role', '')}")
         lines.append(f"  Tokens and ids are in {configuration.data_dir / 'demo.json'}")
     lines += ["", "  Ctrl-C stops everything; the data is kept.", ""]
     return lines

@@ -292,6 +292,7 @@ UNFOLD = {
     "SITE_SUBHEADER": "rules, sessions, books",
     "SITE_SYMBOL": "candlestick_chart",
     "SITE_URL": "/",
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": "console.navigation.icon"}],
     "SHOW_HISTORY": True,
     "STYLES": ["foundation.admin.presentation.stylesheet"],
     "SIDEBAR": {"show_search": True, "navigation": "console.navigation.sidebar"},

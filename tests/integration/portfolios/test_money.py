@@ -1,0 +1,138 @@
+"""Money in and out, people, and limits: written once, journalled, refused with a reason."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.db import DatabaseError, connection, transaction
+
+from foundation.errors import Forbidden, InvalidInput, NotFound
+from journal.models import Entry
+from portfolios.models import LedgerTransfer, LimitSet, Portfolio
+from portfolios.selectors import (
+    effective_limits,
+    role_of,
+    visible_portfolio,
+    visible_portfolios,
+    visible_streams,
+)
+from portfolios.services.limits import PLATFORM_DEFAULTS, ensure_platform_limits, set_limits
+from portfolios.services.portfolios import create_portfolio, deposit, set_member, withdraw
+
+pytestmark = [pytest.mark.integration, pytest.mark.django_db]
+D = Decimal
+
+
+@pytest.fixture
+def alice() -> Any:
+    return get_user_model().objects.create(username="alice")
+
+
+@pytest.fixture
+def charlie() -> Any:
+    return get_user_model().objects.create(username="charlie")
+
+
+@pytest.fixture
+def portfolio(alice: Any) -> Portfolio:
+    made = create_portfolio(name="Savings", owner=alice)
+    deposit(portfolio_id=made.id, amount=D("1000.50"), actor=alice)
+    return made
+
+
+def test_a_deposit_is_cash_against_capital(portfolio: Portfolio) -> None:
+    portfolio.refresh_from_db()
+    assert portfolio.cash == D("1000.50")
+    transfer = LedgerTransfer.objects.get()
+    assert (transfer.debit_account, transfer.credit_account, transfer.amount) == (
+        "cash",
+        "capital",
+        D("1000.50"),
+    )
+    kinds = Entry.objects.filter(stream_id=portfolio.id).order_by("seq").values_list("kind", flat=True)
+    assert list(kinds) == ["portfolio.created", "cash.deposited"]
+
+
+@pytest.mark.parametrize("amount", ["0", "-1", "0.001", "NaN", "Infinity", "1000000000000"])
+def test_an_amount_that_is_none_is_refused(portfolio: Portfolio, alice: Any, amount: str) -> None:
+    with pytest.raises(InvalidInput, match="amount"):
+        deposit(portfolio_id=portfolio.id, amount=D(amount), actor=alice)
+    assert LedgerTransfer.objects.count() == 1
+
+
+def test_no_more_is_paid_out_than_is_free(portfolio: Portfolio, alice: Any) -> None:
+    with pytest.raises(InvalidInput, match="free cash"):
+        withdraw(portfolio_id=portfolio.id, amount=D("1000.51"), actor=alice)
+    withdraw(portfolio_id=portfolio.id, amount=D("1000.50"), actor=alice)
+    portfolio.refresh_from_db()
+    assert portfolio.cash == 0
+
+
+def test_the_ledger_cannot_be_rewritten_even_by_raw_sql(portfolio: Portfolio) -> None:
+    for statement in (
+        "UPDATE ledger_transfers SET amount = 1",
+        "DELETE FROM ledger_transfers",
+        "TRUNCATE ledger_transfers",
+    ):
+        with pytest.raises(DatabaseError, match="permission denied"), transaction.atomic():
+            connection.cursor().execute(statement)
+
+
+def test_a_stranger_finds_nothing_and_a_viewer_may_not_trade(
+    portfolio: Portfolio, alice: Any, charlie: Any
+) -> None:
+    assert not visible_portfolios(charlie).exists() and visible_streams(charlie) == []
+    with pytest.raises(NotFound):
+        visible_portfolio(charlie, portfolio.id)
+    set_member(portfolio=portfolio, user=charlie, role="viewer", actor=alice)
+    assert visible_streams(charlie) == [portfolio.id]
+    assert role_of(charlie, portfolio.id) == "viewer"
+    with pytest.raises(Forbidden, match="viewer"):
+        visible_portfolio(charlie, portfolio.id, roles={"owner"})
+
+
+def test_an_inactive_user_sees_nothing(portfolio: Portfolio, alice: Any) -> None:
+    alice.is_active = False
+    assert not visible_portfolios(alice).exists() and visible_streams(alice) == []
+
+
+def test_a_role_that_does_not_exist_is_refused(portfolio: Portfolio, charlie: Any) -> None:
+    with pytest.raises(InvalidInput, match="role"):
+        set_member(portfolio=portfolio, user=charlie, role="king", actor=None)
+
+
+def test_limits_are_versions_and_the_tightest_holds(portfolio: Portfolio, alice: Any) -> None:
+    first = set_limits(
+        scope="portfolio", scope_id=portfolio.id, values={"max_order_value": D(500)}, actor=alice
+    )
+    second = set_limits(
+        scope="portfolio", scope_id=portfolio.id, values={"max_order_value": D(700)}, actor=alice
+    )
+    assert (first.version, second.version) == (1, 2)
+    found = effective_limits({portfolio.id: None})[portfolio.id]
+    assert found.get("max_order_value") == 700
+    assert found.get("max_daily_trades") == PLATFORM_DEFAULTS["max_daily_trades"]
+    assert found.versions == "platform:1 portfolio:2"
+
+
+def test_no_portfolio_exceeds_the_platform(portfolio: Portfolio, alice: Any) -> None:
+    set_limits(scope="portfolio", scope_id=portfolio.id, values={"max_order_value": D(10**9)}, actor=alice)
+    found = effective_limits({portfolio.id: None})[portfolio.id]
+    assert found.get("max_order_value") == PLATFORM_DEFAULTS["max_order_value"]
+
+
+def test_bad_limits_are_refused_by_name(portfolio: Portfolio, alice: Any) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        set_limits(
+            scope="portfolio", scope_id=portfolio.id, values={"max_order_valu": D(1), "max_daily_trades": D(-1)},
+            actor=alice,
+        )  # fmt: skip
+    assert {row["path"] for row in caught.value.errors or []} == {"max_order_valu", "max_daily_trades"}
+    assert not LimitSet.objects.filter(scope="portfolio").exists()
+
+
+def test_the_platforms_limits_are_seeded_once() -> None:
+    ensure_platform_limits()
+    ensure_platform_limits()
+    assert LimitSet.objects.filter(scope="platform").count() == 1
