@@ -4,7 +4,7 @@ import os
 import warnings
 
 from celery import Celery
-from celery.platforms import SecurityWarning
+from celery.exceptions import SecurityWarning
 from kombu import Queue
 
 # Running as root is permitted: messages are JSON and name tasks only, nothing in them is ever executed.

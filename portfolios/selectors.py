@@ -41,11 +41,11 @@ def visible_streams(user: AnyUser) -> list[uuid.UUID]:
 
 def role_of(user: AnyUser, portfolio_id: uuid.UUID) -> str | None:
     """His role in it; a superuser without membership acts as owner; None: it must not exist for him."""
-    role = (
-        Member.objects.filter(portfolio_id=portfolio_id, user__id=user.pk)
-        .values_list("role", flat=True)
-        .first()
-    )
+    user_id = user.pk
+    if user_id is None:
+        return None
+    mine = Member.objects.filter(portfolio_id=portfolio_id, user_id=user_id)
+    role = mine.values_list("role", flat=True).first()
     if role is None and getattr(user, "is_superuser", False):
         return Role.OWNER
     return role

@@ -8,7 +8,7 @@ import uuid
 
 from django.conf import settings
 from django.db import models
-from django.db.models import ExpressionWrapper, Q
+from django.db.models import Q
 from django.db.models.functions import Now
 
 from portfolios.models import Portfolio
@@ -72,7 +72,9 @@ class TradingSession(models.Model):
     end_time = models.DateTimeField(null=True)
     status = models.CharField(max_length=20, choices=Status, default=Status.ACTIVE)
     is_active = models.GeneratedField(
-        expression=ExpressionWrapper(Q(status="active"), models.BooleanField()), output_field=models.BooleanField(), db_persist=True
+        expression=Q(status="active"),  # type: ignore[arg-type]  # the stubs know expressions only
+        output_field=models.BooleanField(),
+        db_persist=True,
     )
     total_trades = models.IntegerField(default=0, help_text="Trades filled")
     successful_trades = models.IntegerField(

@@ -27,7 +27,9 @@ def announcement(configuration: Configuration) -> list[str]:
         users = sorted(demo.get("users", {}).items())
         width = max((len(name) for name, _ in users), default=0)
         for name, user in users:
-            lines.append(f"              {name:<{width}}  {user.get('password', ''):<16}  {user.get('role', '')}")
+            lines.append(
+                f"              {name:<{width}}  {user.get('password', ''):<16}  {user.get('role', '')}"
+            )
         lines.append(f"  Tokens and ids are in {configuration.data_dir / 'demo.json'}")
     lines += ["", "  Ctrl-C stops everything; the data is kept.", ""]
     return lines

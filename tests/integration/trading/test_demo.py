@@ -29,9 +29,7 @@ def load(settings: Any, tmp_path: Path) -> dict[str, Any]:
     return json.loads((tmp_path / "demo.json").read_text())  # type: ignore[no-any-return]
 
 
-def test_it_is_loaded_once_and_its_logins_work(
-    committed_db: object, settings: Any, tmp_path: Path
-) -> None:
+def test_it_is_loaded_once_and_its_logins_work(committed_db: object, settings: Any, tmp_path: Path) -> None:
     first = load(settings, tmp_path)
     assert set(first) == {"base_url", "portfolio_id", "session_id", "users"}
     assert {user["role"] for user in first["users"].values()} >= {
@@ -53,9 +51,7 @@ def test_it_is_loaded_once_and_its_logins_work(
     assert again["users"]["alice"]["token"] != first["users"]["alice"]["token"]
 
 
-def test_its_rules_are_the_specifications(
-    committed_db: object, settings: Any, tmp_path: Path
-) -> None:
+def test_its_rules_are_the_specifications(committed_db: object, settings: Any, tmp_path: Path) -> None:
     load(settings, tmp_path)
     for text in EXAMPLES:
         wanted = validate_rule(parse_strict(text)).rule
