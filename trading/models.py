@@ -79,6 +79,7 @@ class Decision(models.Model):
             ),
         ]
         indexes = [
+            models.Index(fields=["-created_at"]),
             models.Index(fields=["portfolio", "-created_at"]),
             models.Index(fields=["session", "rule", "instrument", "-last_slot"]),
         ]
@@ -176,6 +177,7 @@ class AutoTrade(models.Model):
             ),
         ]
         indexes = [
+            models.Index(fields=["-created_at"]),
             models.Index(fields=["portfolio", "-created_at"]),
             models.Index(
                 fields=["portfolio"],
