@@ -20,7 +20,7 @@ run: ## Start everything: PostgreSQL, Valkey, the demo, all processes (Ctrl-C st
 
 test: ## Run all tests on temporary PostgreSQL and Valkey servers (ARGS="-k name" chooses)
 	@deploy/install.sh requirements-dev.txt
-	@exec $(BIN)/python -m autotrading_project.embedded exec -- $(BIN)/python -m pytest $(ARGS)
+	@exec $(BIN)/python -m autotrading_project.embedded exec -- $(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 lint: ## Check style, types, import contracts, migrations and deployment settings
 	@deploy/install.sh requirements-dev.txt

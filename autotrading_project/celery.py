@@ -5,7 +5,7 @@ import warnings
 
 from celery import Celery
 from celery.exceptions import SecurityWarning
-from kombu import Queue
+from kombu import Exchange, Queue
 
 # Running as root is permitted: messages are JSON and name tasks only, nothing in them is ever executed.
 warnings.filterwarnings("ignore", category=SecurityWarning)
@@ -14,5 +14,10 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "autotrading_project.settings")
 
 app = Celery("autotrading")
 app.config_from_object("django.conf:settings", namespace="CELERY")
-app.conf.task_queues = [Queue(name) for name in ("market", "evaluation", "execution", "notification")]
+# Each queue is bound to an exchange of its own: with Celery's one default exchange and key, a message sent to
+# the exchange would reach every queue.
+app.conf.task_queues = [
+    Queue(name, Exchange(name, type="direct"), routing_key=name)
+    for name in ("market", "evaluation", "execution", "notification")
+]
 app.autodiscover_tasks()

@@ -159,7 +159,6 @@ class Position(models.Model):
     average_cost = models.DecimalField(max_digits=20, decimal_places=8, default=0)
     realised_pnl = models.DecimalField(max_digits=20, decimal_places=8, default=0, help_text="Before fees")
     opened_at = models.DateTimeField(null=True, help_text="Market time")
-    updated_at = models.DateTimeField(db_default=Now())
 
     class Meta:
         constraints = [

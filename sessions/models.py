@@ -19,12 +19,13 @@ SLICE_SESSIONS_MAX = 512
 class EvaluationSlice(models.Model):
     """Sessions that are evaluated together: the unit of claim, of compilation and of the program cache.
 
-    It is due when a snapshot newer than `evaluated_slot` is out and `due_at` (market time) is reached.
+    It is due when a snapshot newer than `evaluated_slot` is out and `due_at` (database time) is reached: a slice
+    whose evaluation failed waits a little longer each time, so that it holds up no other.
     """
 
     id = models.BigAutoField(primary_key=True)
     evaluated_slot = models.BigIntegerField(default=0, help_text="Version of the last snapshot evaluated")
-    due_at = models.DateTimeField(null=True, blank=True, help_text="Market time; empty: with every snapshot")
+    due_at = models.DateTimeField(db_default=Now(), help_text="Database time; not before")
     failures = models.PositiveIntegerField(default=0, help_text="Failed evaluations in a row")
 
     class Meta:

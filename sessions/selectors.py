@@ -26,6 +26,11 @@ def running_session_of(portfolio_id: uuid.UUID) -> TradingSession | None:
 
 
 def sessions_to_evaluate(slice_id: int) -> list[TradingSession]:
-    """The slice's sessions whose rules run: active ones, and paused ones for their exits."""
+    """The slice's sessions whose rules run: active ones, and paused ones for their exits.
+
+    In the order in which their portfolios are locked.
+    """
     statuses = (TradingSession.Status.ACTIVE, TradingSession.Status.PAUSED)
-    return list(TradingSession.objects.filter(slice_id=slice_id, status__in=statuses).order_by("id"))
+    return list(
+        TradingSession.objects.filter(slice_id=slice_id, status__in=statuses).order_by("portfolio_id")
+    )

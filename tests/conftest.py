@@ -5,11 +5,7 @@ committed_db  a database of its own, for tests that commit or start other proces
 processes     the Procfile's processes on a committed_db
 """
 
-from tests.harness.environment import prepare_environment
-
-prepare_environment()
-
-import django  # noqa: E402
+import django
 
 django.setup()  # before any conftest further down imports models
 

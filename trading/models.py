@@ -244,6 +244,9 @@ class Halt(models.Model):
         help_text="Empty: a breaker or the command line",
     )  # fmt: skip
     armed_at = models.DateTimeField(db_default=Now())
+    journalled_at = models.DateTimeField(
+        null=True, help_text="Told in the journal; arming does not wait for it"
+    )
     drained_at = models.DateTimeField(null=True)
     released_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+"

@@ -9,18 +9,19 @@ from foundation.heartbeats import beat
 from foundation.wakeups import wake
 from trading.services.auto_trading import evaluate_next_slice
 from trading.services.emergency_stop import drain_all
+from trading.services.pruning import prune as prune_traces
 from trading.services.stopping import finish_stopping as finish_stopping_sessions
-from trading.services.trade_execution import execute_next_batch
+from trading.services.trade_execution import execute_pending
 
 # A task ends after so many pieces of work and wakes a successor, so that no worker is held for long.
-PIECES_MAX = 50
+SLICES_MAX = 50
 
 
 @shared_task(name="trading.tasks.evaluate_due")
 def evaluate_due() -> None:
     """Evaluate due slices until none is due."""
     beat(component="worker.evaluation")
-    for _ in range(PIECES_MAX):
+    for _ in range(SLICES_MAX):
         if evaluate_next_slice() is None:
             return
     wake("trading.tasks.evaluate_due", queue="evaluation")
@@ -28,12 +29,9 @@ def evaluate_due() -> None:
 
 @shared_task(name="trading.tasks.execute_due")
 def execute_due() -> None:
-    """Execute pending trades until none can be executed."""
+    """Execute what is pending."""
     beat(component="worker.execution")
-    for _ in range(PIECES_MAX):
-        if execute_next_batch() == 0:
-            return
-    wake("trading.tasks.execute_due", queue="execution")
+    execute_pending()
 
 
 @shared_task(name="trading.tasks.drain_halts")
@@ -46,3 +44,9 @@ def finish_stopping() -> None:
     """Close what stopping sessions have open; what needs execution is executed by its own task."""
     finish_stopping_sessions()
     wake("trading.tasks.execute_due", queue="execution")
+
+
+@shared_task(name="trading.tasks.prune")
+def prune() -> None:
+    """Forget traces that nobody needs any more."""
+    prune_traces()

@@ -19,17 +19,14 @@ def announcement(configuration: Configuration) -> list[str]:
     demo = read_json(configuration.data_dir / "demo.json") if configuration.demo else {}
     if demo.get("portfolio_id"):
         lines += ["", f"  Demo        portfolio {demo['portfolio_id']}"]
-        lines += [
-            f"              session   {demo.get('session_id')}",
-            "",
-            "  Logins      name, password, role",
-        ]
+        if demo.get("session_id"):
+            lines.append(f"              session   {demo['session_id']}")
+        lines += ["", "  Logins      name, password, role"]
         users = sorted(demo.get("users", {}).items())
         width = max((len(name) for name, _ in users), default=0)
         for name, user in users:
-            lines.append(
-                f"              {name:<{width}}  {user.get('password', ''):<16}  {user.get('role', '')}"
-            )
+            password = user.get("password") or "(changed)"  # then only its owner knows it
+            lines.append(f"              {name:<{width}}  {password:<16}  {user.get('role', '')}")
         lines.append(f"  Tokens and ids are in {configuration.data_dir / 'demo.json'}")
     lines += ["", "  Ctrl-C stops everything; the data is kept.", ""]
     return lines

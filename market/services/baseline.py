@@ -8,7 +8,7 @@ from market.core import recommender
 from market.core.indicators import Floats
 from market.models import Bar, Instrument, Recommendation, RecommendationSource
 from market.selectors import BarHistory, close_after, market_now, recent_bars
-from market.services.recommendations import RecommendationItem, record
+from market.services.recommendations import ITEMS_MAX, RecommendationItem, record
 
 SOURCE = "baseline"
 DESCRIPTION = (
@@ -65,9 +65,10 @@ def recommend_latest() -> int:
                 model_version=recommender.MODEL_VERSION,
             )
         )
-    if not items:
-        return 0
-    return len(record(source=SOURCE, description=DESCRIPTION, items=items).created)
+    return sum(
+        len(record(source=SOURCE, description=DESCRIPTION, items=items[start : start + ITEMS_MAX]).created)
+        for start in range(0, len(items), ITEMS_MAX)
+    )
 
 
 def _external_id(instrument: Instrument, bar_at: datetime) -> str:

@@ -57,7 +57,6 @@ class PositionAdmin(LongListAdmin):
         "average_cost",
         "realised_pnl",
         "opened_at",
-        "updated_at",
     )
     list_select_related = ("portfolio", "instrument")
     list_filter = (BY_PORTFOLIO, ("instrument", AutocompleteSelectFilter))

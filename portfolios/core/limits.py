@@ -41,6 +41,5 @@ def tightest(sets: Iterable[tuple[str, int, Mapping[str, Decimal | None]]]) -> E
         name: min((row[name] for _, _, row in rows if row.get(name) is not None), default=None)  # type: ignore[type-var]
         for name in LIMIT_NAMES
     }
-    return EffectiveLimits(
-        values=values, versions=" ".join(f"{scope}:{version}" for scope, version, _ in rows)
-    )
+    versions = " ".join(f"{scope}:{version}" for scope, version, _ in rows)
+    return EffectiveLimits(values=values, versions=versions or "none")

@@ -45,6 +45,9 @@ class Books:
     portfolios: dict[uuid.UUID, Portfolio]
     positions: dict[tuple[uuid.UUID, int], Position]
     reservations: dict[uuid.UUID, Reservation]
+    changes: int = 0  # raised by every change, so that whoever derives something knows when to do it again
+    _positions_of: dict[uuid.UUID, dict[int, Position]] = field(default_factory=dict)
+    _reservations_of: dict[uuid.UUID, dict[uuid.UUID, Reservation]] = field(default_factory=dict)
     _transfers: list[LedgerTransfer] = field(default_factory=list)
     _new_reservations: dict[uuid.UUID, Reservation] = field(default_factory=dict)
     _gone_reservations: set[uuid.UUID] = field(default_factory=set)
@@ -52,10 +55,23 @@ class Books:
     _changed_positions: set[tuple[uuid.UUID, int]] = field(default_factory=set)
     _changed_portfolios: set[uuid.UUID] = field(default_factory=set)
 
+    def __post_init__(self) -> None:
+        for position in self.positions.values():
+            self._positions_of.setdefault(position.portfolio_id, {})[position.instrument_id] = position
+        for row in self.reservations.values():
+            self._reservations_of.setdefault(row.portfolio_id, {})[row.owner_id] = row
+
+    def positions_of(self, portfolio_id: uuid.UUID) -> list[Position]:
+        return list(self._positions_of.get(portfolio_id, {}).values())
+
+    def reservations_of(self, portfolio_id: uuid.UUID) -> list[Reservation]:
+        return list(self._reservations_of.get(portfolio_id, {}).values())
+
     def position(self, portfolio_id: uuid.UUID, instrument_id: int) -> Position:
         key = (portfolio_id, instrument_id)
         if key not in self.positions:
-            self.positions[key] = Position(portfolio_id=portfolio_id, instrument_id=instrument_id)
+            made = Position(portfolio_id=portfolio_id, instrument_id=instrument_id)
+            self.positions[key] = self._positions_of.setdefault(portfolio_id, {})[instrument_id] = made
         return self.positions[key]
 
     def _transfer(
@@ -113,9 +129,11 @@ class Books:
             quantity=quantity,
         )
         self.reservations[owner_id] = self._new_reservations[owner_id] = row
+        self._reservations_of.setdefault(portfolio_id, {})[owner_id] = row
         self._promise(row, cash=cash, quantity=quantity)
 
     def _promise(self, row: Reservation, *, cash: Decimal, quantity: Decimal) -> None:
+        self.changes += 1
         if cash:
             self.portfolios[row.portfolio_id].reserved_cash += cash
             self._changed_portfolios.add(row.portfolio_id)
@@ -133,6 +151,7 @@ class Books:
         row.cash, row.quantity = cash, quantity
         if keep == 0:
             del self.reservations[owner_id]
+            del self._reservations_of[row.portfolio_id][owner_id]
             if self._new_reservations.pop(owner_id, None) is None:
                 self._gone_reservations.add(owner_id)
                 self._changed_reservations.pop(owner_id, None)
@@ -161,6 +180,7 @@ class Books:
             self._transfer(*args, Kind.FILL, Account.CASH, Account.MARKET, amount, **common)
             self._transfer(*args, Kind.FILL, Account.MARKET, Account.HOLDINGS, fill.quantity, **units)
         self._transfer(*args, Kind.FEE, Account.FEES, Account.CASH, fill.fee, **common)
+        self.changes += 1
         realised = after.realised_pnl - state.realised_pnl
         position.quantity, position.average_cost = after.quantity, after.average_cost
         position.realised_pnl, position.opened_at = after.realised_pnl, after.opened_at

@@ -1,6 +1,7 @@
 """The marks that a day's profit, the drawdown and trailing exits are measured against.
 
-Written by evaluation only, which holds the slice: no two writers ever meet here.
+Written by evaluation, as its last rows before the journal, and shifted by deposits and withdrawals, which are
+neither profit nor loss.
 """
 
 import uuid
@@ -46,6 +47,20 @@ def note_equity(marks: Sequence[EquityMark]) -> None:
                 day = greatest(mark.day, excluded.day)
             """,
             [[m.portfolio_id for m in ordered], [m.day for m in ordered], [m.equity for m in ordered]],
+        )
+
+
+def shift_equity(portfolio_id: uuid.UUID, *, amount: Decimal) -> None:
+    """Money came in (or went out, negative): the marks move with it. The portfolio is locked."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            UPDATE portfolios_portfoliomark
+            SET day_open_equity = greatest(day_open_equity + %(amount)s, 0),
+                peak_equity = greatest(peak_equity + %(amount)s, 0)
+            WHERE portfolio_id = %(portfolio_id)s
+            """,
+            {"amount": amount, "portfolio_id": portfolio_id},
         )
 
 

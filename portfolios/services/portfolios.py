@@ -15,6 +15,7 @@ from journal.core.events import Event
 from journal.services.journal import append
 from portfolios.models import BrokerAccount, Member, Portfolio, Role
 from portfolios.services.books import open_books
+from portfolios.services.marks import shift_equity
 
 
 def _event(portfolio_id: uuid.UUID, kind: str, at: datetime, **payload: Any) -> Event:
@@ -22,7 +23,8 @@ def _event(portfolio_id: uuid.UUID, kind: str, at: datetime, **payload: Any) -> 
 
 
 def _amount(value: Decimal) -> Decimal:
-    if not value.is_finite() or value <= 0 or value != value.quantize(CENT) or value >= Decimal(10) ** 12:
+    in_range = value.is_finite() and 0 < value < Decimal(10) ** 12
+    if not in_range or value != value.quantize(CENT):
         raise InvalidInput(
             f"amount: must be positive, in whole cents and below 10^12, got {value}.",
             errors=[{"path": "amount", "message": "must be positive, in whole cents and below 10^12"}],
@@ -66,6 +68,7 @@ def deposit(
     books = open_books([portfolio_id])
     entry_id = books.deposit(portfolio_id, amount=_amount(amount), memo=memo)
     books.save()
+    shift_equity(portfolio_id, amount=amount)
     _record(books.portfolios[portfolio_id], "cash.deposited", entry_id, amount, actor)
 
 
@@ -77,6 +80,7 @@ def withdraw(
     books = open_books([portfolio_id])
     entry_id = books.withdraw(portfolio_id, amount=_amount(amount), memo=memo)
     books.save()
+    shift_equity(portfolio_id, amount=-amount)
     _record(books.portfolios[portfolio_id], "cash.withdrawn", entry_id, amount, actor)
 
 

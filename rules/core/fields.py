@@ -135,7 +135,7 @@ def _recommendation(
     choices: tuple[str, ...] = (),
 ) -> FieldSpec:
     minimum, maximum = (*bounds, None)[:2]
-    source = "market.core.snapshot"
+    source = "trading.core.market_facts"
     kind = FieldKind.RECOMMENDATION
     return FieldSpec(name, kind, type_, unit, meaning, source, formula, minimum, maximum, choices)
 
@@ -144,9 +144,7 @@ def _owned(
     kind: FieldKind, name: str, type_: FieldType, unit: str, meaning: str, formula: str, *bounds: float
 ) -> FieldSpec:
     minimum, maximum = (*bounds, None)[:2]
-    return FieldSpec(
-        name, kind, type_, unit, meaning, "trading.core.portfolio_facts", formula, minimum, maximum
-    )
+    return FieldSpec(name, kind, type_, unit, meaning, "portfolios.core.facts", formula, minimum, maximum)
 
 
 def _time(
@@ -170,7 +168,8 @@ _FIELDS = (
         "ai_recommendation",
         FieldType.ORDERED_ENUM,
         "class",
-        "The newest recommendation of the session's source that has not expired.",
+        "The recommendation that counts, unless it has expired: of the first of the session's sources that has "
+        "one; where it names no sources, the newest of all.",
         "as stated by the source; rank 0 STRONG_SELL to 4 STRONG_BUY",
         0,
         4,
@@ -206,8 +205,8 @@ _FIELDS = (
         "portfolio_cash_percentage",
         _PERCENTAGE,
         "percent",
-        "Cash that is not reserved, as part of equity.",
-        "(cash - reserved) / equity * 100",
+        "Free cash as part of equity; what working buys have reserved counts as spent.",
+        "(cash - reserved cash) / equity * 100",
         0,
         100,
     ),
@@ -216,7 +215,7 @@ _FIELDS = (
         "portfolio_equity",
         _NUMBER,
         "base currency",
-        "Cash and positions at the last price.",
+        "Cash, reserved or not, and positions at the last price.",
         "cash + sum(quantity * price)",
         0,
     ),
@@ -225,8 +224,8 @@ _FIELDS = (
         "daily_pnl_percentage",
         _PERCENTAGE,
         "percent",
-        "Gain or loss since the day's start; -3 is a loss of 3 %.",
-        "(equity / equity at the day's start - 1) * 100",
+        "Gain or loss against the market day's first equity; -3 is a loss of 3 %.",
+        "(equity / first equity of the market day - 1) * 100",
         -100,
     ),
     _owned(
@@ -244,8 +243,8 @@ _FIELDS = (
         "open_positions",
         _INTEGER,
         "positions",
-        "Number of symbols held.",
-        "count(quantity != 0)",
+        "Number of symbols held or being bought: a working buy counts as held.",
+        "count(quantity > 0 or cash reserved for working buys > 0)",
         0,
     ),
     _owned(
@@ -253,8 +252,8 @@ _FIELDS = (
         "gross_exposure_percentage",
         _PERCENTAGE,
         "percent",
-        "Value of all positions as part of equity.",
-        "sum(abs(quantity) * price) / equity * 100",
+        "Value of all positions as part of equity; cash reserved for working buys counts as held.",
+        "sum(quantity * price + cash reserved for working buys) / equity * 100",
         0,
     ),
     _owned(
@@ -271,8 +270,8 @@ _FIELDS = (
         "position_weight_percentage",
         _PERCENTAGE,
         "percent",
-        "Value of the position as part of equity.",
-        "quantity * price / equity * 100",
+        "Value of the position as part of equity; cash reserved for its working buys counts as held.",
+        "(quantity * price + cash reserved for its working buys) / equity * 100",
         0,
     ),
     _owned(
@@ -294,14 +293,14 @@ _FIELDS = (
         0,
         100,
     ),
-    _owned(_POSITION, "position_quantity", _NUMBER, "shares", "Shares held.", "sum(fills)", 0),
+    _owned(_POSITION, "position_quantity", _NUMBER, "shares", "Shares held.", "bought - sold", 0),
     _owned(
         FieldKind.DIVERSIFICATION,
         "sector_exposure_percentage",
         _PERCENTAGE,
         "percent",
-        "Part of equity that is held in the symbol's sector.",
-        "sum(quantity * price over the sector) / equity * 100",
+        "Part of equity held in the symbol's sector; cash reserved for working buys counts as held.",
+        "sum(quantity * price + cash reserved for working buys, over the sector) / equity * 100",
         0,
     ),
     _time(

@@ -16,6 +16,7 @@ from typing import Any
 
 SYMBOLS_MAX = 10_000
 SOURCES_MAX = 16
+ERRORS_MAX = 20
 KEYS = ("universe", "recommendation_sources", "limits", "on_stop")
 
 
@@ -31,12 +32,18 @@ class SessionConfig:
 
 @dataclass
 class ConfigErrors:
+    """The first ERRORS_MAX errors; looking for a similar name is dear, so it ends with them."""
+
     rows: list[dict[str, str]] = field(default_factory=list)
 
-    def add(self, path: str, message: str, suggestion: str | None = None) -> None:
+    def add(self, path: str, message: str, *, name: str = "", known: Collection[str] = ()) -> None:
+        """`name` was not found in `known`: the most similar known name is suggested."""
+        if len(self.rows) >= ERRORS_MAX:
+            return
         row = {"path": path, "message": message}
-        if suggestion:
-            row["suggestion"] = suggestion
+        close = get_close_matches(name, known, n=1)
+        if close:
+            row["suggestion"] = f"did you mean {close[0]!r}?"
         self.rows.append(row)
 
 
@@ -53,10 +60,7 @@ def _text_list(
         return []
     for index, name in enumerate(value):
         if name not in known:
-            close = get_close_matches(name, known, n=1)
-            errors.add(
-                f"{path}[{index}]", f"unknown: {name!r}", f"did you mean {close[0]!r}?" if close else None
-            )
+            errors.add(f"{path}[{index}]", f"unknown: {name!r}", name=name, known=known)
     if len(set(value)) != len(value):
         errors.add(path, "names one of them twice")
     return value
@@ -70,8 +74,7 @@ def _limits(value: Any, *, known: Collection[str], errors: ConfigErrors) -> dict
     for name, amount in value.items():
         path = f"config.limits.{name}"
         if name not in known:
-            close = get_close_matches(name, known, n=1)
-            errors.add(path, "unknown limit", f"did you mean {close[0]!r}?" if close else None)
+            errors.add(path, "unknown limit", name=name, known=known)
             continue
         try:
             number = Decimal(str(amount)) if not isinstance(amount, bool) else Decimal("NaN")
@@ -91,14 +94,13 @@ def parse_config(
     known_sources: Collection[str],
     known_limits: Collection[str],
 ) -> tuple[SessionConfig | None, list[dict[str, str]]]:
-    """(config, []) when valid, else (None, errors as {path, message, suggestion?})."""
+    """(config, []) when valid, else (None, the first ERRORS_MAX errors as {path, message, suggestion?})."""
     errors = ConfigErrors()
     if not isinstance(config, dict):
         return None, [{"path": "config", "message": "must be an object"}]
     for key in config:
         if key not in KEYS:
-            close = get_close_matches(str(key), KEYS, n=1)
-            errors.add(f"config.{key}", "unknown key", f"did you mean {close[0]!r}?" if close else None)
+            errors.add(f"config.{key}", "unknown key", name=str(key), known=KEYS)
     symbols: list[str] | None = None
     if "universe" in config:
         universe = config["universe"]

@@ -15,6 +15,7 @@ from foundation.clock import database_now
 from foundation.errors import Conflict, InvalidInput, NotFound
 from foundation.wakeups import wake_on_commit
 from journal.core.events import AlertSpec, Event
+from journal.models import Alert
 from journal.services.journal import append
 from market.models import Instrument, RecommendationSource
 from portfolios.core.limits import LIMIT_NAMES
@@ -113,7 +114,7 @@ def _move(row: TradingSession, *, old: tuple[str, ...], new: str, **columns: Any
 
 
 def _journal(row: TradingSession, kind: str, actor: AbstractBaseUser | None, **payload: Any) -> None:
-    alert = payload.pop("alert", None)
+    alert: AlertSpec | None = payload.pop("alert", None)
     body = {"session_id": row.id, "status": row.status, "actor": _actor_name(actor), **payload}
     append([Event(stream=row.portfolio_id, kind=kind, at=database_now(), payload=body, alert=alert)])
 
@@ -125,10 +126,21 @@ def pause_trading_session(
     """No new entries from now on; exits and risk rules go on. Entries not yet sent are cancelled."""
     row = _locked(session_id)
     _move(row, old=(Status.ACTIVE,), new=Status.PAUSED)
-    alert = None if actor else AlertSpec("critical", f"Session {row} was paused: {reason}")
-    _journal(row, "session.paused", actor, reason=reason, alert=alert)
+    _journal(row, "session.paused", actor, reason=reason)
     wake_on_commit("trading.tasks.execute_due", queue="execution")
     return row
+
+
+@transaction.atomic
+def report_failure(*, session_id: uuid.UUID, reason: str) -> None:
+    """A session's evaluation broke: an active one is paused, and somebody is told, once until he has seen it."""
+    row = _locked(session_id)
+    if row.status == Status.ACTIVE:
+        _move(row, old=(Status.ACTIVE,), new=Status.PAUSED)
+    waiting = Alert.objects.filter(stream=row.portfolio_id, kind="session.failing", acknowledged_at=None)
+    if not waiting.exists():
+        message = f"Session {row} is {row.status}, and its rules, exits included, are not evaluated: {reason}"
+        _journal(row, "session.failing", None, reason=reason, alert=AlertSpec("critical", message))
 
 
 @transaction.atomic

@@ -1,17 +1,20 @@
 """Claiming slices. A claim is a row lock that the evaluating transaction holds to its end."""
 
-from django.db.models import F, Q
+from django.db import connection
+from django.db.models.functions import Now
 
 from foundation.heartbeats import instance_name
 from market.core.snapshot import MarketSnapshot
 from sessions.models import EvaluationRun, EvaluationSlice
 
+BACKOFF_SECONDS_MAX = 30
+KEEP_RUNS_HOURS = 24
 
-def claim_due_slice(*, version: int, as_of: object) -> EvaluationSlice | None:
+
+def claim_due_slice(*, version: int) -> EvaluationSlice | None:
     """The slice that waits longest for this snapshot, locked; None when none is due or all are claimed."""
     return (
-        EvaluationSlice.objects.filter(evaluated_slot__lt=version)
-        .filter(Q(due_at=None) | Q(due_at__lte=as_of))
+        EvaluationSlice.objects.filter(evaluated_slot__lt=version, due_at__lte=Now())
         .order_by("evaluated_slot", "id")
         .select_for_update(no_key=True, skip_locked=True)
         .first()
@@ -27,13 +30,39 @@ def record_run(
     )
     assert changed == 1, "the slice is locked"
     return EvaluationRun.objects.create(
-        slice=row, slot=snapshot.version, as_of=snapshot.as_of, sessions=sessions, rules=rules,
-        triggered=triggered, trades=trades, worker=instance_name(),
-    )  # fmt: skip
-
-
-def note_failure(*, slice_id: int, slot: int) -> None:
-    """The slice failed on this slot; it is not tried again before the next snapshot."""
-    EvaluationSlice.objects.filter(pk=slice_id, evaluated_slot__lt=slot).update(
-        evaluated_slot=slot, failures=F("failures") + 1
+        slice=row,
+        slot=snapshot.version,
+        as_of=snapshot.as_of,
+        sessions=sessions,
+        rules=rules,
+        triggered=triggered,
+        trades=trades,
+        worker=instance_name(),
     )
+
+
+def note_failure(*, slice_id: int) -> int:
+    """The slice stays due, but after a pause that doubles each time; returns how often it failed in a row."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            UPDATE trading_sessions_evaluationslice
+            SET failures = failures + 1,
+                due_at = clock_timestamp() + make_interval(secs => least(power(2, least(failures, 10)), %s))
+            WHERE id = %s RETURNING failures
+            """,
+            [BACKOFF_SECONDS_MAX, slice_id],
+        )
+        (failures,) = cursor.fetchone()
+    return int(failures)
+
+
+def prune_runs() -> int:
+    """Forget runs older than a day; returns how many."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "DELETE FROM trading_sessions_evaluationrun"
+            " WHERE created_at < clock_timestamp() - make_interval(hours => %s)",
+            [KEEP_RUNS_HOURS],
+        )
+        return cursor.rowcount

@@ -1,10 +1,13 @@
 """The environment that the settings are loaded with under pytest."""
 
 import atexit
+import contextlib
 import os
 import shutil
 import tempfile
 from pathlib import Path
+
+from autotrading_project.embedded.__main__ import temporary_servers
 
 NO_SERVER = {
     "DATABASE_URL": "postgres://nobody:nothing@127.0.0.1:1/nowhere",
@@ -12,12 +15,21 @@ NO_SERVER = {
 }
 
 
+own_servers = contextlib.ExitStack()
+"""Closed when a parallel test process ends (see tests/harness/early.py)."""
+
+
 def prepare_environment() -> None:
     """Fill in what is not set, so that unit tests run without servers.
+
+    One of several parallel test processes (pytest-xdist) starts servers of its own,
+    so that a test may flush or stall them without disturbing the others.
 
     DATA_DIR always gets a value, so that a `make run` in the same checkout (its
     `run.env`) is never what the tests work on.
     """
+    if "PYTEST_XDIST_WORKER" in os.environ and has_servers():
+        os.environ |= own_servers.enter_context(temporary_servers())
     for name, value in NO_SERVER.items():
         os.environ.setdefault(name, value)
     os.environ.setdefault("SECRET_KEY", "only-for-tests-0123456789-abcdefghijklmnopqrstuvwxyz-ABCDEFG")
@@ -34,5 +46,5 @@ def prepare_environment() -> None:
 def has_servers() -> bool:
     """Whether somebody gave us servers (`make test` does)."""
     return bool(os.environ.get("DATABASE_OWNER_URL")) and all(
-        os.environ[name] != value for name, value in NO_SERVER.items()
+        os.environ.get(name, value) != value for name, value in NO_SERVER.items()
     )

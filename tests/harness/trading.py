@@ -23,8 +23,8 @@ from rules.services.rules import create_rule
 from sessions.models import EvaluationRun, TradingSession
 from sessions.services.sessions import start_trading_session
 from trading.models import AutoTrade, Decision
-from trading.services.auto_trading import evaluate_next_slice
-from trading.services.trade_execution import execute_next_batch
+from trading.services.auto_trading import FailedSlice, evaluate_next_slice
+from trading.services.trade_execution import execute_pending
 
 SYMBOLS = ("AAA", "BBB", "CCC")
 FIELDS = ("price", "volume", "rsi", "volatility")
@@ -130,7 +130,7 @@ class Desk:
         content = {"name": "A rule", "rule_type": "entry", **rule}
         return create_rule(portfolio_id=self.portfolio.id, rule=content, actor=self.owner)
 
-    def evaluate(self) -> EvaluationRun | None:
+    def evaluate(self) -> EvaluationRun | FailedSlice | None:
         return evaluate_next_slice()
 
     def step(self, **prices: float) -> None:
@@ -138,8 +138,7 @@ class Desk:
         self.market.tick(**prices)
         while evaluate_next_slice() is not None:
             pass
-        while execute_next_batch():
-            pass
+        execute_pending()
 
     def refresh(self) -> "Desk":
         self.portfolio.refresh_from_db()

@@ -41,11 +41,24 @@ def preferred(snapshot: MarketSnapshot, sources: Sequence[str]) -> Recommendatio
     )
 
 
+# Beyond this a price is not a fact any more. Orders have a tighter limit of their own (max_price_age_seconds).
+STALE_SECONDS = 120.0
+
+
 def market_facts(
-    snapshot: MarketSnapshot, recommendations: RecommendationFrame | None, *, timezones: Sequence[str]
+    snapshot: MarketSnapshot,
+    recommendations: RecommendationFrame | None,
+    *,
+    timezones: Sequence[str],
+    now_epoch: float,
 ) -> MarketFacts:
-    """Market, recommendation and time fields of every symbol; `timezones` in the order of the symbols."""
-    values = {name: snapshot.values[row] for row, name in enumerate(snapshot.fields)}
+    """Market, recommendation and time fields of every symbol; `timezones` in the order of the symbols.
+
+    `now_epoch` is database time: the market fields of a symbol whose quote was received more than
+    STALE_SECONDS ago are unknown.
+    """
+    fresh = now_epoch - snapshot.price_received_at <= STALE_SECONDS
+    values = {name: np.where(fresh, snapshot.values[row], np.nan) for row, name in enumerate(snapshot.fields)}
     if recommendations is not None:
         values |= {
             "ai_recommendation": recommendations.codes,

@@ -5,17 +5,19 @@ claim a due slice → evaluate_rules (no locks) → execute_triggered_rules (por
 """
 
 import uuid
+from collections import Counter
 from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import structlog
-from django.db import transaction
+from django.db import connection, transaction
 
+from foundation.clock import database_now
 from foundation.core.money import as_decimal
 from foundation.kill_points import reach
 from foundation.version import may_trade
 from foundation.wakeups import wake_on_commit
-from journal.core.events import AlertSpec, Event
+from journal.core.events import PLATFORM_STREAM, AlertSpec, Event
 from journal.services.journal import append
 from market.core.snapshot import MarketSnapshot
 from market.services import snapshots
@@ -28,17 +30,21 @@ from rules.services.programs import compiled_program
 from sessions.core.config import read_config
 from sessions.models import EvaluationRun, TradingSession
 from sessions.selectors import sessions_to_evaluate
-from sessions.services.sessions import pause_trading_session
-from sessions.services.slices import claim_due_slice, record_run
+from sessions.services.sessions import report_failure
+from sessions.services.slices import claim_due_slice, note_failure, record_run
 from trading.models import AutoTrade
 from trading.services.deciding import ENTRY, Decider
 from trading.services.decisions import Draft, record
-from trading.services.facts import MarketView, OwnedRows, facts_of, market_view, read_owned, valuation_of
+from trading.services.facts import MarketView, facts_of, market_view, read_owned, valuation_of
+from trading.services.faults import TRANSIENT
 from trading.services.order_management import trade_event
 from trading.services.risk_management import fresh_states
 
 log = structlog.get_logger(__name__)
 EXECUTE_TASK = "trading.tasks.execute_due"
+ALERT_AT_FAILURES = 3
+# More than this from one session in one evaluation is a mistake in its rules.
+SESSION_HITS_MAX = 5_000
 
 
 @dataclass(frozen=True)
@@ -48,6 +54,10 @@ class TriggeredRule:
     session: TradingSession
     version: RuleVersion
     symbol: str | None
+
+
+class TooManyHits(Exception):
+    """A session's rules are true for too many symbols at once."""
 
 
 @dataclass
@@ -68,15 +78,47 @@ class Evaluated:
         self.to_blame += other.to_blame
 
 
-def evaluate_next_slice() -> EvaluationRun | None:
+@dataclass(frozen=True)
+class FailedSlice:
+    """A slice that could not be evaluated. It stays due, after a pause."""
+
+    slice_id: int
+    reason: str
+
+
+def evaluate_next_slice() -> EvaluationRun | FailedSlice | None:
     """Evaluate one due slice in one transaction; None when nothing is due. A crash leaves it due."""
     snapshot = snapshots.current()
     if snapshot is None or not may_trade():
         return None
+    claimed: list[int] = []
+    try:
+        return _evaluate_claimed(snapshot, claimed)
+    except Exception as error:  # one slice must never hold up the others
+        connection.close_if_unusable_or_obsolete()
+        if not claimed:
+            raise
+        log.exception("slice_failed", slice_id=claimed[0])
+        _note_failed_slice(claimed[0], repr(error)[:500])
+        return FailedSlice(claimed[0], repr(error))
+
+
+def _note_failed_slice(slice_id: int, reason: str) -> None:
+    """Pause the slice a little longer each time; the third failure in a row is alerted."""
     with transaction.atomic():
-        claimed = claim_due_slice(version=snapshot.version, as_of=snapshot.as_of)
+        failures = note_failure(slice_id=slice_id)
+        if failures == ALERT_AT_FAILURES:
+            alert = AlertSpec("critical", f"Slice {slice_id} failed {failures} times in a row: {reason}")
+            payload = {"slice_id": slice_id, "failures": failures, "reason": reason}
+            append([Event(PLATFORM_STREAM, "slice.failing", database_now(), payload, alert)])
+
+
+def _evaluate_claimed(snapshot: MarketSnapshot, claimed_ids: list[int]) -> EvaluationRun | None:
+    with transaction.atomic():
+        claimed = claim_due_slice(version=snapshot.version)
         if claimed is None:
             return None
+        claimed_ids.append(claimed.id)
         trading_sessions = sessions_to_evaluate(claimed.id)
         view = market_view(snapshot)
         done = _evaluate_isolated(trading_sessions, view, previous_slot=claimed.evaluated_slot)
@@ -89,7 +131,7 @@ def evaluate_next_slice() -> EvaluationRun | None:
             wake_on_commit(EXECUTE_TASK, queue="execution")
         reach("evaluation.before_commit")
     for trading_session, reason in done.to_blame:
-        pause_trading_session(session_id=trading_session.id, actor=None, reason=reason)
+        report_failure(session_id=trading_session.id, reason=reason)
     return run
 
 
@@ -104,7 +146,10 @@ def _evaluate_isolated(
             triggered, rules = evaluate_rules(trading_sessions, view)
             done = execute_triggered_rules(triggered, view, previous_slot=previous_slot)
             done.rules = rules
+            _note_marks(trading_sessions, view)
             return done
+    except TRANSIENT:
+        raise  # nobody is to blame for the database being busy: the whole slice is tried again
     except Exception as error:  # whatever one session's data breaks must not stop the others
         if len(trading_sessions) == 1:
             log.exception("session_failed", session_id=str(trading_sessions[0].id))
@@ -119,11 +164,13 @@ def _evaluate_isolated(
 def evaluate_rules(
     trading_sessions: Sequence[TradingSession], view: MarketView
 ) -> tuple[list[TriggeredRule], int]:
-    """All rules of all these sessions as programs over the snapshot: (what is true, number of rules). No locks."""
+    """All rules of all these sessions as programs over the snapshot: (what is true, number of rules).
+
+    It writes nothing and locks nothing. Raises TooManyHits.
+    """
     by_portfolio = {row.portfolio_id: row for row in trading_sessions}
     owned = read_owned(by_portfolio)
     values = {key: valuation_of(owned, key, view) for key in by_portfolio}
-    _note_marks(owned, {key: values[key].equity for key in values}, view)
     versions = [
         (by_portfolio[version.rule.portfolio_id], version)
         for version in active_rule_versions(by_portfolio)
@@ -146,6 +193,9 @@ def evaluate_rules(
             TriggeredRule(rows[hit.owner], by_version[hit.key], hit.symbol)  # type: ignore[index]
             for hit in program.evaluate(view.facts(sources), owners)
         ]
+    busiest = Counter(hit.session.id for hit in triggered).most_common(1)
+    if busiest and busiest[0][1] > SESSION_HITS_MAX:
+        raise TooManyHits(f"{busiest[0][1]} rules are true at once; at most {SESSION_HITS_MAX} are permitted")
     return triggered, len(versions)
 
 
@@ -166,13 +216,18 @@ def execute_triggered_rules(
         per_session.setdefault(hit.session.id, []).append(hit)
     books = open_books({hit.session.portfolio_id for hit in triggered})
     fresh = {row.portfolio_id: row for row in TradingSession.objects.filter(pk__in=per_session)}
+    in_force = {version.pk for version in active_rule_versions(books.portfolios)}
     states = fresh_states(books, sessions=fresh, view=view)
     drafts: list[Draft] = []
     trades: list[AutoTrade] = []
     alerts: dict[uuid.UUID, list[AlertSpec]] = {}
     for portfolio_id in sorted(states):
         row = fresh[portfolio_id]
-        hits = [(hit.version, hit.symbol) for hit in per_session[row.id] if _runs_in(row, hit.version)]
+        hits = [
+            (hit.version, hit.symbol)
+            for hit in per_session[row.id]
+            if _runs_in(row, hit.version) and hit.version.pk in in_force
+        ]
         if row.status not in (TradingSession.Status.ACTIVE, TradingSession.Status.PAUSED):
             continue
         verdicts = Decider(states[portfolio_id], row, read_config(row.config)).decide(hits)
@@ -186,7 +241,8 @@ def execute_triggered_rules(
     done.events += recorded.events
     done.events += _alert_events(drafts, alerts, recorded.continued, view.snapshot)
     done.events += [
-        trade_event(trade, "trade.created", trigger_price=trade.trigger_price) for trade in trades
+        trade_event(trade, "trade.created", at=trade.market_at, trigger_price=trade.trigger_price)
+        for trade in trades
     ]
     return done
 
@@ -209,11 +265,16 @@ def _alert_events(
     ]  # fmt: skip
 
 
-def _note_marks(owned: OwnedRows, equities: dict[uuid.UUID, float], view: MarketView) -> None:
-    """Keep what a day's profit, the drawdown and trailing exits are measured against."""
+def _note_marks(trading_sessions: Sequence[TradingSession], view: MarketView) -> None:
+    """Keep what a day's profit, the drawdown and trailing exits are measured against.
+
+    After the portfolios' locks, as a deposit does it, so that the two never wait for each other in a circle.
+    """
+    owned = read_owned([row.portfolio_id for row in trading_sessions])
     day = view.snapshot.as_of.date()
     equity_marks = []
-    for portfolio_id, equity in equities.items():
+    for portfolio_id in owned.portfolios:
+        equity = valuation_of(owned, portfolio_id, view).equity
         mark = owned.marks.get(portfolio_id)
         if equity == equity and (mark is None or mark.day < day or equity > float(mark.peak_equity)):
             equity_marks.append(EquityMark(portfolio_id, day, as_decimal(equity)))

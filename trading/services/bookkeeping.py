@@ -46,11 +46,12 @@ def book_fills(fills: Sequence[ReportedFill], *, books: Books) -> list[Event]:
     executions: list[Execution] = []
     events: list[Event] = []
     by_path: dict[tuple[str, ...], list[AutoTrade]] = {}
+    totals: dict[uuid.UUID, Totals] = {}
     for fill in fills:
         if (fill.trade.account_id, fill.execution_id) in known:
             continue
         known.add((fill.trade.account_id, fill.execution_id))
-        realised = _book_one(fill, books)
+        _raise_totals(totals, fill, realised := _book_one(fill, books))
         executions.append(
             Execution(
                 account_id=fill.trade.account_id, execution_id=fill.execution_id, trade=fill.trade,
@@ -64,7 +65,7 @@ def book_fills(fills: Sequence[ReportedFill], *, books: Books) -> list[Event]:
         moved = move(trades, *path)
         assert len(moved) == len(trades), "the portfolio is locked"
     Execution.objects.bulk_create(executions)
-    _raise_session_totals(executions)
+    _store_totals(totals)
     return events
 
 
@@ -95,7 +96,7 @@ def _events_of(fill: ReportedFill, realised: Decimal, books: Books) -> list[Even
     trade_status = fill.path[-1]
     position = books.position(trade.portfolio_id, trade.instrument_id)
     told = trade_event(
-        trade, f"trade.{trade_status}", execution_id=fill.execution_id, fill_quantity=fill.quantity,
+        trade, f"trade.{trade_status}", at=fill.market_at, execution_id=fill.execution_id, fill_quantity=fill.quantity,
         fill_price=fill.price, fee=fill.fee, filled_quantity=trade.filled_quantity,
         executed_price=trade.executed_price, realised_pnl=realised if trade.trade_type == "sell" else None,
     )  # fmt: skip
@@ -105,26 +106,36 @@ def _events_of(fill: ReportedFill, realised: Decimal, books: Books) -> list[Even
         "realised_pnl": position.realised_pnl, "cash": books.portfolios[trade.portfolio_id].cash,
     }  # fmt: skip
     return [
-        Event(stream=trade.portfolio_id, kind=told.kind, at=fill.market_at, payload=told.payload),
+        told,
         Event(stream=trade.portfolio_id, kind="position.changed", at=fill.market_at, payload=changed),
     ]
 
 
-def _raise_session_totals(executions: Sequence[Execution]) -> None:
-    """total_trades counts a trade at its first fill; successful are sells that realised a profit after fees."""
-    rows: dict[uuid.UUID, list[Decimal | int]] = {}
-    for execution in executions:
-        trade = execution.trade
-        if trade.session_id is None:
-            continue
-        total = rows.setdefault(trade.session_id, [0, 0, ZERO])
-        total[0] += 1 if trade.filled_quantity == execution.quantity else 0
-        done = trade.filled_quantity == trade.quantity
-        total[1] += 1 if trade.trade_type == "sell" and done and trade.realised_pnl > trade.fees else 0
-        total[2] += execution.realised_pnl - execution.fee
-    if not rows:
+@dataclass
+class Totals:
+    """What fills add to a session's totals."""
+
+    trades: int = 0
+    successful: int = 0
+    pnl: Decimal = ZERO
+
+
+def _raise_totals(totals: dict[uuid.UUID, Totals], fill: ReportedFill, realised: Decimal) -> None:
+    """A trade counts with its first fill, and as successful when it ends as a sell with a profit after fees."""
+    trade = fill.trade
+    if trade.session_id is None:
         return
-    ids = sorted(rows)
+    total = totals.setdefault(trade.session_id, Totals())
+    total.trades += trade.filled_quantity == fill.quantity
+    ends = trade.filled_quantity == trade.quantity
+    total.successful += ends and trade.trade_type == "sell" and trade.realised_pnl > trade.fees
+    total.pnl += realised - fill.fee
+
+
+def _store_totals(totals: dict[uuid.UUID, Totals]) -> None:
+    if not totals:
+        return
+    ids = sorted(totals)
     with connection.cursor() as cursor:
         cursor.execute(
             """
@@ -133,5 +144,5 @@ def _raise_session_totals(executions: Sequence[Execution]) -> None:
             FROM unnest(%s::uuid[], %s::int[], %s::int[], %s::numeric[]) AS n (id, trades, successful, pnl)
             WHERE s.id = n.id
             """,
-            [ids, [rows[i][0] for i in ids], [rows[i][1] for i in ids], [rows[i][2] for i in ids]],
+            [ids, *([getattr(totals[i], name) for i in ids] for name in ("trades", "successful", "pnl"))],
         )

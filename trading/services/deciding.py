@@ -40,6 +40,8 @@ class Wish:
     action: ActionRequest
     instrument: Instrument
     explanation: Explanation
+    fired_for: str | None  # the symbol, or None for the whole portfolio
+    books_changes: int  # of the open books when it was explained
 
 
 @dataclass
@@ -74,7 +76,9 @@ class Decider:
                     self._alert(version, wish, explanation)
                     continue
                 instrument = self.state.view.by_symbol[wish.symbol]
-                wishes[str(version.pk), wish.symbol] = Wish(version, wish, instrument, explanation)
+                wishes[str(version.pk), wish.symbol] = Wish(
+                    version, wish, instrument, explanation, symbol, self.state.books.changes
+                )
                 candidates.append(_candidate(version, wish))
         resolution = conflict_resolution(candidates)
         for loss in resolution.losses:
@@ -121,8 +125,17 @@ class Decider:
         )  # fmt: skip
 
     def _trade(self, wish: Wish) -> None:
-        """Size and check one winner; on approval its trade reserves at once."""
+        """Size and check one winner; on approval its trade reserves at once.
+
+        What an earlier winner reserved may have made this one's conditions untrue, so they are asked again.
+        """
         symbol, version = wish.action.symbol, wish.version
+        if self.state.books.changes != wish.books_changes:
+            wish.explanation, _ = self._explain(version, wish.fired_for)
+            if wish.explanation.outcome is not True:
+                detail = wish.explanation.sentence
+                self._draft(version, symbol, wish.explanation, Outcome.LAPSED, detail=detail)
+                return
         sized, price = size_action(self.state, wish.action, instrument=wish.instrument)
         common = (version, symbol, wish.explanation)
         if sized.quantity <= 0 or price is None:

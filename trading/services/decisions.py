@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.db import connection
 from django.db.models import F
 
 from foundation.core.canonical import canonical_json
@@ -14,7 +15,7 @@ from market.core.snapshot import MarketSnapshot
 from trading.models import Decision
 
 Outcome = Decision.Outcome
-_Key = tuple[uuid.UUID, uuid.UUID | None, uuid.UUID | None, int | None]
+_Key = tuple[uuid.UUID | None, uuid.UUID | None, int | None, bool]
 
 
 @dataclass
@@ -37,7 +38,8 @@ class Draft:
     id: uuid.UUID = field(default_factory=uuid.uuid4)
 
     def key(self) -> _Key:
-        return (self.portfolio_id, self.session_id, self.rule_id, self.instrument_id)
+        """Whose predecessor it has: a rule that alerts and trades has two rows of decisions."""
+        return (self.session_id, self.rule_id, self.instrument_id, self.outcome == Outcome.ALERTED)
 
 
 def _plain(value: Any) -> Any:
@@ -45,30 +47,38 @@ def _plain(value: Any) -> Any:
     return json.loads(canonical_json(value))
 
 
-def _predecessors(drafts: Sequence[Draft]) -> dict[_Key, Decision]:
-    """The last decision on each draft's rule and symbol, in one query."""
-    rows = (
-        Decision.objects.filter(
-            portfolio_id__in={d.portfolio_id for d in drafts},
-            rule_id__in={d.rule_id for d in drafts if d.rule_id},
-        )
-        .order_by("portfolio_id", "session_id", "rule_id", "instrument_id", "-last_slot", "-created_at")
-        .distinct("portfolio_id", "session_id", "rule_id", "instrument_id")
-        .only(
-            "portfolio_id",
-            "session_id",
-            "rule_id",
-            "instrument_id",
-            "rule_version_id",
-            "outcome",
-            "code",
-            "last_slot",
-        )
-    )
-    return {(r.portfolio_id, r.session_id, r.rule_id, r.instrument_id): r for r in rows}
+@dataclass(frozen=True)
+class _Predecessor:
+    id: uuid.UUID
+    rule_version_id: int | None
+    outcome: str
+    code: str
+    last_slot: int
 
 
-def _equal(draft: Draft, previous: Decision | None) -> bool:
+_PREDECESSORS = """
+    SELECT k.session_id, k.rule_id, k.instrument_id, k.alerts, d.id, d.rule_version_id, d.outcome, d.code, d.last_slot
+    FROM unnest(%s::uuid[], %s::uuid[], %s::bigint[], %s::boolean[]) AS k (session_id, rule_id, instrument_id, alerts)
+    CROSS JOIN LATERAL (
+        SELECT id, rule_version_id, outcome, code, last_slot FROM trading_decision AS d
+        WHERE d.session_id = k.session_id
+          AND (d.rule_id = k.rule_id OR (k.rule_id IS NULL AND d.rule_id IS NULL))
+          AND (d.instrument_id = k.instrument_id OR (k.instrument_id IS NULL AND d.instrument_id IS NULL))
+          AND (d.outcome = 'alerted') = k.alerts
+        ORDER BY d.last_slot DESC, d.created_at DESC LIMIT 1
+    ) AS d
+"""
+
+
+def _predecessors(drafts: Sequence[Draft]) -> dict[_Key, _Predecessor]:
+    """The last decision of the session on each draft's rule and symbol: one probe of an index for each."""
+    keys = sorted({draft.key() for draft in drafts}, key=str)
+    with connection.cursor() as cursor:
+        cursor.execute(_PREDECESSORS, [[key[column] for key in keys] for column in range(4)])
+        return {tuple(row[:4]): _Predecessor(*row[4:]) for row in cursor.fetchall()}
+
+
+def _equal(draft: Draft, previous: _Predecessor | None) -> bool:
     return (
         previous is not None
         and draft.outcome != Outcome.TRADED

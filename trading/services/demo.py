@@ -3,10 +3,11 @@
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
+DEMO_GROUP = "demo"  # its members are users that the demonstration made
 DEMO_PORTFOLIO = "Demo portfolio"
 DEPOSIT = Decimal(100_000)
 DEMO_LIMITS: dict[str, Decimal | None] = {
@@ -39,15 +40,15 @@ PEOPLE = (
 )
 
 
-def invented_recommendations(*, symbols: Sequence[str], as_of: datetime) -> list[Mapping[str, Any]]:
+def invented_recommendations(*, symbols: Sequence[str], day: date) -> list[Mapping[str, Any]]:
     """Advice out of thin air for one market day, the same for the same day: it shows the machine, not foresight.
 
     About a fifth of it is STRONG_BUY with a confidence above 0.8, which the honest baseline seldom reaches.
+    It says no time: the service takes the market's, so that the same day pushed twice is stored once.
     """
-    day = as_of.date().isoformat()
     items: list[Mapping[str, Any]] = []
     for symbol in symbols:
-        dice = random.Random(f"{symbol} {day}")
+        dice = random.Random(f"{symbol} {day.isoformat()}")
         draw = dice.random()
         if draw < STRONG_BUY_SHARE:
             name, confidence = "STRONG_BUY", dice.uniform(0.81, 0.95)
@@ -57,11 +58,10 @@ def invented_recommendations(*, symbols: Sequence[str], as_of: datetime) -> list
             name, confidence = "SELL", dice.uniform(0.5, 0.7)
         items.append(
             {
-                "external_id": f"{symbol}:{day}",
+                "external_id": f"{symbol}:{day.isoformat()}",
                 "symbol": symbol,
                 "recommendation": name,
                 "confidence": round(confidence, 3),
-                "as_of": as_of.isoformat(),
             }
         )
     return items

@@ -8,9 +8,10 @@ and cancels what is pending. From then on nothing is sent.
 import uuid
 from collections.abc import Iterable
 
+import structlog
 from django.contrib.auth.base_user import AbstractBaseUser
-from django.db import connection, transaction
-from django.db.models import QuerySet
+from django.db import OperationalError, connection, transaction
+from django.db.models import Q, QuerySet
 
 from foundation.clock import database_now
 from foundation.errors import Conflict, Forbidden, InvalidInput, NotFound
@@ -25,9 +26,10 @@ from rules.models import TradingRule
 from sessions.models import TradingSession
 from trading.core.order_states import IN_FLIGHT, OrderState
 from trading.models import AutoTrade, Halt
-from trading.services.order_management import cancel_pending, pending_of
+from trading.services.order_management import end_pending, pending_of
 from trading.services.trade_execution import HALT_KEY
 
+log = structlog.get_logger(__name__)
 Scope = Halt.Scope
 # Scopes that a portfolio's people may stop themselves; the others are the staff's.
 OF_MEMBERS = frozenset({Scope.PORTFOLIO, Scope.SESSION, Scope.RULE})
@@ -60,11 +62,13 @@ def portfolio_of(scope: str, scope_id: str) -> uuid.UUID | None:
     return found
 
 
-@transaction.atomic
 def arm(
     *, scope: str, scope_id: str = "", mode: str = Halt.Mode.HALT, reason: str, actor: AbstractBaseUser | None
 ) -> Halt:
-    """Stop trading in a scope, at once. `actor` None: a breaker or the command line."""
+    """Stop trading in a scope, at once. `actor` None: a breaker or the command line.
+
+    One row, committed first; the journal is told afterwards, by the sweep if its stream is busy now.
+    """
     if scope not in Scope.values:
         raise InvalidInput(f"scope: must be one of {', '.join(Scope.values)}, got {scope!r}.")
     if mode not in Halt.Mode.values:
@@ -74,19 +78,35 @@ def arm(
     portfolio_id = portfolio_of(scope, scope_id)
     if portfolio_id is not None:
         scope_id = str(uuid.UUID(scope_id))  # by its one spelling: orders are compared with it as text
-    halt = Halt.objects.create(
-        scope=scope,
-        scope_id=scope_id,
-        mode=mode,
-        reason=reason.strip(),
-        armed_by_id=actor.pk if actor else None,
-    )
+    with transaction.atomic():
+        halt = Halt.objects.create(
+            scope=scope,
+            scope_id=scope_id,
+            mode=mode,
+            reason=reason.strip(),
+            armed_by_id=actor.pk if actor else None,
+        )
+        wake_on_commit(DRAIN_TASK, queue="execution")
+    try:
+        _tell_armed(halt.id)
+    except OperationalError as error:
+        log.warning("halt_not_journalled_yet", halt_id=str(halt.id), error=repr(error))
     halt.refresh_from_db()
-    name = actor.get_username() if actor else "system"
-    alert = AlertSpec("critical", f"Emergency stop ({halt}) armed by {name}: {halt.reason}")
-    _journal(halt, "halt.armed", portfolio_id, name, alert)
-    wake_on_commit(DRAIN_TASK, queue="execution")
     return halt
+
+
+@transaction.atomic
+def _tell_armed(halt_id: uuid.UUID) -> None:
+    """Journal and alert an arming, once."""
+    halt = (
+        Halt.objects.select_for_update(no_key=True, of=("self",)).select_related("armed_by").get(pk=halt_id)
+    )
+    if halt.journalled_at is not None:
+        return
+    Halt.objects.filter(pk=halt.pk).update(journalled_at=database_now())
+    name = halt.armed_by.get_username() if halt.armed_by else "system"
+    alert = AlertSpec("critical", f"Emergency stop ({halt}) armed by {name}: {halt.reason}")
+    _journal(halt, "halt.armed", portfolio_of(halt.scope, halt.scope_id), name, alert)
 
 
 def _journal(
@@ -138,8 +158,17 @@ def _require_release_right(halt: Halt, actor: AbstractBaseUser) -> None:
 
 def drain_all() -> int:
     """Drain every halt that is not drained yet; returns how many are drained now. Safe to call at any time."""
-    waiting = Halt.objects.filter(released_at=None, drained_at=None).order_by("armed_at")
-    return sum(1 for halt in waiting if drain(halt_id=halt.id))
+    drained = 0
+    unfinished = Q(drained_at=None) | Q(journalled_at=None)
+    for halt_id in (
+        Halt.objects.filter(unfinished, released_at=None).order_by("armed_at").values_list("id", flat=True)
+    ):
+        try:
+            drained += drain(halt_id=halt_id)
+            _tell_armed(halt_id)
+        except Exception:  # one halt must not keep the others from being drained
+            log.exception("draining_failed", halt_id=str(halt_id))
+    return drained
 
 
 def drain(*, halt_id: uuid.UUID) -> bool:
@@ -175,7 +204,7 @@ def _cancel_in(halt: Halt, portfolio_ids: Iterable[uuid.UUID]) -> None:
     books = open_books(portfolio_ids)
     mine = set(_trades_in(halt).filter(status=OrderState.PENDING).values_list("id", flat=True))
     trades = [trade for trade in pending_of(books.portfolios) if trade.id in mine]
-    events = cancel_pending(trades, books=books, reason=f"HALTED: {halt.mode} on {halt.scope}: {halt.reason}")
+    events = end_pending(trades, books=books, reason=f"HALTED: {halt.mode} on {halt.scope}: {halt.reason}")
     books.save()
     append(events)
 

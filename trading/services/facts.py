@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TypeVar
 
+from foundation.clock import database_now
 from foundation.core.money import ZERO
 from market.core.snapshot import MarketSnapshot, RecommendationFrame
 from market.models import Instrument
@@ -56,6 +57,7 @@ class MarketView:
     prices: Mapping[str, float]
     sector_of: Mapping[str, str]
     timezones: Sequence[str]
+    now_epoch: float
     _facts: dict[tuple[str, ...], tuple[MarketFacts, RecommendationFrame | None]] = field(
         default_factory=dict
     )
@@ -73,12 +75,15 @@ class MarketView:
     def _both(self, sources: tuple[str, ...]) -> tuple[MarketFacts, RecommendationFrame | None]:
         if sources not in self._facts:
             frame = preferred(self.snapshot, sources)
-            self._facts[sources] = (market_facts(self.snapshot, frame, timezones=self.timezones), frame)
+            self._facts[sources] = (
+                market_facts(self.snapshot, frame, timezones=self.timezones, now_epoch=self.now_epoch),
+                frame,
+            )
         return self._facts[sources]
 
 
 def market_view(snapshot: MarketSnapshot) -> MarketView:
-    """One query: the snapshot's instruments."""
+    """Two queries: the instruments, and the database's time."""
     instruments = {row.id: row for row in Instrument.objects.select_related("exchange")}
     price = snapshot.column("price")
     ordered = [instruments[key] for key in snapshot.instrument_ids]
@@ -89,6 +94,7 @@ def market_view(snapshot: MarketSnapshot) -> MarketView:
         prices={symbol: float(price[place]) for place, symbol in enumerate(snapshot.symbols)},
         sector_of={row.symbol: row.sector for row in instruments.values()},
         timezones=[row.exchange.timezone for row in ordered],
+        now_epoch=database_now().timestamp(),
     )
 
 

@@ -7,12 +7,14 @@ whoever acts on old knowledge changes nothing.
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import connection, transaction
 
+from foundation.clock import database_now
 from foundation.errors import Conflict, NotFound
 from journal.core.events import Event
 from journal.services.journal import append
@@ -84,10 +86,8 @@ def trade_payload(trade: AutoTrade, **more: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def trade_event(trade: AutoTrade, kind: str, **more: Any) -> Event:
-    return Event(
-        stream=trade.portfolio_id, kind=kind, at=trade.market_at, payload=trade_payload(trade, **more)
-    )
+def trade_event(trade: AutoTrade, kind: str, *, at: datetime, **more: Any) -> Event:
+    return Event(stream=trade.portfolio_id, kind=kind, at=at, payload=trade_payload(trade, **more))
 
 
 _MOVE = """
@@ -128,12 +128,18 @@ def move(trades: Sequence[AutoTrade], *path: str, reason: str = "") -> list[Auto
     return moved
 
 
-def cancel_pending(trades: Sequence[AutoTrade], *, books: Books, reason: str) -> list[Event]:
-    """Cancel trades of which nothing was sent and give back what they had reserved. The caller saves and journals."""
-    cancelled = move(trades, OrderState.PENDING, OrderState.CANCELLED, reason=reason)
-    for trade in cancelled:
+def end_pending(
+    trades: Sequence[AutoTrade], *, books: Books, reason: str, state: OrderState = OrderState.CANCELLED
+) -> list[Event]:
+    """End trades of which nothing was sent (cancelled, expired or rejected) and give back what they had
+    reserved. The caller saves the books and journals."""
+    ended = move(trades, OrderState.PENDING, state, reason=reason)
+    for trade in ended:
         books.release(trade.id)
-    return [trade_event(trade, "trade.cancelled", reason=reason) for trade in cancelled]
+    if not ended:
+        return []
+    now = database_now()
+    return [trade_event(trade, f"trade.{state}", at=now, reason=reason) for trade in ended]
 
 
 @transaction.atomic
@@ -149,7 +155,7 @@ def cancel_trade(*, trade_id: uuid.UUID, actor: AbstractBaseUser | None) -> Auto
             f"The trade is {trade.status}; only a pending trade can be cancelled.",
             code="trade_state", status_now=trade.status,
         )  # fmt: skip
-    events = cancel_pending([trade], books=books, reason=f"by {actor.get_username() if actor else 'system'}")
+    events = end_pending([trade], books=books, reason=f"by {actor.get_username() if actor else 'system'}")
     books.save()
     append(events)
     return trade
@@ -159,6 +165,6 @@ def pending_of(portfolio_ids: Iterable[uuid.UUID]) -> list[AutoTrade]:
     """The pending trades of portfolios whose lock the caller holds, oldest first."""
     return list(
         AutoTrade.objects.filter(portfolio_id__in=list(portfolio_ids), status=OrderState.PENDING)
-        .select_related("account", "session", "rule", "instrument")
+        .select_related("account", "session", "rule", "rule_version", "instrument")
         .order_by("created_at", "id")
     )

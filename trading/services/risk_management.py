@@ -57,33 +57,28 @@ class FreshState:
     daily_trades: int
     unknown_by_instrument: Mapping[int, int]
     now_epoch: float
+    _valued: tuple[int, Valuation] | None = None
 
     def valuation(self) -> Valuation:
-        """At this moment, with everything that this batch has already reserved."""
+        """At this moment, with everything that this batch has already reserved; made again when that changes."""
+        if self._valued is None or self._valued[0] != self.books.changes:
+            self._valued = (self.books.changes, self._value())
+        return self._valued[1]
+
+    def _value(self) -> Valuation:
         rows = OwnedRows(
             portfolios=self.books.portfolios,
-            positions={
-                self.portfolio_id: [p for k, p in self.books.positions.items() if k[0] == self.portfolio_id]
-            },
-            reservations={
-                self.portfolio_id: [
-                    r for r in self.books.reservations.values() if r.portfolio_id == self.portfolio_id
-                ]
-            },
+            positions={self.portfolio_id: self.books.positions_of(self.portfolio_id)},
+            reservations={self.portfolio_id: self.books.reservations_of(self.portfolio_id)},
             marks=self.rows.marks,
             peaks=self.rows.peaks,
         )
         return valuation_of(rows, self.portfolio_id, self.view)
 
     def working_cash(self, instrument_id: int) -> Decimal:
-        return sum(
-            (
-                r.cash
-                for r in self.books.reservations.values()
-                if r.portfolio_id == self.portfolio_id and r.instrument_id == instrument_id
-            ),
-            ZERO,
-        )
+        """What working buys of an instrument have reserved."""
+        mine = self.books.reservations_of(self.portfolio_id)
+        return sum((row.cash for row in mine if row.instrument_id == instrument_id), ZERO)
 
     def price(self, instrument: Instrument) -> Decimal | None:
         return self.view.snapshot.price(instrument.symbol)

@@ -20,6 +20,7 @@ SWEEPS = (
     Sweep("trading.tasks.execute_due", "execution", 2),
     Sweep("trading.tasks.drain_halts", "execution", 2),
     Sweep("trading.tasks.finish_stopping", "execution", 3),
+    Sweep("trading.tasks.prune", "execution", 600),
     Sweep("journal.tasks.deliver_alerts", "notification", 5),
     Sweep("market.tasks.recommend_baseline", "market", 10),
     Sweep("market.tasks.prune_snapshots", "market", 300),

@@ -1,12 +1,15 @@
 """Closing what a stopping session has open: its pending trades, and on request its positions."""
 
 import uuid
+from datetime import datetime
 from decimal import Decimal
 
+import structlog
 from django.db import transaction
 
 from foundation.core.money import ZERO
-from journal.core.events import Event
+from foundation.version import may_trade
+from journal.core.events import AlertSpec, Event
 from journal.services.journal import append
 from market.services import snapshots
 from portfolios.services.books import Books, open_books
@@ -18,16 +21,23 @@ from trading.core.risk import Refused, findings_as_rows
 from trading.models import AutoTrade
 from trading.services.decisions import Draft, Outcome, record
 from trading.services.facts import market_view
-from trading.services.order_management import Intent, cancel_pending, make_trade, pending_of, trade_event
+from trading.services.order_management import Intent, end_pending, make_trade, pending_of, trade_event
 from trading.services.risk_management import FreshState, fresh_states, validate_trade
 
 Origin = AutoTrade.Origin
+log = structlog.get_logger(__name__)
 
 
 def finish_stopping() -> int:
     """Bring every stopping session nearer its end; returns how many ended."""
     stopping = TradingSession.objects.filter(status=TradingSession.Status.STOPPING).order_by("start_time")
-    return sum(1 for row in stopping if _finish_one(row.id))
+    ended = 0
+    for row in stopping:
+        try:
+            ended += _finish_one(row.id)
+        except Exception:  # one session must not keep the others from ending
+            log.exception("stopping_failed", session_id=str(row.id))
+    return ended
 
 
 def _finish_one(session_id: uuid.UUID) -> bool:
@@ -40,7 +50,7 @@ def _finish_one(session_id: uuid.UUID) -> bool:
         mine = [
             t for t in pending_of([row.portfolio_id]) if t.session_id == row.id and t.origin == Origin.RULE
         ]
-        events = cancel_pending(mine, books=books, reason="its session stops")
+        events = end_pending(mine, books=books, reason="its session stops")
         flatten = read_config(row.config).on_stop == "flatten"
         if flatten:
             events += _flatten(row, books)
@@ -60,7 +70,7 @@ def _flatten(row: TradingSession, books: Books) -> list[Event]:
     """Sell every position that is not being sold yet; a control that refuses leaves its record and is asked again."""
     snapshot = snapshots.current()
     to_sell = [p for p in books.positions.values() if p.quantity - p.reserved_quantity > 0]
-    if snapshot is None or not to_sell:
+    if snapshot is None or not to_sell or not may_trade():
         return []
     view = market_view(snapshot)
     state = fresh_states(books, sessions={row.portfolio_id: row}, view=view)[row.portfolio_id]
@@ -73,9 +83,27 @@ def _flatten(row: TradingSession, books: Books) -> list[Event]:
         trades += [trade] if trade is not None else []
     recorded = record(drafts, snapshot=snapshot, previous_slot=snapshot.version - 1)
     AutoTrade.objects.bulk_create(trades)
-    return recorded.events + [
-        trade_event(trade, "trade.created", trigger_price=trade.trigger_price) for trade in trades
-    ]
+    stuck = [draft for draft in drafts if draft.outcome != Outcome.TRADED and draft.id in recorded.rows]
+    return (
+        recorded.events
+        + [_stuck_event(draft, snapshot.as_of) for draft in stuck]
+        + [
+            trade_event(trade, "trade.created", at=trade.market_at, trigger_price=trade.trigger_price)
+            for trade in trades
+        ]
+    )
+
+
+def _stuck_event(draft: Draft, at: datetime) -> Event:
+    """The session cannot end while this is held: somebody must know."""
+    alert = AlertSpec("warning", f"Stopping cannot sell {draft.symbol} yet: {draft.detail}")
+    payload = {
+        "session_id": draft.session_id,
+        "symbol": draft.symbol,
+        "code": draft.code,
+        "detail": draft.detail,
+    }
+    return Event(draft.portfolio_id, "session.flatten_refused", at, payload, alert)
 
 
 def _sell_all(state: FreshState, instrument_id: int, quantity: Decimal) -> tuple[Draft, AutoTrade | None]:

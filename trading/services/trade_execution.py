@@ -1,113 +1,193 @@
 """Pending trades go to their broker. Here: the paper broker, in batches.
 
-A batch claims portfolios that have pending trades (SKIP LOCKED), takes the halt key shared *before* it reads the
-halts and keeps it to its commit: so a halt that is drained has seen every batch that had not seen it end.
+A batch locks portfolios that have pending trades (SKIP LOCKED), takes the halt key shared *before* it reads the
+halts and keeps it to its commit: so a halt that is drained has seen every batch that had not seen it end. The
+snapshot is read last, so no trade is filled on a market older than the one it was decided on.
 """
 
 import uuid
 from collections.abc import Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
 
+import structlog
 from django.db import connection, transaction
 from django.db.models import Exists, OuterRef
 
+from foundation.clock import database_now
+from foundation.core.money import ZERO
 from foundation.errors import NotFound, Unavailable
 from foundation.kill_points import reach
 from foundation.version import may_trade
-from journal.core.events import Event
+from journal.core.events import AlertSpec, Event
+from journal.models import Alert
 from journal.services.journal import append
 from market.core.snapshot import MarketSnapshot
 from market.services import snapshots
 from portfolios.models import Portfolio
-from portfolios.services.books import open_books
+from portfolios.services.books import Books, open_books
 from sessions.models import TradingSession
 from trading.brokers.paper import Unmatched, match
 from trading.core.halts import HaltInForce, OrderScopes, forbids, strictest
 from trading.core.order_states import OrderState
+from trading.core.paper import PaperFill
 from trading.models import AutoTrade
 from trading.services.bookkeeping import ReportedFill, book_fills
-from trading.services.order_management import cancel_pending, pending_of
+from trading.services.faults import TRANSIENT
+from trading.services.order_management import end_pending, pending_of
 from trading.services.risk_management import halts_in_force
 
+log = structlog.get_logger(__name__)
 BATCH_PORTFOLIOS_MAX = 100
+# A market order that found no market for so long (database time) was decided on another world.
+PENDING_SECONDS_MAX = 60
 # Key of the advisory lock between paper batches (shared) and a draining halt (exclusive).
 HALT_KEY = 0x4175746F48616C74
 PAPER_PATH = (OrderState.PENDING, OrderState.SUBMITTING, OrderState.FILLED)
 Status = TradingSession.Status
 
 
-def execute_next_batch() -> int:
-    """Execute pending paper trades of some portfolios; returns how many trades left `pending`.
+def execute_pending(*, batches_max: int = 1_000_000) -> int:
+    """Visit every portfolio that has pending trades once, in id order; returns how many trades left `pending`.
 
-    0 means that nothing is due, that all of it is claimed by others, or that the market is closed.
+    What cannot be matched now (a closed market) stays, and holds up nobody behind it.
     """
-    snapshot = snapshots.current()
-    if snapshot is None or not may_trade():
-        return 0
-    with transaction.atomic():
-        portfolio_ids = _claim()
-        return _execute_in(portfolio_ids, snapshot) if portfolio_ids else 0
+    last, executed = None, 0
+    for _ in range(batches_max):
+        if not may_trade():
+            break
+        portfolio_ids = _with_pending(after=last)
+        if not portfolio_ids:
+            break
+        executed += _execute_isolated(portfolio_ids)
+        last = portfolio_ids[-1]
+    return executed
 
 
 def execute_trade(trade_id: uuid.UUID) -> AutoTrade:
     """Execute one trade's portfolio at once, the trade among what is pending there. Returns it as it is then.
 
-    Raises NotFound, Unavailable (no market yet, or this code may not trade).
+    Raises NotFound, Unavailable (this code may not trade).
     """
-    snapshot = snapshots.current()
-    if snapshot is None or not may_trade():
-        raise Unavailable("There is no market yet, or this version of the code may not trade.")
+    if not may_trade():
+        raise Unavailable("This version of the code may not trade.")
+    portfolio_id = AutoTrade.objects.filter(pk=trade_id).values_list("portfolio_id", flat=True).first()
+    if portfolio_id is None:
+        raise NotFound(f"There is no trade {trade_id}.")
     with transaction.atomic():
-        portfolio_id = AutoTrade.objects.filter(pk=trade_id).values_list("portfolio_id", flat=True).first()
-        if portfolio_id is None:
-            raise NotFound(f"There is no trade {trade_id}.")
-        _execute_in([portfolio_id], snapshot)
+        _execute_in(open_books([portfolio_id]))
     return AutoTrade.objects.get(pk=trade_id)
 
 
-def _execute_in(portfolio_ids: Sequence[uuid.UUID], snapshot: MarketSnapshot) -> int:
-    """Book everything that is pending in these portfolios; locks them if the caller has not."""
-    books = open_books(portfolio_ids)
+def _with_pending(*, after: uuid.UUID | None) -> list[uuid.UUID]:
+    pending = AutoTrade.objects.filter(portfolio_id=OuterRef("pk"), status=OrderState.PENDING)
+    portfolios = Portfolio.objects.filter(Exists(pending)).order_by("id").values_list("id", flat=True)
+    if after is not None:
+        portfolios = portfolios.filter(id__gt=after)
+    return list(portfolios[:BATCH_PORTFOLIOS_MAX])
+
+
+def _execute_isolated(portfolio_ids: Sequence[uuid.UUID]) -> int:
+    """Execute together; if that fails for a portfolio's own reason, one by one, so that it stops no other."""
+    try:
+        with transaction.atomic():
+            free = Portfolio.objects.filter(id__in=portfolio_ids).order_by("id")
+            locked = free.select_for_update(no_key=True, skip_locked=True).values_list("id", flat=True)
+            return _execute_in(open_books(list(locked)))
+    except TRANSIENT:
+        raise  # the sweep comes again
+    except Exception:
+        log.exception("execution_failed", portfolios=len(portfolio_ids), first=str(portfolio_ids[0]))
+        if len(portfolio_ids) == 1:
+            _alert_failed(portfolio_ids[0])
+            return 0
+    return sum(_execute_isolated([portfolio_id]) for portfolio_id in portfolio_ids)
+
+
+@transaction.atomic
+def _alert_failed(portfolio_id: uuid.UUID) -> None:
+    """Its pending trades cannot be executed: somebody must look, and is told once until he has."""
+    waiting = Alert.objects.filter(stream=portfolio_id, kind="execution.failing", acknowledged_at=None)
+    if not waiting.exists():
+        alert = AlertSpec("critical", "Pending trades of this portfolio cannot be executed; see the log.")
+        append([Event(portfolio_id, "execution.failing", database_now(), {}, alert)])
+
+
+@dataclass
+class Sorted:
+    """Pending trades by what becomes of them now; `ended` by (state, reason)."""
+
+    ended: dict[tuple[OrderState, str], list[AutoTrade]] = field(default_factory=dict)
+    fills: list[ReportedFill] = field(default_factory=list)
+
+
+def _execute_in(books: Books) -> int:
+    """Book everything that is pending in these locked portfolios."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock_shared(%s)", [HALT_KEY])
     halts = halts_in_force()
-    to_cancel, to_send = _gate(pending_of(portfolio_ids), halts)
+    snapshot = snapshots.current()
+    trades = pending_of(books.portfolios)
+    if snapshot is None or not trades:
+        return 0
+    done = _sort(trades, halts, snapshot, books)
     events: list[Event] = []
-    for reason, group in to_cancel.items():
-        events += cancel_pending(group, books=books, reason=reason)
-    cancelled = len(events)
-    fills = _matched(to_send, snapshot)
-    events += book_fills(fills, books=books)
+    for (state, reason), group in done.ended.items():
+        events += end_pending(group, books=books, reason=reason, state=state)
+    ended = len(events)
+    events += book_fills(done.fills, books=books)
     books.save()
     append(events)
-    if fills:
+    if done.fills:
         reach("execution.before_commit")
-    return cancelled + len(fills)
+    return ended + len(done.fills)
 
 
-def _claim() -> list[uuid.UUID]:
-    pending = AutoTrade.objects.filter(portfolio_id=OuterRef("pk"), status=OrderState.PENDING)
-    rows = (
-        Portfolio.objects.filter(Exists(pending))
-        .order_by("id")
-        .select_for_update(no_key=True, skip_locked=True)
-        .values_list("id", flat=True)
-    )
-    return list(rows[:BATCH_PORTFOLIOS_MAX])
-
-
-def _gate(
-    trades: Sequence[AutoTrade], halts: Sequence[HaltInForce]
-) -> tuple[dict[str, list[AutoTrade]], list[AutoTrade]]:
-    """(trades to cancel by reason, trades that may go out). A trade that meets a halt is cancelled, not kept."""
-    refused: dict[str, list[AutoTrade]] = {}
-    passed: list[AutoTrade] = []
+def _sort(
+    trades: Sequence[AutoTrade], halts: Sequence[HaltInForce], snapshot: MarketSnapshot, books: Books
+) -> Sorted:
+    """Gate and match each trade, in the order in which they were made."""
+    done = Sorted()
+    now = database_now()
+    spent: dict[uuid.UUID, Decimal] = {}
     for trade in trades:
-        reason = _objection(trade, halts)
-        if reason is None:
-            passed.append(trade)
-        else:
-            refused.setdefault(reason, []).append(trade)
-    return refused, passed
+        objection = _objection(trade, halts)
+        if objection is not None:
+            done.ended.setdefault((OrderState.CANCELLED, objection), []).append(trade)
+            continue
+        result = match(trade, instrument=trade.instrument, snapshot=snapshot)
+        if isinstance(result, Unmatched):
+            if (now - trade.created_at).total_seconds() > PENDING_SECONDS_MAX:
+                done.ended.setdefault((OrderState.EXPIRED, result.reason), []).append(trade)
+            continue
+        beyond = _beyond_reserve(trade, result, books, spent)
+        if beyond is not None:
+            done.ended.setdefault((OrderState.REJECTED, beyond), []).append(trade)
+            continue
+        done.fills.append(
+            ReportedFill(
+                trade=trade, execution_id=f"paper-{trade.id.hex}", quantity=result.quantity, price=result.price,
+                fee=result.fee, market_at=snapshot.as_of, path=PAPER_PATH,
+            )
+        )  # fmt: skip
+    return done
+
+
+def _beyond_reserve(
+    trade: AutoTrade, fill: PaperFill, books: Books, spent: dict[uuid.UUID, Decimal]
+) -> str | None:
+    """Why a buy cannot be paid: the market has moved beyond what was reserved and what is free besides."""
+    if trade.trade_type != "buy":
+        return None
+    portfolio, reservation = books.portfolios[trade.portfolio_id], books.reservations[trade.id]
+    extra = fill.quantity * fill.price + fill.fee - reservation.cash
+    if extra <= 0:
+        return None
+    free = portfolio.cash - portfolio.reserved_cash - spent.get(portfolio.id, ZERO)
+    if extra > free:
+        return f"the price moved to {fill.price.normalize():f}, beyond what was reserved and what is free"
+    spent[portfolio.id] = spent.get(portfolio.id, ZERO) + extra
+    return None
 
 
 def _objection(trade: AutoTrade, halts: Sequence[HaltInForce]) -> str | None:
@@ -125,22 +205,9 @@ def _objection(trade: AutoTrade, halts: Sequence[HaltInForce]) -> str | None:
     assert trade.session is not None and trade.rule is not None
     if not trade.rule.is_active:
         return "its rule is not active any more"
+    if trade.rule_version is None or trade.rule_version.version != trade.rule.version:
+        return "its rule was changed meanwhile"
     permitted = {Status.ACTIVE, Status.PAUSED} if reduces else {Status.ACTIVE}
     if trade.session.status not in permitted:
         return f"its session is {trade.session.status}"
     return None
-
-
-def _matched(trades: Sequence[AutoTrade], snapshot: MarketSnapshot) -> list[ReportedFill]:
-    fills = []
-    for trade in trades:
-        result = match(trade, instrument=trade.instrument, snapshot=snapshot)
-        if isinstance(result, Unmatched):
-            continue
-        fills.append(
-            ReportedFill(
-                trade=trade, execution_id=f"paper-{trade.id.hex}", quantity=result.quantity, price=result.price,
-                fee=result.fee, market_at=snapshot.as_of, path=PAPER_PATH,
-            )
-        )  # fmt: skip
-    return fills

@@ -115,7 +115,7 @@ def test_runs_alone_is_killed_without_a_trace_starts_again_and_stops_in_order(pl
     first.process.wait()
     assert wait_until(lambda: all_gone(everybody), seconds=15)
 
-    third = place(port)
+    third = place(free_port())
     third.wait_up()
     with psycopg.connect(third.environment()["DATABASE_OWNER_URL"]) as owner:
         assert owner.execute("SELECT answer FROM kept").fetchone() == (42,)

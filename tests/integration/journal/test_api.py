@@ -1,7 +1,7 @@
 """The journal, alerts and tickets over REST: one's own, and nobody else's."""
 
 import json
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from rest_framework.test import APIClient
@@ -77,7 +77,7 @@ def test_a_foreign_portfolio_does_not_exist(cast, address):
 
 
 @pytest.mark.parametrize(
-    "query", [{"portfolio": "x"}, {"since": "1"}, {"portfolio": str(uuid4()), "since": "x"}]
+    "query", [{"portfolio": "x"}, {"since": "1"}, {"portfolio": str(UUID(int=7)), "since": "x"}]
 )
 def test_a_bad_query_says_what_is_wrong(cast, query):
     answer = api(cast.alice).get("/api/journal", query)
@@ -90,7 +90,7 @@ def test_a_bad_query_says_what_is_wrong(cast, query):
     [
         ("get", "/api/journal"),
         ("get", "/api/alerts"),
-        ("post", f"/api/alerts/{uuid4()}/acknowledge"),
+        ("post", f"/api/alerts/{UUID(int=7)}/acknowledge"),
         ("post", "/api/stream/tickets"),
     ],
 )

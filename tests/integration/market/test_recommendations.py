@@ -116,7 +116,7 @@ class TestWhoMayPush:
             push(source="demo", items=[item()], actor=alice)
 
     def test_nobody_but_a_superuser_pushes_a_built_in_source(self, source, alice):
-        RecommendationSource.objects.create(name="baseline")
+        assert RecommendationSource.objects.get(name="baseline").pusher is None
         with pytest.raises(Forbidden):
             push(source="baseline", items=[item()], actor=alice)
 

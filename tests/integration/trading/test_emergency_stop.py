@@ -17,7 +17,7 @@ from tests.harness.databases import CommittedDatabase
 from tests.harness.trading import Desk, Market
 from trading.models import Halt
 from trading.services.emergency_stop import arm, drain, release
-from trading.services.trade_execution import HALT_KEY, execute_next_batch
+from trading.services.trade_execution import HALT_KEY, execute_pending
 from trading.services.verification import book_differences
 
 pytestmark = pytest.mark.integration
@@ -36,7 +36,7 @@ def test_a_pending_trade_that_meets_a_halt_is_cancelled_and_gives_back_its_cash(
     market.tick()
     desk.evaluate()
     arm(scope="platform", reason="a test", actor=desk.owner)
-    execute_next_batch()
+    execute_pending()
     (trade,) = desk.trades()
     assert trade.status == "cancelled" and trade.status_reason.startswith("HALTED")
     desk.refresh()

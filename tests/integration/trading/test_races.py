@@ -11,7 +11,7 @@ from sessions.models import EvaluationRun
 from tests.harness.trading import Desk, Market
 from trading.models import AutoTrade, Execution
 from trading.services.auto_trading import evaluate_next_slice
-from trading.services.trade_execution import execute_next_batch
+from trading.services.trade_execution import execute_pending
 from trading.services.verification import book_differences
 
 pytestmark = pytest.mark.integration
@@ -46,8 +46,8 @@ def evaluate_all() -> None:
 
 
 def execute_all() -> None:
-    for _ in range(20):
-        execute_next_batch()
+    for _ in range(3):
+        execute_pending()
 
 
 def test_workers_evaluating_and_executing_at_once_trade_once_each(market: Market) -> None:

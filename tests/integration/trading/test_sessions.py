@@ -17,7 +17,7 @@ from sessions.services.sessions import (
 )
 from tests.harness.trading import Desk, Market
 from trading.services.stopping import finish_stopping
-from trading.services.trade_execution import execute_next_batch
+from trading.services.trade_execution import execute_pending
 from trading.services.verification import book_differences
 
 pytestmark = pytest.mark.integration
@@ -65,7 +65,7 @@ def test_an_entry_that_is_pending_when_the_session_pauses_is_cancelled(desk: Des
     market.tick()
     desk.evaluate()
     pause_trading_session(session_id=desk.session.id, actor=desk.owner)
-    execute_next_batch()
+    execute_pending()
     (trade,) = desk.trades()
     assert (trade.status, trade.status_reason) == ("cancelled", "its session is paused")
 
@@ -89,7 +89,7 @@ def test_flattening_sells_what_is_held_before_the_session_ends(market: Market) -
     desk.step()
     stop_trading_session(session_id=desk.session.id, actor=desk.owner)
     assert finish_stopping() == 0  # the sale is on its way
-    execute_next_batch()
+    execute_pending()
     assert finish_stopping() == 1
     desk.refresh()
     assert desk.held("AAA") == 0 and desk.session.status == "stopped"

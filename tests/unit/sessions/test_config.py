@@ -1,11 +1,12 @@
 """A session's config: what it may contain, and errors that name the path."""
 
 from decimal import Decimal
+from difflib import get_close_matches
 from typing import Any
 
 import pytest
 
-from sessions.core.config import SessionConfig, parse_config, read_config
+from sessions.core.config import ERRORS_MAX, SessionConfig, parse_config, read_config
 
 KNOWN: dict[str, Any] = {
     "known_symbols": ["AAPL", "MSFT"], "known_sources": ["baseline"], "known_limits": ["max_order_value"],
@@ -52,3 +53,27 @@ def test_errors_name_the_path_and_the_cure(config: Any, path: str, suggestion: s
     assert [row["path"] for row in errors] == [path]
     if suggestion:
         assert suggestion in errors[0]["suggestion"]
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"universe": {"symbols": [f"APPL{number}" for number in range(5000)]}},
+        {"limits": {f"max_order_values_{number}": 1 for number in range(5000)}},
+        {f"on_stop_{number}": "keep" for number in range(5000)},
+    ],
+)
+def test_only_so_many_errors_are_told_and_similar_names_looked_for(
+    config: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_for: list[str] = []
+
+    def counted(name: str, known: Any, n: int) -> list[str]:
+        looked_for.append(name)
+        return get_close_matches(name, known, n=n)
+
+    monkeypatch.setattr("sessions.core.config.get_close_matches", counted)
+    parsed, errors = parse_config(config, **KNOWN)
+    assert parsed is None
+    assert len(errors) == len(looked_for) == ERRORS_MAX
+    assert all("suggestion" in row for row in errors)

@@ -62,7 +62,7 @@ def test_a_source_that_is_not_named_does_not_count() -> None:
 
 
 def test_facts_in_the_words_of_the_catalogue() -> None:
-    facts = market_facts(snapshot(a=OLD_SURE), OLD_SURE, timezones=["America/New_York", "UTC"])
+    facts = market_facts(snapshot(a=OLD_SURE), OLD_SURE, timezones=["America/New_York", "UTC"], now_epoch=2.0)
     assert list(facts.values["price"]) == [10.0, 20.0]
     assert list(facts.values["ai_recommendation"]) == [4, 4]
     assert facts.values["recommendation_age_minutes"][0] == pytest.approx((AS_OF.timestamp() - 100) / 60)
@@ -72,5 +72,5 @@ def test_facts_in_the_words_of_the_catalogue() -> None:
 
 
 def test_without_recommendations_their_fields_are_unknown() -> None:
-    facts = market_facts(snapshot(), None, timezones=["UTC", "UTC"])
+    facts = market_facts(snapshot(), None, timezones=["UTC", "UTC"], now_epoch=2.0)
     assert "ai_recommendation" not in facts.values

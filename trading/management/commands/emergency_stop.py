@@ -2,12 +2,14 @@ import time
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import OperationalError, connection
 
 from foundation.errors import DomainError
 from trading.models import Halt
 from trading.services.emergency_stop import arm, drain
 
 DRAIN_SECONDS_MAX = 60
+PAUSE_SECONDS = 0.5
 
 
 class Command(BaseCommand):
@@ -27,17 +29,27 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             halt = arm(
-                scope=options["scope"], scope_id=options["scope_id"], mode=options["mode"],
-                reason=options["reason"], actor=None,
-            )  # fmt: skip
+                scope=options["scope"],
+                scope_id=options["scope_id"],
+                mode=options["mode"],
+                reason=options["reason"],
+                actor=None,
+            )
         except DomainError as error:
             raise CommandError(error.detail) from error
         self.stdout.write(f"armed {halt.id} ({halt})")
         deadline = time.monotonic() + DRAIN_SECONDS_MAX
-        while not drain(halt_id=halt.id):
+        while not self._drained(halt):
             if time.monotonic() > deadline:
-                raise CommandError(
-                    "armed, but orders are still in flight; they are followed until their outcome is known."
-                )
-            time.sleep(0.5)
+                raise CommandError("armed, but orders are still in flight; workers go on draining.")
+            time.sleep(PAUSE_SECONDS)
         self.stdout.write("drained: nothing is in flight in this scope")
+
+    def _drained(self, halt: Halt) -> bool:
+        """A database that is busy now is asked again until the deadline."""
+        try:
+            return drain(halt_id=halt.id)
+        except OperationalError as error:
+            self.stdout.write(f"still draining: {error}")
+            connection.close_if_unusable_or_obsolete()
+            return False

@@ -2,12 +2,14 @@
 
 import json
 import secrets
+import uuid
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.contrib.auth import get_user_model
-from django.core.management.base import BaseCommand, CommandParser
+from django.contrib.auth.models import Group, User
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 from knox.models import get_token_model
 from knox.settings import CONSTANTS
@@ -15,50 +17,64 @@ from knox.settings import CONSTANTS
 from foundation.api.parsers import parse_strict
 from market.models import Instrument, RecommendationSource
 from market.services.load import load_sample_market
-from portfolios.models import Portfolio
+from portfolios.models import Portfolio, Role
 from portfolios.services.limits import set_limits
 from portfolios.services.portfolios import create_portfolio, deposit, set_member
 from rules.examples import EXAMPLES
 from rules.services.rules import create_rule
 from sessions.models import TradingSession
 from sessions.services.sessions import start_trading_session
-from trading.services.demo import DEMO_LIMITS, DEMO_PORTFOLIO, DEPOSIT, PEOPLE, Person
+from trading.services.demo import DEMO_GROUP, DEMO_LIMITS, DEMO_PORTFOLIO, DEPOSIT, PEOPLE, Person
 
 TokenModel = get_token_model()
 
 
 class Command(BaseCommand):
-    help = "Load the demonstration and write DATA_DIR/demo.json. What exists is kept."
+    help = (
+        "Load the demonstration and write its logins to DATA_DIR/demo.json. What exists is kept, and so is a "
+        "password that somebody changed. Demo users whose login the file does not hold get a new password; "
+        "a user of the same name whom this command did not make is never touched."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--base-url", default="http://127.0.0.1:8000")
 
     def handle(self, *args: Any, **options: Any) -> None:
         file = Path(settings.DATA_DIR) / "demo.json"
+        _refuse_strangers()
         load_sample_market()
         with transaction.atomic():
-            known = _read(file)
-            logins = {person.name: _login(person, known.get(person.name, {})) for person in PEOPLE}
-            portfolio = _portfolio()
+            portfolio, known = _known(file)
+            users = {person.name: _user(person) for person in PEOPLE}
+            logins = {
+                person.name: _login(person, *users[person.name], known.get(person.name)) for person in PEOPLE
+            }
+            portfolio = portfolio or _portfolio({name: user for name, (user, _) in users.items()})
             session = TradingSession.objects.filter(portfolio=portfolio).order_by("-created_at").first()
-            assert session is not None
         content = {
             "base_url": options["base_url"],
             "portfolio_id": str(portfolio.id),
-            "session_id": str(session.id),
+            "session_id": str(session.id) if session is not None else None,
             "users": logins,
         }
         _write(file, content)
-        self.stdout.write(f"Demo portfolio {portfolio.id}, session {session.id} ({session.status}).")
+        state = f"session {session.id} ({session.status})" if session is not None else "without a session"
+        self.stdout.write(f"Demo portfolio {portfolio.id}, {state}.")
 
 
-def _read(file: Path) -> dict[str, Any]:
-    """The logins of the last run; nothing when there are none or they cannot be read."""
+def _known(file: Path) -> tuple[Portfolio | None, dict[str, Any]]:
+    """The portfolio and the logins of the last run; nothing when they cannot be read, or when the file tells of
+    another database, where the same users have other passwords.
+    """
     try:
-        users = json.loads(file.read_text())["users"]
-    except (OSError, ValueError, KeyError):
-        return {}
-    return users if isinstance(users, dict) else {}
+        content = json.loads(file.read_text())
+        portfolio = Portfolio.objects.filter(pk=uuid.UUID(content["portfolio_id"])).first()
+        users = content["users"]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None, {}
+    if portfolio is None or not isinstance(users, dict):
+        return portfolio, {}
+    return portfolio, users
 
 
 def _write(file: Path, content: dict[str, Any]) -> None:
@@ -69,16 +85,44 @@ def _write(file: Path, content: dict[str, Any]) -> None:
     part.replace(file)
 
 
-def _login(person: Person, known: dict[str, Any]) -> dict[str, str]:
-    """The user with a password and a token that work; known ones are kept if they still do."""
-    user, _ = get_user_model().objects.get_or_create(
+def _stranger(name: str) -> CommandError:
+    return CommandError(
+        f"There is a user {name!r} whom the demonstration did not make: nothing was changed. "
+        "Start without the demonstration (DEMO=0), or give it another database."
+    )
+
+
+def _refuse_strangers() -> None:
+    """Before anything is changed: raises CommandError if a name of the demonstration is somebody else's."""
+    names = [person.name for person in PEOPLE]
+    strangers = User.objects.filter(username__in=names).exclude(groups__name=DEMO_GROUP)
+    for user in strangers.order_by("username"):
+        raise _stranger(user.username)
+
+
+def _user(person: Person) -> tuple[User, bool]:
+    """The demo user, and whether he is new. Raises CommandError for a user from elsewhere."""
+    user, is_new = User.objects.get_or_create(
         username=person.name, defaults={"is_staff": person.is_staff, "is_superuser": person.is_superuser}
     )
+    if is_new:
+        group, _ = Group.objects.get_or_create(name=DEMO_GROUP)
+        user.groups.add(group)
+    elif not user.groups.filter(name=DEMO_GROUP).exists():
+        raise _stranger(user.username)
+    return user, is_new
+
+
+def _login(person: Person, user: User, is_new: bool, known: Any) -> dict[str, str]:
+    """His password (empty when he changed it) and a token that works; known ones are kept if they still do."""
+    known = known if isinstance(known, dict) else {}
     password = known.get("password")
-    if not isinstance(password, str) or not user.check_password(password):
+    if is_new or not isinstance(password, str):
         password = secrets.token_urlsafe(9)
         user.set_password(password)
-        user.save()
+        user.save(update_fields=["password"])
+    elif not user.check_password(password):
+        password = ""
     token = known.get("token")
     if (
         not isinstance(token, str)
@@ -88,16 +132,15 @@ def _login(person: Person, known: dict[str, Any]) -> dict[str, str]:
     return {"password": password, "token": token, "role": person.role}
 
 
-def _portfolio() -> Portfolio:
-    """The demo portfolio with money, people, limits, rules and a session, made once."""
-    portfolio = Portfolio.objects.filter(name=DEMO_PORTFOLIO).first()
+def _portfolio(users: Mapping[str, User]) -> Portfolio:
+    """The demo portfolio of the demo's owner; made, with people, money, limits, rules and a session, if need be."""
+    owner = next(users[person.name] for person in PEOPLE if person.role == "owner")
+    owned = Portfolio.objects.filter(
+        name=DEMO_PORTFOLIO, memberships__user=owner, memberships__role=Role.OWNER
+    )
+    portfolio = owned.order_by("created_at").first()
     if portfolio is not None:
         return portfolio
-    users = {
-        user.get_username(): user
-        for user in get_user_model().objects.filter(username__in=[p.name for p in PEOPLE])
-    }
-    owner = next(users[person.name] for person in PEOPLE if person.role == "owner")
     portfolio = create_portfolio(name=DEMO_PORTFOLIO, owner=owner)
     for person in PEOPLE:
         if person.is_member and person.role != "owner":

@@ -1,0 +1,84 @@
+"""Two who set the limits of one scope at the same moment: both succeed, one after the other."""
+
+import threading
+import uuid
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.db import connections, transaction
+
+from autotrading_project.embedded.processes import wait_until
+from portfolios.models import LimitSet
+from portfolios.services.limits import PLATFORM_DEFAULTS, ensure_platform_limits, set_limits
+from portfolios.services.portfolios import create_portfolio
+from tests.harness.databases import CommittedDatabase
+
+pytestmark = pytest.mark.integration
+
+
+class Waiting:
+    """Work in a thread of its own, begun while the test's transaction is open, and the lock it waits for."""
+
+    def __init__(self, database: CommittedDatabase, work: Any) -> None:
+        self._database, self._work = database, work
+        self.errors: list[Exception] = []
+        self._thread = threading.Thread(target=self._run)
+
+    def _run(self) -> None:
+        try:
+            self._work()
+        except Exception as error:
+            self.errors.append(error)
+        finally:
+            connections.close_all()
+
+    def start_and_block(self) -> None:
+        self._thread.start()
+        with self._database.as_owner() as owner:
+            blocked = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s AND wait_event_type = 'Lock'"
+            assert wait_until(
+                lambda: owner.execute(blocked, [self._database.name]).fetchone() == (1,), seconds=1.5
+            )
+
+    def join(self) -> None:
+        self._thread.join(10)
+        assert not self._thread.is_alive()
+        assert self.errors == []
+
+
+def versions(scope: str, scope_id: uuid.UUID | None) -> list[int]:
+    rows = LimitSet.objects.filter(scope=scope, scope_id=scope_id)
+    return list(rows.order_by("version").values_list("version", flat=True))
+
+
+@pytest.mark.parametrize("scope", ["platform", "portfolio"])
+def test_both_versions_are_kept(committed_db: CommittedDatabase, scope: str) -> None:
+    alice = get_user_model().objects.create(username="alice")
+    portfolio = create_portfolio(name="Savings", owner=alice)
+    scope_id = portfolio.id if scope == "portfolio" else None
+    before = versions(scope, scope_id)
+
+    def set_them() -> None:
+        set_limits(scope=scope, scope_id=scope_id, values={"max_order_value": Decimal(1)}, actor=alice)
+
+    second = Waiting(committed_db, set_them)
+    with transaction.atomic():
+        set_them()
+        second.start_and_block()
+    second.join()
+    first = len(before) + 1
+    assert versions(scope, scope_id) == [*before, first, first + 1]
+
+
+def test_the_platforms_limits_are_seeded_once(committed_db: CommittedDatabase) -> None:
+    with committed_db.as_owner() as owner:
+        owner.execute("DELETE FROM portfolios_limitset")
+    second = Waiting(committed_db, ensure_platform_limits)
+    with transaction.atomic():
+        ensure_platform_limits()
+        second.start_and_block()
+    second.join()
+    assert versions("platform", None) == [1]
+    assert LimitSet.objects.get().max_order_value == PLATFORM_DEFAULTS["max_order_value"]
