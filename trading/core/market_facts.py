@@ -45,6 +45,11 @@ def preferred(snapshot: MarketSnapshot, sources: Sequence[str]) -> Recommendatio
 STALE_SECONDS = 120.0
 
 
+def fresh_values(snapshot: MarketSnapshot, values: Vector, *, now_epoch: float) -> Vector:
+    """float64[…, S] with NaN for the symbols whose quote was received more than STALE_SECONDS ago."""
+    return np.where(now_epoch - snapshot.price_received_at <= STALE_SECONDS, values, np.nan)
+
+
 def market_facts(
     snapshot: MarketSnapshot,
     recommendations: RecommendationFrame | None,
@@ -57,8 +62,8 @@ def market_facts(
     `now_epoch` is database time: the market fields of a symbol whose quote was received more than
     STALE_SECONDS ago are unknown.
     """
-    fresh = now_epoch - snapshot.price_received_at <= STALE_SECONDS
-    values = {name: np.where(fresh, snapshot.values[row], np.nan) for row, name in enumerate(snapshot.fields)}
+    fresh = fresh_values(snapshot, snapshot.values, now_epoch=now_epoch)
+    values = {name: fresh[row] for row, name in enumerate(snapshot.fields)}
     if recommendations is not None:
         values |= {
             "ai_recommendation": recommendations.codes,

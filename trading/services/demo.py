@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 DEMO_GROUP = "demo"  # its members are users that the demonstration made
+DEMO_SOURCE = "demo"
 DEMO_PORTFOLIO = "Demo portfolio"
 DEPOSIT = Decimal(100_000)
 DEMO_LIMITS: dict[str, Decimal | None] = {

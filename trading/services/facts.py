@@ -16,7 +16,7 @@ from market.models import Instrument
 from portfolios.core.facts import Holding, Marks, Valuation, value
 from portfolios.models import Portfolio, PortfolioMark, Position, PositionMark, Reservation
 from rules.core.facts import MarketFacts, PortfolioFacts
-from trading.core.market_facts import market_facts, preferred
+from trading.core.market_facts import fresh_values, market_facts, preferred
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,10 @@ class OwnedRows:
 
 @dataclass(frozen=True)
 class MarketView:
-    """A snapshot with what is known of its instruments, and the rules' facts by preference of sources."""
+    """A snapshot with what is known of its instruments, and the rules' facts by preference of sources.
+
+    `prices` are facts: NaN where the quote is stale. Orders ask the snapshot itself.
+    """
 
     snapshot: MarketSnapshot
     instruments: Mapping[int, Instrument]
@@ -85,7 +88,8 @@ class MarketView:
 def market_view(snapshot: MarketSnapshot) -> MarketView:
     """Two queries: the instruments, and the database's time."""
     instruments = {row.id: row for row in Instrument.objects.select_related("exchange")}
-    price = snapshot.column("price")
+    now_epoch = database_now().timestamp()
+    price = fresh_values(snapshot, snapshot.column("price"), now_epoch=now_epoch)
     ordered = [instruments[key] for key in snapshot.instrument_ids]
     return MarketView(
         snapshot=snapshot,
@@ -94,7 +98,7 @@ def market_view(snapshot: MarketSnapshot) -> MarketView:
         prices={symbol: float(price[place]) for place, symbol in enumerate(snapshot.symbols)},
         sector_of={row.symbol: row.sector for row in instruments.values()},
         timezones=[row.exchange.timezone for row in ordered],
-        now_epoch=database_now().timestamp(),
+        now_epoch=now_epoch,
     )
 
 

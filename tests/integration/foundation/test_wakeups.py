@@ -7,7 +7,10 @@ from typing import Any
 import pytest
 import redis
 from django.db import transaction
+from django_celery_beat.models import IntervalSchedule, PeriodicTask
+from django_celery_beat.schedulers import DatabaseScheduler, ModelEntry
 
+from autotrading_project.celery import app
 from foundation import wakeups
 from foundation.wakeups import wake, wake_on_commit
 
@@ -61,3 +64,27 @@ def test_a_roll_back_takes_it_along(committed_db: object, settings: Any) -> None
         wake_on_commit(TASK, queue="evaluation")
         _ = 1 / 0
     assert waiting(settings, "evaluation") == 0
+
+
+QUEUES = ("market", "evaluation", "execution", "notification")
+
+
+@pytest.mark.parametrize("queue", QUEUES)
+@pytest.mark.parametrize("sender", ["wake", "exchange", "beat"])
+def test_a_message_reaches_its_own_queue_and_no_other(
+    committed_db: object, settings: Any, sender: str, queue: str
+) -> None:
+    if sender == "wake":
+        assert wake(TASK, queue=queue)
+    elif sender == "exchange":
+        with app.connection_for_write() as connection:
+            bound = app.amqp.queues[queue]
+            for each in app.amqp.queues.values():
+                each(connection.default_channel).declare()
+            connection.Producer().publish({}, exchange=bound.exchange, routing_key=bound.routing_key)
+    else:
+        interval = IntervalSchedule.objects.create(every=1, period=IntervalSchedule.SECONDS)
+        row = PeriodicTask.objects.create(name="due", task=TASK, interval=interval, queue=queue)
+        with app.connection_for_write() as connection, app.amqp.Producer(connection) as producer:
+            DatabaseScheduler(app=app, lazy=True).apply_async(ModelEntry(row, app=app), producer=producer)
+    assert {name: waiting(settings, name) for name in QUEUES} == {name: int(name == queue) for name in QUEUES}

@@ -36,11 +36,13 @@ class Waiting:
 
     def start_and_block(self) -> None:
         self._thread.start()
+        blocked = """
+            SELECT count(DISTINCT pid) FROM pg_locks
+            WHERE NOT granted AND pid IN (SELECT pid FROM pg_stat_activity WHERE datname = %s)"""
         with self._database.as_owner() as owner:
-            blocked = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s AND wait_event_type = 'Lock'"
             assert wait_until(
                 lambda: owner.execute(blocked, [self._database.name]).fetchone() == (1,), seconds=1.5
-            )
+            ), self.errors
 
     def join(self) -> None:
         self._thread.join(10)

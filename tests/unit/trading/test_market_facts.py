@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from market.core.snapshot import MarketSnapshot, RecommendationFrame
-from trading.core.market_facts import market_facts, preferred
+from trading.core.market_facts import STALE_SECONDS, market_facts, preferred
 
 AS_OF = datetime(2010, 3, 1, 15, 0, tzinfo=UTC)
 NAN = float("nan")
@@ -74,3 +74,10 @@ def test_facts_in_the_words_of_the_catalogue() -> None:
 def test_without_recommendations_their_fields_are_unknown() -> None:
     facts = market_facts(snapshot(), None, timezones=["UTC", "UTC"], now_epoch=2.0)
     assert "ai_recommendation" not in facts.values
+
+
+def test_a_quote_that_came_long_ago_is_no_fact() -> None:
+    facts = market_facts(snapshot(), None, timezones=["UTC", "UTC"], now_epoch=1.0 + STALE_SECONDS)
+    assert list(facts.values["price"]) == [10.0, 20.0]
+    facts = market_facts(snapshot(), None, timezones=["UTC", "UTC"], now_epoch=1.5 + STALE_SECONDS)
+    assert np.isnan(facts.values["price"][0]) and facts.values["price"][1] == 20.0

@@ -24,7 +24,15 @@ from rules.examples import EXAMPLES
 from rules.services.rules import create_rule
 from sessions.models import TradingSession
 from sessions.services.sessions import start_trading_session
-from trading.services.demo import DEMO_GROUP, DEMO_LIMITS, DEMO_PORTFOLIO, DEPOSIT, PEOPLE, Person
+from trading.services.demo import (
+    DEMO_GROUP,
+    DEMO_LIMITS,
+    DEMO_PORTFOLIO,
+    DEMO_SOURCE,
+    DEPOSIT,
+    PEOPLE,
+    Person,
+)
 
 TokenModel = get_token_model()
 
@@ -85,9 +93,9 @@ def _write(file: Path, content: dict[str, Any]) -> None:
     part.replace(file)
 
 
-def _stranger(name: str) -> CommandError:
+def _stranger(what: str) -> CommandError:
     return CommandError(
-        f"There is a user {name!r} whom the demonstration did not make: nothing was changed. "
+        f"There is a {what} that the demonstration did not make: nothing was changed. "
         "Start without the demonstration (DEMO=0), or give it another database."
     )
 
@@ -97,7 +105,10 @@ def _refuse_strangers() -> None:
     names = [person.name for person in PEOPLE]
     strangers = User.objects.filter(username__in=names).exclude(groups__name=DEMO_GROUP)
     for user in strangers.order_by("username"):
-        raise _stranger(user.username)
+        raise _stranger(f"user {user.username!r}")
+    sources = RecommendationSource.objects.filter(name=DEMO_SOURCE, pusher__isnull=False)
+    for source in sources.exclude(pusher__groups__name=DEMO_GROUP):
+        raise _stranger(f"recommendation source {source.name!r}")
 
 
 def _user(person: Person) -> tuple[User, bool]:
@@ -109,7 +120,7 @@ def _user(person: Person) -> tuple[User, bool]:
         group, _ = Group.objects.get_or_create(name=DEMO_GROUP)
         user.groups.add(group)
     elif not user.groups.filter(name=DEMO_GROUP).exists():
-        raise _stranger(user.username)
+        raise _stranger(f"user {user.username!r}")
     return user, is_new
 
 
@@ -147,7 +158,7 @@ def _portfolio(users: Mapping[str, User]) -> Portfolio:
             set_member(portfolio=portfolio, user=users[person.name], role=person.role, actor=owner)
         if person.role == "service":
             RecommendationSource.objects.update_or_create(
-                name="demo",
+                name=DEMO_SOURCE,
                 defaults={
                     "description": "Invented advice for the demonstration",
                     "pusher": users[person.name],
@@ -160,6 +171,6 @@ def _portfolio(users: Mapping[str, User]) -> Portfolio:
     symbols = sorted(Instrument.objects.filter(is_active=True).values_list("symbol", flat=True))
     start_trading_session(
         portfolio_id=portfolio.id, session_name="Demo session", actor=owner,
-        config={"universe": {"symbols": symbols}, "recommendation_sources": ["demo", "baseline"]},
+        config={"universe": {"symbols": symbols}, "recommendation_sources": [DEMO_SOURCE, "baseline"]},
     )  # fmt: skip
     return portfolio

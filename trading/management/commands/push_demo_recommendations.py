@@ -14,7 +14,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 from django.utils.dateparse import parse_datetime
 
-from trading.services.demo import invented_recommendations
+from trading.services.demo import DEMO_SOURCE, invented_recommendations
 
 log = structlog.get_logger(__name__)
 POLL_SECONDS = 0.5
@@ -61,7 +61,7 @@ def push_if_new_day(client: httpx.Client, pushed_day: date | None) -> date | Non
     symbols = [row["symbol"] for row in snapshot["symbols"] if row["price"] is not None]
     items = invented_recommendations(symbols=symbols, day=day)
     if items:
-        answer = client.post("/api/recommendations", json={"source": "demo", "recommendations": items})
+        answer = client.post("/api/recommendations", json={"source": DEMO_SOURCE, "recommendations": items})
         if answer.status_code == httpx.codes.CONFLICT:
             log.info("demo_day_was_pushed_before", day=day.isoformat())
         else:

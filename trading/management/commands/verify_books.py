@@ -7,7 +7,8 @@ from trading.services.verification import book_differences
 
 class Command(BaseCommand):
     help = (
-        "Recompute cash, positions, reservations and session totals from the entries; name each difference."
+        "Recompute cash, positions, reservations, and the profit of trades, portfolios and sessions from the "
+        "ledger and the executions; name each difference."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -1,0 +1,187 @@
+"""What breaks in one place stops nobody elsewhere, and nobody is blamed for a busy database."""
+
+import threading
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from django.db import connections, transaction
+
+from journal.models import Alert, Stream
+from portfolios.models import Portfolio
+from rules.models import RuleVersion
+from rules.services.rules import update_rule
+from sessions.models import EvaluationRun
+from tests.harness.databases import CommittedDatabase
+from tests.harness.trading import STRONG_BUY_ENTRY, Desk, Market
+from trading.models import Halt
+from trading.services import auto_trading, trade_execution
+from trading.services.auto_trading import FailedSlice, evaluate_next_slice
+from trading.services.emergency_stop import arm, drain_all
+from trading.services.trade_execution import execute_pending
+from trading.services.verification import book_differences
+
+pytestmark = pytest.mark.integration
+
+
+@contextmanager
+def held_by_another(model: Any, key: uuid.UUID) -> Iterator[None]:
+    """Another connection holds a row, as a worker does that was stopped in the middle of its work."""
+    held, done = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with transaction.atomic():
+            model.objects.select_for_update(no_key=True).get(pk=key)
+            held.set()
+            done.wait(20)
+        connections.close_all()
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    assert held.wait(10)
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join(20)
+
+
+def poison(desk: Desk, committed_db: CommittedDatabase) -> None:
+    """A rule version that no validation would have let in."""
+    version = RuleVersion.objects.get(rule__portfolio=desk.portfolio, rule_type="entry")
+    with committed_db.as_owner() as owner:
+        owner.execute("ALTER TABLE rule_versions DISABLE TRIGGER USER")
+        owner.execute(
+            'UPDATE rule_versions SET conditions = \'[{"field": "gone"}]\' WHERE id = %s', [version.pk]
+        )
+
+
+def test_a_slice_that_fails_waits_and_the_others_go_on(
+    market: Market, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sessions.services.sessions.SLICE_SESSIONS_MAX", 1)
+    market.tick()
+    bad, good = Desk.open(market, owner="one"), Desk.open(market, owner="two")
+    assert bad.session.slice_id != good.session.slice_id
+    genuine = auto_trading.record_run
+
+    def broken(row: Any, **more: Any) -> EvaluationRun:
+        if row.id == bad.session.slice_id:
+            raise RuntimeError("a defect")
+        return genuine(row, **more)
+
+    monkeypatch.setattr(auto_trading, "record_run", broken)
+    market.advise("AAA")
+    market.tick()
+    results = [evaluate_next_slice() for _ in range(3)]
+    assert isinstance(results[0], FailedSlice) and results[0].slice_id == bad.session.slice_id
+    assert isinstance(results[1], EvaluationRun) and results[2] is None
+    assert [len(desk.trades()) for desk in (bad, good)] == [0, 1]
+    monkeypatch.setattr(auto_trading, "record_run", genuine)
+    bad.session.slice.refresh_from_db()
+    assert (
+        bad.session.slice.failures == 1 and bad.session.slice.evaluated_slot == 0
+    )  # still due, a little later
+
+
+def test_a_broken_session_that_is_paused_is_told_of_once_and_stops_nobody(
+    market: Market, committed_db: CommittedDatabase
+) -> None:
+    market.tick()
+    good, broken = Desk.open(market, owner="one"), Desk.open(market, owner="two")
+    version = RuleVersion.objects.get(rule__portfolio=broken.portfolio, rule_type="exit")
+    with committed_db.as_owner() as owner:
+        owner.execute("ALTER TABLE rule_versions DISABLE TRIGGER USER")
+        owner.execute(
+            'UPDATE rule_versions SET conditions = \'[{"field": "gone"}]\' WHERE id = %s', [version.pk]
+        )
+    market.advise("AAA")
+    for _ in range(3):
+        good.step()
+    assert broken.refresh().session.status == "paused"
+    (alert,) = Alert.objects.filter(stream=broken.portfolio.id)
+    assert "exits included" in alert.message
+    assert len(good.trades()) == 2
+
+
+def test_a_busy_portfolio_is_nobodys_fault(desk: Desk, market: Market) -> None:
+    market.advise("AAA")
+    market.tick()
+    with held_by_another(Portfolio, desk.portfolio.id):
+        assert isinstance(desk.evaluate(), FailedSlice)  # after the lock timeout
+    assert desk.refresh().session.status == "active"
+    assert not Alert.objects.exists()
+    assert desk.trades() == []
+
+
+def test_arming_does_not_wait_for_a_busy_journal(desk: Desk, market: Market) -> None:
+    with held_by_another(Stream, desk.portfolio.id):
+        halt = arm(scope="portfolio", scope_id=str(desk.portfolio.id), reason="a test", actor=desk.owner)
+        assert Halt.objects.get().journalled_at is None
+    assert not Alert.objects.exists()
+    drain_all()
+    halt.refresh_from_db()
+    assert halt.journalled_at is not None and halt.drained_at is not None
+    assert Alert.objects.count() == 1
+    drain_all()
+    assert Alert.objects.count() == 1
+
+
+def test_what_cannot_be_matched_holds_up_nobody_behind_it(
+    market: Market, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trade_execution, "BATCH_PORTFOLIOS_MAX", 1)
+    market.tick()
+    desks = sorted(
+        (Desk.open(market, owner=f"owner-{n}") for n in range(3)), key=lambda desk: desk.portfolio.id
+    )
+    market.advise("AAA")
+    market.tick()
+    desks[0].evaluate()
+    genuine = trade_execution.match
+
+    def closed_for_the_first(trade: Any, **more: Any) -> Any:
+        if trade.portfolio_id == desks[0].portfolio.id:
+            return trade_execution.Unmatched("the market is closed")
+        return genuine(trade, **more)
+
+    monkeypatch.setattr(trade_execution, "match", closed_for_the_first)
+    assert execute_pending() == 2
+    assert [desk.trades()[0].status for desk in desks] == ["pending", "filled", "filled"]
+
+
+def test_a_portfolio_that_breaks_execution_is_told_of_and_the_others_are_executed(
+    market: Market, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    market.tick()
+    desks = [Desk.open(market, owner=f"owner-{n}") for n in range(3)]
+    market.advise("AAA")
+    market.tick()
+    desks[0].evaluate()
+    genuine = trade_execution.match
+
+    def broken(trade: Any, **more: Any) -> Any:
+        if trade.portfolio_id == desks[1].portfolio.id:
+            raise RuntimeError("a defect")
+        return genuine(trade, **more)
+
+    monkeypatch.setattr(trade_execution, "match", broken)
+    for _ in range(2):
+        execute_pending()
+    assert [desk.trades()[0].status for desk in desks] == ["filled", "pending", "filled"]
+    assert Alert.objects.filter(stream=desks[1].portfolio.id, kind="execution.failing").count() == 1
+    assert book_differences() == []
+
+
+def test_a_trade_of_a_rule_that_was_changed_is_not_sent(desk: Desk, market: Market) -> None:
+    market.advise("AAA")
+    market.tick()
+    desk.evaluate()
+    rule = desk.portfolio.trading_rules.get(rule_type="entry")
+    smaller = [{**STRONG_BUY_ENTRY["actions"][0], "size_value": 1}]
+    update_rule(rule_id=rule.id, rule={**STRONG_BUY_ENTRY, "actions": smaller}, actor=desk.owner)
+    execute_pending()
+    (trade,) = desk.trades()
+    assert (trade.status, trade.status_reason) == ("cancelled", "its rule was changed meanwhile")
