@@ -1,7 +1,7 @@
 # Two commands matter: `make run` and `make test`. Both need Python 3.11+ and nothing else.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format
+.PHONY: help run test lint bench format
 
 BIN := .venv/bin
 PACKAGES := autotrading_project console trading sessions rules portfolios market journal foundation
@@ -30,6 +30,10 @@ lint: ## Check style, types, import contracts, migrations and deployment setting
 	$(BIN)/lint-imports
 	$(CHECK_ENV) $(BIN)/python -W ignore::RuntimeWarning manage.py makemigrations --check --dry-run
 	$(CHECK_ENV) $(BIN)/python manage.py check --deploy --fail-level WARNING
+
+bench: ## Measure, one JSON line a figure (ONLY=group,… chooses)
+	@deploy/install.sh requirements.txt
+	@exec $(BIN)/python -m benchmarks $(ONLY)
 
 format: ## Let ruff format the code and fix what it can
 	@deploy/install.sh requirements-dev.txt
