@@ -8,10 +8,11 @@ role, so that a missing grant is found here and not in the middle of trading.
 
 import argparse
 import os
+import sys
 from urllib.parse import unquote, urlsplit
 
 import django
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.db import connection
 
 
@@ -40,4 +41,8 @@ def become_application() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except CommandError as error:  # a sentence for people
+        print(error, file=sys.stderr)
+        sys.exit(1)
