@@ -19,7 +19,13 @@ from foundation.admin.base import ServiceAdmin, ServiceForm, actor_of
 from foundation.admin.presentation import presented, shown_number
 from foundation.core.money import CENT
 from portfolios.models import Member, Portfolio
-from portfolios.services.portfolios import create_portfolio, deposit, set_member, withdraw
+from portfolios.services.portfolios import (
+    create_portfolio,
+    deposit,
+    remove_member,
+    set_member,
+    withdraw,
+)
 
 User = get_user_model()
 MONEY = ("cash", "reserved_cash", "realised_pnl")
@@ -61,7 +67,6 @@ class MemberInline(TabularInline):
     model = Member
     form = MemberForm
     extra = 0
-    can_delete = False
     fields = ("user", "role")
     ordering = ("user__username",)
 
@@ -139,6 +144,8 @@ class PortfolioAdmin(ServiceAdmin):
     def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
         for member in formset.save(commit=False):
             set_member(portfolio=form.instance, user=member.user, role=member.role, actor=actor_of(request))
+        for member in formset.deleted_objects:
+            remove_member(portfolio=form.instance, user=member.user, actor=actor_of(request))
 
     @action(description="Set limits", permissions=["set_limits"], icon="tune")
     def set_limits(self, request: HttpRequest, object_id: str) -> HttpResponseRedirect:

@@ -10,7 +10,7 @@ from django.db import transaction
 
 from foundation.clock import database_now
 from foundation.core.money import CENT
-from foundation.errors import InvalidInput
+from foundation.errors import Conflict, InvalidInput, NotFound
 from journal.core.events import Event
 from journal.services.journal import append
 from portfolios.models import BrokerAccount, Member, Portfolio, Role
@@ -50,6 +50,9 @@ def set_member(
     if role not in Role.values:
         raise InvalidInput(f"role: must be one of {', '.join(Role.values)}, got {role!r}.")
     Portfolio.objects.select_for_update(no_key=True).get(pk=portfolio.pk)
+    known = Member.objects.filter(portfolio=portfolio, user_id=user.pk).first()
+    if known is not None and role != Role.OWNER:
+        _keep_an_owner(known)
     member, _ = Member.objects.update_or_create(portfolio=portfolio, user_id=user.pk, defaults={"role": role})
     payload = {
         "user": user.get_username(),
@@ -58,6 +61,26 @@ def set_member(
     }
     append([_event(portfolio.id, "member.set", database_now(), **payload)])
     return member
+
+
+@transaction.atomic
+def remove_member(*, portfolio: Portfolio, user: AbstractBaseUser, actor: AbstractBaseUser | None) -> None:
+    """Take a user's access away; his sockets close within seconds. Raises NotFound, Conflict (the last owner)."""
+    Portfolio.objects.select_for_update(no_key=True).get(pk=portfolio.pk)
+    member = Member.objects.filter(portfolio=portfolio, user_id=user.pk).first()
+    if member is None:
+        raise NotFound(f"{user.get_username()} is no member of this portfolio.")
+    _keep_an_owner(member)
+    member.delete()
+    payload = {"user": user.get_username(), "actor": actor.get_username() if actor else "system"}
+    append([_event(portfolio.id, "member.removed", database_now(), **payload)])
+
+
+def _keep_an_owner(member: Member) -> None:
+    """A portfolio without an owner could not be managed by anybody."""
+    others = Member.objects.filter(portfolio_id=member.portfolio_id, role=Role.OWNER).exclude(pk=member.pk)
+    if member.role == Role.OWNER and not others.exists():
+        raise Conflict("This is the last owner: make somebody else an owner first.", code="last_owner")
 
 
 @transaction.atomic

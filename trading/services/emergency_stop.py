@@ -7,6 +7,7 @@ and cancels what is pending. From then on nothing is sent.
 
 import uuid
 from collections.abc import Iterable
+from functools import partial
 
 import structlog
 from django.contrib.auth.base_user import AbstractBaseUser
@@ -86,13 +87,18 @@ def arm(
             reason=reason.strip(),
             armed_by_id=actor.pk if actor else None,
         )
+        # After the outermost commit, whoever opened it: the halt must not wait for a busy journal.
+        transaction.on_commit(partial(_tell_armed_quietly, halt.id), robust=True)
         wake_on_commit(DRAIN_TASK, queue="execution")
-    try:
-        _tell_armed(halt.id)
-    except OperationalError as error:
-        log.warning("halt_not_journalled_yet", halt_id=str(halt.id), error=repr(error))
     halt.refresh_from_db()
     return halt
+
+
+def _tell_armed_quietly(halt_id: uuid.UUID) -> None:
+    try:
+        _tell_armed(halt_id)
+    except OperationalError as error:
+        log.warning("halt_not_journalled_yet", halt_id=str(halt_id), error=repr(error))
 
 
 @transaction.atomic

@@ -9,12 +9,14 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import partial
 
 import structlog
 from django.db import connection, transaction
 from django.db.models import Exists, OuterRef
 
 from foundation.clock import database_now
+from foundation.core.canonical import plain_decimal
 from foundation.core.money import ZERO
 from foundation.errors import NotFound, Unavailable
 from foundation.kill_points import reach
@@ -140,7 +142,17 @@ def _execute_in(books: Books) -> int:
     append(events)
     if done.fills:
         reach("execution.before_commit")
+        transaction.on_commit(partial(_log_fills, done.fills), robust=True)
     return ended + len(done.fills)
+
+
+def _log_fills(fills: Sequence[ReportedFill]) -> None:
+    for fill in fills:
+        trade = fill.trade
+        log.info(
+            "trade_filled", portfolio_id=str(trade.portfolio_id), side=trade.trade_type, symbol=trade.symbol,
+            quantity=plain_decimal(fill.quantity), price=plain_decimal(fill.price),
+        )  # fmt: skip
 
 
 def _sort(

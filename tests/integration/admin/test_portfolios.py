@@ -54,6 +54,22 @@ def test_members_are_let_in_and_change_their_role(admin_page, cast):
     assert set_twice.count() == 2, "only what changed is written"
 
 
+def test_a_member_is_removed_but_never_the_last_owner(admin_page, cast):
+    owner, other = Member.objects.filter(portfolio=cast.portfolio).order_by("user__username")
+    form = {
+        "memberships-TOTAL_FORMS": "2", "memberships-INITIAL_FORMS": "2",
+        "memberships-0-id": owner.pk, "memberships-0-portfolio": cast.portfolio.pk, "memberships-0-role": owner.role,
+        "memberships-1-id": other.pk, "memberships-1-portfolio": cast.portfolio.pk, "memberships-1-role": other.role,
+    }  # fmt: skip
+    refused = admin_page.post(change_url(cast.portfolio), form | {"memberships-0-DELETE": "on"})
+    assert refused.status_code == 200 and "last owner" in refused.content.decode()
+    assert (
+        admin_page.post(change_url(cast.portfolio), form | {"memberships-1-DELETE": "on"}).status_code == 302
+    )
+    assert list(Member.objects.filter(portfolio=cast.portfolio)) == [owner]
+    assert last_kind(cast.portfolio.pk) == "member.removed"
+
+
 def test_a_portfolio_itself_cannot_be_edited(admin_page, cast):
     admin_page.post(change_url(cast.portfolio), NO_MEMBERS | {"name": "Mine", "cash": "1000000"})
     cast.portfolio.refresh_from_db()

@@ -78,7 +78,7 @@ def test_a_trade_on_its_way_is_not_cancelled(admin_page, cast, trading_session, 
 
 
 @pytest.mark.parametrize("scope", ["portfolio", "session", "rule", "symbol", "account", "platform"])
-def test_a_halt_is_armed_in_each_scope(scope, admin_page, cast, trade):
+def test_a_halt_is_armed_in_each_scope(scope, admin_page, cast, trade, django_capture_on_commit_callbacks):
     targets = {
         "portfolio": cast.portfolio, "session": trade.session, "rule": trade.rule, "symbol": trade.instrument,
         "account": trade.account,
@@ -86,7 +86,8 @@ def test_a_halt_is_armed_in_each_scope(scope, admin_page, cast, trade):
     form = {"scope": scope, "mode": "halt", "reason": "prices look wrong"}
     if scope in targets:
         form[scope] = targets[scope].pk
-    assert admin_page.post(reverse("admin:trading_halt_add"), form).status_code == 302
+    with django_capture_on_commit_callbacks(execute=True):  # the journal is told after the commit
+        assert admin_page.post(reverse("admin:trading_halt_add"), form).status_code == 302
     halt = Halt.objects.get()
     names = {"symbol": "TEST", "platform": ""}
     assert halt.scope_id == names.get(scope, str(getattr(targets.get(scope), "pk", "")))

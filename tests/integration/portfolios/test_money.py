@@ -7,7 +7,7 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.db import DatabaseError, connection, transaction
 
-from foundation.errors import Forbidden, InvalidInput, NotFound
+from foundation.errors import Conflict, Forbidden, InvalidInput, NotFound
 from journal.models import Entry
 from portfolios.models import LedgerTransfer, LimitSet, Portfolio
 from portfolios.selectors import (
@@ -18,7 +18,13 @@ from portfolios.selectors import (
     visible_streams,
 )
 from portfolios.services.limits import PLATFORM_DEFAULTS, ensure_platform_limits, set_limits
-from portfolios.services.portfolios import create_portfolio, deposit, set_member, withdraw
+from portfolios.services.portfolios import (
+    create_portfolio,
+    deposit,
+    remove_member,
+    set_member,
+    withdraw,
+)
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
 D = Decimal
@@ -90,6 +96,21 @@ def test_a_stranger_finds_nothing_and_a_viewer_may_not_trade(
     assert role_of(charlie, portfolio.id) == "viewer"
     with pytest.raises(Forbidden, match="viewer"):
         visible_portfolio(charlie, portfolio.id, roles={"owner"})
+
+
+def test_a_member_can_be_removed_but_not_the_last_owner(
+    portfolio: Portfolio, alice: Any, charlie: Any
+) -> None:
+    with pytest.raises(Conflict, match="last owner"):
+        remove_member(portfolio=portfolio, user=alice, actor=alice)
+    with pytest.raises(Conflict, match="last owner"):
+        set_member(portfolio=portfolio, user=alice, role="viewer", actor=alice)
+    set_member(portfolio=portfolio, user=charlie, role="owner", actor=alice)
+    remove_member(portfolio=portfolio, user=alice, actor=charlie)
+    assert visible_streams(alice) == [] and visible_streams(charlie) == [portfolio.id]
+    assert Entry.objects.filter(stream_id=portfolio.id).latest("seq").kind == "member.removed"
+    with pytest.raises(NotFound):
+        remove_member(portfolio=portfolio, user=alice, actor=charlie)
 
 
 def test_an_inactive_user_sees_nothing(portfolio: Portfolio, alice: Any) -> None:

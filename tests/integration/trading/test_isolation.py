@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from django.db import connections, transaction
+from django.test import Client
 
 from journal.models import Alert, Stream
 from portfolios.models import Portfolio
@@ -15,6 +16,7 @@ from rules.models import RuleVersion
 from rules.services.rules import update_rule
 from sessions.models import EvaluationRun
 from tests.harness.databases import CommittedDatabase
+from tests.harness.people import person
 from tests.harness.trading import STRONG_BUY_ENTRY, Desk, Market
 from trading.models import Halt
 from trading.services import auto_trading, trade_execution
@@ -127,6 +129,21 @@ def test_arming_does_not_wait_for_a_busy_journal(desk: Desk, market: Market) -> 
     assert Alert.objects.count() == 1
     drain_all()
     assert Alert.objects.count() == 1
+
+
+def test_arming_with_an_idempotency_key_does_not_wait_either(
+    desk: Desk, committed_db: CommittedDatabase
+) -> None:
+    """The console sends a key with every request; the key's transaction must not hold the halt back."""
+    token = person("alice").token
+    headers = {"authorization": f"Token {token}", "idempotency-key": "once"}
+    body = {"scope": "portfolio", "scope_id": str(desk.portfolio.id), "reason": "a test"}
+    with held_by_another(Stream, desk.portfolio.id):
+        answer = Client().post("/api/emergency-stop", body, content_type="application/json", headers=headers)
+        assert answer.status_code == 201, answer.content
+        assert Halt.objects.get().journalled_at is None
+    drain_all()
+    assert Halt.objects.get().journalled_at is not None
 
 
 def test_what_cannot_be_matched_holds_up_nobody_behind_it(
