@@ -8,11 +8,11 @@ PACKAGES := autotrading_project console trading sessions rules portfolios market
 # Checks load the settings but need no server: these values let nothing in.
 CHECK_ENV := SECRET_KEY=only-for-checks-0123456789-abcdefghijklmnopqrstuvwxyz-ABCDEFG \
 	DATABASE_URL=postgres://checks:checks@127.0.0.1:1/checks REDIS_URL=redis://127.0.0.1:1/0 \
-	DATA_DIR=/nonexistent ALLOW_HTTP=0 DEBUG=0
+	DATA_DIR=/nonexistent ALLOW_HTTP=0 DEBUG=0 READ_DOT_ENV=0
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@echo "  Variables of make run: PORT DATA_DIR DEMO=0 DATABASE_URL REDIS_URL (see .env.example)"
+	@echo "  Variables of make run: PORT HOST DATA_DIR DEMO=0 DATABASE_URL REDIS_URL (see .env.example)"
 
 run: ## Start everything: PostgreSQL, Valkey, the demo, all processes (Ctrl-C stops it)
 	@deploy/install.sh requirements.txt

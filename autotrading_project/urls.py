@@ -3,6 +3,7 @@ from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 from foundation.api.health import health
+from foundation.api.metrics import Metrics
 
 urlpatterns = [
     path("", include("console.urls")),
@@ -17,7 +18,7 @@ urlpatterns = [
     path("api/", include("rules.api.urls")),
     path("api/", include("sessions.api.urls")),
     path("api/", include("trading.api.urls")),
-    path("", include("django_prometheus.urls")),
+    path("metrics", Metrics.as_view(), name="metrics"),
 ]
 
 handler404 = "foundation.api.problems.not_found"

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.auth.models import User
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.safestring import SafeString
@@ -11,9 +12,10 @@ from unfold.decorators import action, display
 
 from foundation.admin.base import LongListAdmin, ReadOnlyAdmin, actor_of
 from foundation.admin.presentation import badge, shown_json
+from foundation.errors import Forbidden, NotFound
 from journal.core.events import PLATFORM_STREAM
 from journal.models import Alert, AlertDelivery, Entry, Stream
-from journal.services.alerts import acknowledge_alert
+from journal.services.alerts import MAY_NOT_ACKNOWLEDGE, acknowledge_alert
 
 SEVERITY_COLOURS = {"info": "info", "warning": "warning", "critical": "danger"}
 STATE_COLOURS = {"pending": "warning", "delivered": "success", "failed": "danger"}
@@ -54,6 +56,14 @@ class EntryAdmin(LongListAdmin):
         return shown_json(json.loads(entry.payload))
 
 
+def _acknowledge(alert: Alert, *, actor: User) -> Alert:
+    """Who reads it here sees it, though he may be no member: for him it is forbidden, not missing."""
+    try:
+        return acknowledge_alert(alert_id=alert.pk, actor=actor)
+    except NotFound as error:
+        raise Forbidden(MAY_NOT_ACKNOWLEDGE, code="role_required") from error
+
+
 @admin.register(Alert)
 class AlertAdmin(LongListAdmin):
     list_display = (
@@ -76,7 +86,7 @@ class AlertAdmin(LongListAdmin):
     @admin.action(description="Acknowledge", permissions=["operate"])
     def acknowledge_selected(self, request: HttpRequest, alerts: QuerySet[Alert]) -> None:
         self.run_each(
-            request, alerts, lambda alert: acknowledge_alert(alert_id=alert.pk, actor=actor_of(request)),
+            request, alerts, lambda alert: _acknowledge(alert, actor=actor_of(request)),
             done="acknowledged",
         )  # fmt: skip
 
@@ -91,7 +101,7 @@ class AlertAdmin(LongListAdmin):
         alert = self.existing(request, object_id)
 
         def service() -> Alert:
-            return acknowledge_alert(alert_id=alert.pk, actor=actor_of(request))
+            return _acknowledge(alert, actor=actor_of(request))
 
         return self.run_dialog(request, object_id, service, done="The alert is acknowledged.")
 

@@ -1,4 +1,4 @@
-"""Reads of the journal, and the one question that is asked upstairs: who may see which stream."""
+"""Reads of the journal, and the two questions that are asked upstairs: who may see, and act on, which stream."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,6 +31,12 @@ class Rendered:
 def visible_streams(user: AbstractBaseUser | AnonymousUser) -> frozenset[UUID]:
     """The ids of the streams that this user may see, as settings.JOURNAL_VISIBLE_STREAMS says."""
     ask: Callable[[Any], Iterable[UUID]] = import_string(settings.JOURNAL_VISIBLE_STREAMS)
+    return frozenset(ask(user))
+
+
+def actionable_streams(user: AbstractBaseUser | AnonymousUser) -> frozenset[UUID]:
+    """The streams on whose alerts this user may act, as settings.JOURNAL_ACTIONABLE_STREAMS says."""
+    ask: Callable[[Any], Iterable[UUID]] = import_string(settings.JOURNAL_ACTIONABLE_STREAMS)
     return frozenset(ask(user))
 
 

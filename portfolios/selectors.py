@@ -39,6 +39,20 @@ def visible_streams(user: AnyUser) -> list[uuid.UUID]:
     return streams
 
 
+def actionable_streams(user: AnyUser) -> list[uuid.UUID]:
+    """The streams whose alerts he may acknowledge: where he may stop trading, and the platform's for staff."""
+    if not user.is_active:
+        return []
+    superuser = getattr(user, "is_superuser", False)
+    portfolios = Portfolio.objects.all()
+    if not superuser:
+        portfolios = portfolios.filter(memberships__user__id=user.pk, memberships__role__in=MAY_STOP)
+    streams = list(portfolios.values_list("id", flat=True))
+    if superuser or getattr(user, "is_staff", False):
+        streams.append(PLATFORM_STREAM)
+    return streams
+
+
 def role_of(user: AnyUser, portfolio_id: uuid.UUID) -> str | None:
     """His role in it; a superuser without membership acts as owner; None: it must not exist for him."""
     user_id = user.pk

@@ -75,6 +75,7 @@ def temporary_servers() -> Iterator[dict[str, str]]:
                 "SECRET_KEY": servers.credentials["secret_key"],
                 "ALLOW_HTTP": "1",
                 "DATA_DIR": str(data_dir),
+                "READ_DOT_ENV": "0",  # a checkout's `.env` is about other servers
             }
         finally:
             _ignore_signals()

@@ -2,18 +2,14 @@
 
 import contextlib
 import fcntl
-import http.client
 import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import FrameType
 from typing import IO
-
-import environ
 
 from autotrading_project.embedded import EmbeddedServerError, EmbeddedServers
 from autotrading_project.embedded.processes import (
@@ -23,23 +19,20 @@ from autotrading_project.embedded.processes import (
     write_private,
 )
 from autotrading_project.embedded.servers import prepare_directory
-from autotrading_project.runner.announcement import announcement
+from autotrading_project.environment_files import BASE_DIR, SWITCH, fill_environment
+from autotrading_project.runner.announcement import Announcer
 from autotrading_project.runner.configuration import (
-    BASE_DIR,
     Configuration,
     application_url,
     command_path,
     read_configuration,
     run_environment,
 )
-from autotrading_project.runner.console import say, write
+from autotrading_project.runner.console import say
 from autotrading_project.runner.errors import RunnerError, StopRequested
 from autotrading_project.runner.leftovers import ProcessRecord
 from autotrading_project.runner.procfile import ProcfileEntry, read_procfile
 from autotrading_project.runner.supervisor import Supervisor
-
-HEALTH_PAUSE_SECONDS = 0.3
-HEALTH_PATIENCE_SECONDS = 60.0
 
 
 class StopSignals:
@@ -68,7 +61,7 @@ def main() -> int:
         if os.getppid() != parent:
             return 0
     try:
-        environ.Env.read_env(BASE_DIR / ".env")
+        fill_environment(os.environ, run_env=False)
         configuration = _configure()
         prepare_directory(configuration.data_dir)
         with _alone(configuration.data_dir):
@@ -86,8 +79,9 @@ def main() -> int:
 
 def _configure() -> Configuration:
     configuration = read_configuration(os.environ)
-    if configuration.port_note:
-        say(configuration.port_note)
+    for note in (configuration.port_note, configuration.host_note):
+        if note:
+            say(note)
     return configuration
 
 
@@ -133,7 +127,7 @@ def _run(configuration: Configuration, signals: StopSignals) -> None:
         servers.start()
         values = _values(configuration, servers)
         write_private(run_env, run_environment(values))
-        environment = os.environ | values | record.environment() | _surroundings(configuration)
+        environment = os.environ | values | record.environment() | process_environment(configuration)
         _prepare(configuration, environment)
         _supervise(configuration, entries, environment, record, signals)
     finally:
@@ -160,11 +154,14 @@ def _values(configuration: Configuration, servers: EmbeddedServers) -> dict[str,
     }
 
 
-def _surroundings(configuration: Configuration) -> dict[str, str]:
+def process_environment(configuration: Configuration) -> dict[str, str]:
+    """What every process gets of this run, beside the URLs."""
     return {
         "DATA_DIR": str(configuration.data_dir),
         "HOST": configuration.host,
         "PORT": str(configuration.port),
+        "ALLOWED_HOSTS": ",".join(configuration.allowed_hosts),
+        SWITCH: "0",  # all they need is here; from `run.env` they would learn the owner's password
         "PATH": command_path(),
         "PYTHONUNBUFFERED": "1",
     }
@@ -210,43 +207,13 @@ def _supervise(
         record=record,
     )
     signals.interrupting = False
-    supervisor.run(stop_requests=lambda: signals.count, each_turn=_announcer(configuration))
-    record.clear()
-
-
-def _announcer(configuration: Configuration) -> Callable[[], None]:
-    """A function for each turn: asks /health until it answers, then prints where everything is."""
-    begun = time.monotonic()
-    state = {"done": False, "next": begun}
-
-    def announce() -> None:
-        now = time.monotonic()
-        if state["done"] or now < state["next"]:
-            return
-        state["next"] = now + HEALTH_PAUSE_SECONDS
-        status, body = _health(configuration)
-        if status == 200 or now - begun > HEALTH_PATIENCE_SECONDS:
-            state["done"] = True
-            if status != 200:
-                say(f"/health does not say that all is well (status {status or 'none'}): {body[:500]}")
-            for line in announcement(configuration):
-                write(line)
-
-    return announce
-
-
-def _health(configuration: Configuration) -> tuple[int, str]:
-    """Status and body of /health; 0 if nobody answers."""
-    host = configuration.base_url.removeprefix("http://").rpartition(":")[0].strip("[]")
-    connection = http.client.HTTPConnection(host, configuration.port, timeout=2)
+    announcer = Announcer(configuration, run_id=record.run_id)
     try:
-        connection.request("GET", "/health")
-        answer = connection.getresponse()
-        return answer.status, answer.read(4096).decode(errors="replace")
-    except (OSError, http.client.HTTPException):
-        return 0, ""
+        supervisor.run(
+            stop_requests=lambda: signals.count, each_turn=announcer.each_turn, on_exit=announcer.on_exit
+        )
     finally:
-        connection.close()
+        record.clear()
 
 
 if __name__ == "__main__":

@@ -10,22 +10,28 @@ from urllib.parse import quote, urlsplit, urlunsplit
 import psycopg
 
 from autotrading_project.embedded.network import free_port, is_free
+from autotrading_project.environment_files import LOOPBACK_HOSTS, data_dir
 from autotrading_project.runner.errors import RunnerError
 
-BASE_DIR = Path(__file__).resolve().parents[2]
 DEFAULT_PORT = 8000
+ALL_INTERFACES = {"0.0.0.0", "::"}
 TRUE = {"1", "true", "yes", "on", "y", "ok"}
 FALSE = {"0", "false", "no", "off", "n", ""}
 
 
 @dataclass(frozen=True)
 class Configuration:
-    """One run. `port_note` is a sentence for the console if the port is not the usual one."""
+    """One run. `port_note` and `host_note` are sentences for the console, empty if there is nothing to say.
+
+    `allowed_hosts` always has the host of `base_url`: the runner and the demo talk to the web process there.
+    """
 
     data_dir: Path
     host: str
     port: int
     port_note: str
+    host_note: str
+    allowed_hosts: tuple[str, ...]
     demo: bool
     database_url: str
     database_owner_url: str
@@ -34,9 +40,7 @@ class Configuration:
     @property
     def base_url(self) -> str:
         """Where this machine reaches the web process."""
-        host = "127.0.0.1" if self.host in {"0.0.0.0", "127.0.0.1"} else self.host
-        host = "[::1]" if host in {"::", "::1"} else host
-        return f"http://{host}:{self.port}"
+        return f"http://{_reachable_host(self.host)}:{self.port}"
 
 
 def read_configuration(environment: Mapping[str, str]) -> Configuration:
@@ -55,11 +59,14 @@ def read_configuration(environment: Mapping[str, str]) -> Configuration:
         if value and urlsplit(value).scheme not in schemes:
             wanted = " or ".join(f"{scheme}://" for scheme in sorted(schemes))
             raise RunnerError(f"{name} must begin with {wanted}, got {urlsplit(value).scheme!r}.")
+    allowed_hosts, host_note = _allowed_hosts(environment.get("ALLOWED_HOSTS", ""), host)
     return Configuration(
-        data_dir=Path(environment.get("DATA_DIR") or BASE_DIR / ".data").expanduser().resolve(),
+        data_dir=data_dir(environment),
         host=host,
         port=port,
         port_note=note,
+        host_note=host_note,
+        allowed_hosts=allowed_hosts,
         demo=_flag(environment, "DEMO", default=True),
         database_url=database_url,
         database_owner_url=owner_url,
@@ -82,14 +89,36 @@ def _choose_port(text: str, host: str) -> tuple[int, str]:
         if not text.isdecimal() or not 1 <= int(text) <= 65535:
             raise RunnerError(f"PORT must be a number between 1 and 65535, got {text!r}.")
         if not is_free(int(text), host):
-            raise RunnerError(
-                f"PORT={text} is in use on {host}: end what listens there, or give another PORT."
-            )
+            raise RunnerError(port_is_taken(int(text), host))
         return int(text), ""
     if is_free(DEFAULT_PORT, host):
         return DEFAULT_PORT, ""
     port = free_port(host)
     return port, f"Port {DEFAULT_PORT} is in use: using {port}. Set PORT to choose one."
+
+
+def port_is_taken(port: int, host: str) -> str:
+    """The sentence about a port that somebody else listens on."""
+    return f"PORT={port} is in use on {host}: end what listens there, or give another PORT."
+
+
+def _reachable_host(host: str) -> str:
+    """The host that this machine's requests name, as in a URL, for the address that we listen on."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"[{host}]" if ":" in host else host
+
+
+def _allowed_hosts(text: str, host: str) -> tuple[tuple[str, ...], str]:
+    """ALLOWED_HOSTS of the processes and, if nobody but this machine will be answered, a sentence about it."""
+    asked = tuple(part.strip() for part in text.split(",") if part.strip())
+    hosts = asked or LOOPBACK_HOSTS
+    own = _reachable_host(host)
+    if own not in hosts and "*" not in hosts:
+        hosts += (own,)
+    if host not in ALL_INTERFACES or asked:
+        return hosts, ""
+    note = f"HOST={host} listens to other machines, but only requests for this one are answered: "
+    return hosts, note + "set ALLOWED_HOSTS to the names or addresses by which others reach it."
 
 
 def application_url(owner_url: str, password: str) -> str:

@@ -61,11 +61,18 @@ class Supervisor:
         self._selector = selectors.DefaultSelector()
         self._width = max((len(entry.name) for entry in entries), default=0)
 
-    def run(self, *, stop_requests: Callable[[], int], each_turn: Callable[[], None]) -> None:
+    def run(
+        self,
+        *,
+        stop_requests: Callable[[], int],
+        each_turn: Callable[[], None],
+        on_exit: Callable[[str], None],
+    ) -> None:
         """Keep all processes running until a stop is requested, then stop them.
 
-        `each_turn` is called several times a second and must be quick. A second
-        request while stopping kills at once.
+        `each_turn` is called several times a second and must be quick; `on_exit` with
+        the name of a process that has ended by itself, before it is started again. What
+        either raises stops all processes. A second request while stopping kills at once.
         """
         try:
             while not stop_requests():
@@ -73,7 +80,8 @@ class Supervisor:
                     if not process.running and time.monotonic() >= process.start_at:
                         self._start(process)
                 self._show_output(0.1)
-                self._reap(restart=True)
+                for name in self._reap(restart=True):
+                    on_exit(name)
                 each_turn()
         finally:
             self._stop(stop_requests)
@@ -113,12 +121,16 @@ class Supervisor:
             process.log.write(line)
             write(f"{process.entry.name:<{self._width}} | {line.decode(errors='replace')}")
 
-    def _reap(self, *, restart: bool) -> None:
+    def _reap(self, *, restart: bool) -> list[str]:
+        """Bury what has ended; the names."""
+        ended = []
         for process in self._processes:
             if process.child is not None and _has_ended(process.child):
                 code = self._bury(process)
+                ended.append(process.entry.name)
                 if restart:
                     self._plan_restart(process, code)
+        return ended
 
     def _bury(self, process: Supervised) -> int:
         """End what is left of an ended leader's group, show its last words; its exit code."""

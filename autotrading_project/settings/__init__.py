@@ -1,8 +1,9 @@
 """Settings, read from the environment and checked at start.
 
-`.env` beside manage.py and then `DATA_DIR/run.env` (written by `make run`, so
-that `manage.py` finds the embedded servers) fill in what the environment does
-not set. A bad value stops the start with its name (see `validation.py`).
+`DATA_DIR/run.env` (there while `make run` runs, so that `manage.py` in another
+terminal works with the same servers, as the application's role) and then `.env`
+beside manage.py fill in what the environment does not set; READ_DOT_ENV=0 ignores
+both. A bad value stops the start with its name (see `validation.py`).
 """
 
 # Whoever loads the settings gets the Celery application, too: a process that only sends wake-ups would

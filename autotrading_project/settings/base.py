@@ -1,17 +1,16 @@
 import os
 import sys
-from pathlib import Path
 from typing import Any
 
 import environ
 import structlog
 from django.core.exceptions import ImproperlyConfigured
 
-BASE_DIR = Path(__file__).resolve().parents[2]
+from autotrading_project.environment_files import LOOPBACK_HOSTS, data_dir, fill_environment
+
 env = environ.Env()
-environ.Env.read_env(BASE_DIR / ".env")
-DATA_DIR = Path(env.str("DATA_DIR", default=str(BASE_DIR / ".data"))).expanduser().resolve()
-environ.Env.read_env(DATA_DIR / "run.env")
+fill_environment(os.environ)
+DATA_DIR = data_dir(os.environ)
 
 
 def _required(name: str, hint: str) -> str:
@@ -34,10 +33,12 @@ def _bounded(name: str, default: float, low: float, high: float) -> float:
 # --- process -----------------------------------------------------------------------------------
 DEBUG = env.bool("DEBUG", default=False)
 SECRET_KEY = _required("SECRET_KEY", "`make run` makes one; elsewhere give 50 random characters.")
-ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=list(LOOPBACK_HOSTS))
 # Plain HTTP is for loopback only (`make run`, tests); a deployment stands behind TLS.
 ALLOW_HTTP = env.bool("ALLOW_HTTP", default=False)
 DEMO = env.bool("DEMO", default=False)
+# `make run` knows by it that /health was answered by a process of its own; no secret.
+RUN_ID = env.str("AUTOTRADING_RUN", default="")
 ROOT_URLCONF = "autotrading_project.urls"
 ASGI_APPLICATION = "autotrading_project.asgi.application"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -178,6 +179,7 @@ CHANNEL_LAYERS = {
 }
 # The journal's consumer and alerts learn from here who may see which stream (nothing is imported upwards).
 JOURNAL_VISIBLE_STREAMS = "portfolios.selectors.visible_streams"
+JOURNAL_ACTIONABLE_STREAMS = "portfolios.selectors.actionable_streams"
 
 # --- API ---------------------------------------------------------------------------------------
 REST_FRAMEWORK = {
@@ -190,6 +192,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["foundation.api.parsers.StrictJSONParser"],
     "DEFAULT_PAGINATION_CLASS": "foundation.api.pagination.CursorPagination",
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
+    "DEFAULT_METADATA_CLASS": None,  # OPTIONS describes nothing: /api/schema does
     "DEFAULT_SCHEMA_CLASS": "foundation.api.schema.ApiSchema",
     "EXCEPTION_HANDLER": "foundation.api.problems.exception_handler",
     "COERCE_DECIMAL_TO_STRING": True,

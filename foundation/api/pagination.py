@@ -24,7 +24,10 @@ class CursorPagination(pagination.CursorPagination):
     def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any] | None:
         try:
             return super().paginate_queryset(queryset, request, view)
-        except (ValidationError, ValueError, DataError) as error:  # a cursor that was not made here
+        except (ValidationError, ValueError, DataError) as error:
+            if self.cursor_query_param not in request.query_params:
+                raise  # what else a query can get wrong, its filters have refused before
+            # a cursor that was not made here
             raise NotFound(self.invalid_cursor_message) from error
 
     def get_ordering(self, request: Request, queryset: QuerySet[Any], view: Any) -> tuple[str, ...]:

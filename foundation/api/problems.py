@@ -4,7 +4,8 @@ from http import HTTPStatus
 from typing import Any
 
 import structlog
-from django.core.exceptions import PermissionDenied
+from django.conf import settings
+from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.db import OperationalError
 from django.db.utils import InterfaceError
 from django.http import Http404, HttpRequest, JsonResponse
@@ -79,6 +80,22 @@ def _from_rest_framework(error: exceptions.APIException) -> Response:
     return response
 
 
+def _from_suspicion(error: SuspiciousOperation) -> Response:
+    """What Django refuses to read; its own words may name insides and stay in the log."""
+    if isinstance(error, RequestDataTooBig):
+        most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        return problem(
+            status=413,
+            title="The body is too large",
+            code="too_large",
+            detail=f"A body may have at most {most} bytes. Send less at once.",
+        )
+    log.warning("suspicious_request", error=repr(error))
+    return problem(
+        status=400, title="Bad Request", code="bad_request", detail="The request cannot be understood."
+    )
+
+
 def exception_handler(error: Exception, context: dict[str, Any]) -> Response | None:
     """DRF's EXCEPTION_HANDLER. An unexpected error is logged and answered as a bare 500 problem."""
     set_rollback()
@@ -100,6 +117,8 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
         error = exceptions.PermissionDenied()
     if isinstance(error, exceptions.APIException):
         return _from_rest_framework(error)
+    if isinstance(error, SuspiciousOperation):
+        return _from_suspicion(error)
     if isinstance(error, OperationalError | InterfaceError):
         log.warning("database_unavailable", error=repr(error))
         response = problem(

@@ -1,5 +1,6 @@
 """What all operations of the API share, told to OpenAPI once: their problems and their idempotency key."""
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from drf_spectacular.openapi import AutoSchema
@@ -9,6 +10,8 @@ from rest_framework import serializers
 from foundation.api.idempotency import HEADER, KEY_LENGTH_MAX, IdempotentPostMixin
 from foundation.api.problems import CONTENT_TYPE
 
+# Status -> what it means; None: never given here. What a view says of itself, beside what all have.
+Problems = Mapping[str, str | None]
 READS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -57,9 +60,12 @@ class ApiSchema(AutoSchema):
             bodies.setdefault(status, {"description": description, "content": content})
         return bodies
 
+    def _reads_a_body(self) -> bool:
+        return self.method in {"POST", "PUT", "PATCH"} and self.get_request_serializer() is not None
+
     def _problems(self) -> dict[str, str]:
         writes = self.method not in READS
-        problems = {
+        problems: dict[str, str | None] = {
             "400": "The input is not valid; `errors` says where." if writes or self._is_list_view() else None,
             "401": "No token, or one that is not valid (any more)."
             if self.view.authentication_classes
@@ -69,7 +75,11 @@ class ApiSchema(AutoSchema):
             if writes or "{" in self.path
             else None,
             "409": "Valid, but not in the present state." if writes else None,
+            "413": "The body is too large." if self._reads_a_body() else None,
+            "415": "The body is not JSON in UTF-8." if self._reads_a_body() else None,
             "422": "The idempotency key was used for another request." if self._is_idempotent() else None,
             "503": "Cannot be decided at the moment; try again after `Retry-After` seconds.",
         }
+        own: Problems = getattr(self.view, "problems", {})
+        problems.update(own)
         return {status: text for status, text in problems.items() if text is not None}

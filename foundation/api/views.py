@@ -1,8 +1,8 @@
 """Login by name and password for a revocable token; logout revokes it."""
 
-from typing import Any
+from typing import Any, ClassVar
 
-from django.contrib.auth import authenticate
+from django.contrib.auth import authenticate, logout
 from drf_spectacular.utils import extend_schema
 from knox.models import get_token_model
 from rest_framework import serializers
@@ -11,6 +11,8 @@ from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
+
+from foundation.api.schema import Problems
 
 
 class Credentials(serializers.Serializer[Any]):
@@ -25,8 +27,20 @@ class Token(serializers.Serializer[Any]):
 class Login(APIView):
     authentication_classes = ()
     permission_classes = (AllowAny,)
+    problems: ClassVar[Problems] = {
+        "401": "Unknown name or wrong password.",
+        "403": None,
+        "404": None,
+        "409": None,
+    }
 
-    @extend_schema(summary="Log in", request=Credentials, responses={200: Token})
+    def get_authenticate_header(self, request: Request) -> str:
+        """What one gets here; without a header DRF would call a failed login 403."""
+        return "Token"
+
+    @extend_schema(
+        operation_id="login", summary="Log in", request=Credentials, responses={200: Token}, tags=["auth"]
+    )
     def post(self, request: Request) -> Response:
         """Exchange name and password for a token, to be sent as `Authorization: Token …`."""
         credentials = Credentials(data=request.data)
@@ -39,9 +53,20 @@ class Login(APIView):
 
 
 class Logout(APIView):
-    @extend_schema(summary="Log out", request=None, responses={204: None})
+    problems: ClassVar[Problems] = {
+        "400": None,
+        "403": "The session's CSRF token is missing or wrong.",
+        "404": None,
+        "409": None,
+    }
+
+    @extend_schema(
+        operation_id="logout", summary="Log out", request=None, responses={204: None}, tags=["auth"]
+    )
     def post(self, request: Request) -> Response:
-        """Revoke the token that made this request."""
+        """Revoke the token that made this request, or end the session that did."""
         if request.auth is not None:
             request.auth.delete()
+        else:
+            logout(request._request)
         return Response(status=204)

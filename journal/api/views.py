@@ -1,6 +1,6 @@
 """The journal over REST: the same events as the WebSocket, alerts, and tickets for the WebSocket."""
 
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from django.db.models import QuerySet
@@ -12,6 +12,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from foundation.api.pagination import CursorPagination
+from foundation.api.schema import Problems
 from foundation.errors import NotFound
 from journal.api.serializers import (
     AlertQuerySerializer,
@@ -24,6 +25,8 @@ from journal.models import Alert, Entry
 from journal.selectors import visible_alerts, visible_entries, visible_streams
 from journal.services.alerts import acknowledge_alert
 from journal.services.tickets import TICKET_SECONDS, Credential, issue_ticket
+
+_NO_PORTFOLIO: Problems = {"404": "There is no such portfolio, or it is not yours to see."}
 
 
 def _refuse_foreign(request: Request, portfolio: UUID) -> None:
@@ -46,6 +49,7 @@ class AlertPagination(CursorPagination):
 class JournalList(ListAPIView[Entry]):
     serializer_class = EventSerializer
     pagination_class = EventPagination
+    problems: ClassVar[Problems] = _NO_PORTFOLIO
     filter_backends = ()
 
     def get_queryset(self) -> QuerySet[Entry]:
@@ -64,7 +68,9 @@ class JournalList(ListAPIView[Entry]):
             entries = entries.filter(kind=wanted["kind"])
         return entries
 
-    @extend_schema(summary="List events", parameters=[JournalQuerySerializer], tags=["journal"])
+    @extend_schema(
+        operation_id="getEvents", summary="List events", parameters=[JournalQuerySerializer], tags=["journal"]
+    )
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """What happened, oldest first: the events of the streams that you may see."""
         return super().get(request, *args, **kwargs)
@@ -73,6 +79,7 @@ class JournalList(ListAPIView[Entry]):
 class AlertList(ListAPIView[Alert]):
     serializer_class = AlertSerializer
     pagination_class = AlertPagination
+    problems: ClassVar[Problems] = _NO_PORTFOLIO
     filter_backends = ()
 
     def get_queryset(self) -> QuerySet[Alert]:
@@ -91,26 +98,48 @@ class AlertList(ListAPIView[Alert]):
             alerts = alerts.filter(acknowledged_at__isnull=not wanted["acknowledged"])
         return alerts
 
-    @extend_schema(summary="List alerts", parameters=[AlertQuerySerializer], tags=["alerts"])
+    @extend_schema(
+        operation_id="getAlerts", summary="List alerts", parameters=[AlertQuerySerializer], tags=["alerts"]
+    )
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """The alerts of the streams that you may see, newest first."""
         return super().get(request, *args, **kwargs)
 
 
 class AlertAcknowledge(APIView):
+    problems: ClassVar[Problems] = {"400": None, "409": None}
+
     @extend_schema(
-        summary="Acknowledge an alert", request=None, responses={200: AlertSerializer}, tags=["alerts"]
+        operation_id="acknowledgeAlert",
+        summary="Acknowledge an alert",
+        request=None,
+        responses={200: AlertSerializer},
+        tags=["alerts"],
     )
     def post(self, request: Request, alert_id: UUID) -> Response:
-        """Say that you know. The first to say so is noted; saying it again changes nothing."""
+        """Say that you know. The first to say so is noted; saying it again changes nothing.
+
+        For traders, risk officers and owners of the portfolio; for staff, where it is the platform's.
+        """
         assert request.user.is_authenticated
         alert = acknowledge_alert(alert_id=alert_id, actor=request.user)
         return Response(AlertSerializer(alert).data)
 
 
 class StreamTickets(APIView):
+    problems: ClassVar[Problems] = {
+        "400": None,
+        "403": "The session's CSRF token is missing or wrong.",
+        "404": None,
+        "409": None,
+    }
+
     @extend_schema(
-        summary="Get a WebSocket ticket", request=None, responses={201: TicketSerializer}, tags=["journal"]
+        operation_id="createStreamTicket",
+        summary="Get a WebSocket ticket",
+        request=None,
+        responses={201: TicketSerializer},
+        tags=["journal"],
     )
     def post(self, request: Request) -> Response:
         """A ticket that opens `/ws/events` once, for clients that cannot send an Authorization header."""

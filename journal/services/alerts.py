@@ -21,9 +21,9 @@ from django.db.models.functions import Now
 
 from foundation.clock import database_now
 from foundation.core.canonical import canonical_json
-from foundation.errors import NotFound
+from foundation.errors import Forbidden, NotFound
 from journal.models import Alert, AlertDelivery, Entry
-from journal.selectors import visible_alerts
+from journal.selectors import actionable_streams, visible_alerts
 from journal.services import webhook
 
 log = structlog.get_logger("journal.alerts")
@@ -35,6 +35,10 @@ ATTEMPTS_MAX = 20
 BACKOFF_SECONDS_MAX = 600
 FAILURES_IN_A_ROW_MAX = 3
 ERROR_LENGTH_MAX = 500
+MAY_NOT_ACKNOWLEDGE = (
+    "You may see this alert, but not acknowledge it: that is for those who may act in its portfolio, "
+    "and for staff where it is the platform's."
+)
 
 State = AlertDelivery.State
 Channel = AlertDelivery.Channel
@@ -43,16 +47,18 @@ Channel = AlertDelivery.Channel
 def acknowledge_alert(*, alert_id: UUID, actor: AbstractBaseUser) -> Alert:
     """Note that `actor` knows. The first one counts; saying it again changes nothing.
 
-    Raises NotFound when there is no such alert, or it is not the actor's to see.
+    Raises NotFound when there is no such alert, or it is not the actor's to see; Forbidden when he may see it
+    and no more.
     """
-    mine = visible_alerts(actor).filter(pk=alert_id).values("pk")
-    Alert.objects.filter(pk__in=mine, acknowledged_at=None).update(
-        acknowledged_by_id=actor.pk, acknowledged_at=database_now()
-    )
     alert = visible_alerts(actor).filter(pk=alert_id).first()
     if alert is None:
         raise NotFound("There is no such alert, or it is not yours to see.")
-    return alert
+    if alert.stream_id not in actionable_streams(actor):
+        raise Forbidden(MAY_NOT_ACKNOWLEDGE, code="role_required")
+    Alert.objects.filter(pk=alert_id, acknowledged_at=None).update(
+        acknowledged_by_id=actor.pk, acknowledged_at=database_now()
+    )
+    return Alert.objects.select_related("acknowledged_by").get(pk=alert_id)
 
 
 def deliver_due_alerts() -> int:

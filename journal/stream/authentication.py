@@ -81,13 +81,13 @@ def _is_trusted(origin: str, host: str) -> bool:
     """Our own host, which must be an allowed one (else a rebound name would pass), or a trusted origin."""
     if origin in settings.CSRF_TRUSTED_ORIGINS:
         return True
-    parts = urlsplit(origin)
-    if parts.scheme != "https" and not (parts.scheme == "http" and settings.ALLOW_HTTP):
-        return False
     try:
+        parts = urlsplit(origin)
         name = urlsplit(f"//{host}").hostname or ""
         bracketed = f"[{name}]" if ":" in name else name
     except ValueError:
+        return False
+    if parts.scheme != "https" and not (parts.scheme == "http" and settings.ALLOW_HTTP):
         return False
     return parts.netloc.lower() == host.lower() and validate_host(bracketed, settings.ALLOWED_HOSTS)
 

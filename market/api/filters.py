@@ -1,5 +1,6 @@
 from django_filters import rest_framework as filters
 
+from foundation.api.filters import MomentFilter
 from market.core.recommendation import CLASS_NAMES
 
 
@@ -23,7 +24,7 @@ RecommendationFilters = type(
         "source": filters.CharFilter(field_name="source_id"),
         "symbol": filters.CharFilter(field_name="instrument__symbol"),
         "recommendation": filters.ChoiceFilter(choices=[(name, name) for name in CLASS_NAMES]),
-        "from": filters.IsoDateTimeFilter(field_name="as_of", lookup_expr="gte"),
-        "to": filters.IsoDateTimeFilter(field_name="as_of", lookup_expr="lt"),
+        "from": MomentFilter(field_name="as_of", lookup_expr="gte"),
+        "to": MomentFilter(field_name="as_of", lookup_expr="lt"),
     },
 )

@@ -1,5 +1,7 @@
 """The market: what may be traded, what it costs, and what is advised."""
 
+from typing import ClassVar
+
 from django.db.models import F
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
 from rest_framework.request import Request
@@ -7,6 +9,7 @@ from rest_framework.response import Response
 
 from foundation.api.base import ApiView
 from foundation.api.pagination import CursorPagination
+from foundation.api.schema import Problems
 from foundation.errors import DomainError, NotFound
 from market import selectors
 from market.api import serializers as shapes
@@ -72,6 +75,7 @@ class BarPagination(CursorPagination):
 class Bars(ApiView):
     queryset = Bar.objects.none()
     pagination_class = BarPagination
+    problems: ClassVar[Problems] = {"404": "There is no such instrument."}
     page_ordering = ("-at",)
 
     @extend_schema(
@@ -91,6 +95,8 @@ class Bars(ApiView):
 
 
 class CurrentSnapshot(ApiView):
+    problems: ClassVar[Problems] = {"404": "The feed has not published anything yet."}
+
     @extend_schema(
         operation_id="getSnapshot",
         summary="The current snapshot",

@@ -66,7 +66,7 @@ def push(*, source: str, items: Sequence[RecommendationItem], actor: User) -> Pu
     if not actor.is_active or not (actor.is_superuser or known.pusher_id == actor.pk):
         raise Forbidden(f"Only the pusher of {source!r} may push its recommendations.")
     result = _store(source=known, items=items)
-    log.info(
+    log.debug(
         "recommendations_pushed",
         source=source,
         actor=actor.get_username(),

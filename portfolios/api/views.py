@@ -158,8 +158,6 @@ class Positions(ApiView):
         """What is held, by symbol, with market value and unrealised profit at the current snapshot."""
         visible_portfolio(self.actor, portfolio_id)
         rows = Position.objects.filter(portfolio_id=portfolio_id).select_related("instrument")
-        if "closed" not in request.query_params:
-            rows = rows.filter(quantity__gt=0)
         rows = rows.annotate(symbol=F("instrument__symbol"))
         return self.page(rows, shapes.PositionSerializer, {"snapshot": snapshots.current()})
 

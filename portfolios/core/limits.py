@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
+from foundation.core.money import PLACES
+
 LIMIT_NAMES: dict[str, str] = {
     "max_order_value": "Largest value of one order, in the base currency",
     "max_order_quantity": "Largest quantity of one order, in units of the instrument",
@@ -17,6 +19,13 @@ LIMIT_NAMES: dict[str, str] = {
     "max_daily_loss_percentage": "Entries stop when the day's loss reaches this percent of the day's first equity",
     "max_price_age_seconds": "Oldest price that an order may be decided on, in seconds of database time",
 }
+
+LIMIT_RANGE = "must be a number from 0 to below 10^12 with at most 8 decimal places"
+
+
+def is_limit(value: Decimal) -> bool:
+    """Whether the column, NUMERIC(20,8), holds it exactly: nothing is rounded up to a wider limit in silence."""
+    return value.is_finite() and 0 <= value < Decimal(10) ** 12 and value == value.quantize(PLACES)
 
 
 @dataclass(frozen=True)

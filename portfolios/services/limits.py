@@ -12,7 +12,7 @@ from foundation.clock import database_now
 from foundation.errors import InvalidInput
 from journal.core.events import PLATFORM_STREAM, Event
 from journal.services.journal import append
-from portfolios.core.limits import LIMIT_NAMES
+from portfolios.core.limits import LIMIT_NAMES, LIMIT_RANGE, is_limit
 from portfolios.models import LimitSet, Portfolio
 
 # Key of the advisory lock that makes writers of the platform's limits wait for each other.
@@ -31,13 +31,13 @@ PLATFORM_DEFAULTS: dict[str, Decimal] = {
 
 
 def checked_values(values: Mapping[str, Decimal | None]) -> dict[str, Decimal | None]:
-    """Known names, finite and not negative; raises InvalidInput naming each path."""
+    """Known names, and numbers that the columns hold; raises InvalidInput naming each path."""
     errors = []
     for name, value in values.items():
         if name not in LIMIT_NAMES:
             errors.append({"path": name, "message": f"unknown limit; known are {', '.join(LIMIT_NAMES)}"})
-        elif value is not None and (not value.is_finite() or value < 0 or value >= Decimal(10) ** 12):
-            errors.append({"path": name, "message": "must be between 0 and 10^12"})
+        elif value is not None and not is_limit(value):
+            errors.append({"path": name, "message": LIMIT_RANGE})
     if errors:
         raise InvalidInput("; ".join(f"{e['path']}: {e['message']}" for e in errors), errors=errors)
     return dict(values)

@@ -17,13 +17,16 @@ from portfolios.models import BrokerAccount, Member, Portfolio, Role
 from portfolios.services.books import open_books
 from portfolios.services.marks import shift_equity
 
+# The books' columns are NUMERIC(20,8).
+CASH_BOUND = Decimal(10) ** 12
+
 
 def _event(portfolio_id: uuid.UUID, kind: str, at: datetime, **payload: Any) -> Event:
     return Event(stream=portfolio_id, kind=kind, at=at, payload=payload)
 
 
 def _amount(value: Decimal) -> Decimal:
-    in_range = value.is_finite() and 0 < value < Decimal(10) ** 12
+    in_range = value.is_finite() and 0 < value < CASH_BOUND
     if not in_range or value != value.quantize(CENT):
         raise InvalidInput(
             f"amount: must be positive, in whole cents and below 10^12, got {value}.",
@@ -87,9 +90,12 @@ def _keep_an_owner(member: Member) -> None:
 def deposit(
     *, portfolio_id: uuid.UUID, amount: Decimal, actor: AbstractBaseUser | None, memo: str = ""
 ) -> None:
-    """Money comes in: cash against capital."""
+    """Money comes in: cash against capital. Raises InvalidInput, Conflict (more cash than the books can hold)."""
+    amount = _amount(amount)
     books = open_books([portfolio_id])
-    entry_id = books.deposit(portfolio_id, amount=_amount(amount), memo=memo)
+    if books.portfolios[portfolio_id].cash + amount >= CASH_BOUND:
+        raise Conflict("With this deposit the cash would reach 10^12, more than the books can hold.")
+    entry_id = books.deposit(portfolio_id, amount=amount, memo=memo)
     books.save()
     shift_equity(portfolio_id, amount=amount)
     _record(books.portfolios[portfolio_id], "cash.deposited", entry_id, amount, actor)

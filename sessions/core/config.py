@@ -14,6 +14,9 @@ from decimal import Decimal, InvalidOperation
 from difflib import get_close_matches
 from typing import Any
 
+from foundation.core.money import PLACES
+from portfolios.core.limits import LIMIT_RANGE, is_limit
+
 SYMBOLS_MAX = 10_000
 SOURCES_MAX = 16
 ERRORS_MAX = 20
@@ -80,10 +83,10 @@ def _limits(value: Any, *, known: Collection[str], errors: ConfigErrors) -> dict
             number = Decimal(str(amount)) if not isinstance(amount, bool) else Decimal("NaN")
         except InvalidOperation:
             number = Decimal("NaN")
-        if not number.is_finite() or not 0 <= number < 10**12:
-            errors.add(path, f"must be a number between 0 and 10^12, got {amount!r}")
+        if is_limit(number):
+            result[name] = number.quantize(PLACES)
         else:
-            result[name] = number
+            errors.add(path, f"{LIMIT_RANGE}, got {str(amount)[:40]!r}")
     return result
 
 

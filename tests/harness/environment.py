@@ -15,6 +15,9 @@ NO_SERVER = {
 }
 
 
+FOREIGN = ("ALLOWED_HOSTS", "ALERT_WEBHOOK_URL", "ALERT_WEBHOOK_SECRET", "DATABASE_AS_OWNER", "HOST", "PORT")
+"""What a shell may have set for another run."""
+
 own_servers = contextlib.ExitStack()
 """Closed when a parallel test process ends (see tests/harness/early.py)."""
 
@@ -25,9 +28,12 @@ def prepare_environment() -> None:
     One of several parallel test processes (pytest-xdist) starts servers of its own,
     so that a test may flush or stall them without disturbing the others.
 
-    DATA_DIR always gets a value, so that a `make run` in the same checkout (its
-    `run.env`) is never what the tests work on.
+    Neither the checkout's `.env` nor the `run.env` of a `make run` is ever read, here or in what a test
+    starts: the tests would work on the database that trades.
     """
+    os.environ["READ_DOT_ENV"] = "0"
+    for name in FOREIGN:
+        os.environ.pop(name, None)
     if "PYTEST_XDIST_WORKER" in os.environ and has_servers():
         os.environ |= own_servers.enter_context(temporary_servers())
     for name, value in NO_SERVER.items():
@@ -39,7 +45,6 @@ def prepare_environment() -> None:
         atexit.register(shutil.rmtree, os.environ["DATA_DIR"], ignore_errors=True)
     os.environ["DJANGO_SETTINGS_MODULE"] = "autotrading_project.settings"
     os.environ["REDIS_PREFIX"] = f"autotrading-test-{os.getpid()}"
-    os.environ.pop("DATABASE_AS_OWNER", None)
     (Path(os.environ["DATA_DIR"]) / "static").mkdir(parents=True, exist_ok=True)
 
 

@@ -15,6 +15,7 @@ GOOD = {
     "SECRET_KEY": "0123456789-abcdefghijklmnopqrstuvwxyz-ABCDEFGHIJKLMNOP",
     "DATABASE_URL": "postgres://user:password@127.0.0.1:1/name",
     "REDIS_URL": "redis://127.0.0.1:1/0",
+    "READ_DOT_ENV": "0",
 }
 
 

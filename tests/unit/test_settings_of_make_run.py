@@ -4,6 +4,7 @@ import socket
 
 import pytest
 
+from autotrading_project.runner.__main__ import process_environment
 from autotrading_project.runner.configuration import DEFAULT_PORT, read_configuration, run_environment
 from autotrading_project.runner.errors import RunnerError
 
@@ -56,6 +57,40 @@ def test_a_bad_value_is_refused_with_its_name(environment, sentence):
 
 def test_all_interfaces_are_reached_over_loopback():
     assert read_configuration({"HOST": "0.0.0.0"}).base_url.startswith("http://127.0.0.1:")
+
+
+@pytest.mark.parametrize(
+    ("environment", "base", "allowed", "is_noted"),
+    [
+        ({}, "http://127.0.0.1", "localhost,127.0.0.1,[::1]", False),
+        ({"HOST": "192.168.1.5"}, "http://192.168.1.5", "localhost,127.0.0.1,[::1],192.168.1.5", False),
+        ({"HOST": "fd00::5"}, "http://[fd00::5]", "localhost,127.0.0.1,[::1],[fd00::5]", False),
+        ({"HOST": "0.0.0.0"}, "http://127.0.0.1", "localhost,127.0.0.1,[::1]", True),
+        ({"HOST": "::"}, "http://[::1]", "localhost,127.0.0.1,[::1]", True),
+        # the runner and the demo ask over loopback, whoever else may
+        (
+            {"HOST": "0.0.0.0", "ALLOWED_HOSTS": "a.com, b.com"},
+            "http://127.0.0.1",
+            "a.com,b.com,127.0.0.1",
+            False,
+        ),
+        ({"ALLOWED_HOSTS": "*"}, "http://127.0.0.1", "*", False),
+    ],
+)
+def test_the_processes_answer_to_the_host_that_is_announced(
+    monkeypatch, environment, base, allowed, is_noted
+):
+    monkeypatch.setattr("autotrading_project.runner.configuration.is_free", lambda port, host: True)
+    configuration = read_configuration(environment | {"PORT": "8123"})
+    assert configuration.base_url == f"{base}:8123"
+    assert process_environment(configuration)["ALLOWED_HOSTS"] == allowed
+    assert ("set ALLOWED_HOSTS" in configuration.host_note) == is_noted
+
+
+def test_the_processes_read_no_files_of_their_own():
+    configuration = read_configuration({"DATA_DIR": "/somewhere"})
+    values = process_environment(configuration)
+    assert (values["READ_DOT_ENV"], values["DATA_DIR"]) == ("0", "/somewhere")
 
 
 def test_run_env_has_one_line_for_each_value():

@@ -1,6 +1,7 @@
 from django.db.models import QuerySet
 from django_filters import rest_framework as filters
 
+from foundation.api.filters import MomentFilter
 from trading.core.order_states import OrderState
 from trading.models import AutoTrade, Decision, Halt, Side
 
@@ -9,15 +10,13 @@ def _sides(label: str) -> filters.ChoiceFilter:
     return filters.ChoiceFilter(field_name="trade_type", choices=Side.choices, label=label)
 
 
-def _market_time() -> dict[str, filters.IsoDateTimeFilter]:
+def _market_time() -> dict[str, MomentFilter]:
     """`from` is a word of Python's, so the classes below are made by hand."""
     return {
-        "from": filters.IsoDateTimeFilter(
+        "from": MomentFilter(
             field_name="market_at", lookup_expr="gte", label="decided at or after, market time"
         ),
-        "to": filters.IsoDateTimeFilter(
-            field_name="market_at", lookup_expr="lt", label="decided before, market time"
-        ),
+        "to": MomentFilter(field_name="market_at", lookup_expr="lt", label="decided before, market time"),
     }
 
 

@@ -3,6 +3,7 @@
 import html
 
 import pytest
+from django.contrib.auth.models import Permission
 from django.urls import reverse
 
 from journal.core.events import AlertSpec, Event
@@ -13,6 +14,7 @@ from tests.integration.admin.conftest import (
     make_decision,
     make_instrument,
     make_trade,
+    make_user,
 )
 from trading.models import Halt
 from trading.services.emergency_stop import arm
@@ -134,6 +136,18 @@ def test_alerts_are_acknowledged(admin_page, cast):
     )
     admin_page.post(reverse("admin:journal_alert_acknowledge", args=[second.pk]), SENT)
     assert list(Alert.objects.values_list("acknowledged_by", flat=True)) == [cast.dora.pk] * 2
+
+
+def test_staff_who_are_no_members_are_told_why_they_may_not_acknowledge(client, cast):
+    steffi = make_user("steffi", is_staff=True)
+    steffi.user_permissions.set(Permission.objects.filter(codename__in=("view_alert", "change_alert")))
+    append([Event(cast.portfolio.pk, "test.alerted", MARKET_TIME, {}, AlertSpec("critical", "look"))])
+    alert = Alert.objects.get()
+    client.force_login(steffi)
+    answer = client.post(reverse("admin:journal_alert_acknowledge", args=[alert.pk]), SENT)
+    assert "but not acknowledge it" in client.get(answer["HX-Redirect"]).content.decode()
+    alert.refresh_from_db()
+    assert alert.acknowledged_at is None
 
 
 def test_the_journal_of_one_portfolio(admin_page, cast, everything):

@@ -12,7 +12,7 @@ from tests.harness.trading import STOP_LOSS, STRONG_BUY_ENTRY
 from tests.integration.api.conftest import World
 
 MODULES = ("market.", "portfolios.", "rules.", "sessions.", "trading.")
-METHODS = ("get", "post", "put", "patch", "delete")
+METHODS = ("get", "post", "put", "patch", "delete")  # OPTIONS is none of them: 405 everywhere
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Each route does its work for Alice, does not exist for Charlie, and asks everybody for a token."""
 
 import uuid
+from dataclasses import replace
 
 import pytest
 
@@ -32,6 +33,12 @@ def test_without_a_token_nobody_gets_in(world: World, call: Call) -> None:
     assert answer["Content-Type"] == "application/problem+json"
     assert answer["WWW-Authenticate"] == "Token"
     assert answer.json().keys() >= {"type", "title", "status", "detail", "code"}
+
+
+@by_route
+def test_options_is_no_method_of_any(world: World, call: Call) -> None:
+    answer = replace(call, method="options").send(world, "alice")
+    assert (answer.status_code, answer["Content-Type"]) == (405, "application/problem+json")
 
 
 @pytest.mark.parametrize("call", [call for call in CALLS if call.of_hers], ids=lambda call: call.route)

@@ -39,6 +39,14 @@ def test_a_deposit_raises_cash_and_is_in_the_ledger(world: World) -> None:
     assert (row["amount"], row["memo"]) == ("250.50000000", "Savings")
 
 
+def test_more_cash_than_the_books_hold_is_refused_with_a_reason(world: World) -> None:
+    alice, path = world.as_("alice"), f"/api/portfolios/{world.idle.id}"
+    assert alice.post(f"{path}/deposits", {"amount": "999999999999.99"}, format="json").status_code == 201
+    answer = alice.post(f"{path}/deposits", {"amount": "0.01"}, format="json")
+    assert (answer.status_code, "10^12" in answer.json()["detail"]) == (409, True)
+    assert alice.get(path).json()["portfolio"]["cash"] == "999999999999.99000000"
+
+
 @pytest.mark.parametrize("amount", ["0", "-1", "0.001", "NaN", "1e13", None, "ten", True])
 def test_no_nonsense_is_deposited(world: World, amount: object) -> None:
     answer = world.as_("alice").post(
@@ -86,6 +94,9 @@ def test_sold_positions_are_shown_on_request(world: World) -> None:
     assert world.desk.held("AAA") == 0
     victor, path = world.as_("victor"), f"/api/portfolios/{world.desk.portfolio.id}/positions"
     assert [row["symbol"] for row in victor.get(path).json()["results"]] == ["BBB"]
+    for closed in ("", "false"):
+        shown = victor.get(path, {"closed": closed}).json()["results"]
+        assert [row["symbol"] for row in shown] == ["BBB"]
     rows = victor.get(f"{path}?closed=true").json()["results"]
     assert {row["symbol"]: row["market_value"] for row in rows}["AAA"] == "0.00000000"
 
@@ -114,7 +125,12 @@ def test_limits_are_replaced_as_a_whole_and_the_tightest_holds(world: World) -> 
 
 @pytest.mark.parametrize(
     ("body", "path"),
-    [({"max_order_valu": "1"}, "max_order_valu"), ({"max_order_value": "-1"}, "max_order_value")],
+    [
+        ({"max_order_valu": "1"}, "max_order_valu"),
+        ({"max_order_value": "-1"}, "max_order_value"),
+        ({"max_order_value": "999999999999.999999999"}, "max_order_value"),
+        ({"max_order_value": "1e-999999999"}, "max_order_value"),
+    ],
 )
 def test_a_limit_that_is_none_is_refused(world: World, body: dict, path: str) -> None:
     answer = world.as_("bob").put(f"/api/portfolios/{world.desk.portfolio.id}/limits", body, format="json")
@@ -136,6 +152,36 @@ def test_a_cursor_that_was_not_made_here_is_no_crash(world: World, name: str, po
     address = f"/api/portfolios/{world.desk.portfolio.id}/{name}"
     answer = world.as_("alice").get(address, {"cursor": cursor})
     assert answer.status_code in {200, 404}
+
+
+@pytest.mark.parametrize(
+    ("name", "moment"),
+    [
+        ("from", "0001-01-01T00:00:00+23:59"),
+        ("to", "9999-12-31T23:59:59-23:59"),
+        ("from", "9" * 30),
+        ("to", "yesterday"),
+    ],
+)
+@pytest.mark.parametrize(
+    "path",
+    ["portfolios/{}/ledger", "auto-trading/trades/{}", "auto-trading/decisions/{}", "recommendations"],
+)
+def test_a_moment_that_is_none_is_named(world: World, path: str, name: str, moment: str) -> None:
+    address = "/api/" + path.format(world.desk.portfolio.id)
+    answer = world.as_("alice").get(address, {name: moment})
+    assert (answer.status_code, answer.json()["errors"][0]["path"]) == (400, name)
+
+
+@pytest.mark.parametrize(
+    ("start", "end"),
+    [("0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"), ("0001-01-01T00:00:00-23:59", "9999-12-31")],
+)
+def test_the_ends_of_time_are_moments(world: World, start: str, end: str) -> None:
+    address = f"/api/portfolios/{world.desk.portfolio.id}/ledger"
+    answer = world.as_("alice").get(address, {"from": start, "to": end})
+    assert answer.status_code == 200
+    assert answer.json() == world.as_("alice").get(address).json()
 
 
 def test_every_problem_is_one_json_document(world: World) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from autotrading_project.embedded.network import free_port
 from autotrading_project.embedded.processes import start_moment, wait_until
-from autotrading_project.runner.configuration import BASE_DIR
+from autotrading_project.environment_files import BASE_DIR
 from autotrading_project.runner.procfile import read_procfile
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
@@ -26,6 +26,7 @@ class Run:
     """One runner as a process, without the demo, on servers of its own."""
 
     def __init__(self, data_dir: Path, port: int) -> None:
+        assert os.environ["READ_DOT_ENV"] == "0"  # or the checkout's `.env` would say which database
         inherited = {
             name: value
             for name, value in os.environ.items()
@@ -145,3 +146,17 @@ def test_a_taken_port_is_refused_with_a_sentence(place):
         run = place(port)
         assert run.process.wait(30) == 1
     assert f"PORT={port} is in use" in run.text()
+
+
+def test_a_port_that_somebody_takes_while_we_start_stops_everything_with_a_sentence(place):
+    port = free_port()
+    run = place(port)
+    assert wait_until(lambda: "Bringing the database up" in run.text(), seconds=60, pause=0.01), run.text()
+    with socket.socket() as taken:  # `web` listens only when the database is ready
+        taken.bind(("127.0.0.1", port))
+        taken.listen(64)
+        assert run.process.wait(90) == 1, run.text()
+    assert f"make run: PORT={port} is in use" in run.text()
+    assert "running at" not in run.text()
+    assert not (run.data_dir / "run.env").exists()
+    assert not (run.data_dir / "processes.json").exists()

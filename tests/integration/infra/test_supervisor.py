@@ -22,6 +22,8 @@ TURNS_SECONDS_MAX = 20
 def supervise(tmp_path):
     """supervise(stop_when, name=python source, …): run until `stop_when()` is true or time is up."""
 
+    ended: list[str] = []
+
     def run(stop_when, **sources):
         logs = tmp_path / "logs"
         logs.mkdir(exist_ok=True)
@@ -46,10 +48,11 @@ def supervise(tmp_path):
             requests = requests or int(stop_when() or time.monotonic() > deadline)
             return requests
 
-        supervisor.run(stop_requests=stop_requests, each_turn=lambda: None)
+        supervisor.run(stop_requests=stop_requests, each_turn=lambda: None, on_exit=ended.append)
         assert time.monotonic() < deadline, "the condition never came true"
         return {name: (logs / f"{name}.log").read_text() for name in sources}
 
+    run.ended = ended  # names of what ended by itself
     return run
 
 
@@ -58,6 +61,7 @@ def test_what_exits_is_started_again_with_a_growing_pause(supervise, tmp_path, c
     source = f"open({str(starts)!r}, 'a').write('x'); print('hello'); raise SystemExit(3)"
     logs = supervise(lambda: starts.exists() and len(starts.read_text()) == 3, short=source)
     assert logs["short"].count("hello") == 3
+    assert supervise.ended[:2] == ["short", "short"]
     console = capsys.readouterr().out
     assert "short | hello" in console
     assert "short ended with code 3; starting it again in 0.5 s." in console

@@ -8,6 +8,7 @@ from rest_framework.test import APIClient
 
 from journal.core.events import PLATFORM_STREAM, AlertSpec
 from journal.models import Alert
+from portfolios.models import Member, Role
 from tests.integration.journal.conftest import make_portfolio, make_user, record
 
 pytestmark = [pytest.mark.integration]
@@ -121,6 +122,25 @@ def test_the_first_to_acknowledge_is_noted(cast):
     client = api(cast.alice)
     assert results(client.get("/api/alerts", {"acknowledged": "false"})) == []
     assert len(results(client.get("/api/alerts", {"acknowledged": "true"}))) == 1
+
+
+def test_a_viewer_sees_an_alert_and_may_not_acknowledge_it(cast):
+    victor = make_user("victor")
+    Member.objects.create(portfolio_id=cast.portfolio, user=victor.user, role=Role.VIEWER)
+    record(cast.portfolio, alert=AlertSpec("warning", "look here"))
+    (alert,) = results(api(victor).get("/api/alerts"))
+    answer = api(victor).post(f"/api/alerts/{alert['id']}/acknowledge")
+    assert (answer.status_code, answer.json()["code"]) == (403, "role_required")
+    assert Alert.objects.get(pk=alert["id"]).acknowledged_at is None
+
+
+def test_the_platforms_alerts_are_acknowledged_by_staff(cast):
+    (entry,) = record(PLATFORM_STREAM, kind="feed.silent", alert=AlertSpec("critical", "silent"))
+    alert = Alert.objects.get(stream=PLATFORM_STREAM, seq=entry.seq)
+    address = f"/api/alerts/{alert.pk}/acknowledge"
+    assert api(cast.alice).post(address).status_code == 404
+    dora = make_user("dora", is_staff=True)
+    assert api(dora).post(address).json()["acknowledged_by"] == dora.user.username
 
 
 def test_a_list_costs_the_same_however_long_it_is(cast, django_assert_num_queries):

@@ -247,6 +247,8 @@ def test_a_session_needs_our_own_origin(web, cast):
         {"Origin": "https://evil.example"},
         {"Origin": "http://127.0.0.1:1"},
         {"Origin": "null"},
+        {"Origin": "http://["},
+        {"Origin": "http://[::1"},
     ):
         with web.follow(headers={**cookie, **origin}, portfolio=cast.portfolio) as client:
             assert closed_with(client)[0] == 4403

@@ -8,9 +8,11 @@ from django.contrib.auth import get_user_model
 from django.db import DatabaseError, connection, transaction
 
 from foundation.errors import Conflict, Forbidden, InvalidInput, NotFound
+from journal.core.events import PLATFORM_STREAM
 from journal.models import Entry
 from portfolios.models import LedgerTransfer, LimitSet, Portfolio
 from portfolios.selectors import (
+    actionable_streams,
     effective_limits,
     role_of,
     visible_portfolio,
@@ -151,6 +153,37 @@ def test_bad_limits_are_refused_by_name(portfolio: Portfolio, alice: Any) -> Non
         )  # fmt: skip
     assert {row["path"] for row in caught.value.errors or []} == {"max_order_valu", "max_daily_trades"}
     assert not LimitSet.objects.filter(scope="portfolio").exists()
+
+
+@pytest.mark.parametrize("value", ["999999999999.999999999", "1e-999999999", "1000000000000", "NaN"])
+def test_a_limit_that_the_column_cannot_hold_is_refused(portfolio: Portfolio, alice: Any, value: str) -> None:
+    with pytest.raises(InvalidInput, match="max_order_value"):
+        set_limits(
+            scope="portfolio", scope_id=portfolio.id, values={"max_order_value": D(value)}, actor=alice
+        )
+    assert not LimitSet.objects.filter(scope="portfolio").exists()
+
+
+def test_more_cash_than_the_books_hold_is_refused(portfolio: Portfolio, alice: Any) -> None:
+    with pytest.raises(Conflict, match="10\\^12"):
+        deposit(portfolio_id=portfolio.id, amount=D("999999998999.50"), actor=alice)
+    deposit(portfolio_id=portfolio.id, amount=D("999999998999.49"), actor=alice)
+    portfolio.refresh_from_db()
+    assert portfolio.cash == D("999999999999.99")
+
+
+def test_who_looks_does_not_act(portfolio: Portfolio, alice: Any, charlie: Any) -> None:
+    set_member(portfolio=portfolio, user=charlie, role="viewer", actor=alice)
+    assert (actionable_streams(alice), actionable_streams(charlie)) == ([portfolio.id], [])
+    for role in ("trader", "risk_officer"):
+        set_member(portfolio=portfolio, user=charlie, role=role, actor=alice)
+        assert actionable_streams(charlie) == [portfolio.id]
+    staff = get_user_model().objects.create(username="steffi", is_staff=True)
+    assert actionable_streams(staff) == [PLATFORM_STREAM]
+    superuser = get_user_model().objects.create(username="dora", is_superuser=True)
+    assert set(actionable_streams(superuser)) == {portfolio.id, PLATFORM_STREAM}
+    superuser.is_active = False
+    assert actionable_streams(superuser) == []
 
 
 def test_the_platforms_limits_are_seeded_once() -> None:

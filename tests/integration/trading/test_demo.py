@@ -161,13 +161,22 @@ def test_a_source_from_elsewhere_is_never_taken_over(
     assert everything() == before
 
 
+def test_a_database_that_is_in_use_is_refused(committed_db: object, settings: Any, tmp_path: Path) -> None:
+    create_portfolio(name="Savings", owner=User.objects.create_user(username="eve"))
+    before = everything()
+    with pytest.raises(CommandError, match=r"a portfolio that the demonstration did not make.*DEMO=0"):
+        load(settings, tmp_path)
+    assert everything() == before
+    assert not (tmp_path / "demo.json").exists()
+
+
 def test_a_portfolio_of_the_same_name_from_elsewhere_is_not_the_demos(
     committed_db: object, settings: Any, tmp_path: Path
 ) -> None:
+    first = load(settings, tmp_path)
     eve = User.objects.create_user(username="eve")
     hers = create_portfolio(name=DEMO_PORTFOLIO, owner=eve)
-    first = load(settings, tmp_path)
-    assert first["portfolio_id"] != str(hers.id)
+    assert load(settings, tmp_path) == first
     assert [member.user for member in hers.memberships.all()] == [eve]
     renamed = Portfolio.objects.get(pk=first["portfolio_id"])
     renamed.name = "Renamed"

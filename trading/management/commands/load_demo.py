@@ -101,8 +101,12 @@ def _stranger(what: str) -> CommandError:
 
 
 def _refuse_strangers() -> None:
-    """Before anything is changed: raises CommandError if a name of the demonstration is somebody else's."""
+    """Before anything is changed: raises CommandError if a name of the demonstration is somebody else's, or if
+    the database is: it has portfolios, and the demonstration was never loaded into it.
+    """
     names = [person.name for person in PEOPLE]
+    if Portfolio.objects.exists() and not User.objects.filter(groups__name=DEMO_GROUP).exists():
+        raise _stranger("portfolio")
     strangers = User.objects.filter(username__in=names).exclude(groups__name=DEMO_GROUP)
     for user in strangers.order_by("username"):
         raise _stranger(f"user {user.username!r}")
