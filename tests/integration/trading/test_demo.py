@@ -36,6 +36,12 @@ from trading.services.schedule import SWEEPS, ensure_sweeps
 pytestmark = pytest.mark.integration
 
 
+@pytest.fixture(autouse=True)
+def quick_passwords(settings: Any) -> None:
+    """Nobody attacks these: the slow hash would only be waited for, some sixty times."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
 def load(settings: Any, tmp_path: Path) -> dict[str, Any]:
     settings.DATA_DIR = tmp_path
     call_command("load_demo", base_url="http://127.0.0.1:1", verbosity=0)
