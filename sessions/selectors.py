@@ -1,5 +1,3 @@
-import uuid
-
 from django.db.models import QuerySet
 
 from portfolios.selectors import AnyUser, visible_portfolios
@@ -14,15 +12,6 @@ def get_active_sessions() -> QuerySet[TradingSession]:
 def visible_sessions(user: AnyUser) -> QuerySet[TradingSession]:
     """Sessions of the portfolios that the user is a member of."""
     return TradingSession.objects.filter(portfolio__in=visible_portfolios(user)).select_related("portfolio")
-
-
-def running_session_of(portfolio_id: uuid.UUID) -> TradingSession | None:
-    """At most one, by constraint."""
-    return (
-        TradingSession.objects.filter(portfolio_id=portfolio_id)
-        .exclude(status=TradingSession.Status.STOPPED)
-        .first()
-    )
 
 
 def sessions_to_evaluate(slice_id: int) -> list[TradingSession]:

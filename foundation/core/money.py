@@ -18,12 +18,6 @@ def as_decimal(value: float | int | str | Decimal) -> Decimal:
     return number.quantize(PLACES, rounding=ROUND_HALF_EVEN) if isinstance(value, float) else number
 
 
-def round_price(price: Decimal, tick: Decimal) -> Decimal:
-    """To the nearest multiple of the instrument's tick, half to even."""
-    assert tick > 0
-    return ((price / tick).quantize(Decimal(1), rounding=ROUND_HALF_EVEN) * tick).quantize(PLACES)
-
-
 def round_quantity(quantity: Decimal, lot: Decimal) -> Decimal:
     """Down to a multiple of the instrument's lot: never more than was allowed or is held."""
     assert lot > 0

@@ -5,7 +5,7 @@ from uuid import UUID
 import pytest
 
 from foundation.core.canonical import canonical_json
-from foundation.core.money import as_decimal, round_price, round_quantity
+from foundation.core.money import as_decimal, round_quantity
 
 
 def test_equal_values_have_one_text() -> None:
@@ -23,8 +23,6 @@ def test_what_has_no_one_text_is_refused(value: object) -> None:
 
 
 def test_rounding() -> None:
-    assert round_price(Decimal("10.005"), Decimal("0.01")) == Decimal("10.00")  # half to even
-    assert round_price(Decimal("10.015"), Decimal("0.01")) == Decimal("10.02")
     assert round_quantity(Decimal("9.999"), Decimal(1)) == 9
     assert as_decimal(0.1) == Decimal("0.1")
     with pytest.raises(ValueError, match="finite"):
