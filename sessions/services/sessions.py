@@ -133,10 +133,14 @@ def pause_trading_session(
 
 @transaction.atomic
 def report_failure(*, session_id: uuid.UUID, reason: str) -> None:
-    """A session's evaluation broke: an active one is paused, and somebody is told, once until he has seen it."""
+    """A session's evaluation broke: an active one is paused, and somebody is told, once until he has seen it.
+
+    The pause itself is always journalled, for the log is the only record of what happened.
+    """
     row = _locked(session_id)
     if row.status == Status.ACTIVE:
         _move(row, old=(Status.ACTIVE,), new=Status.PAUSED)
+        _journal(row, "session.paused", None, reason=reason)
     waiting = Alert.objects.filter(stream=row.portfolio_id, kind="session.failing", acknowledged_at=None)
     if not waiting.exists():
         message = f"Session {row} is {row.status}, and its rules, exits included, are not evaluated: {reason}"

@@ -49,18 +49,14 @@ PAPER_PATH = (OrderState.PENDING, OrderState.SUBMITTING, OrderState.FILLED)
 Status = TradingSession.Status
 
 
-def execute_pending(*, batches_max: int = 1_000_000) -> int:
+def execute_pending() -> int:
     """Visit every portfolio that has pending trades once, in id order; returns how many trades left `pending`.
 
     What cannot be matched now (a closed market) stays, and holds up nobody behind it.
     """
-    last, executed = None, 0
-    for _ in range(batches_max):
-        if not may_trade():
-            break
-        portfolio_ids = _with_pending(after=last)
-        if not portfolio_ids:
-            break
+    last: uuid.UUID | None = None
+    executed = 0
+    while may_trade() and (portfolio_ids := _with_pending(after=last)):
         executed += _execute_isolated(portfolio_ids)
         last = portfolio_ids[-1]
     return executed

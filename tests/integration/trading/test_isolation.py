@@ -2,6 +2,7 @@
 
 import threading
 import uuid
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -10,11 +11,12 @@ import pytest
 from django.db import connections, transaction
 from django.test import Client
 
-from journal.models import Alert, Stream
+from journal.models import Alert, Entry, Stream
 from portfolios.models import Portfolio
 from rules.models import RuleVersion
 from rules.services.rules import update_rule
 from sessions.models import EvaluationRun
+from sessions.services.sessions import resume_trading_session
 from tests.harness.databases import CommittedDatabase
 from tests.harness.people import person
 from tests.harness.trading import STRONG_BUY_ENTRY, Desk, Market
@@ -48,16 +50,6 @@ def held_by_another(model: Any, key: uuid.UUID) -> Iterator[None]:
     finally:
         done.set()
         thread.join(20)
-
-
-def poison(desk: Desk, committed_db: CommittedDatabase) -> None:
-    """A rule version that no validation would have let in."""
-    version = RuleVersion.objects.get(rule__portfolio=desk.portfolio, rule_type="entry")
-    with committed_db.as_owner() as owner:
-        owner.execute("ALTER TABLE rule_versions DISABLE TRIGGER USER")
-        owner.execute(
-            'UPDATE rule_versions SET conditions = \'[{"field": "gone"}]\' WHERE id = %s', [version.pk]
-        )
 
 
 def test_a_slice_that_fails_waits_and_the_others_go_on(
@@ -105,6 +97,11 @@ def test_a_broken_session_that_is_paused_is_told_of_once_and_stops_nobody(
     assert broken.refresh().session.status == "paused"
     (alert,) = Alert.objects.filter(stream=broken.portfolio.id)
     assert "exits included" in alert.message
+    resume_trading_session(session_id=broken.session.id, actor=broken.owner)
+    good.step()  # it breaks again: the pause is journalled, and nobody is told a second time
+    assert broken.refresh().session.status == "paused"
+    told = Entry.objects.filter(stream_id=broken.portfolio.id).values_list("kind", flat=True)
+    assert Counter(told)["session.paused"] == 2 and Counter(told)["session.failing"] == 1
     assert len(good.trades()) == 2
 
 
