@@ -5,6 +5,7 @@ import warnings
 
 from celery import Celery
 from celery.exceptions import SecurityWarning
+from celery.signals import setup_logging
 from kombu import Exchange, Queue
 
 # Running as root is permitted: messages are JSON and name tasks only, nothing in them is ever executed.
@@ -21,3 +22,8 @@ app.conf.task_queues = [
     for name in ("market", "evaluation", "execution", "notification")
 ]
 app.autodiscover_tasks()
+
+
+@setup_logging.connect
+def keep_the_settings_logging(**kwargs: object) -> None:
+    """Celery would raise the root logger to WARNING in its workers: fills and information alerts would be lost."""

@@ -56,6 +56,8 @@ def test_a_session_started_over_http_trades_and_the_socket_tells_everything(stag
     assert status["session"]["total_trades"] >= 1
     assert book_differences() == []
 
+    assert '"event": "trade_filled"' in stage.processes.log("worker_execution")  # the operator sees it, too
+
     pids = every_pid(stage)
     assert len(pids) == len(set(pids)) >= len(NAMES) + len(WORKERS)
     codes = stage.processes.stop_all()
