@@ -16,7 +16,7 @@ def recommend_baseline() -> None:
     """Recommend on the newest completed bars. Woken by the feed, swept by beat."""
     created = baseline.recommend_latest()
     if created:
-        log.info("baseline_recommended", created=created)
+        log.debug("baseline_recommended", created=created)
 
 
 @shared_task(name="market.tasks.prune_snapshots")
