@@ -44,6 +44,16 @@ def parse_conditions(raw: object) -> AllOf:
     return node
 
 
+def parse_node(raw: object) -> Node:
+    """One validated node; InvalidConditionsError names the first fault."""
+    faults = Faults()
+    node = _Reader(faults).read_node(raw, "conditions[0]", 1)
+    if node is None or faults.found:
+        first = faults.found[0]
+        raise InvalidConditionsError(f"{first.path}: {first.message}")
+    return node
+
+
 def read_conditions(raw: object, faults: Faults) -> AllOf | None:
     """The list of conditions as one node (a list means *all*), or None with faults added."""
     reader = _Reader(faults)
@@ -74,14 +84,14 @@ class _Reader:
             return ()
         nodes: list[Node] = []
         for index, item in enumerate(raw):
-            if self._faults.full:
+            if self._faults.full or self._comparisons > CONDITIONS_MAX:
                 break
-            node = self._read_node(item, f"{path}[{index}]", depth)
+            node = self.read_node(item, f"{path}[{index}]", depth)
             if node is not None:
                 nodes.append(node)
         return tuple(nodes)
 
-    def _read_node(self, raw: object, path: str, depth: int) -> Node | None:
+    def read_node(self, raw: object, path: str, depth: int) -> Node | None:
         if depth > NESTING_MAX:
             self._faults.add(
                 path,
@@ -112,7 +122,7 @@ class _Reader:
 
     def _read_group(self, key: str, raw: object, path: str, depth: int) -> Node | None:
         if key == "not":
-            child = self._read_node(raw, f"{path}.not", depth + 1)
+            child = self.read_node(raw, f"{path}.not", depth + 1)
             return None if child is None else Not(child)
         nodes = self.read_list(raw, f"{path}.{key}", depth=depth + 1)
         return AllOf(nodes) if key == "all" else AnyOf(nodes)

@@ -1,57 +1,20 @@
 """Why a rule fires, or does not, for one symbol: condition by condition, in words.
 
-This is plain Python on single numbers and shares no arithmetic with the program
-over vectors: it is both the answer to "why?" and the second opinion that the
-program is tested against. Outcomes are True, False or None (unknown).
+This is plain Python on single numbers (`rules.core.telling`) and shares no
+arithmetic with the program over vectors: it is both the answer to "why?" and the
+second opinion that the program is tested against.
 """
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from rules.core.conditions import parse_conditions
 from rules.core.facts import MarketFacts, PortfolioFacts
 from rules.core.fields import CATALOGUE, FieldKind
-from rules.core.language import (
-    BAR_OPERATORS,
-    AllOf,
-    Choices,
-    Comparison,
-    Constant,
-    FieldReference,
-    Interval,
-    Node,
-    Not,
-    Operator,
-    fields_of,
-    shown,
-)
-
-Outcome = bool | None
-
-_TESTS: Mapping[Operator, Callable[[float, float], bool]] = {
-    Operator.EQUALS: lambda fact, threshold: fact == threshold,
-    Operator.NOT_EQUALS: lambda fact, threshold: fact != threshold,
-    Operator.GREATER_THAN: lambda fact, threshold: fact > threshold,
-    Operator.GREATER_OR_EQUAL: lambda fact, threshold: fact >= threshold,
-    Operator.LESS_THAN: lambda fact, threshold: fact < threshold,
-    Operator.LESS_OR_EQUAL: lambda fact, threshold: fact <= threshold,
-}
-_WORDS: Mapping[Operator, str] = {
-    Operator.EQUALS: "equal to",
-    Operator.NOT_EQUALS: "different from",
-    Operator.GREATER_THAN: "above",
-    Operator.GREATER_OR_EQUAL: "at least",
-    Operator.LESS_THAN: "below",
-    Operator.LESS_OR_EQUAL: "at most",
-    Operator.BETWEEN: "between",
-    Operator.IN: "one of",
-    Operator.NOT_IN: "none of",
-    Operator.CROSSES_ABOVE: "crossing above",
-    Operator.CROSSES_BELOW: "crossing below",
-    Operator.CHANGED_TO: "changing to",
-}
+from rules.core.language import AllOf, fields_of
+from rules.core.schedule import schedule_node
+from rules.core.telling import Outcome, Teller, Told, joined
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,23 +22,19 @@ class Explanation:
     """A verdict with its reasons.
 
     `tree` has the shape of the conditions; each comparison carries `fact`,
-    `threshold` and `outcome`, each group its `outcome`. It is plain JSON: an
-    unknown fact is null. `sentence` names the facts that decided.
+    `threshold` and `outcome`, each group its `outcome`. `schedule` is the same for
+    the rule's schedule, None without one. Both are plain JSON: an unknown fact is
+    null. `sentence` names the facts that decided.
     """
 
     outcome: Outcome
     tree: dict[str, Any]
     sentence: str
+    schedule: dict[str, Any] | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        return {"outcome": self.outcome, "sentence": self.sentence, "conditions": self.tree}
-
-
-@dataclass(frozen=True, slots=True)
-class _Told:
-    outcome: Outcome
-    tree: dict[str, Any]
-    phrases: tuple[str, ...]
+        told = {"outcome": self.outcome, "sentence": self.sentence, "conditions": self.tree}
+        return told if self.schedule is None else {**told, "schedule": self.schedule}
 
 
 def explain(
@@ -86,11 +45,7 @@ def explain(
     symbol: str | None,
 ) -> Explanation:
     """The verdict on conditions for one symbol (None: for the portfolio as a whole)."""
-    node = conditions if isinstance(conditions, AllOf) else parse_conditions(conditions)
-    told = _Teller(market, portfolio, symbol).tell(node)
-    verdict = {True: "True", False: "Not true", None: "Unknown"}[told.outcome]
-    subject = f"for {symbol}" if symbol is not None else "for the portfolio"
-    return Explanation(told.outcome, told.tree, f"{verdict} {subject}: {_listed(told.phrases)}.")
+    return _verdict(Teller(market, portfolio, symbol).tell(_parsed(conditions)), None, symbol)
 
 
 def explain_rule(
@@ -101,22 +56,53 @@ def explain_rule(
     market: MarketFacts,
     portfolio: PortfolioFacts,
     symbol: str | None,
+    schedule: Mapping[str, Any] | None = None,
 ) -> Explanation:
-    """The verdict on a rule: its conditions, and whether it looks at the symbol at all.
+    """The verdict on a rule: its conditions, its schedule, and whether it looks at the symbol at all.
 
     An exit or risk rule looks at held symbols only, and every rule only at the
     owner's universe. A risk rule, or a rule that only alerts, whose conditions are
-    all about the portfolio is told for the portfolio, whatever the symbol.
+    all about the portfolio is told for the portfolio, whatever the symbol; its
+    schedule then holds when it holds for any symbol of the market in the universe.
     """
-    node = conditions if isinstance(conditions, AllOf) else parse_conditions(conditions)
+    node = _parsed(conditions)
+    hours = schedule_node(schedule)
     about_portfolio = all(CATALOGUE[name].kind is FieldKind.PORTFOLIO for name in fields_of(node))
     if about_portfolio and (rule_type == "risk" or not trades):
-        return explain(node, market=market, portfolio=portfolio, symbol=None)
+        told = Teller(market, portfolio, None).tell(node)
+        return _verdict(told, None if hours is None else _hours_anywhere(hours, market, portfolio), None)
     obstacle = _obstacle(rule_type, market, portfolio, symbol)
-    explanation = explain(node, market=market, portfolio=portfolio, symbol=symbol)
+    teller = Teller(market, portfolio, symbol)
+    explanation = _verdict(teller.tell(node), None if hours is None else teller.tell(hours), symbol)
     if obstacle is None:
         return explanation
-    return Explanation(False, explanation.tree, obstacle)
+    return Explanation(False, explanation.tree, obstacle, explanation.schedule)
+
+
+def _parsed(conditions: Sequence[object] | AllOf) -> AllOf:
+    return conditions if isinstance(conditions, AllOf) else parse_conditions(conditions)
+
+
+def _verdict(conditions: Told, hours: Told | None, symbol: str | None) -> Explanation:
+    parts = [conditions] if hours is None else [conditions, hours]
+    outcome = joined([part.outcome for part in parts], decisive=False)
+    phrases = [phrase for part in parts if part.outcome is outcome for phrase in part.phrases]
+    verdict = {True: "True", False: "Not true", None: "Unknown"}[outcome]
+    subject = f"for {symbol}" if symbol is not None else "for the portfolio"
+    sentence = f"{verdict} {subject}: {', and '.join(phrases)}."
+    return Explanation(outcome, conditions.tree, sentence, None if hours is None else hours.tree)
+
+
+def _hours_anywhere(hours: AllOf, market: MarketFacts, portfolio: PortfolioFacts) -> Told:
+    """A schedule told for the portfolio as a whole: by the symbol that decides."""
+    told = [
+        Teller(market, portfolio, symbol).tell(hours)
+        for symbol in market.symbols
+        if portfolio.universe is None or symbol in portfolio.universe
+    ]
+    outcome = joined([each.outcome for each in told], decisive=True)
+    nowhere = Told(False, {"any": [], "outcome": False}, ("no symbol of the universe has a market",))
+    return next((each for each in told if each.outcome is outcome), nowhere)
 
 
 def _obstacle(
@@ -131,180 +117,3 @@ def _obstacle(
     if rule_type == "entry" and symbol not in market.symbols:
         return f"Not true for {symbol}: the market snapshot does not have it."
     return None
-
-
-class _Teller:
-    """Looks facts up one at a time."""
-
-    def __init__(self, market: MarketFacts, portfolio: PortfolioFacts, symbol: str | None) -> None:
-        self._market = market
-        self._portfolio = portfolio
-        self._symbol = symbol
-
-    def tell(self, node: Node) -> _Told:
-        if isinstance(node, Comparison):
-            return self._tell_bars(node) if node.operator in BAR_OPERATORS else self._tell_comparison(node)
-        if isinstance(node, Not):
-            child = self.tell(node.node)
-            outcome = None if child.outcome is None else not child.outcome
-            return _Told(outcome, {"not": child.tree, "outcome": outcome}, child.phrases)
-        children = [self.tell(child) for child in node.nodes]
-        decisive = not isinstance(node, AllOf)  # one false decides "all", one true decides "any"
-        outcomes = [child.outcome for child in children]
-        outcome = decisive if decisive in outcomes else None if None in outcomes else not decisive
-        group = "any" if decisive else "all"
-        tree = {group: [child.tree for child in children], "outcome": outcome}
-        phrases = tuple(phrase for child in children if child.outcome is outcome for phrase in child.phrases)
-        return _Told(outcome, tree, phrases)
-
-    def _fact(self, field: str) -> float | None:
-        kind = CATALOGUE[field].kind
-        if kind is FieldKind.PORTFOLIO:
-            return _known(self._portfolio.values.get(field))
-        if self._symbol is None:
-            return None
-        if kind is FieldKind.POSITION:
-            return _known(self._portfolio.positions.get(self._symbol, {}).get(field))
-        if kind is FieldKind.DIVERSIFICATION:
-            return _known(self._portfolio.symbols.get(self._symbol, {}).get(field))
-        place = self._market.index.get(self._symbol)
-        if place is None or field not in self._market.values:
-            return None
-        return _known(float(self._market.values[field][place]))
-
-    def _bars(self, field: str) -> tuple[float | None, float | None]:
-        place = self._market.index.get(self._symbol) if self._symbol is not None else None
-        if place is None or field not in self._market.completed:
-            return None, None
-        previous, last = self._market.completed[field]
-        return _known(float(previous[place])), _known(float(last[place]))
-
-    def _tell_comparison(self, node: Comparison) -> _Told:
-        fact = self._fact(node.field)
-        value = node.value
-        outcome: Outcome
-        threshold: Any
-        if isinstance(value, Interval):
-            threshold = [shown(node.field, value.low), shown(node.field, value.high)]
-            outcome = None if fact is None else value.low <= fact <= value.high
-        elif isinstance(value, Choices):
-            threshold = [shown(node.field, number) for number in value.numbers]
-            outcome = None if fact is None else (fact in value.numbers) is (node.operator is Operator.IN)
-        else:
-            number = self._threshold(value)
-            threshold = None if number is None else shown(node.field, number)
-            outcome = None if fact is None or number is None else _TESTS[node.operator](fact, number)
-        shown_fact = None if fact is None else shown(node.field, fact)
-        return _told(node, shown_fact, threshold, outcome)
-
-    def _threshold(self, value: Constant | FieldReference) -> float | None:
-        if isinstance(value, Constant):
-            return value.number
-        other = self._fact(value.field)
-        return None if other is None else _known(other * value.times)
-
-    def _tell_bars(self, node: Comparison) -> _Told:
-        facts = self._bars(node.field)
-        value = node.value
-        assert isinstance(value, Constant | FieldReference), "bars are compared with one number or field"
-        thresholds: tuple[float | None, float | None]
-        if isinstance(value, Constant):
-            thresholds = value.number, value.number
-        else:
-            before, after = self._bars(value.field)
-            thresholds = (
-                None if before is None else _known(before * value.times),
-                None if after is None else _known(after * value.times),
-            )
-        return _told(
-            node,
-            _pair(node.field, facts),
-            _pair(node.field, thresholds),
-            _crossed(node.operator, facts, thresholds),
-        )
-
-
-def _crossed(
-    operator: Operator,
-    facts: tuple[float | None, float | None],
-    thresholds: tuple[float | None, float | None],
-) -> Outcome:
-    previous, last = facts
-    before, after = thresholds
-    if previous is None or last is None or before is None or after is None:
-        return None
-    if operator is Operator.CROSSES_ABOVE:
-        return previous <= before and last > after
-    if operator is Operator.CROSSES_BELOW:
-        return previous >= before and last < after
-    return previous != before and last == after
-
-
-def _known(number: float | None) -> float | None:
-    return number if number is not None and math.isfinite(number) else None
-
-
-def _pair(field: str, bars: tuple[float | None, float | None]) -> dict[str, Any]:
-    previous, last = (None if number is None else shown(field, number) for number in bars)
-    return {"previous": previous, "last": last}
-
-
-def _told(node: Comparison, fact: Any, threshold: Any, outcome: Outcome) -> _Told:
-    tree: dict[str, Any] = {
-        "field": node.field,
-        "operator": node.operator.value,
-        "fact": fact,
-        "threshold": threshold,
-        "outcome": outcome,
-    }
-    if isinstance(node.value, FieldReference):
-        tree["compared_with"] = {"field": node.value.field, "times": node.value.times}
-    return _Told(outcome, tree, (_phrase(node, fact, threshold, outcome),))
-
-
-def _phrase(node: Comparison, fact: Any, threshold: Any, outcome: Outcome) -> str:
-    name = _label(node.field)
-    other = ""
-    if isinstance(node.value, FieldReference):
-        times = node.value.times
-        other = ("" if times == 1 else f"{_number(times)} times ") + _label(node.value.field)
-    if outcome is None:
-        missing = name if _missing(fact) or not other else _label(getattr(node.value, "field", ""))
-        return f"{missing} is unknown"
-    limit = _values(node.operator, threshold)
-    relation = f"{'' if outcome else 'not '}{_WORDS[node.operator]}"
-    if other:
-        limit = f"{other} ({limit})"
-    return f"{name} is {_values(node.operator, fact)}, {relation} {limit}"
-
-
-def _missing(fact: Any) -> bool:
-    return fact is None or (isinstance(fact, dict) and None in fact.values())
-
-
-def _values(operator: Operator, value: Any) -> str:
-    if isinstance(value, dict):
-        previous, last = _number(value["previous"]), _number(value["last"])
-        return last if previous == last else f"{last} after {previous}"
-    if isinstance(value, list):
-        joint = " and " if operator is Operator.BETWEEN else ", "
-        return joint.join(_number(item) for item in value)
-    return _number(value)
-
-
-def _number(value: float | int | str) -> str:
-    """A number as people read it: thousands grouped, four decimals at most unless it is tiny."""
-    if isinstance(value, str):
-        return value
-    if value != 0 and not 1e-3 <= abs(value) < 1e15:
-        return f"{value:.4g}"
-    text = f"{value:,.4f}"
-    return text.rstrip("0").rstrip(".")
-
-
-def _label(field: str) -> str:
-    return field.replace("_", " ")
-
-
-def _listed(phrases: Sequence[str]) -> str:
-    return ", and ".join(phrases)

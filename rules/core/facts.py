@@ -5,7 +5,8 @@ finite is unknown. Nothing here is ever filled in: a rule never fires on a fact
 that it did not have.
 """
 
-from collections.abc import Mapping
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -33,14 +34,23 @@ class MarketFacts:
         return {symbol: place for place, symbol in enumerate(self.symbols)}
 
 
+class SymbolFacts(Mapping[str, Mapping[str, float]]):
+    """Diversification facts of any symbol, which are made when somebody asks: for one, or for many at once."""
+
+    @abstractmethod
+    def vector(self, field: str, symbols: Sequence[str]) -> Vector:
+        """float64[len(symbols)] of one field, NaN where unknown; equal to looking each symbol up."""
+
+
 @dataclass(frozen=True)
 class PortfolioFacts:
     """What is known about one owner.
 
     `values`: portfolio fields. `positions`: the held symbols, each with its position
     fields; a symbol that is not a key is not held, and its position fields are
-    unknown. `symbols`: diversification fields of any symbol, held or not.
-    `universe`: the symbols that the owner's rules may touch, None for all.
+    unknown. `symbols`: diversification fields of any symbol, held or not (a
+    SymbolFacts where they are many). `universe`: the symbols that the owner's
+    rules may touch, None for all.
     """
 
     values: Mapping[str, float]

@@ -5,8 +5,9 @@ path, the reason and a cure; but a hostile document must not buy a long answer.
 """
 
 import difflib
+import math
 import unicodedata
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -15,6 +16,11 @@ from rules.core.language import NUMBER_MAX
 
 FAULTS_MAX = 50
 _SHOWN_CHARACTERS_MAX = 60
+# Cyrillic and Greek letters that most fonts draw like a plain one; compatibility forms are Unicode's own affair.
+_LOOK_ALIKES = str.maketrans(
+    "АВЕКМНОРСТУХЅІЈасекорхуѕіјԁһӏԛԝΑΒΕΖΗΙΚΜΝΟΡΤΥΧαικνορτυχγı‐–—",
+    "ABEKMHOPCTYXSIJacekopxysijdhlqwABEZHIKMNOPTYXaikvoptuxyi---",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,53 +66,103 @@ def quoted(value: object) -> str:
     text = str(value)[: _SHOWN_CHARACTERS_MAX + 1]
     if len(text) > _SHOWN_CHARACTERS_MAX:
         text = text[:_SHOWN_CHARACTERS_MAX] + "…"
-    text = "".join(
-        "\N{REPLACEMENT CHARACTER}" if _unprintable(character) else character for character in text
-    )
+    text = "".join("\N{REPLACEMENT CHARACTER}" if _invisible(character) else character for character in text)
     return f'"{text}"' if isinstance(value, str) else text
 
 
 def did_you_mean(word: object, known: Iterable[str]) -> str:
-    """The nearest known word, or the list of all of them."""
+    """The nearest known word, or the list of all of them.
+
+    Every word of the language is plain ASCII. One that only looks like it is
+    recognised, and told which character is another: nobody finds that by eye.
+    """
     words = sorted(known)
     if isinstance(word, str) and len(word) <= _SHOWN_CHARACTERS_MAX:
         lowered = {candidate.lower(): candidate for candidate in words}
-        plain = unicodedata.normalize("NFKC", word).strip().lower().replace(" ", "_").replace("-", "_")
-        near = difflib.get_close_matches(plain, lowered, n=1, cutoff=0.6)
+        near = difflib.get_close_matches(_plain_spelling(word), lowered, n=1, cutoff=0.6)
         if near:
-            return f'Did you mean "{lowered[near[0]]}"?'
+            return f'Did you mean "{lowered[near[0]]}"?' + _foreign_character(word)
     return "Use one of: " + ", ".join(words) + "."
+
+
+def _plain_spelling(word: str) -> str:
+    decomposed = unicodedata.normalize("NFKD", word)
+    seen = "".join(
+        character
+        for character in decomposed
+        if not _invisible(character) and not unicodedata.combining(character)
+    )
+    return seen.translate(_LOOK_ALIKES).strip().lower().replace(" ", "_").replace("-", "_")
+
+
+def _foreign_character(word: str) -> str:
+    foreign = next((character for character in word if not character.isascii()), None)
+    if foreign is None:
+        return ""
+    reason = "cannot be seen" if _invisible(foreign) else "only looks like a plain character"
+    return f" In it {unicodedata.name(foreign, 'a character')} (U+{ord(foreign):04X}) {reason}."
 
 
 def check_keys(
     raw: Mapping[Any, Any], path: str, *, known: Collection[str], required: Iterable[str], faults: Faults
 ) -> bool:
     """Whether an object has every required key and no unknown one."""
-    before = len(faults.found)
+    good = True
     for key in raw:
         if faults.full:
-            break
+            return False
         if key not in known:
             faults.add(path, f"Unknown key {quoted(key)}.", did_you_mean(key, known))
+            good = False
     for key in required:
         if key not in raw:
             faults.add(path, f'The key "{key}" is missing.', f'Add "{key}".')
-    return len(faults.found) == before
+            good = False
+    return good
 
 
-def read_number(raw: object, path: str, faults: Faults) -> float | None:
-    """A finite JSON number as float, or None with a fault: true is not 1 and "5" is not 5."""
+def check_choice(raw: object, path: str, known: Sequence[str], faults: Faults) -> bool:
+    """Whether a word is one of those that may stand there."""
+    if isinstance(raw, str) and raw in known:
+        return True
+    faults.add(path, f"{quoted(raw)} is not known here.", did_you_mean(raw, known))
+    return False
+
+
+def read_number(raw: object, path: str, faults: Faults, *, is_fraction: bool = False) -> float | None:
+    """A finite JSON number as float, or None with a fault: true is not 1 and "5" is not 5.
+
+    `is_fraction` says that "80%" would be written as 0.8.
+    """
     if isinstance(raw, bool) or not isinstance(raw, int | float | Decimal):
         cure = None
         if isinstance(raw, str) and len(raw) <= _SHOWN_CHARACTERS_MAX:
-            cure = _number_in(raw)
+            cure = _number_in(raw, is_fraction=is_fraction)
         faults.add(path, f"{quoted(raw)} is not a number.", cure or "Write a number without quotes.")
         return None
-    # Comparisons with NaN are false (a signalling Decimal NaN would raise, so it is asked first).
-    if (isinstance(raw, Decimal) and not raw.is_finite()) or not -NUMBER_MAX <= raw <= NUMBER_MAX:
-        faults.add(path, f"{quoted(raw)} is not a finite number up to 10^15.", "Use a smaller number.")
+    # Asked first, because a comparison with a signalling NaN raises; a whole number may be beyond any float.
+    finite = raw.is_finite() if isinstance(raw, Decimal) else isinstance(raw, int) or math.isfinite(raw)
+    if not finite or not -NUMBER_MAX <= raw <= NUMBER_MAX:
+        cure = "Use a number nearer to 0." if finite else "Write a finite number."
+        faults.add(path, f"{quoted(raw)} is not a finite number up to 10^15.", cure)
         return None
     return float(raw)
+
+
+def read_whole_number(
+    raw: object, path: str, *, minimum: int, maximum: int, what: str, faults: Faults
+) -> int | None:
+    """A whole number within its bounds, both included (5.0 is 5), or None with a fault.
+
+    `what` is what it should be, with its article: "a priority".
+    """
+    number = read_number(raw, path, faults)
+    if number is None:
+        return None
+    if number != int(number) or not minimum <= number <= maximum:
+        faults.add(path, f"{quoted(raw)} is not {what}.", f"Use a whole number from {minimum} to {maximum}.")
+        return None
+    return int(number)
 
 
 def check_text(raw: object, path: str, *, characters_max: int, faults: Faults) -> bool:
@@ -128,9 +184,16 @@ def _unprintable(character: str) -> bool:
     return unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"}
 
 
-def _number_in(text: str) -> str | None:
+def _invisible(character: str) -> bool:
+    category = unicodedata.category(character)
+    return category.startswith("C") or category in {"Zl", "Zp"}
+
+
+def _number_in(text: str, *, is_fraction: bool) -> str | None:
     try:
         number = float(text.strip().rstrip("%"))
     except ValueError:
         return None
-    return f"Did you mean {number:g}?" if -NUMBER_MAX <= number <= NUMBER_MAX else None
+    if is_fraction and "%" in text:
+        number /= 100
+    return f"Did you mean {number:.12g}?" if -NUMBER_MAX <= number <= NUMBER_MAX else None

@@ -1,4 +1,4 @@
-"""The gate of the language: a rule is stored only when the machine will carry it out.
+"""The gate of the language: a rule is stored only when it says something that can be carried out.
 
 Every mistake comes back at once with its JSON path, the reason and a suggestion.
 """
@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, TypedDict
 
-from rules.core.actions import LATER, check_actions
+from rules.core.action_checks import check_actions
 from rules.core.conditions import read_conditions
-from rules.core.faults import Fault, Faults, check_keys, check_text, did_you_mean, quoted, read_number
+from rules.core.cooldown import check_cooldown
+from rules.core.faults import Fault, Faults, check_keys, check_text, did_you_mean, quoted, read_whole_number
 from rules.core.language import RULE_TYPES, RuleType
+from rules.core.schedule import check_schedule
 
 NAME_CHARACTERS_MAX = 255
 PRIORITY_MAX = 2**31 - 1
@@ -27,8 +29,8 @@ class NormalizedRule(TypedDict):
     priority: int
     conditions: list[Any]
     actions: list[Any]
-    schedule: None
-    cooldown: None
+    schedule: dict[str, Any] | None
+    cooldown: dict[str, Any] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +55,21 @@ def check_rule(raw: object) -> ValidationResult:
     if "name" in raw:
         check_text(raw["name"], "name", characters_max=NAME_CHARACTERS_MAX, faults=faults)
     rule_type = _read_rule_type(raw, faults)
-    priority = _read_priority(raw.get("priority", 0), faults)
-    for key in ("schedule", "cooldown"):
-        if raw.get(key) is not None:
-            faults.add(key, f'"{key}" {LATER}.', "Remove it.")
+    priority = read_whole_number(
+        raw.get("priority", 0),
+        "priority",
+        minimum=-PRIORITY_MAX,
+        maximum=PRIORITY_MAX,
+        what="a priority",
+        faults=faults,
+    )
+    schedule, cooldown = raw.get("schedule"), raw.get("cooldown")
+    check_schedule(schedule, faults)
+    check_cooldown(cooldown, faults)
     if "conditions" in raw:
         read_conditions(raw["conditions"], faults)
     if "actions" in raw:
-        check_actions(raw["actions"], rule_type, faults)
+        check_actions(raw["actions"], rule_type, faults, has_cooldown=cooldown is not None)
     if faults.found or rule_type is None or priority is None:
         return ValidationResult(None, tuple(faults.found))
     rule = NormalizedRule(
@@ -69,8 +78,8 @@ def check_rule(raw: object) -> ValidationResult:
         priority=priority,
         conditions=_plain(raw["conditions"]),
         actions=_plain(raw["actions"]),
-        schedule=None,
-        cooldown=None,
+        schedule=_plain(schedule),
+        cooldown=_plain(cooldown),
     )
     return ValidationResult(rule, ())
 
@@ -88,18 +97,6 @@ def _read_rule_type(raw: Mapping[Any, Any], faults: Faults) -> RuleType | None:
     if rule_type is None:
         faults.add(given[0], f"Unknown rule type {quoted(value)}.", did_you_mean(value, RULE_TYPES))
     return rule_type
-
-
-def _read_priority(raw: object, faults: Faults) -> int | None:
-    number = read_number(raw, "priority", faults)
-    if number is None:
-        return None
-    if number != int(number) or abs(number) > PRIORITY_MAX:
-        faults.add(
-            "priority", f"{quoted(raw)} is not a priority.", f"Use a whole number up to {PRIORITY_MAX}."
-        )
-        return None
-    return int(number)
 
 
 def _plain(raw: Any) -> Any:

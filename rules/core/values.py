@@ -81,7 +81,7 @@ class ValueReader:
             if minutes is None:
                 self._faults.add(path, f"{quoted(raw)} is not a time of day.", 'Write "HH:MM", as "09:45".')
             return minutes
-        number = read_number(raw, path, self._faults)
+        number = read_number(raw, path, self._faults, is_fraction=spec.unit.startswith("fraction"))
         if number is None or not self._possible(number, path):
             return None
         return number
@@ -100,7 +100,7 @@ class ValueReader:
             self._faults.add(
                 path,
                 f"{spec.name} is never {'below' if below else 'above'} "
-                f"{spec.minimum if below else spec.maximum:g}, so {number:g} decides nothing.",
+                f"{spec.minimum if below else spec.maximum:.12g}, so {number:.12g} decides nothing.",
                 self._cure(number),
             )
             return False
@@ -110,7 +110,7 @@ class ValueReader:
             number == spec.minimum and self._operator in too_low
         ):
             self._faults.add(
-                path, f"{spec.name} {self._operator} {number:g} can never be true.", self._range()
+                path, f"{spec.name} {self._operator} {number:.12g} can never be true.", self._range()
             )
             return False
         return True
@@ -118,16 +118,16 @@ class ValueReader:
     def _cure(self, number: float) -> str:
         low, high = self._spec.minimum, self._spec.maximum
         if self._spec.unit.startswith("fraction") and high is not None and high < number <= 100 * high:
-            return f"Did you mean {number / 100:g}?"
+            return f"Did you mean {number / 100:.12g}?"
         if low == 0 and number < 0 and (high is None or -number <= high):
-            return f"Did you mean {-number:g}?"
+            return f"Did you mean {-number:.12g}?"
         return self._range()
 
     def _range(self) -> str:
         low, high = self._spec.minimum, self._spec.maximum
         if low is not None and high is not None:
-            return f"Use a value from {low:g} to {high:g}."
-        return f"Use a value {f'from {low:g} up' if low is not None else f'up to {high:g}'}."
+            return f"Use a value from {low:.12g} to {high:.12g}."
+        return f"Use a value {f'from {low:.12g} up' if low is not None else f'up to {high:.12g}'}."
 
     def _read_reference(self, raw: Mapping[Any, Any], path: str) -> FieldReference | None:
         faults = self._faults
@@ -153,8 +153,8 @@ class ValueReader:
         if times == 0 or abs(times) > TIMES_MAX:
             faults.add(
                 f"{path}.times",
-                f"{times:g} is no useful factor.",
-                f"Use a factor up to {TIMES_MAX:g}, not 0.",
+                f"{times:.12g} is no useful factor.",
+                f"Use a factor up to {TIMES_MAX:.12g}, not 0.",
             )
             return None
         return FieldReference(other.name, times)

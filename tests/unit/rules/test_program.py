@@ -123,12 +123,12 @@ def test_verdicts_come_in_the_order_of_rules_then_symbols():
     ]
 
 
-def test_equal_conditions_of_many_rules_are_one_node():
+def test_equal_conditions_of_many_rules_are_one_row():
     rules = [RuleSource(number, f"owner {number}", "entry", [CHEAP, RICH]) for number in range(100)]
-    assert compile_program(rules).node_count == 2
-    shuffled = RuleSource("other", "alice", "entry", [{"all": [PRICED, CHEAP]}, RICH])
-    same = RuleSource("same", "alice", "entry", [{"all": [CHEAP, PRICED, CHEAP]}])
-    assert compile_program([shuffled, same]).node_count == 4
+    assert compile_program(rules).row_count == 1
+    either = RuleSource("either", "alice", "entry", [{"any": [PRICED, CHEAP]}, RICH])
+    same = RuleSource("same", "bob", "entry", [{"not": {"all": [{"not": CHEAP}, {"not": PRICED}]}}])
+    assert compile_program([either, same]).row_count == 3, "two comparisons, and one alternative of them"
 
 
 def test_one_program_serves_any_number_of_evaluations():

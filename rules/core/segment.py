@@ -1,0 +1,89 @@
+"""Rules compiled into arrays: what a program evaluates.
+
+A segment is immutable. It numbers what can be a row of bits: *literals* (distinct
+tests of market facts, sorted by family and number), *inner* tests of portfolio facts
+within groups (all ones or all zeros, by owner), ONES, and *groups*. A rule is then
+
+- its own tests of portfolio facts, looked at first, for all rules at once;
+- a *top*: a conjunction of rows, shared by all rules that have the same;
+- a *check*: what only pairs of owner and symbol can tell, in postfix notation, looked
+  at for the few pairs that the top leaves. Within a top such tests count as true, so
+  a top never leaves out a pair for which the whole rule is true.
+"""
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rules.core.bits import Flags
+from rules.core.facts import Vector
+from rules.core.rows import RowPlan
+from rules.core.source import RuleSource
+
+Ints = NDArray[np.int32]
+AND, OR = -1, -2  # in a check; anything else is the place of a test
+
+
+class Bound(IntEnum):
+    """Where a rule may look."""
+
+    ANYWHERE = 0  # it speaks of no symbol at all
+    ELIGIBLE = 1  # the market's symbols within the owner's universe
+    HELD = 2  # what is held within the universe, listed or not
+    HELD_ELIGIBLE = 3  # both: an entry that asks for its own position
+
+
+@dataclass(frozen=True, slots=True)
+class OwnerTests:
+    """Tests of portfolio facts sorted by code; test i is asked of owner (or rule) `of[i]`."""
+
+    codes: tuple[int, ...]
+    bounds: tuple[int, ...]  # tests bounds[c] … bounds[c + 1] have codes[c]
+    of: Ints
+    numbers: Vector
+
+
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """Groups of one kind and arity: row first + i joins the rows children[i]."""
+
+    is_and: bool
+    first: int
+    children: Ints
+
+
+@dataclass(frozen=True, slots=True)
+class Checks:
+    """The postfix code of rule r is code[starts[r]:starts[r + 1]]; tests by their place."""
+
+    starts: Ints
+    code: Ints
+    tests: NDArray[np.int64]
+    numbers: Vector
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """See the module. Arrays are over the rules unless said otherwise.
+
+    owner: place in `owners`. bound: a Bound. whole: fires for the portfolio as a whole.
+    top: place among the tops, which stand in `tops` by arity. ones: number of the row
+    of ones.
+    """
+
+    rules: tuple[RuleSource, ...]
+    owners: tuple[Hashable, ...]
+    owner: Ints
+    bound: NDArray[np.int8]
+    whole: Flags
+    own: OwnerTests
+    rows: RowPlan
+    inner: OwnerTests
+    groups: tuple[Groups, ...]
+    ones: int
+    tops: tuple[Ints, ...]
+    top: Ints
+    checks: Checks
