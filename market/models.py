@@ -170,6 +170,9 @@ class RecommendationSource(models.Model):
         blank=True,
         related_name="recommendation_sources",
     )
+    revision = models.BigIntegerField(
+        default=0, editable=False, help_text="moves with each push that stored something"
+    )
 
     def __str__(self) -> str:
         return self.name

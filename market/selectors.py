@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import numpy as np
 from django.db import connection
@@ -104,6 +105,76 @@ def recent_bars(*, instrument_ids: Sequence[int], count_max: int) -> Mapping[int
     }
 
 
+COMMON_DAYS_REACH = "200 days"
+"""how far back common days are looked for: 61 sessions are about 90 days"""
+CALENDAR_SILENCE = "14 days"
+"""an exchange without a session for so long is not waited for: its calendar has ended"""
+
+
+def closes_on_common_days(*, instrument_ids: Sequence[int], bar_at: Floats, count: int) -> Floats:
+    """float64[count, S]: closes on the last days, oldest first, on which all these exchanges had a session.
+
+    So a return means the same stretch of time for every symbol although exchanges keep different holidays.
+    `bar_at` is float64[S], the epoch seconds of each symbol's last bar that may be looked at (NaN: none may);
+    no day that closed after the newest of them counts. NaN where a symbol has no bar on such a day, and in the
+    upper rows where there are fewer days.
+    """
+    closes = np.full((count, len(instrument_ids)), np.nan)
+    known = np.flatnonzero(np.isfinite(bar_at))
+    if not len(known):
+        return closes
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            WITH wanted AS MATERIALIZED (
+                SELECT wanted.place, instrument.id, to_timestamp(wanted.until) AS until, exchange.code,
+                       exchange.timezone
+                FROM unnest(%(places)s::int[], %(ids)s::bigint[], %(until)s::float8[])
+                     AS wanted (place, id, until)
+                JOIN market_instrument AS instrument ON instrument.id = wanted.id
+                JOIN market_exchange AS exchange ON exchange.code = instrument.exchange_id
+            ), newest AS (
+                SELECT max(until) AS at FROM wanted
+            ), exchanges AS MATERIALIZED (
+                SELECT calendar.exchange_id AS code
+                FROM market_calendarday AS calendar CROSS JOIN newest
+                WHERE calendar.exchange_id IN (SELECT code FROM wanted)
+                  AND calendar.closes_at <= newest.at AND calendar.closes_at > newest.at - %(silence)s::interval
+                GROUP BY calendar.exchange_id
+            ), common AS (
+                SELECT calendar.day
+                FROM market_calendarday AS calendar CROSS JOIN newest
+                WHERE calendar.exchange_id IN (SELECT code FROM exchanges)
+                  AND calendar.closes_at <= newest.at AND calendar.closes_at > newest.at - %(reach)s::interval
+                GROUP BY calendar.day
+                HAVING count(*) = (SELECT count(*) FROM exchanges)
+                ORDER BY calendar.day DESC LIMIT %(count)s
+            )
+            SELECT bar.place, array_position(days.newest_first, bar.day) AS age, bar.close
+            FROM (SELECT array_agg(day ORDER BY day DESC) AS newest_first, min(day) AS oldest FROM common) AS days
+            CROSS JOIN LATERAL (
+                SELECT wanted.place, (bar.at AT TIME ZONE wanted.timezone)::date AS day, bar.close::float8
+                FROM wanted
+                JOIN market_bar AS bar ON bar.instrument_id = wanted.id AND bar.interval = '1d'
+                    AND bar.at <= wanted.until AND bar.at > days.oldest - interval '2 days'
+                OFFSET 0
+            ) AS bar
+            WHERE bar.day = ANY(days.newest_first)
+            """,
+            {
+                "places": known.tolist(),
+                "ids": [instrument_ids[place] for place in known.tolist()],
+                "until": bar_at[known].tolist(),
+                "reach": COMMON_DAYS_REACH,
+                "silence": CALENDAR_SILENCE,
+                "count": count,
+            },
+        )
+        for place, age, close in cursor:
+            closes[count - age, place] = close
+    return closes
+
+
 @dataclass(frozen=True, slots=True)
 class CurrentAdvice:
     source: str
@@ -122,22 +193,53 @@ def current_advice(*, as_of: datetime) -> list[CurrentAdvice]:
     its successor expires. One index probe for each source and instrument, however long the history is.
     """
     assert as_of.tzinfo is not None
+    wanted = """
+        SELECT id AS instrument_id, 0 AS bar, %(as_of)s::timestamptz AS moment
+        FROM market_instrument WHERE is_active
+    """
+    return [row for _, row in _advice(wanted, {"as_of": as_of.astimezone(UTC)})]
+
+
+def advice_at_bars(*, instrument_ids: Sequence[int], bar_at: Floats) -> list[tuple[int, CurrentAdvice]]:
+    """The same at the moments when each instrument's previous (0) and last (1) bar completed: (0 or 1, advice).
+
+    `bar_at` is float64[2, S] epoch seconds, NaN where there is no such bar. Told from what is stored by now, so
+    advice *about* a moment counts at it even when it came in later, as that of a model on the completed bar does.
+    """
+    bars, columns = np.nonzero(np.isfinite(bar_at))
+    wanted = """
+        SELECT wanted.instrument_id, wanted.bar, to_timestamp(wanted.moment) AS moment
+        FROM unnest(%(instruments)s::bigint[], %(bars)s::int[], %(moments)s::float8[])
+             AS wanted (instrument_id, bar, moment)
+    """
+    return _advice(
+        wanted,
+        {
+            "instruments": [instrument_ids[column] for column in columns.tolist()],
+            "bars": bars.tolist(),
+            "moments": bar_at[bars, columns].tolist(),
+        },
+    )
+
+
+def _advice(wanted: str, parameters: Mapping[str, Any]) -> list[tuple[int, CurrentAdvice]]:
+    """Of each source at each `wanted` (instrument_id, bar, moment): the bar and the advice."""
     with connection.cursor() as cursor:
         cursor.execute(
-            """
-            SELECT source.name, instrument.id, newest.id::text, newest.recommendation, newest.confidence,
-                   newest.expected_return_percentage, newest.as_of
+            f"""
+            SELECT wanted.bar, source.name, wanted.instrument_id, newest.id::text, newest.recommendation,
+                   newest.confidence, newest.expected_return_percentage, newest.as_of
             FROM market_recommendationsource AS source
-            CROSS JOIN market_instrument AS instrument
+            CROSS JOIN ({wanted}) AS wanted
             CROSS JOIN LATERAL (
                 SELECT * FROM market_recommendation AS advice
-                WHERE advice.source_id = source.name AND advice.instrument_id = instrument.id
-                  AND advice.as_of <= %(as_of)s
+                WHERE advice.source_id = source.name AND advice.instrument_id = wanted.instrument_id
+                  AND advice.as_of <= wanted.moment
                 ORDER BY advice.as_of DESC, advice.created_at DESC, advice.id DESC
                 LIMIT 1
             ) AS newest
-            WHERE instrument.is_active AND newest.expires_at > %(as_of)s
-            """,
-            {"as_of": as_of.astimezone(UTC)},
+            WHERE newest.expires_at > wanted.moment
+            """,  # noqa: S608 - `wanted` is one of the two texts above
+            parameters,
         )
-        return [CurrentAdvice(*row) for row in cursor.fetchall()]
+        return [(bar, CurrentAdvice(*row)) for bar, *row in cursor.fetchall()]

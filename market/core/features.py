@@ -55,16 +55,20 @@ class FeatureState:
         self.symbols = tuple(symbols)
         self._index = {symbol: position for position, symbol in enumerate(self.symbols)}
         self._bars: Floats = np.full((5, RING, count), np.nan)
-        self._bar_at: Floats = np.full(count, np.nan)
+        self.bar_at: Floats = np.full((2, count), np.nan)
+        """when the last two bars (previous, last) completed: epoch seconds, market time"""
         self._completed: Floats | None = None
         self.bid, self.ask, self._last = (np.full(count, np.nan) for _ in range(3))
         self.market_time, self.received_at = (np.full(count, np.nan) for _ in range(2))
 
-    def load_history(self, symbol: str, bars: Floats, *, last_at: float) -> None:
-        """Set a symbol's completed bars, oldest first: float64[T, 5] open, high, low, close, volume."""
-        kept = bars[-RING:]
+    def load_history(self, symbol: str, bars: Floats, *, at: Floats) -> None:
+        """Set a symbol's completed bars, oldest first: float64[T, 5] open, high, low, close, volume.
+
+        `at` is float64[T]: the epoch seconds at which they completed.
+        """
+        kept, last = bars[-RING:], at[-2:]
         self._bars[:, RING - len(kept) :, self._index[symbol]] = kept.T
-        self._bar_at[self._index[symbol]] = last_at
+        self.bar_at[2 - len(last) :, self._index[symbol]] = last
         self._completed = None
 
     def complete(self, bars: Sequence[BarTick], *, at: float) -> None:
@@ -74,12 +78,12 @@ class FeatureState:
         """
         for bar in bars:
             position = self._index.get(bar.symbol)
-            if position is None or at <= self._bar_at[position]:
+            if position is None or at <= self.bar_at[1, position]:
                 continue
             column = self._bars[:, :, position]
             column[:, :-1] = column[:, 1:].copy()
             column[:, -1] = [float(part) for part in (bar.open, bar.high, bar.low, bar.close, bar.volume)]
-            self._bar_at[position] = at
+            self.bar_at[:, position] = self.bar_at[1, position], at
             self._completed = None
 
     def quote(self, quotes: Sequence[QuoteTick], *, at: float, received_at: float) -> None:
@@ -107,7 +111,7 @@ class FeatureState:
         result[_ROW["price"]] = price
         # Before a session's bar is complete, "1 session before" is the last completed bar; after it, the one
         # before.
-        running = ~(self._bar_at >= self.market_time)
+        running = ~(self.bar_at[1] >= self.market_time)
         for name, periods in _CHANGES.items():
             base = np.where(running, close[-periods], close[-periods - 1])
             result[_ROW[name]] = (price / base - 1.0) * 100.0

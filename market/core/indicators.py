@@ -1,8 +1,8 @@
 """Technical indicators, vectorised over symbols.
 
-Every function takes float64[T, S] (time down, symbols across; NaN is unknown) and returns float64[T, S] whose
-row t uses rows ≤ t only. Too little history and gaps give NaN, never a guess: a window that contains a NaN is
-unknown, and Wilder's smoothing starts anew after one.
+Every function takes float64[T, S] (time down, symbols across; NaN is unknown) and returns, unless it says
+otherwise, float64[T, S] whose row t uses rows ≤ t only. Too little history and gaps give NaN, never a guess: a
+window that contains a NaN is unknown, and Wilder's smoothing starts anew after one.
 """
 
 import math
@@ -12,8 +12,13 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+Places = NDArray[np.intp]
 
 TRADING_DAYS_A_YEAR = 252
+CORRELATION_WINDOW = 60
+"""daily returns"""
+DEVIATION_MIN = 1e-10
+"""a deviation of daily returns below which they count as equal"""
 
 
 def _unknown_like(values: Floats) -> Floats:
@@ -128,3 +133,33 @@ def highest(high: Floats, window: int = TRADING_DAYS_A_YEAR) -> Floats:
 def distance_percentage(price: Floats, high: Floats) -> Floats:
     """Percent below the high, ≤ 0; a price above it is itself the high, so 0. Any matching shapes."""
     return (price / np.maximum(price, high) - 1.0) * 100.0
+
+
+def daily_returns(close: Floats) -> Floats:
+    """close[t] / close[t − 1] − 1 as a fraction; the first bar has none."""
+    result = _unknown_like(close)
+    result[1:] = close[1:] / close[:-1] - 1.0
+    return result
+
+
+def standardised(returns: Floats) -> Floats:
+    """Columns of mean 0 and length 1, so that the product of two of them is their correlation.
+
+    `returns` is one window, float64[W, S] with W ≥ 2. A column with a gap, or without any variance, is
+    unknown as a whole.
+    """
+    assert len(returns) >= 2
+    centred = returns - returns.mean(axis=0)
+    length = np.sqrt((centred * centred).sum(axis=0))
+    # Returns that are equal but for their rounding have no variance: what is left of them is noise.
+    moved = length > DEVIATION_MIN * math.sqrt(len(returns))
+    return np.divide(centred, length, out=_unknown_like(returns), where=moved)
+
+
+def correlations(unit: Floats, left: Places | slice, right: Places | slice) -> Floats:
+    """Pearson's correlations of columns: `standardised` returns float64[W, S] → float64[L, R], −1..1.
+
+    Pearson, "Note on Regression and Inheritance in the Case of Two Parents", *Proc. R. Soc. London* 58 (1895).
+    """
+    # Rounding may lift a perfect correlation beyond 1 by a part in 10^16.
+    return np.clip(unit[:, left].T @ unit[:, right], -1.0, 1.0)

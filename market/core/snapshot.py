@@ -5,10 +5,11 @@ zlib. Arrays of a snapshot are read-only, because one decoded object serves a wh
 """
 
 import json
+import math
 import struct
 import zlib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import cached_property
@@ -21,7 +22,9 @@ Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 MAGIC = b"ATMS"
-FORMAT = 1
+FORMAT = 2
+"""2 has the times of the last two bars and the advice that counted at them; 1 is read with both unknown"""
+_FORMATS_READ = (1, 2)
 DECODED_BYTES_MAX = 256 * 1024 * 1024
 _PRICE_PLACES = Decimal("0.00000001")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -38,6 +41,35 @@ def _frozen(values: Any, dtype: type = np.float64) -> NDArray[Any]:
     return array
 
 
+_UNKNOWN = _frozen(np.nan)
+"""stands for an array in which nothing is known, of whatever shape is expected"""
+
+
+def _unknown() -> Floats:
+    return _UNKNOWN
+
+
+def _freeze(instance: object, shapes: Iterable[tuple[str, tuple[int, ...]]]) -> None:
+    """Make each array a read-only copy; an assertion fails where a shape is not the expected one."""
+    for name, shape in shapes:
+        given = getattr(instance, name)
+        array = _frozen(np.full(shape, np.nan) if given is _UNKNOWN else given)
+        assert array.shape == shape, f"{name}: {array.shape}, expected {shape}"
+        object.__setattr__(instance, name, array)
+
+
+_ADVICE_NOW = ("codes", "confidence", "expected_return", "as_of")
+_ADVICE_AT_BARS = ("completed", "completed_confidence", "completed_as_of")
+
+
+def _shapes_of_advice(symbols: int) -> tuple[tuple[str, tuple[int, ...]], ...]:
+    """The arrays of a frame in the order in which they are encoded."""
+    return (
+        *((name, (symbols,)) for name in _ADVICE_NOW),
+        *((name, (2, symbols)) for name in _ADVICE_AT_BARS),
+    )
+
+
 @dataclass(frozen=True, eq=False)
 class RecommendationFrame:
     """The newest advice of one source for each symbol, if not expired; NaN and None where there is none."""
@@ -51,12 +83,14 @@ class RecommendationFrame:
     as_of: Floats
     """[S] epoch seconds, market time"""
     ids: tuple[str | None, ...]
+    completed: Floats = field(default_factory=_unknown)
+    """[2, S] rank of the class that counted when the previous and the last bar completed"""
+    completed_confidence: Floats = field(default_factory=_unknown)
+    completed_as_of: Floats = field(default_factory=_unknown)
+    """[2, S] the confidence and the time of that advice"""
 
     def __post_init__(self) -> None:
-        for name in ("codes", "confidence", "expected_return", "as_of"):
-            array = _frozen(getattr(self, name))
-            assert array.shape == (len(self.ids),), name
-            object.__setattr__(self, name, array)
+        _freeze(self, _shapes_of_advice(len(self.ids)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,15 +118,14 @@ class MarketSnapshot:
     """[S] of the session on `as_of`'s day at the exchange; NaN when there is none"""
     closes_at: Floats
     recommendations: Mapping[str, RecommendationFrame]
+    bar_at: Floats = field(default_factory=_unknown)
+    """[2, S] market time at which the last two completed bars (previous, last) completed"""
 
     def __post_init__(self) -> None:
         fields, symbols = len(self.fields), len(self.symbols)
         assert self.as_of.tzinfo is not None
         assert len(self.instrument_ids) == symbols
-        for name, shape in _shapes(fields, symbols):
-            array = _frozen(getattr(self, name))
-            assert array.shape == shape, f"{name}: {array.shape}, expected {shape}"
-            object.__setattr__(self, name, array)
+        _freeze(self, _shapes(fields, symbols))
         object.__setattr__(self, "is_open", _frozen(self.is_open, np.bool_))
         assert self.is_open.shape == (symbols,)
         assert all(len(frame.ids) == symbols for frame in self.recommendations.values())
@@ -142,6 +175,7 @@ def _shapes(fields: int, symbols: int) -> tuple[tuple[str, tuple[int, ...]], ...
         ("ask", (symbols,)),
         ("opens_at", (symbols,)),
         ("closes_at", (symbols,)),
+        ("bar_at", (2, symbols)),
     )
 
 
@@ -164,20 +198,24 @@ def encode(snapshot: MarketSnapshot) -> bytes:
     arrays.append(snapshot.is_open)
     for source in sources:
         frame = snapshot.recommendations[source]
-        arrays += [frame.codes, frame.confidence, frame.expected_return, frame.as_of]
+        arrays += [getattr(frame, name) for name in (*_ADVICE_NOW, *_ADVICE_AT_BARS)]
     body = b"".join(np.ascontiguousarray(array, dtype="<f8").tobytes() for array in arrays)
     return MAGIC + struct.pack("<HI", FORMAT, len(text)) + zlib.compress(text + body, level=1)
 
 
 def decode(data: bytes) -> MarketSnapshot:
-    """The inverse of `encode`, bit for bit. SnapshotFormatError for anything else."""
+    """The inverse of `encode`, bit for bit. SnapshotFormatError for anything else.
+
+    A snapshot of format 1 is read with what it does not hold unknown, so that workers can be replaced while
+    an older feed still publishes.
+    """
     prefix = len(MAGIC) + struct.calcsize("<HI")
     if len(data) < prefix or data[: len(MAGIC)] != MAGIC:
         raise SnapshotFormatError("not a market snapshot")
     format_number, header_length = struct.unpack("<HI", data[len(MAGIC) : prefix])
-    if format_number != FORMAT:
+    if format_number not in _FORMATS_READ:
         raise SnapshotFormatError(
-            f"snapshot format {format_number} is not known here (this code reads {FORMAT})"
+            f"snapshot format {format_number} is not known here (this code reads {_FORMATS_READ})"
         )
     try:
         decompressor = zlib.decompressobj()
@@ -185,39 +223,39 @@ def decode(data: bytes) -> MarketSnapshot:
         if not decompressor.eof:
             raise SnapshotFormatError("the snapshot is cut short or larger than permitted")
         header = json.loads(raw[:header_length])
-        return _from_parts(header, np.frombuffer(raw[header_length:], dtype="<f8"))
+        body = np.frombuffer(raw[header_length:], dtype="<f8")
+        return _from_parts(header, body, with_bars=format_number != 1)
     except SnapshotFormatError:
         raise
     except (zlib.error, ValueError, KeyError, TypeError) as error:
         raise SnapshotFormatError(f"the snapshot is damaged: {error!r}") from error
 
 
-def _from_parts(header: dict[str, Any], body: Floats) -> MarketSnapshot:
+def _from_parts(header: dict[str, Any], body: Floats, *, with_bars: bool) -> MarketSnapshot:
+    """`with_bars`: whether times of bars and advice at bars are there (format 2)."""
     symbols, fields, sources = tuple(header["symbols"]), tuple(header["fields"]), header["sources"]
     count = len(symbols)
-    expected = count * (3 * len(fields) + 7 + 4 * len(sources))
+    shapes = [(name, shape) for name, shape in _shapes(len(fields), count) if with_bars or name != "bar_at"]
+    of_advice = _shapes_of_advice(count)[: None if with_bars else len(_ADVICE_NOW)]
+    advice_size = sum(math.prod(shape) for _, shape in of_advice)
+    expected = sum(math.prod(shape) for _, shape in shapes) + count + len(sources) * advice_size
     if body.size != expected:
         raise SnapshotFormatError(f"the snapshot has {body.size} numbers, its header promises {expected}")
     taken = 0
 
     def take(shape: tuple[int, ...]) -> Floats:
         nonlocal taken
-        size = int(np.prod(shape))
+        size = math.prod(shape)
         part = body[taken : taken + size].reshape(shape)
         taken += size
         return part
 
-    arrays = {name: take(shape) for name, shape in _shapes(len(fields), count)}
+    arrays = {name: take(shape) for name, shape in shapes}
     is_open = take((count,)).astype(np.bool_)
     recommendations = {}
     for source, ids in zip(sources, header["recommendation_ids"], strict=True):
-        recommendations[source] = RecommendationFrame(
-            codes=take((count,)),
-            confidence=take((count,)),
-            expected_return=take((count,)),
-            as_of=take((count,)),
-            ids=tuple(ids),
-        )
+        parts = {name: take(shape) for name, shape in of_advice}
+        recommendations[source] = RecommendationFrame(ids=tuple(ids), **parts)
     return MarketSnapshot(
         version=header["version"],
         as_of=_EPOCH + header["as_of_us"] * _MICROSECOND,

@@ -1,7 +1,7 @@
 """What the feed keeps in memory, rebuilt from the tables whenever it starts or something failed."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import numpy as np
@@ -9,11 +9,32 @@ import numpy as np
 from market.core.calendar import ExchangeCalendar
 from market.core.features import RING, FeatureState
 from market.core.fields import FIELD_NAMES
+from market.core.indicators import Floats
 from market.core.recommendation import RecommendationClass
 from market.core.snapshot import MarketSnapshot, RecommendationFrame
 from market.core.ticks import QuoteTick
-from market.models import Instrument, Quote
-from market.selectors import CurrentAdvice, calendars, current_advice, recent_bars
+from market.models import Instrument, Quote, RecommendationSource
+from market.selectors import CurrentAdvice, advice_at_bars, calendars, current_advice, recent_bars
+
+
+@dataclass(eq=False)
+class AdviceAtBars:
+    """The advice that counted when the last two bars completed; kept until a bar completes or advice comes in.
+
+    Advice about a completed bar may come in late, so a push of any source asks for a new look.
+    """
+
+    _rows: list[tuple[int, CurrentAdvice]] = field(default_factory=list)
+    _key: tuple[object, ...] | None = None
+
+    def read(self, *, instrument_ids: list[int], bar_at: Floats) -> list[tuple[int, CurrentAdvice]]:
+        # The revisions first: what is pushed in between is read now, and once more the next time.
+        revisions = tuple(RecommendationSource.objects.order_by("name").values_list("name", "revision"))
+        key = (bar_at.tobytes(), revisions)
+        if key != self._key:
+            self._rows = advice_at_bars(instrument_ids=instrument_ids, bar_at=bar_at)
+            self._key = key
+        return self._rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,6 +44,7 @@ class FeedState:
     instruments: tuple[Instrument, ...]
     calendars: Mapping[str, ExchangeCalendar]
     features: FeatureState
+    advice: AdviceAtBars = field(default_factory=AdviceAtBars)
 
     def fingerprint(self) -> tuple[tuple[object, ...], ...]:
         return fingerprint(self.instruments)
@@ -43,7 +65,7 @@ def load_state() -> FeedState:
     features = FeatureState([instrument.symbol for instrument in instruments])
     symbols = {instrument.pk: instrument.symbol for instrument in instruments}
     for identity, history in recent_bars(instrument_ids=list(symbols), count_max=RING).items():
-        features.load_history(symbols[identity], history.bars, last_at=float(history.at[-1]))
+        features.load_history(symbols[identity], history.bars, at=history.at)
     for quote in Quote.objects.filter(instrument__in=symbols):
         tick = QuoteTick(
             symbol=symbols[quote.instrument_id],
@@ -79,31 +101,56 @@ def build_snapshot(state: FeedState, *, as_of: datetime) -> MarketSnapshot:
         ),
         opens_at=np.array([day.opens_at.timestamp() if day else np.nan for day in days]),
         closes_at=np.array([day.closes_at.timestamp() if day else np.nan for day in days]),
-        recommendations=_frames(state.instruments, current_advice(as_of=as_of)),
+        recommendations=_frames(state, as_of=as_of),
+        bar_at=features.bar_at,
     )
 
 
-def _frames(
-    instruments: tuple[Instrument, ...], advice: list[CurrentAdvice]
-) -> dict[str, RecommendationFrame]:
-    """One frame for each source that has unexpired advice on at least one instrument."""
-    column = {instrument.pk: position for position, instrument in enumerate(instruments)}
-    by_source: dict[str, dict[int, CurrentAdvice]] = {}
-    for row in advice:
+def _frames(state: FeedState, *, as_of: datetime) -> dict[str, RecommendationFrame]:
+    """One frame for each source with advice on at least one instrument: now, or when its last two bars
+    completed.
+    """
+    identities = [instrument.pk for instrument in state.instruments]
+    column = {identity: position for position, identity in enumerate(identities)}
+    current: dict[str, list[CurrentAdvice]] = {}
+    at_bars: dict[str, list[tuple[int, CurrentAdvice]]] = {}
+    for row in current_advice(as_of=as_of):
         if row.instrument_id in column:
-            by_source.setdefault(row.source, {})[column[row.instrument_id]] = row
-    frames = {}
-    for source, rows in by_source.items():
-        codes, confidence, expected, as_of = (np.full(len(instruments), np.nan) for _ in range(4))
-        ids: list[str | None] = [None] * len(instruments)
-        for position, row in rows.items():
-            codes[position] = RecommendationClass[row.recommendation]
-            confidence[position] = row.confidence
-            if row.expected_return_percentage is not None:
-                expected[position] = row.expected_return_percentage
-            as_of[position] = row.as_of.timestamp()
-            ids[position] = row.id
-        frames[source] = RecommendationFrame(
-            codes=codes, confidence=confidence, expected_return=expected, as_of=as_of, ids=tuple(ids)
-        )
-    return frames
+            current.setdefault(row.source, []).append(row)
+    for bar, row in state.advice.read(instrument_ids=identities, bar_at=state.features.bar_at):
+        at_bars.setdefault(row.source, []).append((bar, row))
+    return {
+        source: _frame(column, current.get(source, []), at_bars.get(source, []))
+        for source in sorted(current.keys() | at_bars.keys())
+    }
+
+
+def _frame(
+    column: Mapping[int, int], current: list[CurrentAdvice], at_bars: list[tuple[int, CurrentAdvice]]
+) -> RecommendationFrame:
+    codes, confidence, expected, as_of = (np.full(len(column), np.nan) for _ in range(4))
+    completed, completed_confidence, completed_as_of = (np.full((2, len(column)), np.nan) for _ in range(3))
+    ids: list[str | None] = [None] * len(column)
+    for row in current:
+        position = column[row.instrument_id]
+        codes[position] = RecommendationClass[row.recommendation]
+        confidence[position] = row.confidence
+        if row.expected_return_percentage is not None:
+            expected[position] = row.expected_return_percentage
+        as_of[position] = row.as_of.timestamp()
+        ids[position] = row.id
+    for bar, row in at_bars:
+        place = bar, column[row.instrument_id]
+        completed[place] = RecommendationClass[row.recommendation]
+        completed_confidence[place] = row.confidence
+        completed_as_of[place] = row.as_of.timestamp()
+    return RecommendationFrame(
+        codes=codes,
+        confidence=confidence,
+        expected_return=expected,
+        as_of=as_of,
+        ids=tuple(ids),
+        completed=completed,
+        completed_confidence=completed_confidence,
+        completed_as_of=completed_as_of,
+    )

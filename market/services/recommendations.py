@@ -11,6 +11,7 @@ from typing import Any
 import structlog
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.db.models import F
 
 from foundation.errors import Conflict, Forbidden, InvalidInput, NotFound, Unavailable
 from market.core.recommendation import CLASS_NAMES
@@ -117,6 +118,9 @@ def _store(*, source: RecommendationSource, items: Sequence[RecommendationItem])
             f"{len(errors)} of {len(rows)} external ids are known with other content; nothing was stored.",
             errors=errors,
         )
+    if created:
+        # In the same transaction as the rows, so that whoever sees the revision sees them.
+        RecommendationSource.objects.filter(pk=source.pk).update(revision=F("revision") + 1)
     return PushResult(created=tuple(created), existing=tuple(existing))
 
 

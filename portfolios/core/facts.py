@@ -43,13 +43,14 @@ class Valuation:
     """equity in currency, NaN while the price of something held is unknown.
 
     portfolio: the facts of kind portfolio; positions: per held symbol those of kind position;
-    sectors: sector -> percent of equity.
+    sectors: sector -> percent of equity; held: the symbols held or being bought, in the order of the holdings.
     """
 
     equity: float
     portfolio: Mapping[str, float]
     positions: Mapping[str, Mapping[str, float]]
     sectors: Mapping[str, float] = field(default_factory=dict)
+    held: tuple[str, ...] = ()
 
 
 def _percent(part: float, whole: float) -> float:
@@ -106,4 +107,5 @@ def value(
             if h.quantity > 0
         },
         sectors=sectors,
+        held=tuple(exposed),
     )

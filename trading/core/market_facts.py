@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from market.core.indicators import Places
 from market.core.snapshot import MarketSnapshot, RecommendationFrame
 from rules.core.clock import time_facts
 from rules.core.facts import MarketFacts, Vector
@@ -12,33 +13,42 @@ from rules.core.facts import MarketFacts, Vector
 def preferred(snapshot: MarketSnapshot, sources: Sequence[str]) -> RecommendationFrame | None:
     """For each symbol the recommendation that counts: of the first source in `sources` that has one, or,
     when no preference is given, the newest in market time (then the surer one). None: there is none at all.
+
+    Told in the same way for now and for each of the last two completed bars.
     """
     frames = [snapshot.recommendations[name] for name in (sources or sorted(snapshot.recommendations))
               if name in snapshot.recommendations]  # fmt: skip
     if not frames:
         return None
-    as_of = np.stack([frame.as_of for frame in frames])
-    present = np.isfinite(as_of)
-    if sources:
-        choice = np.argmax(present, axis=0)
-    else:
-        confidence = np.stack([frame.confidence for frame in frames])
-        newest = np.where(present, as_of, -np.inf)
-        newest_only = np.where(newest == newest.max(axis=0), np.nan_to_num(confidence, nan=-1.0), -2.0)
-        choice = np.argmax(newest_only, axis=0)
-    columns = np.arange(len(snapshot.symbols))
 
-    def pick(name: str) -> Vector:
-        chosen: Vector = np.stack([getattr(frame, name) for frame in frames])[choice, columns]
-        return chosen
+    def pick(choice: Places, *names: str) -> dict[str, Vector]:
+        """Of each named array, float64[…, S], what the chosen frame has at each place."""
+        return {name: np.take_along_axis(_stacked(frames, name), choice[None], axis=0)[0] for name in names}
 
-    return RecommendationFrame(
-        codes=pick("codes"),
-        confidence=pick("confidence"),
-        expected_return=pick("expected_return"),
-        as_of=pick("as_of"),
-        ids=tuple(frames[row].ids[column] for column, row in enumerate(choice)),
+    now = _chosen(_stacked(frames, "as_of"), _stacked(frames, "confidence"), by_order=bool(sources))
+    at_bars = _chosen(
+        _stacked(frames, "completed_as_of"), _stacked(frames, "completed_confidence"), by_order=bool(sources)
     )
+    return RecommendationFrame(
+        ids=tuple(frames[row].ids[column] for column, row in enumerate(now.tolist())),
+        **pick(now, "codes", "confidence", "expected_return", "as_of"),
+        **pick(at_bars, "completed", "completed_confidence", "completed_as_of"),
+    )
+
+
+def _stacked(frames: Sequence[RecommendationFrame], name: str) -> Vector:
+    """float64[K, …, S] of one array of K frames."""
+    return np.stack([getattr(frame, name) for frame in frames])
+
+
+def _chosen(as_of: Vector, confidence: Vector, *, by_order: bool) -> Places:
+    """intp[…, S]: which of K frames counts, told from float64[K, …, S]; 0 where none has anything."""
+    present = np.isfinite(as_of)
+    if by_order:
+        return np.argmax(present, axis=0)
+    newest = np.where(present, as_of, -np.inf)
+    newest_only = np.where(newest == newest.max(axis=0), np.nan_to_num(confidence, nan=-1.0), -2.0)
+    return np.argmax(newest_only, axis=0)
 
 
 # Beyond this a price is not a fact any more. Orders have a tighter limit of their own (max_price_age_seconds).
@@ -78,4 +88,6 @@ def market_facts(
         name: (snapshot.completed[0, row], snapshot.completed[1, row])
         for row, name in enumerate(snapshot.fields)
     }
+    if recommendations is not None:
+        completed["ai_recommendation"] = (recommendations.completed[0], recommendations.completed[1])
     return MarketFacts(symbols=snapshot.symbols, values=values, completed=completed)

@@ -4,36 +4,22 @@ Read twice: without locks to find what triggers, and under lock, from open books
 """
 
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import partial
 from typing import TypeVar
 
 from foundation.clock import database_now
 from foundation.core.money import ZERO
 from market.core.snapshot import MarketSnapshot, RecommendationFrame
 from market.models import Instrument
+from market.services.returns import standardised_returns
 from portfolios.core.facts import Holding, Marks, Valuation, value
 from portfolios.models import Portfolio, PortfolioMark, Position, PositionMark, Reservation
 from rules.core.facts import MarketFacts, PortfolioFacts
+from trading.core.diversification import Diversification, Neighbourhood
 from trading.core.market_facts import fresh_values, market_facts, preferred
-
-
-@dataclass(frozen=True)
-class SectorExposure(Mapping[str, Mapping[str, float]]):
-    """sector_exposure_percentage of any symbol, held or not, looked up when a rule asks for it."""
-
-    sector_of: Mapping[str, str]
-    percentages: Mapping[str, float]
-
-    def __getitem__(self, symbol: str) -> Mapping[str, float]:
-        return {"sector_exposure_percentage": self.percentages.get(self.sector_of[symbol], 0.0)}
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.sector_of)
-
-    def __len__(self) -> int:
-        return len(self.sector_of)
 
 
 @dataclass(frozen=True)
@@ -58,7 +44,7 @@ class MarketView:
     instruments: Mapping[int, Instrument]
     by_symbol: Mapping[str, Instrument]
     prices: Mapping[str, float]
-    sector_of: Mapping[str, str]
+    neighbourhood: Neighbourhood
     timezones: Sequence[str]
     now_epoch: float
     _facts: dict[tuple[str, ...], tuple[MarketFacts, RecommendationFrame | None]] = field(
@@ -96,7 +82,11 @@ def market_view(snapshot: MarketSnapshot) -> MarketView:
         instruments=instruments,
         by_symbol={row.symbol: row for row in instruments.values()},
         prices={symbol: float(price[place]) for place, symbol in enumerate(snapshot.symbols)},
-        sector_of={row.symbol: row.sector for row in instruments.values()},
+        neighbourhood=Neighbourhood(
+            sector_of={row.symbol: row.sector for row in instruments.values()},
+            market=snapshot.symbols,
+            returns=partial(standardised_returns, snapshot),
+        ),
         timezones=[row.exchange.timezone for row in ordered],
         now_epoch=now_epoch,
     )
@@ -196,5 +186,5 @@ def facts_of(valuation: Valuation, *, universe: frozenset[str] | None, view: Mar
         values=valuation.portfolio,
         positions=valuation.positions,
         universe=universe,
-        symbols=SectorExposure(view.sector_of, valuation.sectors),
+        symbols=Diversification(view.neighbourhood, sectors=valuation.sectors, held=valuation.held),
     )

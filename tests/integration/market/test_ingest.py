@@ -149,6 +149,11 @@ def test_the_snapshot_carries_the_advice_of_each_source(lease):
     assert np.isnan(frame.expected_return[1])
     assert frame.as_of[1] == moment(5, OPEN).timestamp()
     apply(state, lease, closing(6))
+    frame = snapshots.current().recommendations["model"]
+    assert (
+        frame.ids == (None, None) and np.isnan(frame.codes).all()
+    )  # expired; it still counted at the last bar
+    apply(state, lease, closing(7))
     assert "model" not in snapshots.current().recommendations
 
 

@@ -36,7 +36,7 @@ def bar(row, symbol="IBM"):
 
 def loaded(history, count):
     state = FeatureState(["FB", "IBM"])
-    state.load_history("IBM", history[:count], last_at=count * DAY)
+    state.load_history("IBM", history[:count], at=np.arange(1, count + 1) * DAY)
     return state
 
 
@@ -49,6 +49,15 @@ def test_a_state_that_lived_through_the_bars_equals_one_that_was_loaded(history)
     for day in range(300, 320):
         lived.complete([bar(history[day])], at=(day + 1) * DAY)
     np.testing.assert_array_equal(lived.completed(), loaded(history, 320).completed())
+
+
+def test_it_knows_when_the_last_two_bars_completed(history):
+    state = loaded(history, 300)
+    state.complete([bar(history[300])], at=301 * DAY)
+    np.testing.assert_array_equal(state.bar_at, loaded(history, 301).bar_at)
+    np.testing.assert_array_equal(state.bar_at, [[np.nan, 300 * DAY], [np.nan, 301 * DAY]])
+    state.complete([bar(history[300], "FB")], at=301 * DAY)
+    np.testing.assert_array_equal(state.bar_at[:, 0], [np.nan, 301 * DAY])
 
 
 def test_completed_holds_the_last_two_bars_in_order(history):

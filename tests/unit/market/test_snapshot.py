@@ -29,6 +29,16 @@ ARRAYS = (
     "is_open",
     "opens_at",
     "closes_at",
+    "bar_at",
+)
+ADVICE = (
+    "codes",
+    "confidence",
+    "expected_return",
+    "as_of",
+    "completed",
+    "completed_confidence",
+    "completed_as_of",
 )
 
 
@@ -55,8 +65,12 @@ def snapshot(**changes):
                 expected_return=np.array([NAN, NAN]),
                 as_of=np.array([1.0, NAN]),
                 ids=("2b0c", None),
+                completed=np.array([[3.0, NAN], [4.0, NAN]]),
+                completed_confidence=np.array([[0.8, NAN], [0.9, NAN]]),
+                completed_as_of=np.array([[0.5, NAN], [1.0, NAN]]),
             ),
         },
+        "bar_at": np.array([[0.5, NAN], [1.0, 1.5]]),
     }
     return MarketSnapshot(**(parts | changes))
 
@@ -69,7 +83,7 @@ def test_decode_gives_back_what_was_encoded_nan_included():
     for name in ARRAYS:
         np.testing.assert_array_equal(getattr(copy, name), getattr(original, name), err_msg=name)
     frame, expected = copy.recommendations["demo"], original.recommendations["demo"]
-    for name in ("codes", "confidence", "expected_return", "as_of"):
+    for name in ADVICE:
         np.testing.assert_array_equal(getattr(frame, name), getattr(expected, name), err_msg=name)
     assert frame.ids == ("2b0c", None)
 
@@ -86,7 +100,8 @@ def test_an_empty_market_can_be_encoded():
         values=np.empty((2, 0)),
         completed=np.empty((2, 2, 0)),
         recommendations={},
-        **{name: np.empty(0) for name in ARRAYS[2:]},
+        **{name: np.empty(0) for name in ARRAYS[2:-1]},
+        bar_at=np.empty((2, 0)),
     )
     assert decode(encode(empty)).symbols == ()
 
@@ -94,7 +109,8 @@ def test_an_empty_market_can_be_encoded():
 @pytest.mark.parametrize("make", [snapshot, lambda: decode(encode(snapshot()))])
 def test_its_arrays_cannot_be_changed_because_a_whole_process_shares_them(make):
     shared = make()
-    for array in [*(getattr(shared, name) for name in ARRAYS), shared.recommendations["demo"].codes]:
+    frame = shared.recommendations["demo"]
+    for array in [*(getattr(shared, name) for name in ARRAYS), *(getattr(frame, name) for name in ADVICE)]:
         with pytest.raises(ValueError, match="read-only"):
             array[...] = 0
 
@@ -129,11 +145,43 @@ def test_a_shape_that_does_not_fit_is_a_programming_error():
         snapshot(bid=np.array([1.0]))
 
 
+def in_format_1(market):
+    """As the version before this one published it: without times of bars and advice at bars."""
+    encoded = encode(market)
+    prefix = len(MAGIC) + struct.calcsize("<HI")
+    _, header_length = struct.unpack("<HI", encoded[len(MAGIC) : prefix])
+    raw = zlib.decompress(encoded[prefix:])
+    numbers = np.frombuffer(raw[header_length:], dtype="<f8").tolist()
+    symbols, arrays = len(market.symbols), 3 * len(market.fields) + 6
+    bar_at = (
+        arrays * symbols
+    )  # where the times of the bars begin; is_open and four arrays of the frame follow
+    del numbers[bar_at : bar_at + 2 * symbols]
+    old = np.array(numbers[: bar_at + (1 + 4) * symbols], dtype="<f8").tobytes()
+    return MAGIC + struct.pack("<HI", 1, header_length) + zlib.compress(raw[:header_length] + old)
+
+
+def test_a_snapshot_of_the_format_before_is_read_and_what_it_lacks_is_unknown():
+    original = snapshot()
+    old = decode(in_format_1(original))
+    for name in ARRAYS[:-1]:
+        np.testing.assert_array_equal(getattr(old, name), getattr(original, name), err_msg=name)
+    frame, expected = old.recommendations["demo"], original.recommendations["demo"]
+    for name in ADVICE[:4]:
+        np.testing.assert_array_equal(getattr(frame, name), getattr(expected, name), err_msg=name)
+    assert frame.ids == expected.ids
+    for lacking in (old.bar_at, *(getattr(frame, name) for name in ADVICE[4:])):
+        assert lacking.shape == (2, 2) and np.isnan(lacking).all()
+    assert decode(encode(old)).as_of == original.as_of
+
+
 def damaged():
     good = encode(snapshot())
     header = len(MAGIC) + struct.calcsize("<HI")
     yield "empty", b""
     yield "another format", MAGIC + struct.pack("<HI", FORMAT + 1, 0) + good[header:]
+    yield "no format", MAGIC + struct.pack("<HI", 0, 0) + good[header:]
+    yield "a format that it is not", MAGIC + struct.pack("<H", 1) + good[len(MAGIC) + 2 :]
     yield "another magic", b"JSON" + good[4:]
     yield "cut short", good[:-5]
     yield "not compressed", good[:header] + b"x" * 50
@@ -143,7 +191,7 @@ def damaged():
     yield "no header", good[:header] + zlib.compress(b"{}" + raw)
 
 
-@pytest.mark.parametrize(("name", "data"), list(damaged()))
-def test_damaged_bytes_are_refused(name, data):
+@pytest.mark.parametrize("data", [pytest.param(data, id=name) for name, data in damaged()])
+def test_damaged_bytes_are_refused(data):
     with pytest.raises(SnapshotFormatError):
         decode(data)

@@ -48,6 +48,7 @@ def test_a_working_buy_counts_as_held_and_its_cash_as_spent() -> None:
     assert found.portfolio["open_positions"] == 2
     assert found.sectors == {"Tech": pytest.approx(68.75), "Oil": pytest.approx(10)}
     assert "BBB" not in found.positions  # nothing of it is held yet
+    assert found.held == ("AAA", "BBB")
 
 
 def test_an_unknown_price_makes_the_equity_unknown() -> None:

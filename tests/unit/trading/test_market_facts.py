@@ -1,4 +1,4 @@
-"""Which recommendation counts when several sources speak."""
+"""Which recommendation counts when several sources speak, now and at the last two completed bars."""
 
 from datetime import UTC, datetime
 
@@ -17,6 +17,18 @@ def frame(codes: list[float], confidence: list[float], as_of: list[float], name:
     return RecommendationFrame(
         codes=np.array(codes), confidence=np.array(confidence), expected_return=np.full(len(codes), NAN),
         as_of=np.array(as_of), ids=ids,
+    )  # fmt: skip
+
+
+def at_bars(
+    previous: list[float], last: list[float], as_of: tuple[float, float], sure: float
+) -> RecommendationFrame:
+    """A source that says nothing now, but whose advice counted at one of the last two bars, or at both."""
+    nothing, codes = np.full(2, NAN), np.array([previous, last])
+    return RecommendationFrame(
+        codes=nothing, confidence=nothing, expected_return=nothing, as_of=nothing, ids=(None, None),
+        completed=codes, completed_confidence=np.where(np.isfinite(codes), sure, NAN),
+        completed_as_of=np.where(np.isfinite(codes), np.array(as_of)[:, None], NAN),
     )  # fmt: skip
 
 
@@ -71,9 +83,42 @@ def test_facts_in_the_words_of_the_catalogue() -> None:
     assert [list(bar) for bar in facts.completed["price"]] == [[9.0, 19.0], [9.5, 19.5]]
 
 
+def changes(*sources: str, **frames: RecommendationFrame) -> list[list[float | None]]:
+    """ai_recommendation at the previous and the last completed bar, None where unknown."""
+    market = snapshot(**frames)
+    facts = market_facts(market, preferred(market, sources), timezones=["UTC", "UTC"], now_epoch=2.0)
+    bars = facts.completed["ai_recommendation"]
+    return [[None if code != code else code for code in bar.tolist()] for bar in bars]
+
+
+class TestAtTheLastTwoBars:
+    EARLY = at_bars([3, 3], [3, NAN], (100, 190), 0.9)
+    LATE = at_bars([NAN, 1], [4, 1], (110, 200), 0.6)
+
+    def test_the_newest_at_each_bar_counts(self) -> None:
+        assert changes(early=self.EARLY, late=self.LATE) == [[3, 1], [4, 1]]
+
+    def test_of_equally_new_ones_the_surer_counts(self) -> None:
+        unsure, sure = at_bars([0, 0], [0, 0], (100, 200), 0.6), at_bars([4, 4], [4, NAN], (100, 200), 0.7)
+        assert changes(a=unsure, b=sure) == [[4, 4], [4, 0]]
+
+    def test_the_first_source_that_had_one_at_a_bar_counts_whatever_its_age(self) -> None:
+        assert changes("early", "late", early=self.EARLY, late=self.LATE) == [[3, 3], [3, 1]]
+        assert changes("late", "early", early=self.EARLY, late=self.LATE) == [[3, 1], [4, 1]]
+
+    def test_sources_are_chosen_at_each_bar_and_now_on_their_own(self) -> None:
+        now = preferred(snapshot(a=OLD_SURE, late=self.LATE), ())
+        assert now is not None and list(now.codes) == [4, 4]
+        assert changes(a=OLD_SURE, late=self.LATE) == [[None, 1], [4, 1]]
+
+    def test_what_nobody_said_at_a_bar_is_unknown(self) -> None:
+        assert changes("early", early=self.EARLY) == [[3, 3], [3, None]]
+        assert changes(a=OLD_SURE) == [[None, None], [None, None]]
+
+
 def test_without_recommendations_their_fields_are_unknown() -> None:
     facts = market_facts(snapshot(), None, timezones=["UTC", "UTC"], now_epoch=2.0)
-    assert "ai_recommendation" not in facts.values
+    assert "ai_recommendation" not in facts.values and "ai_recommendation" not in facts.completed
 
 
 def test_a_quote_that_came_long_ago_is_no_fact() -> None:
