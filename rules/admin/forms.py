@@ -8,11 +8,13 @@ from django import forms
 
 from foundation.admin.base import ServiceForm
 from foundation.admin.json_field import JSONTextField
+from rules.core.actions import TYPES_OF
 from rules.models import TradingRule
 from rules.services.rule_engine import validate_rule
 
 EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "ai_strong_buy_entry.json"
-CONTENT = ("name", "rule_type", "priority", "conditions", "actions")
+CONTENT = ("name", "rule_type", "priority", "conditions", "actions", "schedule", "cooldown")
+_ACTIONS = "; ".join(f"{rule_type}: {', '.join(kinds)}" for rule_type, kinds in TYPES_OF.items())
 
 
 def example() -> dict[str, Any]:
@@ -25,7 +27,19 @@ class RuleForm(ServiceForm):
     paths = {"type": "rule_type"}
 
     conditions = JSONTextField(rows=16, help_text="All of these must be true. The fields are listed below.")
-    actions = JSONTextField(rows=8, help_text="What the rule asks for when it is true.")
+    actions = JSONTextField(rows=8, help_text=f"What the rule asks for. {_ACTIONS}.")
+    schedule = JSONTextField(
+        rows=9,
+        required=False,
+        help_text='When the rule may fire; empty: always. For example {"weekdays": ["MONDAY"], "from": "09:45", '
+        '"to": "15:30", "minutes_after_open": 15, "minutes_before_close": 30}: any of these keys, in market time.',
+    )
+    cooldown = JSONTextField(
+        rows=4,
+        required=False,
+        help_text='How long the rule rests after it acted; empty: not at all. For example {"minutes": 60, '
+        '"per": "symbol"}; "per": "rule" rests for all symbols at once.',
+    )
     expected_version = forms.IntegerField(required=False, widget=forms.HiddenInput())
 
     class Meta:
@@ -38,13 +52,8 @@ class RuleForm(ServiceForm):
             self.initial["expected_version"] = self.instance.version
 
     def rule(self) -> dict[str, Any]:
-        """The rule as JSON, whole: what the form does not show stays as it is stored."""
-        kept = {
-            name: getattr(self.instance, name)
-            for name in ("schedule", "cooldown")
-            if getattr(self.instance, name) is not None
-        }
-        return {**{name: self.cleaned_data[name] for name in CONTENT}, **kept}
+        """The rule as JSON, whole."""
+        return {name: self.cleaned_data[name] for name in CONTENT}
 
     def clean(self) -> dict[str, Any]:
         """Show every fault at once, at its field: the service would refuse the same."""

@@ -14,11 +14,13 @@ from unfold.decorators import action, display
 from foundation.admin.base import ServiceAdmin, actor_of
 from foundation.admin.presentation import badge, presented
 from rules.admin.forms import RuleForm, example
-from rules.core.fields import CATALOGUE
-from rules.core.language import suitable_operators
-from rules.models import TradingRule
+from rules.core.description import describe
+from rules.core.fields import CATALOGUE, FieldKind
+from rules.core.language import Operator, suitable_operators
+from rules.models import RuleContent, TradingRule
 from rules.services.rules import activate_rule, archive_rule, create_rule, deactivate_rule, update_rule
 
+WORDS_SHOWN_MAX = 160
 TYPE_COLOURS = {"entry": "success", "exit": "warning", "risk": "danger"}
 STATE_COLOURS = {"active": "success", "inactive": "info", "archived": "danger"}
 
@@ -28,6 +30,33 @@ def state(rule: TradingRule) -> str:
     if rule.archived_at is not None:
         return "archived"
     return "active" if rule.is_active else "inactive"
+
+
+@display(description="in words")
+def in_words(rule: RuleContent) -> str:
+    """What it says, for those who do not read JSON."""
+    return describe(rule.content())
+
+
+@display(description="in words")
+def shortly(rule: RuleContent) -> str:
+    words = in_words(rule)
+    return words if len(words) <= WORDS_SHOWN_MAX else f"{words[: WORDS_SHOWN_MAX - 1]}…"
+
+
+def catalogue() -> list[tuple[str, list[tuple[Any, list[str]]]]]:
+    """The fields by kind, each with the operators that suit it."""
+    return [
+        (
+            kind.value,
+            [
+                (spec, [operator.value for operator in Operator if operator in suitable_operators(spec)])
+                for spec in CATALOGUE.values()
+                if spec.kind is kind
+            ],
+        )
+        for kind in FieldKind
+    ]
 
 
 class ArchivedFilter(admin.SimpleListFilter):
@@ -53,6 +82,7 @@ class TradingRuleAdmin(ServiceAdmin):
     form = RuleForm
     list_display = (
         "name",
+        shortly,
         "portfolio",
         badge("rule_type", TYPE_COLOURS),
         "priority",
@@ -70,7 +100,7 @@ class TradingRuleAdmin(ServiceAdmin):
     change_form_after_template = "rules/field_catalogue.html"
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> list[tuple[str | None, dict[str, Any]]]:
-        what = {"fields": ["conditions", "actions"]}
+        what = {"fields": ["conditions", "actions", "schedule", "cooldown"]}
         if obj is None:
             return [
                 (None, {"fields": ["portfolio", "name", ("rule_type", "priority"), "is_active"]}),
@@ -78,7 +108,7 @@ class TradingRuleAdmin(ServiceAdmin):
             ]
         times = [presented(TradingRule, name) for name in ("created_at", "updated_at")]
         return [
-            (None, {"fields": ["name", ("rule_type", "priority"), "expected_version"]}),
+            (None, {"fields": [in_words, "name", ("rule_type", "priority"), "expected_version"]}),
             ("What it says", what),
             (
                 "Its state",
@@ -90,7 +120,7 @@ class TradingRuleAdmin(ServiceAdmin):
         if obj is None:
             return []
         times = [presented(TradingRule, name) for name in ("created_at", "updated_at")]
-        return ["portfolio", state, "version", "created_by", *times, "history"]
+        return ["portfolio", in_words, state, "version", "created_by", *times, "history"]
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         return {**example(), **super().get_changeform_initial_data(request)}
@@ -103,12 +133,8 @@ class TradingRuleAdmin(ServiceAdmin):
         extra_context: dict[str, Any] | None = None,
     ) -> Any:
         """With the catalogue of fields beneath the form."""
-        catalogue = [
-            (spec, sorted(operator.value for operator in suitable_operators(spec)))
-            for spec in CATALOGUE.values()
-        ]
         return super().changeform_view(
-            request, object_id, form_url, {**(extra_context or {}), "catalogue": catalogue}
+            request, object_id, form_url, {**(extra_context or {}), "catalogue": catalogue()}
         )
 
     @display(description="see also")

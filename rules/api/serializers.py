@@ -2,25 +2,79 @@
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from foundation.api.schema import ProblemError
-from rules.core.fields import FieldKind, FieldType
-from rules.core.language import Operator
+from rules.core.cooldown import COOLDOWN_MINUTES_MAX, PER, PER_SYMBOL
+from rules.core.description import describe
+from rules.core.fields import WEEKDAYS, FieldKind, FieldType
+from rules.core.language import TIME_PATTERN, Operator
+from rules.core.schedule import MINUTES_MAX
 from rules.core.validation import NAME_CHARACTERS_MAX, PRIORITY_MAX
-from rules.models import RuleType, RuleVersion, TradingRule
+from rules.models import RuleContent, RuleType, RuleVersion, TradingRule
 
-_CONDITIONS = "all must be true; a node is {field, operator, value} or {all|any: […]} or {not: node}"
-_ACTIONS = "what happens when it fires"
+_CONDITIONS = (
+    "all must be true; a node is {field, operator, value} or {all|any: […]} or {not: node}. Every shape is in the "
+    "JSON Schema at /api/auto-trading/rules/schema"
+)
+_TIME = f"^({TIME_PATTERN.pattern})$"
+_ACTIONS = "what happens when it fires; every shape is in the JSON Schema at /api/auto-trading/rules/schema"
 
 
 def _objects(help_text: str) -> serializers.ListField:
     return serializers.ListField(child=serializers.DictField(), help_text=help_text)
 
 
-class RuleSerializer(serializers.ModelSerializer[TradingRule]):
+class ScheduleSerializer(serializers.Serializer[Any]):
+    """When a rule may fire, in market time on the clock of the symbol's exchange: at least one key, all must hold."""
+
+    weekdays = serializers.ListField(
+        child=serializers.ChoiceField(choices=WEEKDAYS), min_length=1, required=False, help_text="each once"
+    )
+    to = serializers.RegexField(
+        _TIME, required=False, help_text="HH:MM, included; before `from` it means over midnight"
+    )
+    minutes_after_open = serializers.IntegerField(min_value=0, max_value=MINUTES_MAX, required=False)
+    minutes_before_close = serializers.IntegerField(min_value=0, max_value=MINUTES_MAX, required=False)
+
+    def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
+        """With `from`, which no Python attribute can be called."""
+        start = serializers.RegexField(_TIME, required=False, help_text="HH:MM, included")
+        return {**super().get_fields(), "from": start}
+
+
+class CooldownSerializer(serializers.Serializer[Any]):
+    """How long the rule rests after it acted, in market time."""
+
+    minutes = serializers.IntegerField(min_value=1, max_value=COOLDOWN_MINUTES_MAX)
+    per = serializers.ChoiceField(
+        choices=PER, default=PER_SYMBOL, help_text="`rule`: it rests for all symbols at once"
+    )
+
+
+@extend_schema_field(ScheduleSerializer)
+class _Schedule(serializers.JSONField):
+    """As it is stored; the serializer only describes it."""
+
+
+@extend_schema_field(CooldownSerializer)
+class _Cooldown(serializers.JSONField):
+    """As it is stored; the serializer only describes it."""
+
+
+class _DescribedSerializer(serializers.ModelSerializer[Any]):
     conditions = _objects(_CONDITIONS)
     actions = _objects(_ACTIONS)
+    schedule = _Schedule(allow_null=True)
+    cooldown = _Cooldown(allow_null=True)
+    description = serializers.SerializerMethodField(help_text="what the rule says, in plain English")
+
+    def get_description(self, rule: RuleContent) -> str:
+        return describe(rule.content())
+
+
+class RuleSerializer(_DescribedSerializer):
     created_by = serializers.CharField(source="created_by.username", read_only=True)
 
     class Meta:
@@ -29,6 +83,7 @@ class RuleSerializer(serializers.ModelSerializer[TradingRule]):
             "id",
             "portfolio_id",
             "name",
+            "description",
             "is_active",
             "rule_type",
             "conditions",
@@ -45,11 +100,8 @@ class RuleSerializer(serializers.ModelSerializer[TradingRule]):
         read_only_fields = fields
 
 
-class RuleVersionSerializer(serializers.ModelSerializer[RuleVersion]):
+class RuleVersionSerializer(_DescribedSerializer):
     """What the rule said in one version; never changed."""
-
-    conditions = _objects(_CONDITIONS)
-    actions = _objects(_ACTIONS)
 
     class Meta:
         model = RuleVersion
@@ -57,6 +109,7 @@ class RuleVersionSerializer(serializers.ModelSerializer[RuleVersion]):
             "rule_id",
             "version",
             "name",
+            "description",
             "rule_type",
             "conditions",
             "actions",
@@ -79,6 +132,8 @@ class RuleBodySerializer(serializers.Serializer[Any]):
     )
     conditions = _objects(_CONDITIONS)
     actions = _objects(_ACTIONS)
+    schedule = ScheduleSerializer(required=False, allow_null=True, help_text="absent or null: always")
+    cooldown = CooldownSerializer(required=False, allow_null=True, help_text="absent or null: none")
 
 
 class NewRuleSerializer(RuleBodySerializer):
@@ -94,6 +149,7 @@ class CheckedRuleSerializer(RuleBodySerializer):
 class ValidationSerializer(serializers.Serializer[Any]):
     valid = serializers.BooleanField()
     rule = serializers.DictField(allow_null=True, help_text="as it would be stored")
+    description = serializers.CharField(allow_null=True, help_text="what it says, in plain English")
     errors = ProblemError(many=True)  # type: ignore[assignment]
 
 
@@ -107,6 +163,7 @@ class RuleFieldSerializer(serializers.Serializer[Any]):
     meaning = serializers.CharField()
     source = serializers.CharField()  # type: ignore[assignment]
     formula = serializers.CharField(allow_blank=True)
+    reference = serializers.CharField(help_text="where the formula is from")
     minimum = serializers.FloatField(allow_null=True)
     maximum = serializers.FloatField(allow_null=True)
     choices = serializers.ListField(child=serializers.CharField())

@@ -6,6 +6,7 @@ urlpatterns = [
     path("rule-fields", views.RuleFields.as_view(), name="rule-fields"),
     path("auto-trading/rules", views.Rules.as_view(), name="rules"),
     path("auto-trading/rules/validate", views.ValidateRule.as_view(), name="rule-validate"),
+    path("auto-trading/rules/schema", views.RuleSchema.as_view(), name="rule-schema"),
     path("auto-trading/rules/<uuid:id>", views.RulesById.as_view(), name="rules-by-id"),
     path("auto-trading/rules/<uuid:id>/details", views.RuleDetails.as_view(), name="rule-details"),
     path("auto-trading/rules/<uuid:id>/activate", views.ActivateRule.as_view(), name="rule-activate"),

@@ -4,6 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db.models import QuerySet
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -15,8 +16,10 @@ from portfolios.api.access import owned
 from portfolios.selectors import MAY_TRADE, visible_portfolio
 from rules.api import serializers as shapes
 from rules.api.filters import RuleFilters
+from rules.core.description import describe
 from rules.core.fields import CATALOGUE
 from rules.core.language import suitable_operators
+from rules.core.schema import rule_schema
 from rules.models import TradingRule
 from rules.selectors import rules_of_portfolio, visible_rules
 from rules.services import rules as service
@@ -214,7 +217,12 @@ class ValidateRule(ApiView):
         for key in ("portfolio_id", "is_active"):
             rule.pop(key, None)
         result = validate_rule(rule)
-        answer = {"valid": result.rule is not None, "rule": result.rule, "errors": result.error_dicts()}
+        answer = {
+            "valid": result.rule is not None,
+            "rule": result.rule,
+            "description": None if result.rule is None else describe(result.rule),
+            "errors": result.error_dicts(),
+        }
         return Response(shapes.ValidationSerializer(answer).data)
 
 
@@ -234,3 +242,21 @@ class RuleFields(ApiView):
             {**spec.as_dict(), "operators": sorted(suitable_operators(spec))} for spec in CATALOGUE.values()
         ]
         return Response(shapes.RuleFieldSerializer(fields, many=True).data)
+
+
+class RuleSchema(ApiView):
+    pagination_class = None
+
+    @extend_schema(
+        operation_id="getRuleSchema",
+        summary="The JSON Schema of a rule",
+        responses=OpenApiTypes.OBJECT,
+        filters=False,
+        tags=TAGS,
+    )
+    def get(self, request: Request) -> Response:
+        """The rule language as a JSON Schema (draft 2020-12), for editors: what it refuses, `validate` refuses.
+
+        `validate` knows a little more: levels of nesting, conditions over all levels, low and high ends.
+        """
+        return Response(rule_schema())

@@ -150,6 +150,7 @@ class _Reader:
             ones=ones,
             tops=tops,
             top=top,
+            by_top=np.argsort(top, kind="stable").astype(np.int32),
             checks=_checks(self.check, self.check_until, codes, numbers),
         )
 

@@ -188,8 +188,8 @@ def _alerted(action: Mapping[str, Any]) -> str:
 
 
 def _joined(actions: Sequence[str]) -> str:
-    """Actions with commas in them are told apart by one more comma."""
-    joint = ", and " if any("," in action for action in actions) else " and "
+    """Actions of several parts are told apart by one more comma."""
+    joint = ", and " if any("," in action or " until " in action for action in actions) else " and "
     return listed(actions, joint)
 
 

@@ -6,7 +6,9 @@ the others whole words of bits are joined; only where a bit is left over, and th
 asks for what pairs of owner and symbol alone can tell, single pairs are looked at.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable
+from functools import partial
+from operator import attrgetter
 
 import numpy as np
 
@@ -70,7 +72,7 @@ class _Run:
         self.all_alive = bool(alive.all())
         tops = sum(len(matrix) for matrix in segment.tops)
         self.single = tops == len(segment.rules)  # each rule has a top of its own
-        order = np.argsort(segment.top, kind="stable")
+        order = segment.by_top
         if self.single:
             self.rule_of_top = order
             self.needed = alive[order]
@@ -142,9 +144,7 @@ class _Run:
         whole = segment.whole[rules]
         fired = np.unique(rules[whole])
         rules, words, bits = rules[~whole], words[~whole], bits[~whole]
-        flags = np.unpackbits(bits.view(np.uint8).reshape(-1, 8), axis=1, bitorder="little")
-        at, bit = np.nonzero(flags)
-        pair_rules, places = rules[at], words[at] * WORD_BITS + bit
+        pair_rules, places = _single_bits(rules, words, bits)
         checked = np.diff(segment.checks.starts)[pair_rules] > 0
         if checked.any():
             asked = np.flatnonzero(checked)
@@ -157,13 +157,29 @@ class _Run:
         pair_rules = np.concatenate((pair_rules, fired))
         places = np.concatenate((places, np.full(len(fired), -1)))
         order = np.lexsort((places, pair_rules))
-        names: Sequence[str | None] = self.spaces.names  # the last, found at -1, is None: the portfolio
-        return [
-            Triggered(source.key, names[place], source.owner)
-            for source, place in zip(
-                map(sources.__getitem__, pair_rules[order].tolist()), places[order].tolist(), strict=True
-            )
-        ]
+        names = self.spaces.names  # the last, found at -1, is None: the portfolio
+        found = [sources[rule] for rule in pair_rules[order].tolist()]
+        symbols = map(names.__getitem__, places[order].tolist())
+        keys, owners = map(_KEY, found), map(_OWNER, found)
+        return list(map(_TRIGGERED, zip(keys, symbols, owners, strict=True)))
+
+
+# Half the time of calling Triggered, of which there may be many thousands.
+_TRIGGERED: Callable[[tuple[Hashable, str | None, Hashable]], Triggered] = partial(tuple.__new__, Triggered)
+_KEY, _OWNER = attrgetter("key"), attrgetter("owner")
+
+
+def _single_bits(rules: Places, words: Places, bits: Bits) -> tuple[Places, Places]:
+    """Rules and symbols of single bits: the lowest bit of every word, then the next, while any is left."""
+    found: list[tuple[Places, Places]] = [_NONE[:2]]
+    while bits.size:
+        below = bits - np.uint64(1)
+        lowest = np.bitwise_count(below & ~bits)
+        found.append((rules, words * WORD_BITS + lowest))
+        bits = bits & below
+        left = np.flatnonzero(bits)
+        rules, words, bits = rules[left], words[left], bits[left]
+    return np.concatenate([part[0] for part in found]), np.concatenate([part[1] for part in found])
 
 
 def _joined(rows: Bits, row_of: Places, block: Places, join: np.ufunc) -> Bits:

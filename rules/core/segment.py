@@ -70,8 +70,8 @@ class Segment:
     """See the module. Arrays are over the rules unless said otherwise.
 
     owner: place in `owners`. bound: a Bound. whole: fires for the portfolio as a whole.
-    top: place among the tops, which stand in `tops` by arity. ones: number of the row
-    of ones.
+    top: place among the tops, which stand in `tops` by arity; by_top: the rules in that
+    order. ones: number of the row of ones.
     """
 
     rules: tuple[RuleSource, ...]
@@ -86,4 +86,5 @@ class Segment:
     ones: int
     tops: tuple[Ints, ...]
     top: Ints
+    by_top: Ints
     checks: Checks

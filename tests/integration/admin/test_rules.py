@@ -9,7 +9,7 @@ from django.urls import reverse
 
 from journal.models import Entry
 from rules.models import RuleVersion, TradingRule
-from rules.services.rules import update_rule
+from rules.services.rules import create_rule, update_rule
 from tests.integration.admin.conftest import RULE
 
 pytestmark = pytest.mark.integration
@@ -93,6 +93,61 @@ def test_a_change_that_has_not_seen_another_one_is_refused(admin_page, cast, rul
     assert "look at it again" in str(page.context["adminform"].form.non_field_errors())
     rule.refresh_from_db()
     assert (rule.version, rule.priority) == (2, 3)
+
+
+RESTING = {
+    **RULE,
+    "schedule": {"weekdays": ["MONDAY"], "from": "09:45", "to": "15:30"},
+    "cooldown": {"minutes": 60},
+}
+IN_WORDS = (
+    "When the RSI is above 60, buy 5 % of equity. It fires only on Monday between 09:45 and 15:30 and rests "
+    "for 1 hour for that symbol after it acted."
+)
+
+
+def test_a_schedule_and_a_cooldown_are_written_changed_and_taken_away(admin_page, cast):
+    beside = {key: json.dumps(RESTING[key]) for key in ("schedule", "cooldown")}
+    page = admin_page.post(reverse(ADD), form_of(RULE, portfolio=cast.portfolio.pk, **beside))
+    assert page.status_code == 302
+    rule = TradingRule.objects.get()
+    assert (rule.schedule, rule.cooldown) == (RESTING["schedule"], RESTING["cooldown"])
+    shown = admin_page.get(reverse(CHANGE, args=[rule.pk])).context["adminform"].form
+    assert [json.loads(shown[key].value()) for key in beside] == [RESTING[key] for key in beside]
+    kept = form_of(RULE, expected_version="1", cooldown=beside["cooldown"], schedule="")
+    assert admin_page.post(reverse(CHANGE, args=[rule.pk]), kept).status_code == 302
+    rule.refresh_from_db()
+    assert (rule.schedule, rule.cooldown, rule.version) == (None, RESTING["cooldown"], 2)
+
+
+@pytest.mark.parametrize(
+    ("field", "text", "said"),
+    [
+        ("schedule", '{"weekdays": ["MONDY"]}', "MONDAY"),
+        ("schedule", "{}", "schedule is empty"),
+        ("cooldown", '{"minutes": 0}', "cooldown.minutes: "),
+        ("cooldown", "60", "not a cooldown"),
+    ],
+)
+def test_a_fault_in_a_schedule_or_cooldown_is_shown_at_its_field(field, text, said, admin_page, cast):
+    page = admin_page.post(reverse(ADD), form_of(RULE, portfolio=cast.portfolio.pk, **{field: text}))
+    form = page.context["adminform"].form
+    assert set(form.errors) == {field} and said in form.errors[field][0]
+    assert form[field].value() == text
+    assert not TradingRule.objects.exists()
+
+
+@pytest.mark.parametrize("address", ["rules_tradingrule", "rules_ruleversion"])
+def test_list_and_page_say_in_words_what_the_rule_says(address, admin_page, cast):
+    rule = create_rule(portfolio_id=cast.portfolio.pk, rule=RESTING, actor=cast.alice)
+    row = rule if address == "rules_tradingrule" else rule.versions.get()
+    assert IN_WORDS in admin_page.get(reverse(f"admin:{address}_change", args=[row.pk])).content.decode()
+    assert IN_WORDS[:150] in admin_page.get(reverse(f"admin:{address}_changelist")).content.decode()
+
+
+def test_the_form_lists_the_fields_by_kind_with_formula_and_reference(admin_page, cast):
+    page = html.unescape(admin_page.get(reverse(ADD)).content.decode())
+    assert page.index(">market</h3>") < page.index("Wilder") < page.index(">portfolio</h3>")
 
 
 def test_selected_rules_are_switched_and_archived(admin_page, cast, rule):

@@ -84,6 +84,7 @@ SPECIFIED = [
 BESIDE = [
     Call("get", "auto-trading/rules/{rule}/details"),
     Call("post", "auto-trading/rules/validate", _rule, of_hers=False),
+    Call("get", "auto-trading/rules/schema", of_hers=False),
     Call("get", "rule-fields", of_hers=False),
     Call("post", "auto-trading/sessions/{session}/pause"),
     Call("post", "auto-trading/sessions/{session}/resume", before=_pause),

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from rules.examples import EXAMPLES
 from rules.models import RuleVersion, TradingRule
@@ -104,8 +105,62 @@ def test_validate_says_what_it_would_store_and_stores_nothing(world: World) -> N
     assert TradingRule.objects.count() == before
 
 
+SCHEDULED = {
+    **STOP_LOSS,
+    "schedule": {"weekdays": ["MONDAY"], "from": "22:00", "to": "04:00", "minutes_after_open": 0},
+    "cooldown": {"minutes": 60, "per": "rule"},
+}
+
+
+def test_schedule_and_cooldown_are_kept_as_they_were_written(world: World) -> None:
+    created = create(world, SCHEDULED, is_active=False).json()
+    details = world.as_("alice").get(f"/api/auto-trading/rules/{created['id']}/details").json()
+    for shown in (created, details):
+        assert {key: shown[key] for key in ("schedule", "cooldown")} == {
+            key: SCHEDULED[key] for key in ("schedule", "cooldown")
+        }
+    alice, path = world.as_("alice"), f"/api/auto-trading/rules/{created['id']}"
+    changed = alice.put(path, {**SCHEDULED, "schedule": None}, format="json").json()
+    assert (changed["schedule"], changed["cooldown"], changed["version"]) == (None, SCHEDULED["cooldown"], 2)
+
+
+def test_a_fault_in_a_schedule_is_told_with_its_path(world: World) -> None:
+    answer = create(world, {**SCHEDULED, "schedule": {"weekdays": ["SUNDY"]}, "cooldown": {"minutes": 0}})
+    assert answer.status_code == 400
+    paths = [fault["path"] for fault in answer.json()["errors"]]
+    assert paths == ["schedule.weekdays[0]", "cooldown.minutes"]
+
+
+def test_each_rule_is_told_in_plain_english(world: World) -> None:
+    """In the list, by itself, in the version that a trade was decided on, and before it is stored."""
+    says = "When a position is down more than 5 %, sell all of it."
+    alice = world.as_("alice")
+    created = create(world, STOP_LOSS, is_active=False).json()
+    listed = alice.get(f"/api/auto-trading/rules/{world.desk.portfolio.id}").json()["results"]
+    assert says in {rule["description"] for rule in listed}
+    assert alice.get(f"/api/auto-trading/rules/{created['id']}/details").json()["description"] == says
+    checked = alice.post("/api/auto-trading/rules/validate", STOP_LOSS, format="json").json()
+    assert checked["description"] == says
+    faulty = alice.post(
+        "/api/auto-trading/rules/validate", {**STOP_LOSS, "actions": []}, format="json"
+    ).json()
+    assert faulty["description"] is None
+    trade = alice.get(f"/api/auto-trading/trades/{world.filled.id}/details").json()
+    assert trade["rule_version"]["description"].startswith(
+        "When the AI says STRONG_BUY with confidence above 80 %"
+    )
+
+
+def test_the_schema_is_there_for_whoever_is_logged_in(world: World) -> None:
+    schema = world.as_("charlie").get("/api/auto-trading/rules/schema").json()
+    judge = Draft202012Validator(schema)
+    assert all(judge.is_valid(json.loads(text)) for text in EXAMPLES)
+    assert not judge.is_valid({**STOP_LOSS, "conditions": [{"field": "rsy"}]})
+
+
 def test_the_catalogue_tells_fields_and_the_operators_that_suit(world: World) -> None:
     fields = {field["name"]: field for field in world.as_("victor").get("/api/rule-fields").json()}
     assert fields["confidence_score"]["maximum"] == 1
     assert fields["ai_recommendation"]["choices"][-1] == "STRONG_BUY"
     assert "between" in fields["rsi"]["operators"]
+    assert "Wilder" in fields["rsi"]["reference"]

@@ -1,11 +1,15 @@
 """When rules disagree the winner is always the same, and every loser knows why."""
 
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rules.core.conflicts import Candidate, Loss, resolve
+from rules.core.conflicts import Block, Candidate, Loss, resolve
+from rules.models import TradingRule
+from rules.services.rule_engine import prioritize_rules
 
 OLD = datetime(2026, 1, 1, tzinfo=UTC)
 NEW = OLD + timedelta(days=1)
@@ -14,6 +18,10 @@ NEW = OLD + timedelta(days=1)
 def candidate(key, *, rule_type="entry", priority=0, created_at=OLD, symbol="AAPL", side=None, owner="s1"):
     side = side or ("buy" if rule_type == "entry" else "sell")
     return Candidate(key, rule_type, priority, created_at, symbol, side, owner)
+
+
+def block(key, *, symbol=None, rule_type="risk", priority=0, created_at=OLD, owner="s1"):
+    return Block(key, rule_type, priority, created_at, symbol, owner)
 
 
 def test_a_sell_beats_a_buy_whatever_the_priority():
@@ -66,6 +74,52 @@ def test_winners_stand_in_the_order_in_which_they_may_spend():
     assert resolve([low, high, sell]).winners == (sell, high, low)
 
 
+@pytest.mark.parametrize("symbol", [None, "AAPL"])
+def test_a_block_beats_a_buy_whatever_the_priority(symbol):
+    buy, blocking = candidate("buy", priority=100), block("block", symbol=symbol)
+    resolution = resolve([buy], [blocking])
+    assert resolution.winners == ()
+    assert resolution.losses == (Loss(buy, blocking, "blocked"),)
+
+
+@pytest.mark.parametrize(
+    ("blocking", "why"),
+    [
+        (block("block", symbol="MSFT"), "of another symbol"),
+        (block("block", owner="s2"), "of another owner"),
+    ],
+)
+def test_a_block_covers_nothing_else(blocking, why):
+    buy = candidate("buy")
+    assert resolve([buy], [blocking]).winners == (buy,), why
+
+
+def test_a_block_stops_no_sell():
+    sell = candidate("sell", rule_type="exit")
+    assert resolve([sell], [block("block")]).winners == (sell,)
+
+
+def test_a_blocked_buy_is_told_of_the_block_and_not_of_the_sell_that_wins():
+    buy, sell, blocking = candidate("buy"), candidate("sell", rule_type="exit"), block("block")
+    resolution = resolve([buy, sell], [blocking])
+    assert resolution.winners == (sell,)
+    assert resolution.losses == (Loss(buy, blocking, "blocked"),)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (block("b", symbol="AAPL", priority=1), block("a")),
+        (block("b", symbol="AAPL"), block("a", created_at=NEW)),
+        (block("a", symbol="AAPL"), block("b")),
+        (block("a"), block("a", symbol="AAPL")),
+    ],
+    ids=["priority", "age", "key", "the whole portfolio"],
+)
+def test_of_several_blocks_the_first_in_rank_is_named(first, second):
+    assert resolve([candidate("buy")], [second, first]).losses[0].beaten_by == first
+
+
 candidates = st.builds(
     candidate,
     st.sampled_from("abc"),
@@ -76,22 +130,77 @@ candidates = st.builds(
     side=st.sampled_from(("buy", "sell")),
     owner=st.sampled_from(("s1", "s2")),
 )
-
-
-@given(
-    st.lists(candidates, max_size=12).flatmap(lambda some: st.tuples(st.just(some), st.permutations(some)))
+blocks = st.builds(
+    block,
+    st.sampled_from("abc"),
+    symbol=st.sampled_from((None, "AAPL", "MSFT")),
+    priority=st.integers(-1, 1),
+    created_at=st.sampled_from((OLD, NEW)),
+    owner=st.sampled_from(("s1", "s2")),
 )
-def test_shuffling_the_input_changes_nothing(two_orders):
-    one, other = two_orders
-    assert resolve(one) == resolve(other)
 
 
-@given(st.lists(candidates, max_size=12))
-def test_everybody_wins_or_loses_to_the_winner_of_the_same_symbol(some):
-    resolution = resolve(some)
+def two_orders(strategy, size):
+    """A list, and the same list shuffled."""
+    some = st.lists(strategy, max_size=size)
+    return some.flatmap(lambda items: st.tuples(st.just(items), st.permutations(items)))
+
+
+def covers(blocking, buy):
+    return blocking.owner == buy.owner and blocking.symbol in (None, buy.symbol)
+
+
+@given(two_orders(candidates, 12), two_orders(blocks, 3))
+def test_shuffling_the_input_changes_nothing(asked, blocking):
+    one, other = zip(asked, blocking, strict=True)
+    assert resolve(*one) == resolve(*other)
+
+
+@given(st.lists(candidates, max_size=12), st.lists(blocks, max_size=3))
+def test_everybody_wins_or_loses_once(asked, blocking):
+    resolution = resolve(asked, blocking)
     places = [(winner.owner, winner.symbol) for winner in resolution.winners]
     assert len(places) == len(set(places)), "one trade for each owner and symbol"
-    assert len(resolution.winners) + len(resolution.losses) == len(some)
+    ended = [*resolution.winners, *(loss.candidate for loss in resolution.losses)]
+    assert sorted(map(repr, ended)) == sorted(map(repr, asked))
+
+
+@given(st.lists(candidates, max_size=12), st.lists(blocks, max_size=3))
+def test_a_loser_was_beaten_in_its_own_place_by_a_block_or_the_winner(asked, blocking):
+    resolution = resolve(asked, blocking)
     for loss in resolution.losses:
-        assert loss.beaten_by in resolution.winners
-        assert (loss.candidate.owner, loss.candidate.symbol) == (loss.beaten_by.owner, loss.beaten_by.symbol)
+        if loss.reason == "blocked":
+            assert loss.beaten_by in blocking and covers(loss.beaten_by, loss.candidate)
+        else:
+            assert loss.beaten_by in resolution.winners
+            assert (loss.candidate.owner, loss.candidate.symbol) == (
+                loss.beaten_by.owner,
+                loss.beaten_by.symbol,
+            )
+
+
+@given(st.lists(candidates, max_size=12), st.lists(blocks, max_size=3))
+def test_a_buy_is_blocked_exactly_when_a_block_covers_it(asked, blocking):
+    resolution = resolve(asked, blocking)
+    blocked = [loss.candidate for loss in resolution.losses if loss.reason == "blocked"]
+    covered = [one for one in asked if one.side == "buy" and any(covers(b, one) for b in blocking)]
+    assert sorted(map(repr, blocked)) == sorted(map(repr, covered))
+    assert not [winner for winner in resolution.winners if winner in covered]
+
+
+rules = st.builds(
+    TradingRule,
+    id=st.integers(0, 3).map(lambda number: UUID(int=number)),
+    rule_type=st.sampled_from(("entry", "exit", "risk")),
+    priority=st.integers(-1, 1),
+    created_at=st.sampled_from((OLD, NEW)),
+)
+
+
+@given(two_orders(rules, 8))
+def test_the_order_of_rules_is_total(shuffled):
+    def told(some):
+        return [(rule.rule_type, rule.priority, rule.created_at, rule.pk) for rule in prioritize_rules(some)]
+
+    one, other = shuffled
+    assert told(one) == told(other)

@@ -55,7 +55,51 @@ def test_comparisons_with_a_number(operator, below, equal, above):
     assert verdict(condition) is None, "a field that nobody supplied"
 
 
-@pytest.mark.parametrize(("price", "inside"), [(9.99, False), (10, True), (20, True), (20.01, False)])
+UP, DOWN = math.inf, -math.inf
+
+
+@pytest.mark.parametrize(
+    ("operator", "just_below", "equal", "just_above"),
+    [
+        ("equals", False, True, False),
+        ("not_equals", True, False, True),
+        ("greater_than", False, False, True),
+        ("greater_or_equal", False, True, True),
+        ("less_than", True, False, False),
+        ("less_or_equal", True, True, False),
+    ],
+)
+@pytest.mark.parametrize("threshold", [0.8, 0.1 + 0.2, 1e15, 5e-324], ids=str)
+def test_comparisons_are_exact_to_the_last_bit(threshold, operator, just_below, equal, just_above):
+    price = {"field": "price", "operator": operator, "value": threshold}
+    for way, expected in ((DOWN, just_below), (UP, just_above)):
+        assert verdict(price, {"price": math.nextafter(threshold, way)}) is expected
+    assert verdict(price, {"price": threshold}) is equal
+
+
+@pytest.mark.parametrize("fact", [0.0, -0.0], ids=str)
+@pytest.mark.parametrize("threshold", [0, 0.0, -0.0], ids=str)
+def test_zero_has_no_sign(fact, threshold):
+    change = {"field": "change_percentage_1d", "value": threshold}
+    for operator in ("equals", "greater_or_equal", "less_or_equal"):
+        assert verdict({**change, "operator": operator}, {"change_percentage_1d": fact}) is True
+    for operator in ("not_equals", "greater_than", "less_than"):
+        assert verdict({**change, "operator": operator}, {"change_percentage_1d": fact}) is False
+    among = {**change, "operator": "in", "value": [threshold, 5]}
+    assert verdict(among, {"change_percentage_1d": fact}) is True
+    other = {**change, "operator": "equals", "value": {"field": "change_percentage_5d", "times": -1}}
+    assert verdict(other, {"change_percentage_1d": fact, "change_percentage_5d": 0.0}) is True
+
+
+@pytest.mark.parametrize(
+    ("price", "inside"),
+    [
+        (math.nextafter(10, DOWN), False),
+        (10, True),
+        (20, True),
+        (math.nextafter(20, UP), False),
+    ],
+)
 def test_between_has_both_ends(price, inside):
     assert verdict({"field": "price", "operator": "between", "value": [10, 20]}, {"price": price}) is inside
 
@@ -93,6 +137,23 @@ def test_another_field_scaled():
     assert verdict(condition, {"price": 103, "sma_50": 1.79e308}) is None, "beyond float64"
 
 
+@pytest.mark.parametrize("times", [1.02, 0.1, 1 / 3, -0.5, -1e6, 5e-324], ids=str)
+@pytest.mark.parametrize("average", [100.0, 0.3, 7e-300, -3.0], ids=str)
+def test_a_tie_with_another_field_is_exact_to_the_last_bit(times, average):
+    """The product as a float64 is the threshold: no tolerance, whatever the sign of the factor."""
+    product = average * times
+    change = {"field": "change_percentage_1d", "value": {"field": "change_percentage_5d", "times": times}}
+    for fact, below, above in (
+        (product, False, False),
+        (math.nextafter(product, DOWN), True, False),
+        (math.nextafter(product, UP), False, True),
+    ):
+        facts = {"change_percentage_1d": fact, "change_percentage_5d": average}
+        assert verdict({**change, "operator": "less_than"}, facts) is below
+        assert verdict({**change, "operator": "greater_than"}, facts) is above
+        assert verdict({**change, "operator": "equals"}, facts) is not (below or above)
+
+
 @pytest.mark.parametrize(
     ("operator", "previous", "last", "expected"),
     [
@@ -111,6 +172,13 @@ def test_another_field_scaled():
         ("crosses_above", 31, UNKNOWN, None),
         ("crosses_below", UNKNOWN, 29, None),
         ("changed_to", UNKNOWN, 30, None),
+        ("changed_to", 30, UNKNOWN, None),
+        ("crosses_above", 30, math.nextafter(30, UP), True),
+        ("crosses_above", math.nextafter(30, UP), 31, False),
+        ("crosses_below", 30, math.nextafter(30, DOWN), True),
+        ("crosses_below", math.nextafter(30, DOWN), 29, False),
+        ("changed_to", math.nextafter(30, UP), 30, True),
+        ("changed_to", 29, math.nextafter(30, UP), False),
     ],
 )
 def test_crossings_compare_the_last_two_completed_bars(operator, previous, last, expected):
@@ -125,6 +193,24 @@ def test_a_golden_cross_compares_two_moving_averages_at_both_bars():
     assert verdict(condition, bars={"sma_50": (99, 101), "sma_200": (98, 100)}) is False
     assert verdict(condition, bars={"sma_50": (99, 101), "sma_200": (UNKNOWN, 100)}) is None
     assert verdict(condition, {"sma_50": 101, "sma_200": 100}) is None, "no completed bars at all"
+
+
+def test_a_recommendation_changes_to_a_class_at_a_completed_bar():
+    condition = {"field": "ai_recommendation", "operator": "changed_to", "value": "STRONG_BUY"}
+    hold, strong = 2.0, 4.0
+    now = {"ai_recommendation": strong}
+    assert verdict(condition, now, {"ai_recommendation": (hold, strong)}) is True
+    assert verdict(condition, now, {"ai_recommendation": (strong, strong)}) is False
+    assert verdict(condition, now, {"ai_recommendation": (strong, hold)}) is False
+    assert verdict(condition, now, {"ai_recommendation": (UNKNOWN, strong)}) is None, "there was none before"
+    assert verdict(condition, now) is None, "before there are two bars"
+
+
+@pytest.mark.parametrize("operator", ["crosses_above", "crosses_below", "changed_to"])
+def test_what_was_already_zero_does_not_change_its_sign(operator):
+    condition = {"field": "change_percentage_1d", "operator": operator, "value": 0}
+    for bars in ((-0.0, 0.0), (0.0, -0.0)):
+        assert verdict(condition, bars={"change_percentage_1d": bars}) is False
 
 
 TRUE = {"field": "price", "operator": "greater_than", "value": 50}

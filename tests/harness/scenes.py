@@ -1,0 +1,153 @@
+"""Scenes: generated rules with the facts that they are evaluated on.
+
+Facts are drawn after the rules, because the interesting ones are a rule's own thresholds, their neighbours
+among the floats, and exact ties of two fields (a fact that equals the other one times the factor).
+"""
+
+import math
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from hypothesis import strategies as st
+
+from rules.core.conditions import parse_conditions
+from rules.core.facts import MarketFacts, PortfolioFacts
+from rules.core.fields import CATALOGUE, NUMERIC_TYPES, FieldSpec, FieldType
+from rules.core.language import TIMES_MAX, Comparison, Node, Not, Operator, suitable_operators
+from rules.core.program import RuleSource
+from rules.core.schedule import schedule_node
+from tests.harness.rule_facts import market_facts, pairs_in, palettes, portfolio_facts, tie
+from tests.harness.rules import (
+    FACTORS,
+    RULE_TYPES,
+    Json,
+    can_be_true,
+    comparable_with,
+    conditions,
+    conditions_on_the_portfolio,
+    numbers_of,
+    schedules,
+)
+
+SYMBOLS = ("AAPL", "MSFT", "XOM")
+OWNERS = ("alice", "bob")
+ABSENT = "charlie"  # has rules, but no facts
+PORTFOLIOS_MAX = 7
+RUNGS_MIN = 14
+_LADDERED = {
+    operator: sorted(
+        name
+        for name, spec in CATALOGUE.items()
+        if spec.type in NUMERIC_TYPES and operator in suitable_operators(spec)
+    )
+    for operator in Operator
+    if operator not in {Operator.BETWEEN, Operator.IN, Operator.NOT_IN}
+}
+
+
+class Scene(NamedTuple):
+    """Rules of some owners, the market, and the facts of every owner but ABSENT."""
+
+    rules: list[RuleSource]
+    market: MarketFacts
+    owners: dict[str, PortfolioFacts]
+
+
+def walk(node: Node) -> Iterator[Node]:
+    """A node and all below it."""
+    yield node
+    children = [node.node] if isinstance(node, Not) else getattr(node, "nodes", ())
+    for child in children:
+        yield from walk(child)
+
+
+def comparisons_in(sources: Iterable[RuleSource]) -> list[Comparison]:
+    """Every comparison of conditions and schedules, each once."""
+    nodes: list[Node] = []
+    for source in sources:
+        nodes.append(parse_conditions(source.conditions))
+        hours = schedule_node(source.schedule)
+        nodes += [] if hours is None else [hours]
+    found = (part for node in nodes for part in walk(node) if isinstance(part, Comparison))
+    return list(dict.fromkeys(found))
+
+
+@st.composite
+def sources(draw: st.DrawFn, owners: tuple[str, ...] = OWNERS, rules_max: int = 3) -> list[RuleSource]:
+    """Every rule belongs to one owner or to all of them: equal conditions of many owners are shared."""
+    rules = []
+    for number in range(draw(st.integers(1, rules_max))):
+        everybody = (*owners, ABSENT)
+        holders = everybody if draw(st.booleans()) else (draw(st.sampled_from(everybody)),)
+        content = (
+            draw(st.sampled_from(RULE_TYPES)),
+            draw(st.one_of(conditions, conditions, conditions, conditions_on_the_portfolio)),
+            draw(st.booleans()),
+            draw(st.none() | schedules()),
+        )
+        rules += [RuleSource(number, owner, *content) for owner in holders]
+    return rules
+
+
+def _rungs(spec: FieldSpec | None, anchors: list[float]) -> list[float]:
+    """Many numbers for one comparison: clusters of neighbouring floats, and some far apart. None: factors."""
+    evenly = [step / 4 for step in range(-RUNGS_MIN, RUNGS_MIN + 1)]
+    numbers = [*anchors, *evenly] if spec is None else [*anchors, *map(float, numbers_of(spec))]
+    low, high = (-TIMES_MAX, TIMES_MAX) if spec is None else (min(numbers_of(spec)), max(numbers_of(spec)))
+    numbers += [math.nextafter(number, way) for number in anchors for way in (math.inf, -math.inf)]
+    numbers += [low + (high - low) * step / RUNGS_MIN for step in range(RUNGS_MIN + 1)]
+    if spec is not None and spec.type is FieldType.INTEGER:
+        numbers = [float(number) for number in range(2 * RUNGS_MIN)]
+    return sorted({number for number in numbers if low <= number <= high and (spec or number)})
+
+
+def _shaped(shape: str, one: Json, other: Json) -> Json:
+    if shape == "not":
+        return {"not": one}
+    return one if shape == "plain" else {shape: [one, {"not": other}]}
+
+
+@st.composite
+def ladders(draw: st.DrawFn, owners: tuple[str, ...] = OWNERS) -> list[RuleSource]:
+    """One comparison with very many numbers: what a program looks up in a sorted table, not one by one."""
+    operator = draw(st.sampled_from(tuple(_LADDERED)))
+    spec = CATALOGUE[draw(st.sampled_from(_LADDERED[operator]))]
+    others = comparable_with(spec, operator)
+    if others and draw(st.booleans()):
+        other = draw(st.sampled_from(others))
+        factors = st.sampled_from(FACTORS) | st.floats(-TIMES_MAX, TIMES_MAX)
+        rungs = _rungs(None, draw(st.lists(factors.map(float), min_size=1, max_size=3)))
+        values: list[Json | float] = [{"field": other, "times": rung} for rung in rungs]
+    else:
+        low, high = min(numbers_of(spec)), max(numbers_of(spec))
+        rungs = _rungs(spec, draw(st.lists(st.floats(low, high), min_size=1, max_size=3)))
+        values = [rung for rung in rungs if can_be_true(spec, operator, rung)]
+    rule_type = draw(st.sampled_from(RULE_TYPES))
+    shape = draw(st.sampled_from(("plain", "not", "all", "any")))
+    steps = [{"field": spec.name, "operator": operator.value, "value": value} for value in values]
+    return [
+        RuleSource(
+            f"rung {place}", owners[place % len(owners)], rule_type, [_shaped(shape, step, other_step)]
+        )
+        for place, (step, other_step) in enumerate(zip(steps, [*steps[1:], steps[0]], strict=True))
+    ]
+
+
+@st.composite
+def scenes(
+    draw: st.DrawFn,
+    rules: st.SearchStrategy[list[RuleSource]],
+    *,
+    symbols: tuple[str, ...] = SYMBOLS,
+    owners: tuple[str, ...] = OWNERS,
+) -> Scene:
+    """Rules and facts for them. More than seven owners look like the first seven in turn."""
+    chosen = draw(rules)
+    comparisons = comparisons_in(chosen)
+    fields = palettes(comparisons)
+    market = market_facts(draw, fields, symbols)
+    portfolios = [portfolio_facts(draw, fields, symbols) for _ in owners[:PORTFOLIOS_MAX]]
+    for pair, factors in pairs_in(comparisons).items():
+        tie(draw, pair, factors, market, portfolios)
+    facts = {owner: portfolios[place % len(portfolios)] for place, owner in enumerate(owners)}
+    return Scene(chosen, market, facts)
