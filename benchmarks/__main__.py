@@ -4,10 +4,10 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 
-from benchmarks import first_trade
+from benchmarks import first_trade, rules
 from benchmarks.figure import Figure
 
-GROUPS: dict[str, Callable[[], Iterator[Figure]]] = {"start": first_trade.measure}
+GROUPS: dict[str, Callable[[], Iterator[Figure]]] = {"start": first_trade.measure, "rules": rules.measure}
 
 
 def main(arguments: list[str]) -> int:

@@ -1,0 +1,73 @@
+"""The benchmarks measure what they say: rules that people could store, of many kinds, on facts that change."""
+
+import pytest
+
+from benchmarks.__main__ import GROUPS, main
+from benchmarks.rules.mixed import assert_explained
+from benchmarks.rules.rule_set import comparisons_in, mixed_rules, sources_of, specified_entry
+from benchmarks.rules.world import make_world
+from rules.core.language import Operator
+from rules.core.program import compile_program
+from rules.core.validation import check_rule
+
+MIXED = mixed_rules(1, 2_000, owned_share=0.01)
+
+
+def share(chosen):
+    return len([rule for rule in MIXED if chosen(rule)]) / len(MIXED)
+
+
+def test_the_rule_engine_has_its_group():
+    assert "rules" in GROUPS
+
+
+def test_an_unknown_group_is_refused_before_anything_is_measured(capsys):
+    assert main(["rules,rulez"]) == 2
+    assert "unknown group 'rulez'; known are" in capsys.readouterr().err
+
+
+def test_every_rule_measured_could_be_stored():
+    assert [
+        check_rule(rule).errors for rule in [*MIXED, specified_entry(0.81234)] if check_rule(rule).errors
+    ] == []
+
+
+def test_the_mixed_set_is_mixed():
+    comparisons = [part for rule in MIXED for part in comparisons_in(rule["conditions"])]
+    assert len({part["field"] for part in comparisons}) >= 20
+    assert {
+        Operator.BETWEEN,
+        Operator.IN,
+        Operator.NOT_IN,
+        Operator.CROSSES_ABOVE,
+        Operator.CROSSES_BELOW,
+    } <= {part["operator"] for part in comparisons}
+    assert share(lambda rule: any("field" not in node for node in rule["conditions"])) >= 0.2
+    assert share(lambda rule: "times" in str(rule["conditions"])) >= 0.1
+    thresholds = [str(part) for part in comparisons if isinstance(part["value"], float)]
+    assert len(set(thresholds)) > 0.95 * len(thresholds), "few thresholds are equal"
+
+
+@pytest.mark.parametrize(
+    ("rule_type", "least", "most"), [("entry", 0.6, 0.8), ("exit", 0.2, 0.3), ("risk", 0.03, 0.07)]
+)
+def test_the_mixed_set_has_every_type_in_its_share(rule_type, least, most):
+    assert least <= share(lambda rule: rule["rule_type"] == rule_type) <= most
+
+
+def test_the_same_seed_makes_the_same_rules_and_facts():
+    assert mixed_rules(1, 50) == mixed_rules(1, 50) != mixed_rules(2, 50)
+    one, same, other = (make_world(seed, symbols=20, owners=3) for seed in (1, 1, 2))
+    assert one.owners[0].positions == same.owners[0].positions != other.owners[0].positions
+    assert one.market.values["price"].tolist() == same.market.values["price"].tolist()
+    assert one.market.values["price"].tolist() != other.market.values["price"].tolist()
+
+
+def test_answers_that_differ_from_the_explanation_stop_a_measurement():
+    sources = sources_of(MIXED[:400], owners=8)
+    world = make_world(1, symbols=60, owners=8, universes=True)
+    triggered = compile_program(sources).evaluate(world.market, world.owners)
+    assert triggered
+    assert assert_explained(sources, triggered, world) >= 400 * 50
+    with pytest.raises(AssertionError, match="program and explanation differ"):
+        assert_explained(sources, triggered[1:], world)
