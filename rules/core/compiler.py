@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from rules.core.conditions import InvalidConditionsError, parse_conditions
 from rules.core.facts import Vector
-from rules.core.normal_form import LEVELS, NO_COLUMN, Forest, Level, decoded, level_of
+from rules.core.normal_form import LEVELS, NO_COLUMN, TESTS, Forest, Level, decoded, level_of
 from rules.core.rows import plan_rows
 from rules.core.schedule import schedule_node
 from rules.core.segment import AND, OR, Bound, Checks, Groups, Ints, OwnerTests, Segment
@@ -139,6 +139,8 @@ class _Reader:
         own_tests, _ = _owner_tests(codes, numbers, own, rule_of)
         return Segment(
             rules=self.rules,
+            keys=_objects([rule.key for rule in self.rules]),
+            owner_names=_objects([rule.owner for rule in self.rules]),
             owners=tuple(self.owners),
             owner=owner,
             bound=np.array(self.bound, dtype=np.int8),
@@ -159,6 +161,10 @@ class _Reader:
         if wrong.size:
             rule = self.rules[int(np.searchsorted(self.tests_until, wrong[0], side="right")) - 1]
             raise _named(rule, InvalidConditionsError("conditions: a number is not finite."))
+
+
+def _objects(objects: Sequence[Hashable]) -> NDArray[np.object_]:
+    return np.fromiter(objects, dtype=object, count=len(objects))
 
 
 def _named(rule: RuleSource, error: Exception) -> InvalidConditionsError:
@@ -300,4 +306,16 @@ def _checks(check: list[int], until: list[int], codes: NDArray[np.int64], number
     code = np.array(check, dtype=np.int32)
     tests, inverse = np.unique(code[code >= 0], return_inverse=True)
     code[code >= 0] = inverse
-    return Checks(np.array(until, dtype=np.int32), code, codes[tests], numbers[tests])
+    columns, test = np.divmod(codes[tests], TESTS)
+    left, right = np.divmod(columns, NO_COLUMN + 1)
+    starts = np.array(until, dtype=np.int32)
+    return Checks(
+        starts=starts[:-1],
+        lengths=np.diff(starts),
+        code=code,
+        test=test.astype(np.int8),
+        left=left.astype(np.int16),
+        right=right.astype(np.int16),
+        numbers=numbers[tests],
+        columns=tuple(column for column in np.union1d(left, right).tolist() if column != NO_COLUMN),
+    )

@@ -1,12 +1,10 @@
 """Single pairs of owner and symbol, for what only they can tell."""
 
-from collections.abc import Iterable
-
 import numpy as np
 
 from rules.core.bits import Flags, Places
 from rules.core.facts import Vector
-from rules.core.normal_form import COLUMNS, LEVELS, NO_COLUMN, TESTS, Level, Test
+from rules.core.normal_form import COLUMNS, LEVELS, NO_COLUMN, Level, Test
 from rules.core.rows import scaled
 from rules.core.segment import AND, Checks
 from rules.core.spaces import Spaces
@@ -21,90 +19,100 @@ _WHEN = {
     Test.NOT_EQUAL: (True, True, False),
 }
 _GREATER, _LESS, _EQUAL = np.array([_WHEN[test] for test in Test], dtype=np.bool_).T
-_LEVELS = np.array([*LEVELS, -1])
+_LEVELS = np.array(LEVELS, dtype=np.intp)
 
 
 class Pairs:
-    """n pairs, as places of owners (never falling) and of symbols."""
+    """n pairs, as places of owners and of symbols; `positions` is -1 where it is not known yet."""
 
-    def __init__(self, spaces: Spaces, owners: Places, symbols: Places) -> None:
+    def __init__(
+        self, checks: Checks, spaces: Spaces, *, owners: Places, symbols: Places, positions: Places
+    ) -> None:
+        self._checks, self._facts = checks, _Facts(spaces, checks)
         self._spaces, self._owners, self._symbols = spaces, owners, symbols
-        # By Level: the place of a pair in the columns of that level.
-        self._places = np.stack(
-            (owners, symbols, spaces.positions_at(owners, symbols), np.zeros(len(owners), dtype=np.intp))
-        )
+        unknown = np.flatnonzero(positions < 0)
+        if unknown.size:
+            positions = positions.copy()
+            positions[unknown] = spaces.positions_at(owners[unknown], symbols[unknown])
+        # By Level: the place of a pair in the columns of that level, one after the other.
+        self._places = np.concatenate((owners, symbols, positions, np.zeros(len(owners), dtype=np.intp)))
 
-    def check(self, checks: Checks, rules: Places) -> Flags:
+    def holds(self, rules: Places) -> Flags:
         """Whether the postfix code of each pair's rule comes out true: a stack machine, all pairs in step."""
-        starts = checks.starts[rules].astype(np.intp)
-        lengths = checks.starts[rules + 1] - starts
+        checks = self._checks
+        starts, lengths = checks.starts[rules], checks.lengths[rules]
         longest = int(lengths.max(initial=0))
+        everybody = np.arange(len(rules))
+        first = self._told(checks.code[starts], everybody)  # code begins with a test
+        if longest == 1:
+            return first
         stack = np.zeros((longest // 2 + 1, len(rules)), dtype=np.bool_)
-        depth = np.zeros(len(rules), dtype=np.intp)
-        facts = _Facts(self._spaces, checks)
-        for step in range(longest):
-            running = np.arange(len(rules)) if step == 0 else np.flatnonzero(lengths > step)
+        stack[0] = first
+        depth = np.ones(len(rules), dtype=np.intp)
+        running = everybody
+        for step in range(1, longest):
+            running = running[lengths[running] > step]
             code = checks.code[starts[running] + step]
             asking = code >= 0
             pushed, joining = running[asking], running[~asking]
-            stack[depth[pushed], pushed] = self._told(facts, code[asking], pushed)
-            depth[pushed] += 1
+            if pushed.size:
+                stack[depth[pushed], pushed] = self._told(code[asking], pushed)
+                depth[pushed] += 1
             if joining.size:
                 under = depth[joining] - 2
-                first, second = stack[under, joining], stack[under + 1, joining]
-                both = code[~asking] == AND
-                stack[under, joining] = np.where(both, first & second, first | second)
+                one, other = stack[under, joining], stack[under + 1, joining]
+                stack[under, joining] = np.where(code[~asking] == AND, one & other, one | other)
                 depth[joining] -= 1
         return stack[0]
 
-    def _told(self, facts: "_Facts", tests: Places, pairs: Places) -> Flags:
+    def _told(self, tests: Places, pairs: Places) -> Flags:
         """Whether a test is true of a pair, for each of them."""
-        left = self._read(facts, facts.left[tests], pairs)
-        right = facts.numbers[tests]
-        double = np.flatnonzero(facts.right[tests] != NO_COLUMN)
-        if double.size:
-            others = self._read(facts, facts.right[tests[double]], pairs[double])
+        checks = self._checks
+        left = self._read(checks.left[tests], pairs)
+        right = checks.numbers[tests]
+        if self._facts.double:
+            double = np.flatnonzero(checks.right[tests] != NO_COLUMN)
+            others = self._read(checks.right[tests[double]], pairs[double])
             right[double] = scaled(others, right[double])
-        test = facts.test[tests]
-        greater, less, equal = left > right, left < right, left == right
-        told: Flags = (greater & _GREATER[test]) | (less & _LESS[test]) | (equal & _EQUAL[test])
+        test = checks.test[tests]
+        told: Flags = (left > right) & _GREATER[test]
+        told |= (left < right) & _LESS[test]
+        told |= (left == right) & _EQUAL[test]
         return told
 
-    def _read(self, facts: "_Facts", columns: Places, pairs: Places) -> Vector:
+    def _read(self, columns: Places, pairs: Places) -> Vector:
         """The fact of a column for a pair, for each of them."""
-        levels = _LEVELS[columns]
-        values = facts.flat[facts.starts[columns] + self._places[levels, pairs]]
-        for column in np.unique(columns[levels == Level.SYMBOL]).tolist():
+        facts, size = self._facts, len(self._owners)
+        values = facts.flat[facts.starts[columns] + self._places[_LEVELS[columns] * size + pairs]]
+        for column in facts.of_symbols:
             asked = np.flatnonzero(columns == column)
+            asked = asked[np.argsort(self._owners[pairs[asked]], kind="stable")]
             chosen = pairs[asked]
-            names = [self._spaces.names[place] or "" for place in self._symbols[chosen].tolist()]
+            names = self._spaces.names[self._symbols[chosen]].tolist()
             told = self._spaces.owned.of_symbols(COLUMNS[column][0], self._owners[chosen], names)
             values[asked] = np.where(np.isfinite(told), told, np.nan)
         return values
 
 
 class _Facts:
-    """The tests of checks taken apart, and the columns that they read, one after the other in `flat`."""
+    """The columns that checks read, one after the other in `flat`."""
 
     def __init__(self, spaces: Spaces, checks: Checks) -> None:
-        columns, self.test = np.divmod(checks.tests, TESTS)
-        self.left, self.right = np.divmod(columns, NO_COLUMN + 1)
-        self.numbers = checks.numbers
+        self.double = bool((checks.right != NO_COLUMN).any())
         self.starts = np.zeros(NO_COLUMN + 1, dtype=np.intp)
-        parts: list[Vector] = [np.full(1, np.nan)]  # what is read at the level SYMBOL is put in later
+        self.of_symbols: list[int] = []  # looked up pair by pair; in `flat` they are unknown
+        parts: list[Vector] = [np.full(1, np.nan)]
         taken = 1
-        for column in self._used():
+        for column in checks.columns:
             part = self._column(spaces, column)
-            if part is not None:
-                # Places of a level count from 0; what is not held is at -1, before the column.
-                self.starts[column] = taken + 1
-                parts += [np.full(1, np.nan), part]
-                taken += 1 + len(part)
+            if part is None:
+                self.of_symbols.append(column)
+                continue
+            # Places of a level count from 0; what is not held is at -1, before the column.
+            self.starts[column] = taken + 1
+            parts += [np.full(1, np.nan), part]
+            taken += 1 + len(part)
         self.flat = np.concatenate(parts)
-
-    def _used(self) -> Iterable[int]:
-        used = np.union1d(self.left, self.right)
-        return [column for column in used.tolist() if column != NO_COLUMN]
 
     def _column(self, spaces: Spaces, column: int) -> Vector | None:
         match LEVELS[column]:

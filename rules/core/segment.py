@@ -57,24 +57,33 @@ class Groups:
 
 @dataclass(frozen=True, slots=True)
 class Checks:
-    """The postfix code of rule r is code[starts[r]:starts[r + 1]]; tests by their place."""
+    """The postfix code of rule r is code[starts[r] : starts[r] + lengths[r]]; tests by their place.
+
+    A test is its Test, its left and right column, and its number. columns: all that are read.
+    """
 
     starts: Ints
+    lengths: Ints
     code: Ints
-    tests: NDArray[np.int64]
+    test: NDArray[np.int8]
+    left: NDArray[np.int16]
+    right: NDArray[np.int16]
     numbers: Vector
+    columns: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
     """See the module. Arrays are over the rules unless said otherwise.
 
-    owner: place in `owners`. bound: a Bound. whole: fires for the portfolio as a whole.
-    top: place among the tops, which stand in `tops` by arity; by_top: the rules in that
-    order. ones: number of the row of ones.
+    keys, owner_names: of the verdicts. owner: place in `owners`. bound: a Bound.
+    whole: fires for the portfolio as a whole. top: place among the tops, which stand in
+    `tops` by arity; by_top: the rules in that order. ones: number of the row of ones.
     """
 
     rules: tuple[RuleSource, ...]
+    keys: NDArray[np.object_]
+    owner_names: NDArray[np.object_]
     owners: tuple[Hashable, ...]
     owner: Ints
     bound: NDArray[np.int8]

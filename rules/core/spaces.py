@@ -4,36 +4,49 @@ Symbols are the market's, then those that somebody holds though the market does 
 them: of these every market fact is unknown.
 """
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Sequence
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rules.core.bits import WORD_BITS, Bits, Places, words_for
+from rules.core.bits import WORD_BITS, Bits, Flags, Places, words_for
 from rules.core.facts import MarketFacts, Vector
 from rules.core.normal_form import COLUMNS, NO_COLUMN, decoded
 from rules.core.owned import OwnedFacts
 from rules.core.segment import Bound
 
-_EVERYTHING, _LISTED, _OWNED = 0, 1, 2  # bound rows: two that are always there, then the owners'
+_EVERYTHING, _LISTED, _OWNED = 0, 1, 2  # rows of `eligible`: two for everybody, then those of owners
+Names = NDArray[np.object_]
 
 
 class Spaces:
-    """The facts of one evaluation. N symbols (unlisted ones included), O owners, H positions."""
+    """The facts of one evaluation. N symbols (unlisted ones included), O owners, H positions.
+
+    Positions stand in the order of their owners, and of an owner in the order of their symbols.
+    """
 
     def __init__(self, market: MarketFacts, owned: OwnedFacts) -> None:
         self._market, self.owned = market, owned
         listed = market.index
-        self.unlisted = sorted({name for name in owned.held[1] if name not in listed})
+        owner, names = owned.held
+        unlisted = sorted({name for name in names if name not in listed})
         self.listed = len(market.symbols)
-        self.size = self.listed + len(self.unlisted)
+        self.size = self.listed + len(unlisted)
         self.words = words_for(self.size)
-        self.names: list[str | None] = [*market.symbols, *self.unlisted, None]
-        self._index = {**listed, **{name: self.listed + place for place, name in enumerate(self.unlisted)}}
+        # None, found at -1, is the portfolio as a whole.
+        self.names: Names = np.array([*market.symbols, *unlisted, None], dtype=object)
+        self._index = listed
+        if unlisted:
+            self._index = {**listed, **{name: self.listed + at for at, name in enumerate(unlisted)}}
+        places = np.fromiter(map(self._index.__getitem__, names), np.intp, count=len(names))
+        self._order = np.argsort(owner * self.size + places)
+        self._position_owner, self.position_places = owner[self._order], places[self._order]
+        counts = np.bincount(owner, minlength=len(owned.owners))
+        self.positions_until = np.concatenate(([0], np.cumsum(counts)))
         self._owner_places = {owner: place for place, owner in enumerate(owned.owners)}
         self._columns: dict[int, Vector] = {}
         self._owner_columns: dict[int, Vector] = {}
-        self._ranked: tuple[Places, Places] | None = None
         self._make_bounds()
 
     def places_of(self, owners: Sequence[Hashable]) -> Places:
@@ -48,31 +61,24 @@ class Spaces:
         found = self._columns.get(column)
         if found is None:
             name, bar = COLUMNS[column]
-            if bar:
-                given = self._market.completed.get(name, (None, None))[bar - 1]
-            else:
-                given = self._market.values.get(name)
-            found = np.full(self.size, np.nan)
-            if given is not None:
-                np.copyto(found[: self.listed], given, where=np.isfinite(given))
-            self._columns[column] = found
+            bars = (self._market.values.get(name), *self._market.completed.get(name, (None, None)))
+            found = self._columns[column] = _padded(bars[bar], self.size)
         return found
 
     def market(self, columns: Sequence[int], first: int, last: int) -> Vector:
         """float64[C, n] of the symbols in the words first … last."""
-        part = slice(first * WORD_BITS, min(last * WORD_BITS, self.size))
-        facts = np.empty((len(columns), part.stop - part.start if part.stop > part.start else 0))
+        part = slice(first * WORD_BITS, max(first * WORD_BITS, min(last * WORD_BITS, self.size)))
+        facts = np.empty((len(columns), part.stop - part.start))
         for place, column in enumerate(columns):
             facts[place] = self.market_column(column)[part]
         return facts
 
     def owner_column(self, column: int) -> Vector:
-        """float64[O + 1], NaN where unknown; the last stands for owners without facts."""
+        """float64[O + 1], NaN where unknown; the last, found at -1, stands for owners without facts."""
         found = self._owner_columns.get(column)
         if found is None:
-            found = self._owner_columns[column] = _known(
-                self.owned.values, COLUMNS[column][0], len(self.owned.owners)
-            )
+            given = self.owned.values.get(COLUMNS[column][0])
+            found = self._owner_columns[column] = _padded(given, len(self.owned.owners) + 1)
         return found
 
     def owner_columns(self, code: int) -> tuple[int, Vector, Vector | None]:
@@ -82,69 +88,77 @@ class Spaces:
 
     def position_column(self, column: int) -> Vector:
         """float64[H], NaN where unknown."""
-        return _known(self.owned.positions, COLUMNS[column][0], len(self.owned.held[0]))[:-1]
+        given = self.owned.positions.get(COLUMNS[column][0])
+        return _padded(given, len(self._order))[self._order]
 
-    # --- bounds ------------------------------------------------------------------------------------
+    # --- who may look where ------------------------------------------------------------------------
 
     def _make_bounds(self) -> None:
-        """`bound_rows`: everything, the listed symbols, then for each owner one row of each Bound but ANYWHERE."""
-        owned, count = self.owned, len(self.owned.owners)
-        owner, names = owned.held
-        self._held_places = np.fromiter(map(self._index.__getitem__, names), np.intp, count=len(names))
-        rows = np.zeros((_OWNED + 3 * count, self.words), dtype=np.uint64)
-        rows[_EVERYTHING] = ~np.uint64(0)
-        rows[_LISTED] = self._row(np.arange(self.listed))
-        eligible, held, both = rows[_OWNED:].reshape(3, count, self.words)
-        # An owner has one position of a symbol, so adding bits is setting them.
-        bits = np.left_shift(np.uint64(1), (self._held_places & (WORD_BITS - 1)).astype(np.uint64))
-        np.add.at(held.reshape(-1), owner * self.words + (self._held_places >> 6), bits)
-        self._held_rows = held.copy()
-        self._restricted = np.zeros(count + 1, dtype=np.bool_)
-        made: dict[frozenset[str], Bits] = {}
-        for place, universe in enumerate(owned.universes):
-            if universe is not None:
-                if universe not in made:
-                    found = [self._index[name] for name in universe if name in self._index]
-                    made[universe] = self._row(np.array(found, dtype=np.intp))
-                eligible[place] = made[universe] & rows[_LISTED]
-                held[place] &= made[universe]
-                self._restricted[place] = True
-        np.bitwise_and(held, rows[_LISTED], out=both)
-        self.bound_rows = rows
+        owned = self.owned
+        self._eligible_of = np.full(len(owned.owners) + 1, _LISTED)
+        self._position_within = np.ones(len(self._order), dtype=np.bool_)
+        listed = self._row(np.arange(self.listed))
+        rows = [np.full(self.words, ~np.uint64(0)), listed]
+        made: dict[frozenset[str], tuple[int, Bits]] = {}
+        for owner, universe in enumerate(owned.universes):
+            if universe is None:
+                continue
+            if universe not in made:
+                found = [self._index[name] for name in universe if name in self._index]
+                everywhere = self._row(np.array(found, dtype=np.intp))
+                made[universe] = len(rows), everywhere
+                rows.append(everywhere & listed)
+            self._eligible_of[owner], everywhere = made[universe]
+            mine = slice(self.positions_until[owner], self.positions_until[owner + 1])
+            self._position_within[mine] = is_set(everywhere, self.position_places[mine])
+        self.eligible = np.stack(rows)
 
     def _row(self, places: Places) -> Bits:
         row = np.zeros(self.words, dtype=np.uint64)
-        np.bitwise_or.at(
-            row, places >> 6, np.left_shift(np.uint64(1), (places & (WORD_BITS - 1)).astype(np.uint64))
-        )
+        np.bitwise_or.at(row, places >> 6, np.left_shift(np.uint64(1), _bit(places)))
         return row
 
-    def bounds(self, owner: Places, bound: NDArray[np.int8]) -> Places:
-        """The bound row of each rule; of one whose owner is not there (-1), any."""
-        count = len(self.owned.owners)
-        own = _OWNED + (bound.astype(np.intp) - Bound.ELIGIBLE) * count + owner
-        own[(bound == Bound.ELIGIBLE) & ~self._restricted[owner]] = _LISTED
-        own[(bound == Bound.ANYWHERE) | (owner < 0)] = _EVERYTHING
-        return own
+    def eligible_row(self, owner: Places, bound: NDArray[np.int8]) -> Places:
+        """The row of `eligible` within which each rule looks; bound is ANYWHERE or ELIGIBLE."""
+        return np.where(bound == Bound.ANYWHERE, _EVERYTHING, self._eligible_of[owner])
+
+    def positions_of(self, owner: Places, bound: NDArray[np.int8]) -> tuple[Places, Places]:
+        """The positions at which each rule looks: (place in `owner`, position); bound is HELD…"""
+        starts, stops = self.positions_until[owner], self.positions_until[owner + 1]
+        counts = stops - starts
+        asked = np.repeat(np.arange(len(owner)), counts)
+        positions = np.arange(len(asked)) + np.repeat(starts - np.cumsum(counts) + counts, counts)
+        kept = self._position_within[positions]
+        kept &= (self.position_places[positions] < self.listed) | (bound[asked] == Bound.HELD)
+        return asked[kept], positions[kept]
+
+    @cached_property
+    def _positions_by_pair(self) -> Places:
+        return self._position_owner * self.size + self.position_places
 
     def positions_at(self, owner: Places, places: Places) -> Places:
         """The position of each pair, -1 where nothing is held."""
-        word = places >> 6
-        bit = np.left_shift(np.uint64(1), (places & (WORD_BITS - 1)).astype(np.uint64))
-        held = self._held_rows[owner, word]
-        if self._ranked is None:
-            order = np.lexsort((self._held_places, self.owned.held[0]))
-            starts = np.searchsorted(self.owned.held[0], np.arange(len(self.owned.owners)))
-            counts = np.bitwise_count(self._held_rows).astype(np.intp)
-            self._ranked = np.append(order, -1), starts[:, None] + np.cumsum(counts, axis=1) - counts
-        order, before = self._ranked
-        rank = before[owner, word] + np.bitwise_count(held & (bit - np.uint64(1)))
-        return np.where(held & bit, order[rank], -1)
+        if not len(self._order):
+            return np.full(len(owner), -1)
+        wanted = owner * self.size + places
+        found = np.minimum(np.searchsorted(self._positions_by_pair, wanted), len(self._order) - 1)
+        return np.where(self._positions_by_pair[found] == wanted, found, -1)
 
 
-def _known(columns: Mapping[str, Vector], name: str, count: int) -> Vector:
-    padded = np.full(count + 1, np.nan)
-    given = columns.get(name)
+def is_set(rows: Bits, places: Places, row: Places | None = None) -> Flags:
+    """Whether bit `places` is set, in one row or in rows[row]."""
+    words = rows[places >> 6] if row is None else rows[row, places >> 6]
+    flags: Flags = (words >> _bit(places)) & np.uint64(1) != 0
+    return flags
+
+
+def _bit(places: Places) -> Bits:
+    return (places & (WORD_BITS - 1)).astype(np.uint64)
+
+
+def _padded(given: Vector | None, size: int) -> Vector:
+    """What is not finite, or not given, is unknown."""
+    padded = np.full(size, np.nan)
     if given is not None:
-        np.copyto(padded[:-1], given, where=np.isfinite(given))
+        np.copyto(padded[: len(given)], given, where=np.isfinite(given))
     return padded
