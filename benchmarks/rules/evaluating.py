@@ -21,7 +21,7 @@ def time_evaluations(program: Program, worlds: Sequence[World]) -> Evaluations:
     """One evaluation of each world, none of which the program has seen before."""
     found: list[int] = []
     seconds = seconds_of_each(
-        lambda world: program.evaluate(world.market, world.owners),
+        lambda world: program.evaluate(world.market, world.owned),
         worlds,
         look=lambda triggered: found.append(len(triggered)),
     )

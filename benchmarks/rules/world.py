@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rules.core.facts import MarketFacts, PortfolioFacts, SymbolFacts, Vector
+from rules.core.owned import OwnedFacts
 
 HELD = 5
 SECTORS = 11
@@ -20,6 +21,8 @@ class World:
 
     market: MarketFacts
     owners: dict[Hashable, PortfolioFacts]
+    owned: OwnedFacts
+    """the same owners as columns, which is how a program is given them"""
 
 
 class SectorFacts(SymbolFacts):
@@ -74,7 +77,15 @@ def make_world(seed: int, *, symbols: int, owners: int, universes: bool = False)
             universe=universe,
             symbols=SectorFacts(sector_of, exposures[owner]),
         )
-    return World(market, portfolios)
+    owned = OwnedFacts(
+        owners=tuple(portfolios),
+        values=portfolio_values,
+        held=(np.repeat(np.arange(owners), HELD), [names[place] for place in held.ravel().tolist()]),
+        positions={name: table.ravel() for name, table in position_values.items()},
+        universes=[portfolio.universe for portfolio in portfolios.values()],
+        symbols=[portfolio.symbols for portfolio in portfolios.values()],
+    )
+    return World(market, portfolios, owned)
 
 
 def _market_values(rng: np.random.Generator, symbols: int) -> dict[str, Vector]:

@@ -9,13 +9,15 @@ grows each symbol's answer flips once; `flip_points` finds where, exactly.
 Rows are uint64[…, words], symbol s in bit s % 64 of word s // 64.
 """
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from rules.core.facts import Vector
 
 Bits = NDArray[np.uint64]
-Places = NDArray[np.intp]
+Places = NDArray[np.integer[Any]]
 Flags = NDArray[np.bool_]
 
 WORD_BITS = 64

@@ -4,13 +4,16 @@ Reading is the only part that goes rule by rule in Python; finding equal tests, 
 and tops is sorting of arrays.
 """
 
-from collections.abc import Hashable, Sequence
+import json
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rules.core.conditions import InvalidConditionsError, parse_conditions
 from rules.core.facts import Vector
+from rules.core.language import AllOf
 from rules.core.normal_form import LEVELS, NO_COLUMN, TESTS, Forest, Level, decoded, level_of
 from rules.core.rows import plan_rows
 from rules.core.schedule import schedule_node
@@ -42,6 +45,7 @@ class _Reader:
         self.check: list[int] = []
         self.check_until: list[int] = [0]
         self.bound: list[int] = []
+        self.hours: dict[str, AllOf] = {}
         self.whole: list[bool] = []
 
     def read(self, rule: RuleSource) -> None:
@@ -60,18 +64,17 @@ class _Reader:
             levels[code] for code in codes[first:]
         )
         if rule.schedule is not None:
-            hours = schedule_node(rule.schedule)
-            items += [] if hours is None else forest.nodes(hours)
+            items += forest.nodes(self._hours(rule.schedule))
             for code in codes[first:]:
                 levels.setdefault(code, int(Level.MARKET))
         # What is not held can be neither sold nor at risk.
         bound = Bound.ELIGIBLE if rule.rule_type == "entry" else Bound.HELD
         pairs: list[int] = []
         for item in items:
-            level = levels[codes[item]] if item >= 0 else -1
-            if level == Level.OWNER:
+            asked = levels[codes[item]] if item >= 0 else -1
+            if asked == Level.OWNER:
                 self.own.append(item)
-            elif level == _PAIR:
+            elif asked == _PAIR:
                 pairs.append(item)
                 if bound is Bound.ELIGIBLE and _asks_position(codes[item]):
                     bound = Bound.HELD_ELIGIBLE
@@ -91,6 +94,15 @@ class _Reader:
         self.tests_until.append(len(codes))
         self.top_until.append(len(self.tops))
         self.check_until.append(len(self.check))
+
+    def _hours(self, schedule: Mapping[str, Any]) -> AllOf:
+        """A schedule's conditions. Few different ones occur."""
+        text = json.dumps(schedule, sort_keys=True)
+        if text not in self.hours:
+            node = schedule_node(schedule)
+            assert node is not None, "a schedule that is there has conditions"
+            self.hours[text] = node
+        return self.hours[text]
 
     def _children(self, item: int) -> list[int]:
         starts = self.forest.starts

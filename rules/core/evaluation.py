@@ -7,9 +7,7 @@ the joined row for these; of the others every bit that is left is a symbol. What
 remains to be told of single pairs of owner and symbol is told last.
 """
 
-from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 
@@ -24,8 +22,6 @@ CHUNK_WORDS = 8  # of 64 symbols: rank rows of a fact are then 32 kB
 BLOCK_ROWS = 4096
 
 _NONE: Places = np.empty(0, dtype=np.intp)
-# Half the time of calling Triggered, of which there may be many thousands.
-_TRIGGERED: Callable[[tuple[Hashable, str | None, Hashable]], Triggered] = partial(tuple.__new__, Triggered)
 
 
 def evaluate_segment(segment: Segment, spaces: Spaces, *, removed: Flags | None) -> list[Triggered]:
@@ -68,7 +64,8 @@ class _Run:
         self._held_pairs(np.flatnonzero(self.alive & held))
         needed = self.wide_counts > 0
         needed[segment.top[self.held_rules]] = True
-        self.needed = needed
+        self.needed = np.flatnonzero(needed)
+        self.row_of_top = np.cumsum(needed) - 1  # among those needed
         inner = [holds for _, holds in _owner_tests(segment.inner, spaces, owners)]
         self.inner = np.where(np.concatenate([_NONE.astype(np.bool_), *inner]), ONES, ZERO)
 
@@ -78,8 +75,7 @@ class _Run:
         tops = sum(len(matrix) for matrix in segment.tops)
         self.wide = segment.by_top[wanted[segment.by_top]]
         self.wide_counts = np.bincount(segment.top[self.wide], minlength=tops)
-        self.wide_until = np.concatenate(([0], np.cumsum(self.wide_counts)))
-        self.wide_bound = self.spaces.eligible_row(self.owner[self.wide], segment.bound[self.wide])
+        self.wide_until = np.cumsum(self.wide_counts) - self.wide_counts
 
     def _held_pairs(self, rules: Places) -> None:
         """Rules that look at held symbols, each with each of these."""
@@ -101,41 +97,31 @@ class _Run:
         tops = np.empty((len(self.needed), rows.shape[1]), dtype=np.uint64)
         begin = 0
         for matrix in segment.tops:
-            end = begin + len(matrix)
-            needed = self.needed[begin:end]
-            if needed.all():
-                _join_into(tops[begin:end], rows, row_of, matrix, np.bitwise_and)
-            else:
-                chosen = np.flatnonzero(needed)
-                part = np.empty((len(chosen), rows.shape[1]), dtype=np.uint64)
-                _join_into(part, rows, row_of, matrix[chosen], np.bitwise_and)
-                tops[begin + chosen] = part
-            begin = end
+            low, high = np.searchsorted(self.needed, (begin, begin + len(matrix)))
+            lines = matrix if high - low == len(matrix) else matrix[self.needed[low:high] - begin]
+            _join_into(tops[low:high], rows, row_of, lines, np.bitwise_and)
+            begin += len(matrix)
         wide = self._wide_bits(tops, first)
         held = self._held_bits(tops, first, last)
         return _Found(*(np.concatenate(parts) for parts in zip(wide, held, strict=True)))
 
     def _wide_bits(self, tops: Bits, first: int) -> tuple[Places, Places, Places]:
         """The bits left of the tops of wide rules, within where each of them may look."""
-        chosen = np.flatnonzero(self.wide_counts)
-        found = tops if len(chosen) == len(tops) else tops[chosen]
-        at = np.flatnonzero(found.reshape(-1) != 0)
-        words = at % found.shape[1]
-        top = chosen[at // found.shape[1]]
-        bits = found.reshape(-1)[at]
-        counts = self.wide_counts[top]
-        if len(self.wide) == len(chosen):  # each top has one rule
-            wide = self.wide_until[top]
+        segment = self.segment
+        at = np.flatnonzero(tops.reshape(-1) != 0)
+        bits = tops.reshape(-1)[at]
+        row, words = at // tops.shape[1], at % tops.shape[1] + first
+        top = self.needed[row]
+        counts, starts = self.wide_counts[top], self.wide_until[top]
+        if (counts == 1).all():
+            rules = self.wide[starts]
         else:
             source = np.repeat(np.arange(len(top)), counts)
-            wide = np.arange(len(source)) + np.repeat(
-                self.wide_until[top] - np.cumsum(counts) + counts, counts
-            )
+            rules = self.wide[np.arange(len(source)) + np.repeat(starts - np.cumsum(counts) + counts, counts)]
             words, bits = words[source], bits[source]
-        words = words + first
-        bits = bits & self.spaces.eligible[self.wide_bound[wide], words]
-        rules = self.wide[wide].astype(np.intp)
-        whole = self.segment.whole[rules]
+        bound = self.spaces.eligible_row(self.owner[rules], segment.bound[rules])
+        bits = bits & self.spaces.eligible[bound, words]
+        whole = segment.whole[rules]
         if not whole.any():
             rules, places = _single_bits(rules, words, bits)
         else:
@@ -149,7 +135,7 @@ class _Run:
         within = (self.held_places >= first * WORD_BITS) & (self.held_places < last * WORD_BITS)
         pairs = slice(None) if within.all() else within
         rules, places, positions = self.held_rules[pairs], self.held_places[pairs], self.held_positions[pairs]
-        left = is_set(tops, places - first * WORD_BITS, self.segment.top[rules])
+        left = is_set(tops, places - first * WORD_BITS, self.row_of_top[self.segment.top[rules]])
         return rules[left], places[left], positions[left]
 
     def told(self, found: _Found) -> list[Triggered]:
@@ -174,12 +160,12 @@ class _Run:
         rules, places = np.divmod(verdicts[once], size)
         keys, owners = self.segment.keys[rules].tolist(), self.segment.owner_names[rules].tolist()
         symbols = self.spaces.names[places - 1].tolist()
-        return list(map(_TRIGGERED, zip(keys, symbols, owners, strict=True)))
+        return list(zip(keys, symbols, owners, strict=True))
 
 
 def _owner_tests(tests: OwnerTests, spaces: Spaces, owners: Places) -> list[tuple[Places, Flags]]:
     """For each family of tests: who is asked (`of`), and where it holds; owners[of] may be -1 for absent."""
-    told = []
+    told: list[tuple[Places, Flags]] = []
     for code, start, stop in zip(tests.codes, tests.bounds, tests.bounds[1:], strict=False):
         asked = tests.of[start:stop]
         test, left, right = spaces.owner_columns(code)

@@ -83,6 +83,25 @@ def suitable_operators(spec: FieldSpec) -> frozenset[Operator]:
     return suitable | {Operator.CHANGED_TO}
 
 
+def comparable_fields(spec: FieldSpec, operator: Operator) -> tuple[str, ...]:
+    """The other fields that a field may be compared with by a suitable operator, by name: numbers of its unit.
+
+    None for lists and intervals, and for what is no number.
+    """
+    if spec.type not in NUMERIC_TYPES or operator is Operator.BETWEEN or operator in LIST_OPERATORS:
+        return ()
+    return tuple(
+        sorted(
+            other.name
+            for other in CATALOGUE.values()
+            if other.name != spec.name
+            and other.unit == spec.unit
+            and other.type in NUMERIC_TYPES
+            and (other.completed_bars or operator not in BAR_OPERATORS)
+        )
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Constant:
     """A literal, as the float that facts are compared with."""

@@ -31,6 +31,7 @@ from rules.core.language import (
     Node,
     Not,
     Operator,
+    comparable_fields,
     suitable_operators,
 )
 
@@ -110,13 +111,20 @@ def level_of(code: int) -> Level | None:
     return level
 
 
-_PLAIN: Mapping[tuple[str, str], int] = {
+_PLAIN: Mapping[tuple[Any, Any], int] = {
     (name, operator.value): code_of(_TEST_OF[operator], COLUMN_OF[name, 0])
     for name, spec in CATALOGUE.items()
     for operator in suitable_operators(spec)
     if operator in _TEST_OF
 }
-_LITERAL: Mapping[tuple[str, str], float] = {
+_PAIRED: Mapping[tuple[Any, Any, Any], int] = {
+    (name, operator.value, other): code_of(_TEST_OF[operator], COLUMN_OF[name, 0], COLUMN_OF[other, 0])
+    for name, spec in CATALOGUE.items()
+    for operator in suitable_operators(spec)
+    if operator in _TEST_OF
+    for other in comparable_fields(spec, operator)
+}
+_LITERAL: Mapping[tuple[Any, Any], float] = {
     (name, choice): float(rank)
     for name, spec in CATALOGUE.items()
     for rank, choice in enumerate(spec.choices)
@@ -159,19 +167,12 @@ class Forest:
         """Append the items of a stored node to a conjunction (or, if not `conjoined`, a disjunction)."""
         if type(raw) is dict:
             if len(raw) == 3:
-                code = _PLAIN.get((raw.get("field"), raw.get("operator")))  # type: ignore[arg-type]
-                if code is not None:
-                    value = raw.get("value")
-                    kind = type(value)
-                    if (kind is float or kind is int) and raw["field"] in _NUMERIC:
-                        number: float | None = value
-                    else:
-                        number = _LITERAL.get((raw["field"], value)) if kind is str else None
-                    if number is not None:
-                        items.append(len(self.codes))
-                        self.codes.append(code ^ negated)
-                        self.numbers.append(number)
-                        return
+                test = _coded(raw)
+                if test is not None:
+                    items.append(len(self.codes))
+                    self.codes.append(test[0] ^ negated)
+                    self.numbers.append(test[1])
+                    return
             elif len(raw) == 1 and depth <= NESTING_MAX:
                 ((group, inner),) = raw.items()
                 if group == "not":
@@ -220,6 +221,29 @@ class Forest:
         self.children.extend(items)
         self.starts.append(len(self.children))
         return ~place
+
+
+def _coded(raw: Mapping[str, Any]) -> tuple[int, float] | None:
+    """The code and number of a condition as almost all are; None for the reader to look at it."""
+    field, operator, value = raw.get("field"), raw.get("operator"), raw.get("value")
+    kind = type(value)
+    if kind is float or kind is int:
+        if field in _NUMERIC and (field, operator) in _PLAIN:
+            return _PLAIN[field, operator], value  # type: ignore[return-value]
+    elif kind is str:
+        if (field, value) in _LITERAL and (field, operator) in _PLAIN:
+            return _PLAIN[field, operator], _LITERAL[field, value]
+    elif isinstance(value, dict):
+        code = _PAIRED.get((field, operator, value.get("field")))
+        times = value.get("times", 1)
+        if (
+            code is not None
+            and len(value) == 1 + ("times" in value)
+            and type(times) in (float, int)
+            and times
+        ):
+            return code, times
+    return None
 
 
 _Alternatives = list[tuple[int, float]]

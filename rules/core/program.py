@@ -13,7 +13,7 @@ many changes follow (the idea of a log-structured merge tree).
 property test holds the two equal.
 """
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Self
 
@@ -59,14 +59,14 @@ class _Part:
             else [*rules]
         )
 
-    def without(self, names: Mapping[int, RuleName]) -> "_Part":
-        """Mark rules as removed. Equal hashes are told apart."""
-        hit = np.flatnonzero(np.isin(self.names, np.fromiter(names, np.int64, count=len(names))))
-        wanted = set(names.values())
+    def without(self, names: Set[RuleName]) -> "_Part":
+        """Mark rules as removed; names of the same hash are told apart."""
+        hashes = np.fromiter(map(hash, names), np.int64, count=len(names))
+        rules = self.segment.rules
         places = [
             place
-            for place in hit.tolist()
-            if (self.segment.rules[place].owner, self.segment.rules[place].key) in wanted
+            for place in np.flatnonzero(np.isin(self.names, hashes)).tolist()
+            if (rules[place].owner, rules[place].key) in names
         ]
         if not places:
             return self
@@ -119,7 +119,7 @@ class Program:
 
         Work grows with what changes, not with what stays. Raises InvalidConditionsError.
         """
-        names = {hash(name): name for name in remove}
+        names = frozenset(remove)
         parts = [part.without(names) for part in self._parts] if names else [*self._parts]
         if add:
             parts.append(_Part.of(add))

@@ -2,13 +2,13 @@
 
 from rules.core.fields import CATALOGUE, NUMERIC_TYPES, FieldSpec, FieldType
 from rules.core.language import (
-    BAR_OPERATORS,
     CHOICES_MAX,
     CONDITIONS_MAX,
     LIST_OPERATORS,
     NUMBER_MAX,
     TIMES_MAX,
     Operator,
+    comparable_fields,
     suitable_operators,
 )
 from rules.core.schema_parts import Schema, object_of, reference, time_of_day
@@ -98,7 +98,7 @@ def _value(spec: FieldSpec, operator: Operator) -> Schema:
     if operator in LIST_OPERATORS:
         return {"type": "array", "items": literal, "minItems": 1, "maxItems": CHOICES_MAX}
     literal = _that_decides(literal, spec, operator)
-    references = _comparable(spec, operator)
+    references = list(comparable_fields(spec, operator))
     if not references:
         return literal
     other = object_of(
@@ -140,16 +140,3 @@ def _that_decides(literal: Schema, spec: FieldSpec, operator: Operator) -> Schem
     if operator in _TOO_LOW and spec.minimum is not None:
         strict["exclusiveMinimum"] = strict.pop("minimum")
     return strict
-
-
-def _comparable(spec: FieldSpec, operator: Operator) -> list[str]:
-    if spec.type not in NUMERIC_TYPES:
-        return []
-    return [
-        other.name
-        for other in CATALOGUE.values()
-        if other.name != spec.name
-        and other.unit == spec.unit
-        and other.type in NUMERIC_TYPES
-        and (other.completed_bars or operator not in BAR_OPERATORS)
-    ]

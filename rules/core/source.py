@@ -2,7 +2,7 @@
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,7 +11,7 @@ class RuleSource:
 
     `key` names it in the verdicts (a rule version's id); `owner` is who the facts
     belong to (a session's id); `conditions` is the validated JSON list; `trades`
-    says whether any action is a trade (see `Triggered.symbol`); `schedule` is the
+    says whether any action is a trade (see `Triggered`); `schedule` is the
     validated JSON object, or None for always.
     """
 
@@ -23,13 +23,7 @@ class RuleSource:
     schedule: Mapping[str, Any] | None = None
 
 
-class Triggered(NamedTuple):
-    """A rule whose conditions are true for a symbol.
-
-    `symbol` is None when the rule fired for the portfolio as a whole: all its
-    conditions are about the portfolio, and it is a risk rule or only alerts.
-    """
-
-    key: Hashable
-    symbol: str | None
-    owner: Hashable
+# A rule whose conditions are true for a symbol: (its key, the symbol, its owner). The symbol is None when the rule
+# fired for the portfolio as a whole: all its conditions are about the portfolio, and it is a risk rule or only
+# alerts. A plain tuple, because there may be many thousands of them.
+Triggered = tuple[Hashable, str | None, Hashable]

@@ -30,29 +30,35 @@ class Spaces:
         self._market, self.owned = market, owned
         listed = market.index
         owner, names = owned.held
-        unlisted = sorted({name for name in names if name not in listed})
+        unlisted: list[str] = []
+        self._index = listed
+        if not all(map(listed.__contains__, names)):
+            unlisted = sorted({name for name in names if name not in listed})
+            self._index = {**listed, **{name: len(listed) + at for at, name in enumerate(unlisted)}}
         self.listed = len(market.symbols)
         self.size = self.listed + len(unlisted)
         self.words = words_for(self.size)
         # None, found at -1, is the portfolio as a whole.
         self.names: Names = np.array([*market.symbols, *unlisted, None], dtype=object)
-        self._index = listed
-        if unlisted:
-            self._index = {**listed, **{name: self.listed + at for at, name in enumerate(unlisted)}}
         places = np.fromiter(map(self._index.__getitem__, names), np.intp, count=len(names))
         self._order = np.argsort(owner * self.size + places)
         self._position_owner, self.position_places = owner[self._order], places[self._order]
         counts = np.bincount(owner, minlength=len(owned.owners))
         self.positions_until = np.concatenate(([0], np.cumsum(counts)))
-        self._owner_places = {owner: place for place, owner in enumerate(owned.owners)}
         self._columns: dict[int, Vector] = {}
         self._owner_columns: dict[int, Vector] = {}
         self._make_bounds()
 
     def places_of(self, owners: Sequence[Hashable]) -> Places:
         """Where the owners stand, -1 for those without facts."""
+        if owners == self.owned.owners:
+            return np.arange(len(owners))
         find = self._owner_places.get
         return np.fromiter((find(owner, -1) for owner in owners), dtype=np.intp, count=len(owners))
+
+    @cached_property
+    def _owner_places(self) -> dict[Hashable, int]:
+        return {owner: place for place, owner in enumerate(self.owned.owners)}
 
     # --- facts -------------------------------------------------------------------------------------
 
@@ -95,7 +101,7 @@ class Spaces:
 
     def _make_bounds(self) -> None:
         owned = self.owned
-        self._eligible_of = np.full(len(owned.owners) + 1, _LISTED)
+        self._eligible_of = np.full(len(owned.owners), _LISTED)
         self._position_within = np.ones(len(self._order), dtype=np.bool_)
         listed = self._row(np.arange(self.listed))
         rows = [np.full(self.words, ~np.uint64(0)), listed]

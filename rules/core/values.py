@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rules.core.faults import Faults, check_keys, did_you_mean, quoted, read_number
-from rules.core.fields import CATALOGUE, NUMERIC_TYPES, FieldSpec, FieldType
+from rules.core.fields import CATALOGUE, FieldSpec, FieldType
 from rules.core.language import (
     BAR_OPERATORS,
     CHOICES_MAX,
@@ -20,6 +20,7 @@ from rules.core.language import (
     Interval,
     Operator,
     Value,
+    comparable_fields,
     minutes_of,
     shown,
 )
@@ -161,15 +162,8 @@ class ValueReader:
 
     def _comparable(self, other: FieldSpec, path: str) -> bool:
         spec = self._spec
-        alike = sorted(
-            candidate.name
-            for candidate in CATALOGUE.values()
-            if candidate.name != spec.name
-            and candidate.unit == spec.unit
-            and candidate.type in NUMERIC_TYPES
-            and (candidate.completed_bars or self._operator not in BAR_OPERATORS)
-        )
-        if spec.type in NUMERIC_TYPES and other.name in alike:
+        alike = comparable_fields(spec, self._operator)
+        if other.name in alike:
             return True
         if other.name == spec.name:
             reason = f"{spec.name} is compared with itself."
@@ -177,10 +171,6 @@ class ValueReader:
             reason = f"{other.name} is not kept for completed bars."
         else:
             reason = f"{spec.name} ({spec.unit}) cannot be compared with {other.name} ({other.unit})."
-        cure = (
-            "Use one of: " + ", ".join(alike) + "."
-            if alike and spec.type in NUMERIC_TYPES
-            else "Use a literal."
-        )
+        cure = "Use one of: " + ", ".join(alike) + "." if alike else "Use a literal."
         self._faults.add(path, reason, cure)
         return False

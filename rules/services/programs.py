@@ -1,10 +1,12 @@
-"""Compiled programs, kept in the process for as long as the rules in force stay the same.
+"""Compiled programs, kept in the process and refreshed by what changed since they were last asked for.
 
-Versions are immutable, so their ids name a program: there is nothing to invalidate.
+Versions are immutable, so the ids of the versions in force name a rule set: there is nothing to invalidate,
+and a program that another process's change has made outdated is never used.
 """
 
 from collections import OrderedDict
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
 from threading import Lock
 
 from rules.core.actions import asks_for_trade
@@ -13,37 +15,59 @@ from rules.models import RuleVersion
 
 PROGRAMS_MAX = 32
 
-_Key = frozenset[tuple[Hashable, int]]
-_programs: OrderedDict[_Key, Program] = OrderedDict()
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A program, and the owner of each version in it."""
+
+    owners: Mapping[int, Hashable]
+    program: Program
+
+
+_kept: OrderedDict[Hashable, _Kept] = OrderedDict()
 _lock = Lock()
 
 
-def compiled_program(owned: Sequence[tuple[Hashable, RuleVersion]]) -> Program:
+def compiled_program(owned: Sequence[tuple[Hashable, RuleVersion]], *, name: Hashable) -> Program:
     """The program of (owner, rule version) pairs; a verdict's key is the version's id.
 
-    `owner` is whatever the caller keys the facts by (a session's id). The order of
-    the pairs changes nothing: rules stand in the order of owner and version.
+    `owner` is whatever the caller keys the facts by (a session's id); a version has one.
+    `name` says whose program it is (a slice's), and so from which earlier one to go on:
+    where little has changed since, only that is compiled. The order of the pairs
+    changes nothing but the order of the verdicts.
     """
-    by_key = {(owner, version.pk): version for owner, version in owned}
-    key = frozenset(by_key)
+    wanted = {version.pk: (owner, version) for owner, version in owned}
+    owners = {key: owner for key, (owner, _) in wanted.items()}
     with _lock:
-        program = _programs.get(key)
-        if program is not None:
-            _programs.move_to_end(key)
-            return program
-    # Outside the lock: two threads may compile the same once, but nobody waits for another's slice.
-    program = compile_program(
-        [
-            _source(owner, by_key[owner, pk])
-            for owner, pk in sorted(by_key, key=lambda pair: (str(pair[0]), pair[1]))
-        ]
-    )
+        kept = _kept.get(name)
+    if kept is not None and kept.owners == owners:
+        program = kept.program
+    else:
+        # Outside the lock: two threads may compile the same, but nobody waits for another's slice.
+        program = _refreshed(kept, owners, wanted)
     with _lock:
-        _programs[key] = program
-        _programs.move_to_end(key)
-        while len(_programs) > PROGRAMS_MAX:
-            _programs.popitem(last=False)
+        _kept[name] = _Kept(owners, program)
+        _kept.move_to_end(name)
+        while len(_kept) > PROGRAMS_MAX:
+            _kept.popitem(last=False)
     return program
+
+
+def _refreshed(
+    kept: _Kept | None,
+    owners: Mapping[int, Hashable],
+    wanted: Mapping[int, tuple[Hashable, RuleVersion]],
+) -> Program:
+    if kept is not None:
+        gone = [(owner, key) for key, owner in kept.owners.items() if key not in owners or owners[key] != owner]
+        new = [
+            _source(*wanted[key])
+            for key, owner in owners.items()
+            if key not in kept.owners or kept.owners[key] != owner
+        ]
+        if 2 * (len(gone) + len(new)) < len(owners):
+            return kept.program.refreshed(remove=gone, add=new)
+    return compile_program([_source(owner, version) for owner, version in wanted.values()])
 
 
 def _source(owner: Hashable, version: RuleVersion) -> RuleSource:
@@ -53,4 +77,5 @@ def _source(owner: Hashable, version: RuleVersion) -> RuleSource:
         rule_type=version.rule_type,
         conditions=version.conditions,
         trades=asks_for_trade(version.actions),
+        schedule=version.schedule,
     )

@@ -5,10 +5,9 @@ from decimal import Decimal
 import numpy as np
 import pytest
 
-from rules.core.actions import ActionRequest
-from rules.core.conflicts import Candidate
+from rules.core.actions import ActionRequest, AlertRequest, BlockRequest, HaltRequest
+from rules.core.conflicts import Block, Candidate
 from rules.core.facts import MarketFacts, PortfolioFacts
-from rules.core.program import Triggered
 from rules.selectors import active_rule_versions
 from rules.services import programs
 from rules.services.programs import compiled_program
@@ -79,6 +78,35 @@ def test_execute_actions_asks_and_orders_nothing(buying, stopping):
     assert execute_actions(stopping.actions, WHOLE) == [selling], "all that is held"
 
 
+def test_execute_actions_asks_for_all_that_the_actions_say():
+    actions = [
+        {"type": "reduce", "to_position_size": 2.5},
+        {"type": "block_entries"},
+        {"type": "halt"},
+        {"type": "alert", "message": "look", "severity": "warning"},
+    ]
+    reduction = ActionRequest("XOM", "sell", "reduce", Decimal("2.5"), "percentage_of_equity", None, "market")
+    halt = HaltRequest("portfolio", "reduce_only")
+    assert execute_actions(actions, XOM) == [
+        reduction, BlockRequest("XOM"), halt, AlertRequest("XOM", "warning", "look")
+    ]  # fmt: skip
+    assert execute_actions(actions, WHOLE) == [
+        reduction, BlockRequest(None), halt, AlertRequest(None, "warning", "look")
+    ]  # fmt: skip
+
+
+def test_evaluate_rule_keeps_to_the_schedule(buying, portfolio, entry, alice):
+    clock = {**MARKET.values, "time_of_day": np.array([14 * 60.0, np.nan])}
+    at_two = RuleContext(MarketFacts(MARKET.symbols, clock, completed={}), FACTS, "AAPL")
+    entry["schedule"] = {"from": "15:00"}
+    later = create_rule(portfolio_id=portfolio.id, rule=entry, actor=alice)
+    assert evaluate_rule(buying, at_two).outcome is True
+    told = evaluate_rule(later, at_two)
+    assert told.outcome is False
+    assert told.sentence == "Not true for AAPL: time of day is 14:00, not at least 15:00."
+    assert evaluate_rule(later, AAPL).outcome is None, "without a clock it is unknown"
+
+
 def test_for_the_portfolio_only_the_universe_is_sold(stopping):
     outside = PortfolioFacts(FACTS.values, FACTS.positions, frozenset({"AAPL"}))
     assert execute_actions(stopping.actions, RuleContext(MARKET, outside, None)) == []
@@ -107,33 +135,67 @@ def test_conflict_resolution_names_what_beat_a_loser(buying, stopping):
     assert resolution.losses[0].beaten_by == sell
 
 
+def test_conflict_resolution_heeds_blocks(buying, stopping):
+    buy = Candidate(str(buying.pk), "entry", buying.priority, buying.created_at, "XOM", "buy")
+    block = Block(str(stopping.pk), "risk", stopping.priority, stopping.created_at, None)
+    resolution = conflict_resolution([buy], [block])
+    assert resolution.winners == ()
+    assert (resolution.losses[0].beaten_by, resolution.losses[0].reason) == (block, "blocked")
+
+
 def test_stored_rules_compile_into_one_program(buying, stopping, portfolio):
     in_force = active_rule_versions([portfolio.id])
-    program = compiled_program([("session", version) for version in in_force])
+    program = compiled_program([("session", version) for version in in_force], name="slice")
     buying_version, stopping_version = (version.pk for version in in_force)
     assert program.evaluate(MARKET, {"session": FACTS}) == [
-        Triggered(buying_version, "AAPL", "session"),
-        Triggered(stopping_version, "XOM", "session"),
+        (buying_version, "AAPL", "session"),
+        (stopping_version, "XOM", "session"),
     ]
 
 
 def test_a_program_is_kept_until_a_rule_changes(buying, stopping, portfolio, alice):
-    def program():
-        return compiled_program([("session", version) for version in active_rule_versions([portfolio.id])])
+    def program(owner="session", name="slice", turned=1):
+        versions = active_rule_versions([portfolio.id])[::turned]
+        return compiled_program([(owner, version) for version in versions], name=name)
 
     first = program()
     assert program() is first
-    versions = active_rule_versions([portfolio.id])
-    assert compiled_program([("session", version) for version in reversed(versions)]) is first
-    assert compiled_program([("other", version) for version in versions]) is not first
+    assert program(turned=-1) is first, "the order of the rules names no other program"
+    assert program(name="another slice") is not first
+    assert program(owner="another session") is not first
+    again = program()
     update_rule(rule_id=buying.id, rule=buying.content() | {"priority": 9}, actor=alice)
-    assert program() is not first
+    assert program() is not again
+
+
+def test_a_program_that_goes_on_from_an_earlier_one_says_the_same(
+    buying, stopping, portfolio, entry, stop_loss, alice
+):
+    """A change of one rule among many is a refresh; the verdicts are those of a program made from scratch."""
+
+    def verdicts(name):
+        owned = [("session", version) for version in active_rule_versions([portfolio.id])]
+        return sorted(compiled_program(owned, name=name).evaluate(MARKET, {"session": FACTS}))
+
+    for number in range(6):
+        create_rule(portfolio_id=portfolio.id, rule=stop_loss | {"name": f"More {number}"}, actor=alice)
+    before = verdicts("slice")
+    entry["conditions"][1]["value"] = 0.95
+    update_rule(rule_id=buying.id, rule=entry, actor=alice)
+    after = verdicts("slice")
+    assert after == verdicts("from scratch")
+    assert [symbol for _, symbol, _ in before].count("AAPL") == 1
+    assert [symbol for _, symbol, _ in after].count("AAPL") == 0
 
 
 def test_programs_kept_are_bounded(buying, monkeypatch):
     monkeypatch.setattr(programs, "PROGRAMS_MAX", 2)
     version = buying.versions.get()
-    kept = [compiled_program([(number, version)]) for number in range(3)]
-    assert len(programs._programs) == 2
-    assert compiled_program([(2, version)]) is kept[2]
-    assert compiled_program([(0, version)]) is not kept[0]
+
+    def program(name):
+        return compiled_program([("session", version)], name=name)
+
+    kept = [program(name) for name in range(3)]
+    assert len(programs._kept) == 2
+    assert program(2) is kept[2]
+    assert program(0) is not kept[0]

@@ -32,10 +32,10 @@ def test_scenes_reach_every_operator_field_and_shape():
             met["tie"] += is_tied(comparison, scene)
             met["at the threshold"] += is_met(comparison, scene)
         told = compile_program(scene.rules).evaluate(scene.market, scene.owners)
-        met["true for a symbol"] += any(triggered.symbol is not None for triggered in told)
-        met["true for the portfolio"] += any(triggered.symbol is None for triggered in told)
-        met["true for what left the market"] += any(triggered.symbol == UNLISTED for triggered in told)
-        met["true for several owners"] += len({triggered.owner for triggered in told}) > 1
+        met["true for a symbol"] += any(symbol is not None for _, symbol, _ in told)
+        met["true for the portfolio"] += any(symbol is None for _, symbol, _ in told)
+        met["true for what left the market"] += any(symbol == UNLISTED for _, symbol, _ in told)
+        met["true for several owners"] += len({owner for _, _, owner in told}) > 1
         met["unknown"] += None in outcomes(scene)
         met["silent"] += not told
 

@@ -5,7 +5,7 @@ import pytest
 
 from rules.core.conditions import InvalidConditionsError
 from rules.core.facts import MarketFacts, PortfolioFacts
-from rules.core.program import RuleSource, Triggered, compile_program
+from rules.core.program import RuleSource, compile_program
 
 SYMBOLS = ("AAPL", "MSFT", "XOM")
 MARKET = MarketFacts(SYMBOLS, {"price": np.array([10.0, 20.0, np.nan])}, {})
@@ -27,7 +27,7 @@ def portfolio(*, cash=50.0, drawdown=0.0, held=None, universe=None, sectors=None
 
 def symbols(conditions, owner, *, rule_type="entry", trades=True, market=MARKET):
     program = compile_program([RuleSource("r", "alice", rule_type, conditions, trades)])
-    return [triggered.symbol for triggered in program.evaluate(market, {"alice": owner})]
+    return [symbol for _, symbol, _ in program.evaluate(market, {"alice": owner})]
 
 
 def test_an_entry_rule_looks_at_every_symbol():
@@ -64,8 +64,8 @@ def test_the_facts_of_one_owner_do_not_reach_another():
         ),
     }
     assert compile_program(rules).evaluate(MARKET, owners) == [
-        Triggered("stop", "AAPL", "alice"),
-        Triggered("stop", "XOM", "bob"),
+        ("stop", "AAPL", "alice"),
+        ("stop", "XOM", "bob"),
     ]
 
 
@@ -115,7 +115,7 @@ def test_conditions_of_two_kinds_meet():
 def test_verdicts_come_in_the_order_of_rules_then_symbols():
     rules = [RuleSource(key, "alice", "entry", [PRICED]) for key in ("b", "a")]
     told = compile_program(rules).evaluate(MARKET, {"alice": portfolio()})
-    assert [(triggered.key, triggered.symbol) for triggered in told] == [
+    assert [(key, symbol) for key, symbol, _ in told] == [
         ("b", "AAPL"),
         ("b", "MSFT"),
         ("a", "AAPL"),

@@ -11,7 +11,7 @@ import pytest
 import rules
 from rules.core.actions import ActionRequest, requests_of
 from rules.core.facts import MarketFacts, PortfolioFacts
-from rules.core.program import RuleSource, Triggered, compile_program
+from rules.core.program import RuleSource, compile_program
 from rules.core.validation import check_rule
 
 EXAMPLES = Path(rules.__file__).parent / "examples"
@@ -59,7 +59,7 @@ def verdicts(name, *, recommendation=STRONG_BUY, confidence=0.81, cash=11.0, pnl
     return compile_program([source]).evaluate(market, {"alice": portfolio})
 
 
-FIRED = [Triggered("rule", "AAPL", "alice")]
+FIRED = [("rule", "AAPL", "alice")]
 
 
 def test_the_entry_rule_fires_when_all_three_conditions_hold():
