@@ -7,6 +7,7 @@ the joined row for these; of the others every bit that is left is a symbol. What
 remains to be told of single pairs of owner and symbol is told last.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +15,7 @@ import numpy as np
 from rules.core.bits import WORD_BITS, Bits, Flags, Places
 from rules.core.pairs import Pairs
 from rules.core.rows import ONES, ZERO, literal_rows, scaled, tested
-from rules.core.segment import Bound, OwnerTests, Segment
+from rules.core.segment import Bound, Ints, OwnerTests, Segment
 from rules.core.source import Triggered
 from rules.core.spaces import Spaces, is_set
 
@@ -62,26 +63,30 @@ class _Run:
         held = segment.bound >= Bound.HELD
         self._wide_rules(self.alive & ~held)
         self._held_pairs(np.flatnonzero(self.alive & held))
-        needed = self.wide_counts > 0
-        needed[segment.top[self.held_rules]] = True
-        self.needed = np.flatnonzero(needed)
-        self.row_of_top = np.cumsum(needed) - 1  # among those needed
         inner = [holds for _, holds in _owner_tests(segment.inner, spaces, owners)]
         self.inner = np.where(np.concatenate([_NONE.astype(np.bool_), *inner]), ONES, ZERO)
 
     def _wide_rules(self, wanted: Flags) -> None:
-        """Rules that look at all eligible symbols, by their tops."""
+        """Rules that look at all eligible symbols: their tops, and which rules have each of these."""
         segment = self.segment
-        tops = sum(len(matrix) for matrix in segment.tops)
-        self.wide = segment.by_top[wanted[segment.by_top]]
-        self.wide_counts = np.bincount(segment.top[self.wide], minlength=tops)
-        self.wide_until = np.cumsum(self.wide_counts) - self.wide_counts
+        chosen = np.flatnonzero(wanted[segment.by_top])
+        self.wide = segment.by_top[chosen]
+        self.wide_tops, self.wide_starts = chosen, np.arange(len(chosen))
+        if not segment.single:
+            tops = segment.top[self.wide]
+            self.wide_starts = np.flatnonzero(np.diff(tops, prepend=-1))
+            self.wide_tops = tops[self.wide_starts]
+        self.wide_counts = np.diff(self.wide_starts, append=len(self.wide))
 
     def _held_pairs(self, rules: Places) -> None:
-        """Rules that look at held symbols, each with each of these."""
+        """Rules that look at held symbols, each with each of these, and their tops."""
         asked, self.held_positions = self.spaces.positions_of(self.owner[rules], self.segment.bound[rules])
         self.held_rules = rules[asked]
         self.held_places = self.spaces.position_places[self.held_positions]
+        needed = np.zeros(self.segment.top_count, dtype=np.bool_)
+        needed[self.segment.top[self.held_rules]] = True
+        self.held_tops = np.flatnonzero(needed)
+        self.row_of_held_top = np.cumsum(needed) - 1
 
     def chunk(self, first: int, last: int) -> _Found:
         """What is left in the words first … last of the rules' rows."""
@@ -94,29 +99,21 @@ class _Run:
             join = np.bitwise_and if group.is_and else np.bitwise_or
             start = spare + group.first - segment.ones - 1
             _join_into(rows[start : start + len(group.children)], rows, row_of, group.children, join)
-        tops = np.empty((len(self.needed), rows.shape[1]), dtype=np.uint64)
-        begin = 0
-        for matrix in segment.tops:
-            low, high = np.searchsorted(self.needed, (begin, begin + len(matrix)))
-            lines = matrix if high - low == len(matrix) else matrix[self.needed[low:high] - begin]
-            _join_into(tops[low:high], rows, row_of, lines, np.bitwise_and)
-            begin += len(matrix)
+        tops = _Tops(segment.tops, rows, row_of)
         wide = self._wide_bits(tops, first)
         held = self._held_bits(tops, first, last)
         return _Found(*(np.concatenate(parts) for parts in zip(wide, held, strict=True)))
 
-    def _wide_bits(self, tops: Bits, first: int) -> tuple[Places, Places, Places]:
+    def _wide_bits(self, tops: "_Tops", first: int) -> tuple[Places, Places, Places]:
         """The bits left of the tops of wide rules, within where each of them may look."""
         segment = self.segment
-        at = np.flatnonzero(tops.reshape(-1) != 0)
-        bits = tops.reshape(-1)[at]
-        row, words = at // tops.shape[1], at % tops.shape[1] + first
-        top = self.needed[row]
-        counts, starts = self.wide_counts[top], self.wide_until[top]
-        if (counts == 1).all():
+        row, words, bits = tops.nonzero(self.wide_tops)
+        words = words + first
+        starts, counts = self.wide_starts[row], self.wide_counts[row]
+        if segment.single:
             rules = self.wide[starts]
         else:
-            source = np.repeat(np.arange(len(top)), counts)
+            source = np.repeat(np.arange(len(row)), counts)
             rules = self.wide[np.arange(len(source)) + np.repeat(starts - np.cumsum(counts) + counts, counts)]
             words, bits = words[source], bits[source]
         bound = self.spaces.eligible_row(self.owner[rules], segment.bound[rules])
@@ -130,12 +127,13 @@ class _Run:
             rules, places = np.append(rules, fired), np.append(places, np.full(len(fired), -1))
         return rules, places, np.full(len(rules), -1)
 
-    def _held_bits(self, tops: Bits, first: int, last: int) -> tuple[Places, Places, Places]:
+    def _held_bits(self, tops: "_Tops", first: int, last: int) -> tuple[Places, Places, Places]:
         """Held pairs whose bit is left in the top of the rule."""
         within = (self.held_places >= first * WORD_BITS) & (self.held_places < last * WORD_BITS)
         pairs = slice(None) if within.all() else within
         rules, places, positions = self.held_rules[pairs], self.held_places[pairs], self.held_positions[pairs]
-        left = is_set(tops, places - first * WORD_BITS, self.row_of_top[self.segment.top[rules]])
+        row = self.row_of_held_top[self.segment.top[rules]]
+        left = is_set(tops.rows(self.held_tops), places - first * WORD_BITS, row)
         return rules[left], places[left], positions[left]
 
     def told(self, found: _Found) -> list[Triggered]:
@@ -174,6 +172,43 @@ def _owner_tests(tests: OwnerTests, spaces: Spaces, owners: Places) -> list[tupl
         threshold = numbers if right is None else scaled(right[places], numbers)
         told.append((asked, tested(test, left[places], threshold)))
     return told
+
+
+class _Tops:
+    """The conjunctions that rules come down to, made for those that are asked for (places, rising)."""
+
+    def __init__(self, matrices: tuple[Ints, ...], rows: Bits, row_of: Places) -> None:
+        self._matrices, self._rows, self._row_of = matrices, rows, row_of
+
+    def rows(self, tops: Places) -> Bits:
+        """uint64[n, words]"""
+        found = np.empty((len(tops), self._rows.shape[1]), dtype=np.uint64)
+        for at, lines in self._blocks(tops):
+            _join_into(found[at : at + len(lines)], self._rows, self._row_of, lines, np.bitwise_and)
+        return found
+
+    def nonzero(self, tops: Places) -> tuple[Places, Places, Bits]:
+        """Every word in which a bit is left: which of `tops`, which word, and the word."""
+        buffer = np.empty((BLOCK_ROWS, self._rows.shape[1]), dtype=np.uint64)
+        found: list[tuple[Places, Bits]] = [(_NONE, np.empty(0, dtype=np.uint64))]
+        for at, lines in self._blocks(tops):
+            part = buffer[: len(lines)]
+            _join_into(part, self._rows, self._row_of, lines, np.bitwise_and)
+            words = part.reshape(-1)
+            left = np.flatnonzero(words != 0)
+            found.append((left + at * part.shape[1], words[left]))
+        places, bits = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        return places // buffer.shape[1], places % buffer.shape[1], bits
+
+    def _blocks(self, tops: Places) -> Iterator[tuple[int, Ints]]:
+        """(first of `tops`, their lines), at most BLOCK_ROWS at once and all of one arity."""
+        begin = 0
+        for matrix in self._matrices:
+            low, high = np.searchsorted(tops, (begin, begin + len(matrix))).tolist()
+            for at in range(low, high, BLOCK_ROWS):
+                stop = min(at + BLOCK_ROWS, high)
+                yield at, matrix[tops[at:stop] - begin]
+            begin += len(matrix)
 
 
 def _join_into(target: Bits, rows: Bits, row_of: Places, lines: Places, join: np.ufunc) -> None:

@@ -97,3 +97,12 @@ class Segment:
     top: Ints
     by_top: Ints
     checks: Checks
+
+    @property
+    def top_count(self) -> int:
+        return sum(len(matrix) for matrix in self.tops)
+
+    @property
+    def single(self) -> bool:
+        """Whether every rule has a top of its own."""
+        return self.top_count == len(self.rules)
