@@ -12,7 +12,17 @@ from rules.core.language import BAR_OPERATORS, NESTING_MAX, Comparison, Constant
 from rules.core.program import compile_program
 from tests.harness.rule_facts import UNLISTED
 from tests.harness.rules import depth_of
-from tests.harness.scenes import RUNGS_MIN, Scene, comparisons_in, ladders, scenes, sources, walk
+from tests.harness.scenes import (
+    MORE_SYMBOLS,
+    RUNGS_MIN,
+    Scene,
+    comparisons_in,
+    factor_ladders,
+    ladders,
+    scenes,
+    sources,
+    walk,
+)
 
 
 def test_scenes_reach_every_operator_field_and_shape():
@@ -51,7 +61,7 @@ def test_ladders_are_long_and_are_climbed():
     met: Counter[str] = Counter()
 
     @settings(max_examples=300, deadline=None, database=None, derandomize=True)
-    @given(scenes(ladders()))
+    @given(scenes(ladders() | factor_ladders(), symbols=MORE_SYMBOLS))
     def collect(scene):
         comparisons = comparisons_in(scene.rules)
         families = {(step.field, step.operator, getattr(step.value, "field", None)) for step in comparisons}
@@ -59,9 +69,7 @@ def test_ladders_are_long_and_are_climbed():
         met[comparisons[0].operator] += 1
         met["factors"] += isinstance(comparisons[0].value, FieldReference)
         met["tie"] += any(is_tied(comparison, scene) for comparison in comparisons)
-        rungs = {
-            triggered.key for triggered in compile_program(scene.rules).evaluate(scene.market, scene.owners)
-        }
+        rungs = {rung.key for rung in compile_program(scene.rules).evaluate(scene.market, scene.owners)}
         met["some rungs are true, others not"] += 0 < len(rungs) < len(scene.rules)
 
     collect()

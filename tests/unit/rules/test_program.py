@@ -149,3 +149,73 @@ def test_an_empty_market_and_no_rules():
 def test_a_stored_rule_that_does_not_parse_is_named():
     with pytest.raises(InvalidConditionsError, match=r"rule 7: conditions\[0\]\.field: Unknown field"):
         compile_program([RuleSource(7, "alice", "entry", [{**CHEAP, "field": "prize"}])])
+
+
+def ladder(count, owner="alice", rule_type="entry"):
+    """Rules that differ in one threshold."""
+    return [
+        RuleSource(number, owner, rule_type, [{**PRICED, "value": number / 10}], True)
+        for number in range(count)
+    ]
+
+
+def test_more_symbols_than_one_chunk_holds():
+    """Symbols are evaluated 512 at a time; where a chunk ends makes no difference."""
+    names = tuple(f"S{number}" for number in range(1_100))
+    prices = np.random.default_rng(1).uniform(0, 40, len(names))
+    prices[[3, 600]] = np.nan
+    market = MarketFacts(names, {"price": prices}, {})
+    held = {name: {"holding_days": 9.0} for name in ("S511", "S512", "S1099", "GONE")}
+    old = {"field": "holding_days", "operator": "greater_than", "value": 5}
+    rules = [
+        *ladder(300),
+        RuleSource("sell", "alice", "exit", [old, PRICED]),
+        RuleSource("clear", "alice", "exit", [old]),
+        RuleSource("guard", "alice", "risk", [DOWN]),
+        RuleSource("hours", "alice", "risk", [DOWN], True, {"from": "09:30"}),
+    ]
+    market.values["time_of_day"] = np.where(np.arange(len(names)) < 700, 500.0, 600.0)
+    told = compile_program(rules).evaluate(market, {"alice": portfolio(drawdown=12.0, held=held)})
+    expected = [
+        (number, name, "alice")
+        for number in range(300)
+        for name, price in zip(names, prices, strict=True)
+        if price > number / 10
+    ]
+    expected += [("sell", name, "alice") for name in ("S511", "S512", "S1099")]
+    expected += [("clear", name, "alice") for name in ("S511", "S512", "S1099", "GONE")]
+    expected += [("guard", None, "alice"), ("hours", None, "alice")]
+    assert told == expected
+
+
+def test_a_schedule_silences_a_rule_outside_its_hours():
+    market = MarketFacts(SYMBOLS, {**MARKET.values, "time_of_day": np.array([570.0, 700.0, 700.0])}, {})
+    rule = RuleSource("r", "alice", "entry", [PRICED], True, {"to": "10:00"})
+    assert compile_program([rule]).evaluate(market, {"alice": portfolio()}) == [("r", "AAPL", "alice")]
+
+
+def test_a_changed_rule_is_compiled_alone():
+    rules = ladder(1_000)
+    program = compile_program(rules)
+    dearer = RuleSource(7, "alice", "entry", [{**PRICED, "value": 15}])
+    changed = program.refreshed(remove=[("alice", 7)], add=[dearer])
+    assert (len(program), len(changed)) == (1_000, 1_000)
+    assert (program.segment_count, changed.segment_count) == (1, 2)
+    told = {symbol for key, symbol, _ in changed.evaluate(MARKET, {"alice": portfolio()}) if key == 7}
+    assert told == {"MSFT"}
+    before = {symbol for key, symbol, _ in program.evaluate(MARKET, {"alice": portfolio()}) if key == 7}
+    assert before == {"AAPL", "MSFT"}, "the program before is still what it was"
+
+
+def test_however_many_changes_there_are_only_a_few_segments():
+    program = compile_program(ladder(500))
+    for number in range(300):
+        program = program.refreshed(remove=[("alice", number)], add=ladder(500)[number : number + 1])
+        assert program.segment_count <= 7
+    assert len(program) == 500
+    assert program.refreshed(remove=[("alice", number) for number in range(500)]).segment_count == 0
+
+
+def test_rules_of_another_owner_with_the_same_key_stay():
+    program = compile_program([*ladder(3), *ladder(3, owner="bob")])
+    assert len(program.refreshed(remove=[("alice", 1), ("charlie", 2)])) == 5
