@@ -151,6 +151,9 @@ class ValidationSerializer(serializers.Serializer[Any]):
     rule = serializers.DictField(allow_null=True, help_text="as it would be stored")
     description = serializers.CharField(allow_null=True, help_text="what it says, in plain English")
     errors = ProblemError(many=True)  # type: ignore[assignment]
+    not_carried_out = ProblemError(
+        many=True, help_text="why a valid rule could be stored, but not be in force in this version"
+    )
 
 
 class RuleFieldSerializer(serializers.Serializer[Any]):

@@ -61,7 +61,8 @@ def _rules() -> QuerySet[TradingRule]:
 def _object(data: Any) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise InvalidInput(
-            "The body must be a JSON object.", errors=[{"path": "", "message": "is not an object"}]
+            "The body must be a JSON object.",
+            errors=[{"path": "", "message": "is not an object", "suggestion": "Write { … }."}],
         )
     return dict(data)
 
@@ -222,6 +223,9 @@ class ValidateRule(ApiView):
             "rule": result.rule,
             "description": None if result.rule is None else describe(result.rule),
             "errors": result.error_dicts(),
+            "not_carried_out": []
+            if result.rule is None
+            else [fault.as_dict() for fault in service.not_carried_out(result.rule["actions"])],
         }
         return Response(shapes.ValidationSerializer(answer).data)
 

@@ -189,6 +189,8 @@ def _alerted(action: Mapping[str, Any]) -> str:
 
 def _joined(actions: Sequence[str]) -> str:
     """Actions of several parts are told apart by one more comma."""
+    if not actions:  # never validated so, but a description is shown of whatever is stored
+        return "do nothing"
     joint = ", and " if any("," in action or " until " in action for action in actions) else " and "
     return listed(actions, joint)
 

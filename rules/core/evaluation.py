@@ -71,7 +71,8 @@ class _Run:
         segment = self.segment
         chosen = np.flatnonzero(wanted[segment.by_top])
         self.wide = segment.by_top[chosen]
-        self.wide_tops, self.wide_starts = chosen, np.arange(len(chosen))
+        self.wide_tops: Places = chosen
+        self.wide_starts: Places = np.arange(len(chosen))
         if not segment.single:
             tops = segment.top[self.wide]
             self.wide_starts = np.flatnonzero(np.diff(tops, prepend=-1))
@@ -110,6 +111,7 @@ class _Run:
         row, words, bits = tops.nonzero(self.wide_tops)
         words = words + first
         starts, counts = self.wide_starts[row], self.wide_counts[row]
+        rules: Places
         if segment.single:
             rules = self.wide[starts]
         else:

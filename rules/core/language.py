@@ -185,14 +185,15 @@ def minutes_of(text: str) -> float | None:
 
 
 def shown(field: str, number: float) -> float | int | str:
-    """A fact or literal as people write it: a class name, `HH:MM`, or the number.
+    """A fact or literal as people write it: a class name, `HH:MM` (with seconds if there are any), or the number.
 
     `number` must be finite. A rank between or outside the classes is shown as a number.
     """
     spec = CATALOGUE[field]
     whole = int(number)
     if spec.type is FieldType.TIME_OF_DAY and 0 <= number < 1440:
-        return f"{whole // 60:02d}:{whole % 60:02d}"
+        seconds = f"{(number - whole) * 60:09.6f}".rstrip("0").rstrip(".")
+        return f"{whole // 60:02d}:{whole % 60:02d}" + (f":{seconds}" if float(seconds or 0) else "")
     if spec.choices and number == whole and 0 <= whole < len(spec.choices):
         return spec.choices[whole]
     return whole if number == whole and abs(number) < NUMBER_MAX else float(number)

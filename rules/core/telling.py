@@ -201,31 +201,45 @@ def _phrase(node: Comparison, fact: Any, threshold: Any, outcome: Outcome) -> st
     if outcome is None:
         missing = name if _missing(fact) or not other else _label(getattr(node.value, "field", ""))
         return f"{missing} is unknown"
-    limit = _values(node.operator, threshold)
+    exactly = _look_alike(fact, threshold)
+    limit = _values(node.operator, threshold, exactly=exactly)
     relation = f"{'' if outcome else 'not '}{_WORDS[node.operator]}"
     if other:
         limit = f"{other} ({limit})"
-    return f"{name} is {_values(node.operator, fact)}, {relation} {limit}"
+    return f"{name} is {_values(node.operator, fact, exactly=exactly)}, {relation} {limit}"
+
+
+def _look_alike(fact: Any, threshold: Any) -> bool:
+    """Whether a fact and a threshold that differ would read the same when rounded."""
+    return any(
+        one != other and _number(one) == _number(other) for one in _parts(fact) for other in _parts(threshold)
+    )
+
+
+def _parts(value: Any) -> list[Any]:
+    if isinstance(value, dict):
+        return list(value.values())
+    return value if isinstance(value, list) else [value]
 
 
 def _missing(fact: Any) -> bool:
     return fact is None or (isinstance(fact, dict) and None in fact.values())
 
 
-def _values(operator: Operator, value: Any) -> str:
+def _values(operator: Operator, value: Any, *, exactly: bool) -> str:
     if isinstance(value, dict):
-        previous, last = _number(value["previous"]), _number(value["last"])
+        previous, last = (_number(value[bar], exactly=exactly) for bar in ("previous", "last"))
         return last if previous == last else f"{last} after {previous}"
-    if isinstance(value, list):
-        joint = " and " if operator is Operator.BETWEEN else ", "
-        return joint.join(_number(item) for item in value)
-    return _number(value)
+    joint = " and " if operator is Operator.BETWEEN else ", "
+    return joint.join(_number(item, exactly=exactly) for item in _parts(value))
 
 
-def _number(value: float | int | str) -> str:
+def _number(value: float | int | str, *, exactly: bool = False) -> str:
     """A number as people read it: thousands grouped, four decimals at most unless it is tiny."""
     if isinstance(value, str):
         return value
+    if exactly:
+        return repr(value)
     if value != 0 and not 1e-3 <= abs(value) < 1e15:
         return f"{value:.4g}"
     text = f"{value:,.4f}"

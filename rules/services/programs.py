@@ -40,11 +40,9 @@ def compiled_program(owned: Sequence[tuple[Hashable, RuleVersion]], *, name: Has
     owners = {key: owner for key, (owner, _) in wanted.items()}
     with _lock:
         kept = _kept.get(name)
-    if kept is not None and kept.owners == owners:
-        program = kept.program
-    else:
-        # Outside the lock: two threads may compile the same, but nobody waits for another's slice.
-        program = _refreshed(kept, owners, wanted)
+    # Outside the lock: two threads may compile the same, but nobody waits for another's slice.
+    same = kept is not None and kept.owners == owners
+    program = kept.program if kept is not None and same else _refreshed(kept, owners, wanted)
     with _lock:
         _kept[name] = _Kept(owners, program)
         _kept.move_to_end(name)
@@ -59,7 +57,9 @@ def _refreshed(
     wanted: Mapping[int, tuple[Hashable, RuleVersion]],
 ) -> Program:
     if kept is not None:
-        gone = [(owner, key) for key, owner in kept.owners.items() if key not in owners or owners[key] != owner]
+        gone = [
+            (owner, key) for key, owner in kept.owners.items() if key not in owners or owners[key] != owner
+        ]
         new = [
             _source(*wanted[key])
             for key, owner in owners.items()

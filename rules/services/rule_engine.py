@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rules.core.actions import ActionRequest, AlertRequest, asks_for_trade, requests_of
-from rules.core.conflicts import Candidate, Resolution, rank, resolve
+from rules.core.actions import Request, asks_for_trade, requests_of
+from rules.core.conflicts import Block, Candidate, Resolution, rank, resolve
 from rules.core.explanation import Explanation, explain, explain_rule
 from rules.core.facts import MarketFacts, PortfolioFacts
 from rules.core.validation import ValidationResult, check_rule
@@ -37,6 +37,7 @@ def evaluate_rule(rule: TradingRule | RuleVersion, context: RuleContext) -> Expl
         market=context.market,
         portfolio=context.portfolio,
         symbol=context.symbol,
+        schedule=rule.schedule,
     )
 
 
@@ -48,12 +49,10 @@ def evaluate_conditions(conditions: Sequence[Mapping[str, Any]], context: RuleCo
     return explanation.outcome
 
 
-def execute_actions(
-    actions: Sequence[Mapping[str, Any]], context: RuleContext
-) -> list[ActionRequest | AlertRequest]:
-    """What the actions of a triggered rule ask for; sizing, risk and sending are others' work.
+def execute_actions(actions: Sequence[Mapping[str, Any]], context: RuleContext) -> list[Request]:
+    """What the actions of a triggered rule ask for; sizing, risk, sending and stopping are others' work.
 
-    Without a symbol, a sell asks for every held symbol within the universe.
+    Without a symbol, a sell and a reduction ask for every held symbol within the universe.
     """
     universe = context.portfolio.universe
     held = [symbol for symbol in context.portfolio.positions if universe is None or symbol in universe]
@@ -65,9 +64,9 @@ def validate_rule(rule: object) -> ValidationResult:
     return check_rule(rule)
 
 
-def conflict_resolution(candidates: Iterable[Candidate]) -> Resolution:
-    """At most one trade for each owner and symbol, and what beat every other."""
-    return resolve(candidates)
+def conflict_resolution(candidates: Iterable[Candidate], blocks: Iterable[Block] = ()) -> Resolution:
+    """At most one trade for each owner and symbol, no buy that is blocked, and what beat every other."""
+    return resolve(candidates, blocks)
 
 
 def prioritize_rules(rules: Iterable[TradingRule]) -> list[TradingRule]:

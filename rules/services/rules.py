@@ -6,18 +6,21 @@ on the portfolio's stream. Who may do it is asked by the caller
 (`portfolios.selectors.require_role`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import transaction
+from django.utils.module_loading import import_string
 
 from foundation.clock import database_now
 from foundation.errors import Conflict, InvalidInput, NotFound
 from journal.core.events import Event
 from journal.services.journal import append
 from portfolios.models import Portfolio
+from rules.core.faults import Fault
 from rules.core.validation import NormalizedRule
 from rules.models import RuleVersion, TradingRule
 from rules.services.rule_engine import validate_rule
@@ -31,10 +34,13 @@ def create_rule(
 ) -> TradingRule:
     """Validate and store a rule with its first version.
 
-    `rule` has the rule's own keys only. Raises InvalidInput with every fault,
-    NotFound for the portfolio, Conflict when it already has RULES_MAX rules.
+    `rule` has the rule's own keys only. Raises InvalidInput with every fault (of an
+    active rule also what would not be carried out), NotFound for the portfolio,
+    Conflict when it already has RULES_MAX rules.
     """
     content = _validated(rule)
+    if is_active:
+        _require_support(content["actions"])
     _lock_portfolio(portfolio_id)
     if TradingRule.objects.filter(portfolio_id=portfolio_id, archived_at__isnull=True).count() >= RULES_MAX:
         raise Conflict(
@@ -60,7 +66,8 @@ def update_rule(
 
     The same content again changes nothing and makes no version, so a repeated
     request is harmless. `expected_version` refuses to overwrite a change that the
-    actor has not seen. Raises InvalidInput, NotFound, Conflict (archived, or changed meanwhile).
+    actor has not seen. Raises InvalidInput (also when the rule is active and would
+    not be carried out), NotFound, Conflict (archived, or changed meanwhile).
     """
     content = _validated(rule)
     stored = _lock_rule(rule_id)
@@ -73,6 +80,8 @@ def update_rule(
         )
     if stored.content() == content:
         return stored
+    if stored.is_active:
+        _require_support(content["actions"])
     for name, value in content.items():
         setattr(stored, name, value)
     stored.version += 1
@@ -92,7 +101,7 @@ def activate_rule(*, rule_id: UUID, actor: AbstractBaseUser) -> TradingRule:
     rule = _lock_rule(rule_id)
     _refuse_archived(rule)
     if not rule.is_active:
-        _validated(rule.content())
+        _require_support(_validated(rule.content())["actions"])
         rule.is_active = True
         _save(rule, "is_active")
         _record(rule, "rule.activated", actor)
@@ -133,6 +142,23 @@ def _validated(rule: Mapping[str, Any]) -> NormalizedRule:
             f"The rule has {count} {'fault' if count == 1 else 'faults'}.", errors=result.error_dicts()
         )
     return result.rule
+
+
+def not_carried_out(actions: Sequence[Mapping[str, Any]]) -> list[Fault]:
+    """What of valid actions this version does not carry out: a rule with any of it cannot be in force."""
+    unsupported: Callable[[Sequence[Mapping[str, Any]]], list[Fault]] = import_string(settings.RULE_SUPPORT)
+    return unsupported(actions)
+
+
+def _require_support(actions: Sequence[Mapping[str, Any]]) -> None:
+    """Only what the machine carries out is in force: nobody is to rely on a stop that is not watched."""
+    faults = not_carried_out(actions)
+    if faults:
+        raise InvalidInput(
+            "The rule cannot be in force: " + " ".join(fault.message for fault in faults),
+            errors=[fault.as_dict() for fault in faults],
+            code="not_carried_out",
+        )
 
 
 def _lock_portfolio(portfolio_id: UUID) -> None:

@@ -19,12 +19,14 @@ from tests.harness.rules import numbers_of
 
 UNLISTED = "GONE"  # held, but not in the market snapshot
 OF_THE_MARKET = {FieldKind.MARKET, FieldKind.RECOMMENDATION, FieldKind.TIME}
-STRANGE = (math.nan, math.inf, -math.inf, 1e308, -1e308, 5e-324, -5e-324, 0.0, -0.0)
+STRANGE = (math.nan, math.inf, -math.inf, 0.0, -0.0)
+EXTREME = (1e308, -1e308, 5e-324, -5e-324)
 # Longer columns repeat what was drawn: prime, so that no 64 symbols look like the next 64.
 PERIOD = 67
 TABLES_MAX = 13
 
 Palettes = Mapping[str, list[float]]
+Cell = tuple[Any, Any]
 
 
 class OnDemand(SymbolFacts):
@@ -55,8 +57,11 @@ class Pair(NamedTuple):
     bars: bool
 
 
-def palettes(comparisons: Iterable[Comparison]) -> dict[str, list[float]]:
-    """What each field that is spoken of may be: near its thresholds, legal, or strange."""
+def palettes(comparisons: Iterable[Comparison], *, calm: bool) -> dict[str, list[float]]:
+    """What each field that is spoken of may be: near its thresholds, legal, or strange.
+
+    `calm`: without numbers so large or small that arithmetic on them goes wrong.
+    """
     near: dict[str, set[float]] = defaultdict(set)
     for comparison in comparisons:
         value = comparison.value
@@ -65,7 +70,10 @@ def palettes(comparisons: Iterable[Comparison]) -> dict[str, list[float]]:
             near[value.field] |= set()
         else:
             near[comparison.field].update(_numbers_in(value))
-    return {name: _palette(name, numbers) for name, numbers in near.items()}
+    return {
+        name: [number for number in _palette(name, numbers) if not calm or _is_calm(number)]
+        for name, numbers in near.items()
+    }
 
 
 def _numbers_in(value: Constant | Interval | Choices) -> tuple[float, ...]:
@@ -83,7 +91,11 @@ def _palette(name: str, thresholds: set[float]) -> list[float]:
         usual = (0.0, 570.0, 720.5, 1439.0) if spec.type is FieldType.TIME_OF_DAY else range(-1, 8)
     at = sorted(thresholds)
     beside = [math.nextafter(number, way) for number in at for way in (math.inf, -math.inf)]
-    return [*at, *beside, *map(float, usual), *at, *beside, *STRANGE]
+    return [*at, *beside, *map(float, usual), *at, *beside, *STRANGE, *EXTREME]
+
+
+def _is_calm(number: float) -> bool:
+    return number == 0 or not math.isfinite(number) or 1e-100 < abs(number) < 1e100
 
 
 def market_facts(draw: st.DrawFn, fields: Palettes, symbols: tuple[str, ...]) -> MarketFacts:
@@ -155,38 +167,42 @@ def pairs_in(comparisons: Iterable[Comparison]) -> dict[Pair, list[float]]:
 
 
 def tie(
-    draw: st.DrawFn, pair: Pair, factors: list[float], market: MarketFacts, portfolios: list[PortfolioFacts]
+    draw: st.DrawFn,
+    pair: Pair,
+    factors: list[float],
+    market: MarketFacts,
+    portfolios: list[PortfolioFacts],
+    *,
+    calm: bool,
 ) -> None:
     """Here and there let the left fact be the right one times a factor, or a float beside that."""
     moves, rungs = draw(_bytes(TABLES_MAX)), draw(_bytes(TABLES_MAX))
-    cells: list[tuple[Any, Any]] = []
-    if pair.bars:
-        sides = [market.completed.get(name, ()) for name in (pair.left, pair.right)]
-        for left, right in zip(*sides, strict=False):
-            cells += [((left, place), (right, place)) for place in range(len(left))]
-    else:
-        for symbol, portfolio in _places(pair, market, portfolios):
-            cells.append(tuple(_cell(name, symbol, market, portfolio) for name in (pair.left, pair.right)))
-    for turn, (left, right) in enumerate(cells):
+    for turn, (left, right) in enumerate(_cells(pair, market, portfolios)):
         move, rung = moves[turn % TABLES_MAX], rungs[turn % TABLES_MAX]
         if left is not None and right is not None and move % 4:
             number = float(right[0][right[1]]) * factors[rung % len(factors)]
-            left[0][left[1]] = (
-                number if move % 4 == 1 else math.nextafter(number, math.inf if move % 4 == 2 else -math.inf)
-            )
+            if move % 4 > 1 and (number or not calm):  # the neighbours of zero are not calm
+                number = math.nextafter(number, math.inf if move % 4 == 2 else -math.inf)
+            left[0][left[1]] = number
 
 
-def _places(
+def _cells(
     pair: Pair, market: MarketFacts, portfolios: list[PortfolioFacts]
-) -> Iterator[tuple[str, PortfolioFacts]]:
-    """Every symbol, or every pair of symbol and owner where one of the fields is an owner's."""
+) -> Iterator[tuple[Cell | None, Cell | None]]:
+    """Where the two facts stand for every symbol, or for every owner and symbol where one is an owner's."""
+    if pair.bars:
+        for left, right in zip(
+            *(market.completed.get(name, ()) for name in (pair.left, pair.right)), strict=False
+        ):
+            yield from (((left, place), (right, place)) for place in range(len(left)))
+        return
     of_the_market = {CATALOGUE[name].kind for name in (pair.left, pair.right)} <= OF_THE_MARKET
     for portfolio in portfolios[:1] if of_the_market else portfolios:
         for symbol in (UNLISTED, *market.symbols):
-            yield symbol, portfolio
+            yield _cell(pair.left, symbol, market, portfolio), _cell(pair.right, symbol, market, portfolio)
 
 
-def _cell(name: str, symbol: str, market: MarketFacts, portfolio: PortfolioFacts) -> tuple[Any, Any] | None:
+def _cell(name: str, symbol: str, market: MarketFacts, portfolio: PortfolioFacts) -> Cell | None:
     """Where one fact stands, as a container and its key; None where it is missing."""
     kind = CATALOGUE[name].kind
     if kind in OF_THE_MARKET:

@@ -10,18 +10,19 @@ from typing import Any
 from hypothesis import strategies as st
 
 from journal.core.events import SEVERITIES
-from rules.core.fields import CATALOGUE, NUMERIC_TYPES, WEEKDAYS, FieldKind, FieldSpec, FieldType
+from rules.core.fields import CATALOGUE, WEEKDAYS, FieldKind, FieldSpec, FieldType
 from rules.core.language import (
-    BAR_OPERATORS,
     LIST_OPERATORS,
     NESTING_MAX,
     NUMBER_MAX,
     TIMES_MAX,
     Operator,
+    comparable_fields,
     suitable_operators,
 )
 
 Json = dict[str, Any]
+comparable_with = comparable_fields
 RULE_TYPES = ("entry", "exit", "risk")
 TIMES = ("00:00", "09:30", "12:00", "23:59")
 FACTORS = (1, 1.02, -0.5, 0.1, 1 / 3, TIMES_MAX, -TIMES_MAX, 1e-6, 5e-324)
@@ -47,21 +48,6 @@ def numbers_of(spec: FieldSpec) -> tuple[float | int, ...]:
     else:
         some = (low, -5, -0.0, 0, 5e-324, 0.1 + 0.2, 0.5, 0.8, 1, 2.0, 30, high)
     return tuple(dict.fromkeys(number for number in some if low <= number <= high))
-
-
-@cache
-def comparable_with(spec: FieldSpec, operator: Operator) -> tuple[str, ...]:
-    """The other fields that may stand on the right side."""
-    if spec.type not in NUMERIC_TYPES or operator is Operator.BETWEEN or operator in LIST_OPERATORS:
-        return ()
-    return tuple(
-        other.name
-        for other in CATALOGUE.values()
-        if other.name != spec.name
-        and other.unit == spec.unit
-        and other.type in NUMERIC_TYPES
-        and (other.completed_bars or operator not in BAR_OPERATORS)
-    )
 
 
 def can_be_true(spec: FieldSpec, operator: Operator, literal: Any) -> bool:
@@ -94,7 +80,7 @@ def comparisons(draw: st.DrawFn, names: frozenset[str] = frozenset(CATALOGUE)) -
     operator = draw(st.sampled_from(tuple(suited)))
     spec = CATALOGUE[draw(st.sampled_from(suited[operator]))]
     literals = _LITERALS[spec.name]
-    alike = [name for name in comparable_with(spec, operator) if name in names]
+    alike = [name for name in comparable_fields(spec, operator) if name in names]
     value: Any
     if operator is Operator.BETWEEN:
         value = sorted((draw(literals), draw(literals)), key=spec.choices.index if spec.choices else None)

@@ -9,7 +9,7 @@ from unfold.decorators import display
 
 from foundation.admin.base import LongListAdmin
 from foundation.admin.presentation import EMPTY, badge
-from trading.admin.explained import arithmetic_table, checks_table, conditions_table
+from trading.admin.explained import arithmetic_table, checks_table, conditions_table, schedule_table
 from trading.models import AutoTrade, Decision
 
 OUTCOME_COLOURS = {
@@ -19,6 +19,9 @@ OUTCOME_COLOURS = {
     "outranked": "warning",
     "no_size": "warning",
     "lapsed": "info",
+    "resting": "info",
+    "blocking": "warning",
+    "halted": "danger",
 }
 
 
@@ -44,7 +47,7 @@ class DecisionAdmin(LongListAdmin):
             "trade_made", "outranked_by",
         )}),
         ("When", {"fields": ("market_at", "slot", "repeated", "last_market_at", "last_slot", "created_at")}),
-        ("Reasons", {"fields": ("conditions",)}),
+        ("Reasons", {"fields": ("conditions", "schedule")}),
         ("Size", {"fields": ("arithmetic",)}),
         ("Risk controls", {"fields": ("controls",)}),
     )  # fmt: skip
@@ -64,6 +67,10 @@ class DecisionAdmin(LongListAdmin):
     @display(description="conditions")
     def conditions(self, decision: Decision) -> SafeString:
         return conditions_table(decision.explanation)
+
+    @display(description="schedule")
+    def schedule(self, decision: Decision) -> SafeString:
+        return schedule_table(decision.explanation)
 
     @display(description="arithmetic")
     def arithmetic(self, decision: Decision) -> SafeString:

@@ -59,9 +59,16 @@ def condition_rows(tree: Mapping[str, Any], depth: int = 0) -> Iterator[dict[str
 
 
 def conditions_table(explanation: Mapping[str, Any]) -> SafeString:
-    tree = explanation.get("conditions")
+    return _tree_table(explanation.get("conditions"), explanation.get("sentence", ""))
+
+
+def schedule_table(explanation: Mapping[str, Any]) -> SafeString:
+    """A schedule is told as conditions on the time; nothing where the rule has none."""
+    return _tree_table(explanation.get("schedule"), "")
+
+
+def _tree_table(tree: Any, sentence: str) -> SafeString:
     rows = list(condition_rows(tree)) if isinstance(tree, Mapping) else []
-    sentence = explanation.get("sentence", "")
     return render_to_string("trading/conditions.html", {"rows": rows, "sentence": sentence})
 
 

@@ -79,11 +79,11 @@ def state(halt: Halt) -> str:
 class HaltAdmin(ServiceAdmin):
     form = ArmForm
     list_display = (
-        "armed_at", state, "scope", "scope_id", "mode", "reason", "armed_by", "drained_at", "released_by",
-        "released_at",
+        "armed_at", state, "scope", "scope_id", "mode", "reason", "armed_by", "armed_by_rule", "drained_at",
+        "released_by", "released_at",
     )  # fmt: skip
     list_display_links = ("reason",)
-    list_select_related = ("armed_by", "released_by")
+    list_select_related = ("armed_by", "armed_by_rule", "released_by")
     list_filter = ("scope", "mode", ("released_at", admin.EmptyFieldListFilter))
     search_fields = ("scope_id__exact", "reason")
     ordering = ("-armed_at",)

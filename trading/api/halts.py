@@ -85,7 +85,7 @@ class ReleaseEmergencyStop(ApiView):
         tags=TAGS,
     )
     def post(self, request: Request, id: UUID) -> Response:
-        """Let trading go on. Never by the one who armed it (409); a breaker's stop needs a risk officer."""
+        """Let trading go on. Never by the one who armed it (409); a rule's or breaker's needs a risk officer."""
         if not visible_halts(self.actor).filter(pk=id).exists():
             raise NotFound("There is no such emergency stop, or it is not yours to see.")
         return Response(HaltSerializer(emergency_stop.release(halt_id=id, actor=self.actor)).data)

@@ -60,7 +60,12 @@ class ExecutionSerializer(serializers.ModelSerializer[Execution]):
 
 
 class DecisionSerializer(serializers.ModelSerializer[Decision]):
-    """What became of a rule that triggered; `repeated` counts the equal decisions that followed."""
+    """What became of a rule that triggered; `repeated` counts the equal decisions that followed.
+
+    `traded`, `alerted`, `halted` (it armed an emergency stop, and repeats while that is in force), `blocking` (it
+    let no rule buy); or it did not act: `refused` by a control, with its `code`, `outranked` by a rule that won or
+    blocked it, `no_size`, `resting` by its cooldown, `lapsed` on fresh facts.
+    """
 
     rule_name = serializers.CharField(source="rule.name", default=None, allow_null=True, read_only=True)
     rule_version = serializers.IntegerField(
@@ -144,7 +149,10 @@ class SessionStatusSerializer(serializers.Serializer[Any]):
 
 
 class HaltSerializer(serializers.ModelSerializer[Halt]):
-    """Armed when you see it; drained when nothing in its scope is in flight any more."""
+    """Armed when you see it; drained when nothing in its scope is in flight any more.
+
+    `armed_by` is a person, `armed_by_rule_id` the rule whose action it was; neither for the machine itself.
+    """
 
     armed_by = serializers.CharField(
         source="armed_by.username", default=None, allow_null=True, read_only=True
@@ -162,6 +170,7 @@ class HaltSerializer(serializers.ModelSerializer[Halt]):
             "mode",
             "reason",
             "armed_by",
+            "armed_by_rule_id",
             "armed_at",
             "drained_at",
             "released_by",

@@ -108,7 +108,7 @@ class Decisions(ApiView):
         tags=["decisions"],
     )
     def get(self, request: Request, portfolio_id: UUID) -> Response:
-        """What became of every rule that triggered, newest first: traded, refused, outranked, …"""
+        """What became of every rule that triggered, newest first: traded, refused, outranked, resting, …"""
         visible_portfolio(self.actor, portfolio_id)
         rows = visible_decisions(self.actor).filter(portfolio_id=portfolio_id)
         return self.page(rows.select_related("rule", "rule_version", "instrument"), shapes.DecisionSerializer)

@@ -7,13 +7,17 @@ from uuid import UUID
 
 @dataclass(frozen=True)
 class HaltInForce:
-    """scope_id is text: a UUID, a symbol, or empty for the platform. mode: halt or reduce_only."""
+    """scope_id is text: a UUID, a symbol, or empty for the platform. mode: halt or reduce_only.
+
+    rule_id: the rule that armed it, None for people, breakers and the command line.
+    """
 
     id: UUID
     scope: str
     scope_id: str
     mode: str
     reason: str
+    rule_id: UUID | None = None
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,7 @@ from sessions.selectors import sessions_to_evaluate
 from sessions.services.sessions import report_failure
 from sessions.services.slices import claim_due_slice, note_failure, record_run
 from trading.models import AutoTrade
+from trading.services.cooldowns import read_cooldowns, write_cooldowns
 from trading.services.deciding import ENTRY, Decider
 from trading.services.decisions import Draft, record
 from trading.services.facts import MarketView, facts_of, market_view, read_owned, valuation_of
@@ -184,14 +185,16 @@ def evaluate_rules(
     for sources, group in by_sources.items():
         rows = {row.id: row for row, _ in group}
         by_version = {version.pk: version for _, version in group}
-        program = compiled_program([(row.id, version) for row, version in group])
+        program = compiled_program(
+            [(row.id, version) for row, version in group], name=(trading_sessions[0].slice_id, sources)
+        )
         owners: dict[Hashable, PortfolioFacts] = {
             row.id: facts_of(values[row.portfolio_id], universe=configs[row.id].symbols, view=view)
             for row in rows.values()
         }
         triggered += [
-            TriggeredRule(rows[hit.owner], by_version[hit.key], hit.symbol)  # type: ignore[index]
-            for hit in program.evaluate(view.facts(sources), owners)
+            TriggeredRule(rows[owner], by_version[key], symbol)  # type: ignore[index]
+            for key, symbol, owner in program.evaluate(view.facts(sources), owners)
         ]
     busiest = Counter(hit.session.id for hit in triggered).most_common(1)
     if busiest and busiest[0][1] > SESSION_HITS_MAX:
@@ -218,6 +221,7 @@ def execute_triggered_rules(
     fresh = {row.portfolio_id: row for row in TradingSession.objects.filter(pk__in=per_session)}
     in_force = {version.pk for version in active_rule_versions(books.portfolios)}
     states = fresh_states(books, sessions=fresh, view=view)
+    cooldowns = read_cooldowns((hit.version for hit in triggered), as_of=view.snapshot.as_of)
     drafts: list[Draft] = []
     trades: list[AutoTrade] = []
     alerts: dict[uuid.UUID, list[AlertSpec]] = {}
@@ -230,12 +234,13 @@ def execute_triggered_rules(
         ]
         if row.status not in (TradingSession.Status.ACTIVE, TradingSession.Status.PAUSED):
             continue
-        verdicts = Decider(states[portfolio_id], row, read_config(row.config)).decide(hits)
+        verdicts = Decider(states[portfolio_id], row, read_config(row.config), cooldowns).decide(hits)
         drafts += verdicts.drafts
         trades += verdicts.trades
         alerts |= verdicts.alerts
     recorded = record(drafts, snapshot=view.snapshot, previous_slot=previous_slot)
     AutoTrade.objects.bulk_create(trades)
+    write_cooldowns(cooldowns, by_symbol=view.by_symbol)
     books.save()
     done.trades = len(trades)
     done.events += recorded.events

@@ -15,12 +15,18 @@ from market.core.snapshot import MarketSnapshot
 from trading.models import Decision
 
 Outcome = Decision.Outcome
-_Key = tuple[uuid.UUID | None, uuid.UUID | None, int | None, bool]
+# A rule that also alerts, blocks or halts has a row of decisions of its own for each of these; every other
+# outcome is the answer to its wish to trade, or to its firing as such.
+_APART = (Outcome.ALERTED, Outcome.BLOCKING, Outcome.HALTED)
+_Key = tuple[uuid.UUID | None, uuid.UUID | None, int | None, str]
 
 
 @dataclass
 class Draft:
-    """A decision to be recorded. instrument_id None: about the portfolio as a whole."""
+    """A decision to be recorded. instrument_id None: about the portfolio as a whole.
+
+    own_row: something was done, so it repeats no decision before it, however equal; as every trade.
+    """
 
     portfolio_id: uuid.UUID
     session_id: uuid.UUID | None
@@ -35,11 +41,13 @@ class Draft:
     sizing: dict[str, Any] = field(default_factory=dict)
     checks: list[Any] = field(default_factory=list)
     outranked_by: dict[str, Any] | None = None
+    own_row: bool = False
     id: uuid.UUID = field(default_factory=uuid.uuid4)
 
     def key(self) -> _Key:
-        """Whose predecessor it has: a rule that alerts and trades has two rows of decisions."""
-        return (self.session_id, self.rule_id, self.instrument_id, self.outcome == Outcome.ALERTED)
+        """Whose predecessor it has."""
+        apart = str(self.outcome) if self.outcome in _APART else ""
+        return (self.session_id, self.rule_id, self.instrument_id, apart)
 
 
 def _plain(value: Any) -> Any:
@@ -54,17 +62,19 @@ class _Predecessor:
     outcome: str
     code: str
     last_slot: int
+    detail: str
 
 
 _PREDECESSORS = """
-    SELECT k.session_id, k.rule_id, k.instrument_id, k.alerts, d.id, d.rule_version_id, d.outcome, d.code, d.last_slot
-    FROM unnest(%s::uuid[], %s::uuid[], %s::bigint[], %s::boolean[]) AS k (session_id, rule_id, instrument_id, alerts)
+    SELECT k.session_id, k.rule_id, k.instrument_id, k.apart,
+           d.id, d.rule_version_id, d.outcome, d.code, d.last_slot, d.detail
+    FROM unnest(%s::uuid[], %s::uuid[], %s::bigint[], %s::text[]) AS k (session_id, rule_id, instrument_id, apart)
     CROSS JOIN LATERAL (
-        SELECT id, rule_version_id, outcome, code, last_slot FROM trading_decision AS d
+        SELECT id, rule_version_id, outcome, code, last_slot, detail FROM trading_decision AS d
         WHERE d.session_id = k.session_id
           AND (d.rule_id = k.rule_id OR (k.rule_id IS NULL AND d.rule_id IS NULL))
           AND (d.instrument_id = k.instrument_id OR (k.instrument_id IS NULL AND d.instrument_id IS NULL))
-          AND (d.outcome = 'alerted') = k.alerts
+          AND CASE WHEN d.outcome = ANY (%s::text[]) THEN d.outcome ELSE '' END = k.apart
         ORDER BY d.last_slot DESC, d.created_at DESC LIMIT 1
     ) AS d
 """
@@ -74,16 +84,20 @@ def _predecessors(drafts: Sequence[Draft]) -> dict[_Key, _Predecessor]:
     """The last decision of the session on each draft's rule and symbol: one probe of an index for each."""
     keys = sorted({draft.key() for draft in drafts}, key=str)
     with connection.cursor() as cursor:
-        cursor.execute(_PREDECESSORS, [[key[column] for key in keys] for column in range(4)])
+        columns = [[key[column] for key in keys] for column in range(4)]
+        cursor.execute(_PREDECESSORS, [*columns, [str(outcome) for outcome in _APART]])
         return {tuple(row[:4]): _Predecessor(*row[4:]) for row in cursor.fetchall()}
 
 
-def _equal(draft: Draft, previous: _Predecessor | None) -> bool:
-    return (
-        previous is not None
-        and draft.outcome != Outcome.TRADED
-        and (previous.rule_version_id, previous.outcome, previous.code)
-        == (draft.rule_version_id, draft.outcome, draft.code)
+def _equal(draft: Draft, previous: _Predecessor) -> bool:
+    if draft.own_row or draft.outcome == Outcome.TRADED:
+        return False
+    if draft.outcome == Outcome.RESTING and draft.detail != previous.detail:
+        return False  # a rest until another time is another rest
+    return (previous.rule_version_id, previous.outcome, previous.code) == (
+        draft.rule_version_id,
+        draft.outcome,
+        draft.code,
     )
 
 

@@ -36,6 +36,7 @@ Scope = Halt.Scope
 OF_MEMBERS = frozenset({Scope.PORTFOLIO, Scope.SESSION, Scope.RULE})
 DRAIN_TASK = "trading.tasks.drain_halts"
 DRAIN_BATCH_PORTFOLIOS = 200
+REASON_CHARACTERS_MAX = 255
 
 
 def portfolio_of(scope: str, scope_id: str) -> uuid.UUID | None:
@@ -64,9 +65,15 @@ def portfolio_of(scope: str, scope_id: str) -> uuid.UUID | None:
 
 
 def arm(
-    *, scope: str, scope_id: str = "", mode: str = Halt.Mode.HALT, reason: str, actor: AbstractBaseUser | None
+    *,
+    scope: str,
+    scope_id: str = "",
+    mode: str = Halt.Mode.HALT,
+    reason: str,
+    actor: AbstractBaseUser | None,
+    rule_id: uuid.UUID | None = None,
 ) -> Halt:
-    """Stop trading in a scope, at once. `actor` None: a breaker or the command line.
+    """Stop trading in a scope, at once. `actor` None: a rule (`rule_id`), a breaker or the command line.
 
     One row, committed first; the journal is told afterwards, by the sweep if its stream is busy now.
     """
@@ -74,8 +81,8 @@ def arm(
         raise InvalidInput(f"scope: must be one of {', '.join(Scope.values)}, got {scope!r}.")
     if mode not in Halt.Mode.values:
         raise InvalidInput(f"mode: must be one of {', '.join(Halt.Mode.values)}, got {mode!r}.")
-    if not reason.strip() or len(reason) > 255:
-        raise InvalidInput("reason: must have 1 to 255 characters.")
+    if not reason.strip() or len(reason) > REASON_CHARACTERS_MAX:
+        raise InvalidInput(f"reason: must have 1 to {REASON_CHARACTERS_MAX} characters.")
     portfolio_id = portfolio_of(scope, scope_id)
     if portfolio_id is not None:
         scope_id = str(uuid.UUID(scope_id))  # by its one spelling: orders are compared with it as text
@@ -86,6 +93,7 @@ def arm(
             mode=mode,
             reason=reason.strip(),
             armed_by_id=actor.pk if actor else None,
+            armed_by_rule_id=rule_id,
         )
         # After the outermost commit, whoever opened it: the halt must not wait for a busy journal.
         transaction.on_commit(partial(_tell_armed_quietly, halt.id), robust=True)
@@ -111,7 +119,8 @@ def _tell_armed(halt_id: uuid.UUID) -> None:
         return
     Halt.objects.filter(pk=halt.pk).update(journalled_at=database_now())
     name = halt.armed_by.get_username() if halt.armed_by else "system"
-    alert = AlertSpec("critical", f"Emergency stop ({halt}) armed by {name}: {halt.reason}")
+    by = f"by {name}" if halt.armed_by_rule_id is None else "by a rule"
+    alert = AlertSpec("critical", f"Emergency stop ({halt}) armed {by}: {halt.reason}")
     _journal(halt, "halt.armed", portfolio_of(halt.scope, halt.scope_id), name, alert)
 
 
@@ -120,7 +129,7 @@ def _journal(
 ) -> None:
     payload = {
         "halt_id": halt.id, "scope": halt.scope, "scope_id": halt.scope_id, "mode": halt.mode,
-        "reason": halt.reason, "actor": actor,
+        "reason": halt.reason, "actor": actor, "rule_id": halt.armed_by_rule_id,
     }  # fmt: skip
     stream = portfolio_id or PLATFORM_STREAM
     append([Event(stream=stream, kind=kind, at=database_now(), payload=payload, alert=alert)])
@@ -128,7 +137,8 @@ def _journal(
 
 @transaction.atomic
 def release(*, halt_id: uuid.UUID, actor: AbstractBaseUser) -> Halt:
-    """Let trading go on. Nobody releases the halt that he armed himself; a breaker's needs a risk officer.
+    """Let trading go on. Nobody releases the halt that he armed himself; a rule's or a breaker's needs a risk
+    officer.
 
     Raises NotFound, Conflict (released already, or four eyes), Forbidden (not this actor's to release).
     """

@@ -4,7 +4,7 @@ import math
 from decimal import Decimal
 
 from market.models import Instrument
-from rules.core.actions import ActionRequest
+from rules.core.actions import PERCENTAGE_OF_POSITION, ActionRequest
 from trading.core.sizing import Sized, size
 from trading.services.risk_management import FreshState
 
@@ -17,7 +17,8 @@ def size_action(
     equity = state.valuation().equity
     if price is None:
         return Sized(quantity=Decimal(0), arithmetic={}, reason="the price is unknown"), None
-    if not math.isfinite(equity) and action.sizing_method != "full_position":
+    of_position = action.sizing_method == "full_position" or action.size_unit == PERCENTAGE_OF_POSITION
+    if not math.isfinite(equity) and not of_position:
         return Sized(quantity=Decimal(0), arithmetic={}, reason="the portfolio's equity is unknown"), price
     known_equity = Decimal(repr(equity)) if math.isfinite(equity) else Decimal(0)
     return size(action, facts=state.sizing_facts(instrument, price, known_equity)), price

@@ -34,8 +34,8 @@ PERCENT = Decimal(100)
 
 def halts_in_force() -> list[HaltInForce]:
     """Every halt that is not released; they are few."""
-    rows = Halt.objects.filter(released_at=None).values_list("id", "scope", "scope_id", "mode", "reason")
-    return [HaltInForce(*row) for row in rows]
+    columns = ("id", "scope", "scope_id", "mode", "reason", "armed_by_rule_id")
+    return [HaltInForce(*row) for row in Halt.objects.filter(released_at=None).values_list(*columns)]
 
 
 def costs_of(account: BrokerAccount) -> Costs:

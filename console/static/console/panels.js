@@ -80,7 +80,7 @@ export const halts = (rows, release) =>
       "div",
       { class: "halt", role: "alert" },
       h("b", {}, `${row.mode === "halt" ? "HALTED" : "REDUCE ONLY"}: ${row.scope}${row.scope === "symbol" ? ` ${row.scope_id}` : ""}`),
-      h("span", {}, `${row.reason} — ${row.armed_by ?? "system"}, ${moment(row.armed_at)}, ${row.drained_at ? "drained" : "draining"}`),
+      h("span", {}, `${row.reason} — ${row.armed_by ?? (row.armed_by_rule_id ? "a rule" : "system")}, ${moment(row.armed_at)}, ${row.drained_at ? "drained" : "draining"}`),
       release && h("button", { type: "button", onclick: () => release(row) }, "Release"),
     ),
   );
@@ -136,6 +136,7 @@ export function story({ decision, explanation, sizing, checks, executions, outra
     {},
     h("p", {}, badge(decision.outcome), " ", decision.detail || decision.code),
     explanation?.conditions && part("Conditions", h("ul", { class: "tree" }, condition(explanation.conditions))),
+    explanation?.schedule && part("Schedule", h("ul", { class: "tree" }, condition(explanation.schedule))),
     sizing && Object.keys(sizing).length ? part("Size", pairs(sizing)) : null,
     checks?.length
       ? part("Risk controls", table("Risk controls", [

@@ -97,6 +97,12 @@ def test_validate_says_what_it_would_store_and_stores_nothing(world: World) -> N
     before = TradingRule.objects.count()
     answer = world.as_("victor").post("/api/auto-trading/rules/validate", STOP_LOSS, format="json").json()
     assert (answer["valid"], answer["errors"], answer["rule"]["rule_type"]) == (True, [], "exit")
+    assert answer["not_carried_out"] == []
+    limited = {"type": "sell", "sizing_method": "full_position", "order_type": "limit", "limit_offset_bps": 5}
+    later = {**STOP_LOSS, "actions": [limited]}
+    answer = world.as_("victor").post("/api/auto-trading/rules/validate", later, format="json").json()
+    assert answer["valid"] is True
+    assert [fault["path"] for fault in answer["not_carried_out"]] == ["actions[0].order_type"]
     faulty = {**STOP_LOSS, "actions": [{"type": "sel", "sizing_method": "full_position"}]}
     answer = world.as_("victor").post("/api/auto-trading/rules/validate", faulty, format="json").json()
     assert (answer["valid"], answer["rule"]) == (False, None)

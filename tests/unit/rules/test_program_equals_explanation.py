@@ -13,7 +13,7 @@ from rules.core.language import NESTING_MAX
 from rules.core.program import RuleSource, Triggered, compile_program
 from tests.harness.rule_facts import UNLISTED
 from tests.harness.rules import depth_of
-from tests.harness.scenes import Scene, factor_ladders, ladders, scenes, sources
+from tests.harness.scenes import MORE_SYMBOLS, Scene, factor_ladders, ladders, scenes, sources
 
 # More than eight words of 64 bits, which are evaluated at a time, and not a whole number of words.
 MANY_SYMBOLS = tuple(f"S{number:03d}" for number in range(530))
@@ -52,6 +52,18 @@ def told_at_once(scene: Scene) -> list[Triggered]:
 @settings(max_examples=2_000, deadline=None)
 @given(scenes(sources()))
 def test_the_program_and_the_explanation_agree(scene):
+    assert told_at_once(scene) == told_one_by_one(scene)
+
+
+@settings(max_examples=400, deadline=None)
+@given(scenes(ladders(), symbols=MORE_SYMBOLS))
+def test_they_agree_on_one_fact_against_very_many_numbers(scene):
+    assert told_at_once(scene) == told_one_by_one(scene)
+
+
+@settings(max_examples=600, deadline=None)
+@given(scenes(factor_ladders(), symbols=MORE_SYMBOLS))
+def test_they_agree_on_two_facts_with_very_many_factors(scene):
     assert told_at_once(scene) == told_one_by_one(scene)
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rules.core.actions import ActionRequest
+from rules.core.actions import PERCENTAGE_OF_EQUITY, PERCENTAGE_OF_POSITION, ActionRequest
 from trading.core.sizing import SizingFacts, size
 
 D = Decimal
@@ -20,6 +20,14 @@ def action(
         symbol="AAA", side=side, sizing_method=method, size_value=D(value) if value else None,  # type: ignore[arg-type]
         size_unit=more.get("unit"), max_position_size=more.get("ceiling"), order_type="market",
     )  # fmt: skip
+
+
+def reduce(percentage: str) -> ActionRequest:
+    return action("sell", "reduce", percentage, unit=PERCENTAGE_OF_POSITION)
+
+
+def reduce_to(size_percentage: str) -> ActionRequest:
+    return action("sell", "reduce", size_percentage, unit=PERCENTAGE_OF_EQUITY)
 
 
 def facts(**changes: str) -> SizingFacts:
@@ -49,6 +57,19 @@ def facts(**changes: str) -> SizingFacts:
         ),  # 40 are on their way out
         (action("sell", "full_position", None), facts(), "0"),  # nothing to sell
         (action("sell", value="50"), facts(held="20"), "20"),  # half of equity, but only 20 are held
+        (reduce("50"), facts(held="42"), "21"),  # half of the position
+        (reduce("50"), facts(held="41"), "20"),  # 20.5 rounds down to whole shares
+        (reduce("33.3"), facts(held="10", lot="0.001"), "3.33"),  # a finer lot
+        (reduce("100"), facts(held="42"), "42"),  # all of it
+        (reduce("50"), facts(held="42", reserved="40"), "2"),  # 40 are on their way out
+        (reduce("1"), facts(held="42"), "0"),  # 0.42 is less than one share
+        (reduce_to("10"), facts(held="150"), "50"),  # worth 15,000, to be 10,000
+        (reduce_to("10"), facts(held="150", price="99"), "48"),  # 48.99 rounds down
+        (reduce_to("10"), facts(held="150", reserved="50"), "0"),  # what is above is being sold already
+        (reduce_to("10"), facts(held="150", reserved="20"), "30"),  # 20 of the 50 are
+        (reduce_to("10"), facts(held="100"), "0"),  # at its size
+        (reduce_to("10"), facts(held="20"), "0"),  # below it
+        (reduce_to("10"), facts(held="20", equity="0"), "20"),  # of no equity nothing may be held
     ],
 )
 def test_worked_examples(wish: ActionRequest, state: SizingFacts, quantity: str) -> None:
@@ -59,11 +80,23 @@ def test_a_size_of_nothing_says_why() -> None:
     assert "max_position_size" in size(action(ceiling=D(10)), facts=facts(exposure="10000")).reason
     assert "less than one lot" in size(action(value="0.05"), facts=facts()).reason
     assert "nothing is held" in size(action("sell", "full_position", None), facts=facts()).reason
+    assert "nothing is held" in size(reduce_to("10"), facts=facts()).reason
+    assert "not above the size" in size(reduce_to("10"), facts=facts(held="100")).reason
+    assert "less than one lot" in size(reduce("1"), facts=facts(held="42")).reason
 
 
 def test_the_arithmetic_is_kept() -> None:
     arithmetic = size(action(ceiling=D(10)), facts=facts(exposure="7000")).arithmetic
     assert arithmetic["target_value"] == 5000 and arithmetic["room"] == 3000 and arithmetic["quantity"] == 30
+
+
+def test_the_arithmetic_of_a_reduction_is_kept() -> None:
+    told = size(reduce_to("10"), facts=facts(held="150", reserved="20")).arithmetic
+    assert (told["method"], told["size_unit"], told["size_value"]) == ("reduce", PERCENTAGE_OF_EQUITY, 10)
+    assert (told["held"], told["promised_to_open_sells"]) == (150, 20)
+    assert (told["remaining_value"], told["target_value"], told["quantity"]) == (13_000, 10_000, 30)
+    told = size(reduce("50"), facts=facts(held="42", reserved="40")).arithmetic
+    assert (told["held"], told["capped_to_free_quantity"], told["quantity"]) == (42, 2, 2)
 
 
 amounts = st.decimals(min_value="0.01", max_value="1000000", places=2)
@@ -86,3 +119,22 @@ def test_a_buy_never_exceeds_its_wish_or_its_room(
 def test_a_sell_never_exceeds_what_is_free(held: int, reserved: int, value: int) -> None:
     state = facts(held=str(held), reserved=str(min(reserved, held)))
     assert size(action("sell", value=str(value)), facts=state).quantity <= held - min(reserved, held)
+
+
+@given(
+    wish=st.builds(reduce, st.integers(1, 100).map(str)) | st.builds(reduce_to, st.integers(1, 99).map(str)),
+    held=st.integers(0, 1000),
+    reserved=st.integers(0, 1000),
+    price=amounts,
+)
+def test_a_reduction_asked_for_again_while_it_is_being_sold_never_exceeds_what_is_free(
+    wish: ActionRequest, held: int, reserved: int, price: Decimal
+) -> None:
+    promised = min(reserved, held)
+    first = size(wish, facts=facts(held=str(held), reserved=str(promised), price=str(price))).quantity
+    assert 0 <= first <= held - promised
+    promised += int(first)
+    again = size(wish, facts=facts(held=str(held), reserved=str(promised), price=str(price))).quantity
+    assert again <= held - promised
+    if wish.size_unit == PERCENTAGE_OF_EQUITY:
+        assert again == 0, "asking twice for the same size sells once"

@@ -1,13 +1,8 @@
-"""Decisions, trades, executions and halts.
-
-`order_management` is the only writer of a trade's status, `bookkeeping` of executions,
-`emergency_stop` of halts.
-"""
+"""Trades and their fills."""
 
 import uuid
 from typing import Any
 
-from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
@@ -17,6 +12,7 @@ from portfolios.models import BrokerAccount, Portfolio
 from rules.models import RuleVersion, TradingRule
 from sessions.models import TradingSession
 from trading.core.order_states import OrderState
+from trading.models.decisions import Decision
 
 
 def _amount(**options: Any) -> models.DecimalField:
@@ -27,65 +23,6 @@ def _amount(**options: Any) -> models.DecimalField:
 class Side(models.TextChoices):
     BUY = "buy"
     SELL = "sell"
-
-
-class Decision(models.Model):
-    """What became of a rule that triggered, whatever it was, and why.
-
-    A decision equal to its predecessor (rule version, symbol, outcome, code) raises `repeated` instead of
-    adding a row; only trades always get their own.
-    """
-
-    class Outcome(models.TextChoices):
-        TRADED = "traded"  # a trade was made from it
-        REFUSED = "refused"  # a risk control said no
-        OUTRANKED = "outranked"  # another rule won
-        NO_SIZE = "no_size"  # there was nothing to buy or sell
-        LAPSED = "lapsed"  # on fresh facts the rule was no longer true
-        ALERTED = "alerted"  # it asked for an alert, and gave it
-
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    portfolio = models.ForeignKey(Portfolio, on_delete=models.PROTECT, related_name="decisions")
-    session = models.ForeignKey(TradingSession, on_delete=models.PROTECT, null=True, related_name="decisions")
-    rule = models.ForeignKey(TradingRule, on_delete=models.PROTECT, null=True, related_name="decisions")
-    rule_version = models.ForeignKey(
-        RuleVersion, on_delete=models.PROTECT, null=True, related_name="decisions"
-    )
-    instrument = models.ForeignKey(
-        Instrument,
-        on_delete=models.PROTECT,
-        null=True,
-        related_name="+",
-        help_text="Empty: the whole portfolio",
-    )
-    slot = models.BigIntegerField(help_text="Snapshot version it was first taken on")
-    market_at = models.DateTimeField(help_text="Market time it was first taken at")
-    outcome = models.CharField(max_length=20, choices=Outcome)
-    code = models.CharField(max_length=40, blank=True, help_text="Refusal code, if a control said no")
-    detail = models.TextField(blank=True, help_text="One sentence")
-    explanation = models.JSONField(help_text="Each condition with its fact, threshold and outcome")
-    sizing = models.JSONField(default=dict, help_text="The arithmetic of the size")
-    checks = models.JSONField(default=list, help_text="Each risk control with its value and limit")
-    outranked_by = models.JSONField(null=True, help_text="What it lost against")
-    repeated = models.PositiveIntegerField(default=0, help_text="Equal decisions since")
-    last_slot = models.BigIntegerField()
-    last_market_at = models.DateTimeField()
-    created_at = models.DateTimeField(db_default=Now())
-
-    class Meta:
-        constraints = [
-            models.CheckConstraint(
-                condition=~Q(outcome="refused", code=""), name="decision_refusal_has_code"
-            ),
-        ]
-        indexes = [
-            models.Index(fields=["-created_at"]),
-            models.Index(fields=["portfolio", "-created_at"]),
-            models.Index(fields=["session", "rule", "instrument", "-last_slot"]),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.outcome} {self.code}".strip()
 
 
 class AutoTrade(models.Model):
@@ -215,64 +152,3 @@ class Execution(models.Model):
 
     def __str__(self) -> str:
         return f"{self.quantity} at {self.price}"
-
-
-class Halt(models.Model):
-    """A stop. Armed when its row is committed; drained when nothing in its scope is in flight any more."""
-
-    class Scope(models.TextChoices):
-        PLATFORM = "platform"
-        ACCOUNT = "account"
-        PORTFOLIO = "portfolio"
-        SESSION = "session"
-        RULE = "rule"
-        SYMBOL = "symbol"
-
-    class Mode(models.TextChoices):
-        HALT = "halt"  # nothing goes out but cancels
-        REDUCE_ONLY = "reduce_only"
-
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    scope = models.CharField(max_length=20, choices=Scope)
-    scope_id = models.CharField(
-        max_length=64, blank=True, help_text="UUID, or the symbol; empty for the platform"
-    )
-    mode = models.CharField(max_length=20, choices=Mode, default=Mode.HALT)
-    reason = models.CharField(max_length=255)
-    armed_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+",
-        help_text="Empty: a breaker or the command line",
-    )  # fmt: skip
-    armed_at = models.DateTimeField(db_default=Now())
-    journalled_at = models.DateTimeField(
-        null=True, help_text="Told in the journal; arming does not wait for it"
-    )
-    drained_at = models.DateTimeField(null=True)
-    released_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+"
-    )
-    released_at = models.DateTimeField(null=True)
-
-    class Meta:
-        constraints = [
-            models.CheckConstraint(
-                condition=Q(scope="platform", scope_id="") | (~Q(scope="platform") & ~Q(scope_id="")),
-                name="halt_scope_id_fits",
-            ),
-            models.CheckConstraint(condition=~Q(reason=""), name="halt_has_reason"),
-            models.CheckConstraint(
-                condition=Q(armed_by=None) | Q(released_by=None) | ~Q(armed_by=F("released_by")),
-                name="halt_released_by_another",
-            ),
-            models.CheckConstraint(
-                condition=Q(released_at=None, released_by=None)
-                | Q(released_at__isnull=False, released_by__isnull=False),
-                name="halt_release_names_who",
-            ),
-        ]
-        indexes = [
-            models.Index(fields=["scope", "scope_id"], condition=Q(released_at=None), name="halt_in_force")
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.mode} on {self.scope} {self.scope_id}".strip()

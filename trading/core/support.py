@@ -1,0 +1,42 @@
+"""What of the rule language the trading room does not carry out yet.
+
+The language knows it, so such a rule can be written, checked and kept; but nobody may believe himself protected
+by a stop that nobody watches. So it is not put in force, and should one be in force all the same (from an
+older database), its trades are refused.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rules.core.faults import Fault
+
+# Key of an action -> its values that are not carried out, and what would be.
+_VALUES: Mapping[str, tuple[Mapping[str, str], str]] = {
+    "sizing_method": (
+        {
+            "kelly": "Sizes by the Kelly criterion",
+            "volatility_target": "Sizes by target volatility",
+            "risk_per_trade": "Sizes by the risk of a trade",
+        },
+        'Use "percentage" or "fixed"',
+    ),
+    "order_type": ({"limit": "Limit orders"}, 'Use "market"'),
+}
+_KEYS: Mapping[str, str] = {"stop_loss_percentage": "Stop losses", "take_profit_percentage": "Take profits"}
+
+
+def unsupported(actions: Sequence[Mapping[str, Any]]) -> list[Fault]:
+    """A fault for each word in validated actions that this version does not carry out; their order is theirs."""
+    faults = []
+    for index, action in enumerate(actions):
+        for key, value in action.items():
+            what, cure = _KEYS.get(key), "Remove it"
+            if key in _VALUES:
+                words, cure = _VALUES[key]
+                what = words.get(value)
+            if what is not None:
+                message = f"{what} are not carried out in this version."
+                faults.append(
+                    Fault(f"actions[{index}].{key}", message, f"{cure}, or store the rule inactive.")
+                )
+    return faults

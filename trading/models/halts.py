@@ -1,0 +1,86 @@
+"""The emergency stop's rows."""
+
+import uuid
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Now
+
+from rules.models import TradingRule
+
+
+class Halt(models.Model):
+    """A stop. Armed when its row is committed; drained when nothing in its scope is in flight any more."""
+
+    class Scope(models.TextChoices):
+        PLATFORM = "platform"
+        ACCOUNT = "account"
+        PORTFOLIO = "portfolio"
+        SESSION = "session"
+        RULE = "rule"
+        SYMBOL = "symbol"
+
+    class Mode(models.TextChoices):
+        HALT = "halt"  # nothing goes out but cancels
+        REDUCE_ONLY = "reduce_only"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    scope = models.CharField(max_length=20, choices=Scope)
+    scope_id = models.CharField(
+        max_length=64, blank=True, help_text="UUID, or the symbol; empty for the platform"
+    )
+    mode = models.CharField(max_length=20, choices=Mode, default=Mode.HALT)
+    reason = models.CharField(max_length=255)
+    armed_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+",
+        help_text="Empty: a rule, a breaker or the command line",
+    )  # fmt: skip
+    armed_by_rule = models.ForeignKey(
+        TradingRule,
+        on_delete=models.PROTECT,
+        null=True,
+        related_name="halts",
+        help_text="Whose action it was",
+    )
+    armed_at = models.DateTimeField(db_default=Now())
+    journalled_at = models.DateTimeField(
+        null=True, help_text="Told in the journal; arming does not wait for it"
+    )
+    drained_at = models.DateTimeField(null=True)
+    released_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+"
+    )
+    released_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(scope="platform", scope_id="") | (~Q(scope="platform") & ~Q(scope_id="")),
+                name="halt_scope_id_fits",
+            ),
+            models.CheckConstraint(condition=~Q(reason=""), name="halt_has_reason"),
+            models.CheckConstraint(
+                condition=Q(armed_by=None) | Q(armed_by_rule=None), name="halt_armed_by_one"
+            ),
+            models.UniqueConstraint(
+                fields=["armed_by_rule", "scope", "scope_id", "mode"],
+                condition=Q(armed_by_rule__isnull=False, released_at=None),
+                name="halt_of_a_rule_in_force_once",
+            ),
+            models.CheckConstraint(
+                condition=Q(armed_by=None) | Q(released_by=None) | ~Q(armed_by=F("released_by")),
+                name="halt_released_by_another",
+            ),
+            models.CheckConstraint(
+                condition=Q(released_at=None, released_by=None)
+                | Q(released_at__isnull=False, released_by__isnull=False),
+                name="halt_release_names_who",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["scope", "scope_id"], condition=Q(released_at=None), name="halt_in_force")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.mode} on {self.scope} {self.scope_id}".strip()
