@@ -264,7 +264,7 @@ class _Numbering:
                 continue
             distinct, inverse = distinct_rows(np.sort(rows, axis=1))
             self._of_group[members] = self._next + inverse
-            made.append(Groups(bool(conjoined), self._next, distinct))
+            made.append(Groups(bool(conjoined), self._next, np.ascontiguousarray(distinct.T)))
             self._next += len(distinct)
         return tuple(made)
 
@@ -277,7 +277,7 @@ def distinct_rows(rows: Ints) -> tuple[Ints, NDArray[np.intp]]:
     new[1:] = (ordered[1:] != ordered[:-1]).any(axis=1)
     inverse = np.empty(len(rows), dtype=np.intp)
     inverse[order] = np.cumsum(new) - 1
-    return np.ascontiguousarray(ordered[new]), inverse
+    return ordered[new], inverse
 
 
 def _tops(rows: Ints, until: Sequence[int], ones: int) -> tuple[tuple[Ints, ...], Ints]:
@@ -297,7 +297,7 @@ def _tops(rows: Ints, until: Sequence[int], ones: int) -> tuple[tuple[Ints, ...]
         if arity == 0:
             matrix = np.full((len(members), 1), ones, dtype=np.int32)
         distinct, inverse = distinct_rows(matrix)
-        tops.append(distinct)
+        tops.append(np.ascontiguousarray(distinct.T))
         top[members] = first + inverse
         first += len(distinct)
     return tuple(tops), top

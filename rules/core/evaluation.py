@@ -20,7 +20,7 @@ from rules.core.source import Triggered
 from rules.core.spaces import Spaces, is_set
 
 CHUNK_WORDS = 8  # of 64 symbols: rank rows of a fact are then 32 kB
-BLOCK_ROWS = 4096
+BLOCK_ROWS, LINES_MAX = 4096, 65_536
 
 _NONE: Places = np.empty(0, dtype=np.intp)
 
@@ -93,13 +93,13 @@ class _Run:
         """What is left in the words first … last of the rules' rows."""
         segment = self.segment
         facts = self.spaces.market(segment.rows.columns, first, last)
-        sizes = sum(len(group.children) for group in segment.groups)
+        sizes = sum(group.children.shape[1] for group in segment.groups)
         rows, row_of_literal, spare = literal_rows(segment.rows, facts, spare=sizes)
         row_of = np.concatenate((row_of_literal, self.inner, [ONES], np.arange(spare, spare + sizes)))
         for group in segment.groups:
             join = np.bitwise_and if group.is_and else np.bitwise_or
             start = spare + group.first - segment.ones - 1
-            _join_into(rows[start : start + len(group.children)], rows, row_of, group.children, join)
+            _join_into(rows[start : start + group.children.shape[1]], rows, row_of[group.children], join)
         tops = _Tops(segment.tops, rows, row_of)
         wide = self._wide_bits(tops, first)
         held = self._held_bits(tops, first, last)
@@ -185,44 +185,70 @@ class _Tops:
     def rows(self, tops: Places) -> Bits:
         """uint64[n, words]"""
         found = np.empty((len(tops), self._rows.shape[1]), dtype=np.uint64)
-        for at, lines in self._blocks(tops):
-            _join_into(found[at : at + len(lines)], self._rows, self._row_of, lines, np.bitwise_and)
+        for at, lines in self._blocks(tops, BLOCK_ROWS):
+            _join_into(found[at : at + lines.shape[1]], self._rows, lines, np.bitwise_and)
         return found
 
     def nonzero(self, tops: Places) -> tuple[Places, Places, Bits]:
-        """Every word in which a bit is left: which of `tops`, which word, and the word."""
-        buffer = np.empty((BLOCK_ROWS, self._rows.shape[1]), dtype=np.uint64)
-        found: list[tuple[Places, Bits]] = [(_NONE, np.empty(0, dtype=np.uint64))]
-        for at, lines in self._blocks(tops):
-            part = buffer[: len(lines)]
-            _join_into(part, self._rows, self._row_of, lines, np.bitwise_and)
+        """Every word in which a bit is left: which of `tops`, which word, and the word.
+
+        Tops stand in the order of their thresholds, so those between two neighbouring
+        facts follow each other and have the same rows: they are joined once.
+        """
+        found: list[tuple[Places, Places, Bits]] = [(_NONE, _NONE, np.empty(0, dtype=np.uint64))]
+        for at, lines in self._blocks(tops, LINES_MAX):
+            size = lines.shape[1]
+            changed = lines[0, 1:] != lines[0, :-1]
+            for line in lines[1:]:
+                changed |= line[1:] != line[:-1]
+            heads = np.append(0, np.flatnonzero(changed) + 1)
+            if 2 * len(heads) > size:
+                found += self._nonzero(lines, at)
+                continue
+            lengths = np.diff(heads, append=size)
+            for row, words, bits in self._nonzero(lines[:, heads], 0):
+                counts = lengths[row]
+                source = np.repeat(np.arange(len(row)), counts)
+                within = np.arange(len(source)) - np.repeat(np.cumsum(counts) - counts, counts)
+                found.append((heads[row[source]] + within + at, words[source], bits[source]))
+        rows, places, bits = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        return rows, places, bits
+
+    def _nonzero(self, lines: Places, first: int) -> Iterator[tuple[Places, Places, Bits]]:
+        """The same for lines, a block of rows at a time, which stays in the cache."""
+        width = self._rows.shape[1]
+        size = lines.shape[1]
+        buffer = np.empty((min(BLOCK_ROWS, size), width), dtype=np.uint64)
+        for start in range(0, size, BLOCK_ROWS):
+            block = lines[:, start : start + BLOCK_ROWS]
+            part = buffer[: block.shape[1]]
+            _join_into(part, self._rows, block, np.bitwise_and)
             words = part.reshape(-1)
             left = np.flatnonzero(words != 0)
-            found.append((left + at * part.shape[1], words[left]))
-        places, bits = (np.concatenate(parts) for parts in zip(*found, strict=True))
-        return places // buffer.shape[1], places % buffer.shape[1], bits
+            yield left // width + (start + first), left % width, words[left]
 
-    def _blocks(self, tops: Places) -> Iterator[tuple[int, Ints]]:
-        """(first of `tops`, their lines), at most BLOCK_ROWS at once and all of one arity."""
+    def _blocks(self, tops: Places, size: int) -> Iterator[tuple[int, Places]]:
+        """(first of `tops`, int[k, n]: the rows that they join), at most `size` at once, all of one arity."""
         begin = 0
         for matrix in self._matrices:
-            low, high = np.searchsorted(tops, (begin, begin + len(matrix))).tolist()
-            for at in range(low, high, BLOCK_ROWS):
-                stop = min(at + BLOCK_ROWS, high)
-                yield at, matrix[tops[at:stop] - begin]
-            begin += len(matrix)
+            low, high = np.searchsorted(tops, (begin, begin + matrix.shape[1])).tolist()
+            for at in range(low, high, size):
+                stop = min(at + size, high)
+                chosen = tops[at:stop] - begin
+                yield at, np.stack([self._row_of.take(line.take(chosen)) for line in matrix])
+            begin += matrix.shape[1]
 
 
-def _join_into(target: Bits, rows: Bits, row_of: Places, lines: Places, join: np.ufunc) -> None:
-    """target[i]: the conjunction or disjunction of the rows of lines[i] (int[n, k])."""
-    for start in range(0, len(lines), BLOCK_ROWS):
-        block = lines[start : start + BLOCK_ROWS]
-        part = target[start : start + len(block)]
-        rows.take(row_of[block[:, 0]], axis=0, out=part, mode="clip")
-        if block.shape[1] > 1:
+def _join_into(target: Bits, rows: Bits, lines: Places, join: np.ufunc) -> None:
+    """target[i]: the conjunction or disjunction of the rows lines[:, i] (int[k, n])."""
+    for start in range(0, len(target), BLOCK_ROWS):
+        part = target[start : start + BLOCK_ROWS]
+        first, *others = (line[start : start + BLOCK_ROWS] for line in lines)
+        rows.take(first, axis=0, out=part, mode="clip")
+        if others:
             buffer = np.empty_like(part)
-            for column in range(1, block.shape[1]):
-                rows.take(row_of[block[:, column]], axis=0, out=buffer, mode="clip")
+            for other in others:
+                rows.take(other, axis=0, out=buffer, mode="clip")
                 join(part, buffer, out=part)
 
 

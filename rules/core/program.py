@@ -88,7 +88,7 @@ class Program:
     def row_count(self) -> int:
         """Distinct literals and groups: what is evaluated over all symbols."""
         return sum(
-            part.segment.rows.size + sum(len(group.children) for group in part.segment.groups)
+            part.segment.rows.size + sum(group.children.shape[1] for group in part.segment.groups)
             for part in self._parts
         )
 
@@ -108,7 +108,11 @@ class Program:
         The order of the rules is that of compilation, changed ones last. A rule whose
         owner has no facts here is silent, like any rule without facts.
         """
-        spaces = Spaces(market, owners if isinstance(owners, OwnedFacts) else OwnedFacts.of(owners))
+        spaces = Spaces(
+            market,
+            owners if isinstance(owners, OwnedFacts) else OwnedFacts.of(owners),
+            positions=any(part.segment.reads_positions for part in self._parts),
+        )
         triggered: list[Triggered] = []
         for part in self._parts:
             triggered += evaluate_segment(part.segment, spaces, removed=part.removed)

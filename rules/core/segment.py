@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from rules.core.bits import Flags
 from rules.core.facts import Vector
+from rules.core.normal_form import LEVELS, Level
 from rules.core.rows import RowPlan
 from rules.core.source import RuleSource
 
@@ -48,7 +49,7 @@ class OwnerTests:
 
 @dataclass(frozen=True, slots=True)
 class Groups:
-    """Groups of one kind and arity: row first + i joins the rows children[i]."""
+    """Groups of one kind and arity k: row first + i joins the rows children[:, i] (int32[k, n])."""
 
     is_and: bool
     first: int
@@ -78,7 +79,7 @@ class Segment:
 
     keys, owner_names: of the verdicts. owner: place in `owners`. bound: a Bound.
     whole: fires for the portfolio as a whole. top: place among the tops, which stand in
-    `tops` by arity; by_top: the rules in that order. ones: number of the row of ones.
+    `tops` by arity (int32[k, n]); by_top: the rules in that order. ones: number of the row of ones.
     """
 
     rules: tuple[RuleSource, ...]
@@ -99,8 +100,15 @@ class Segment:
     checks: Checks
 
     @property
+    def reads_positions(self) -> bool:
+        """Whether anything depends on what is held."""
+        return bool((self.bound >= Bound.HELD).any()) or any(
+            LEVELS[column] is Level.POSITION for column in self.checks.columns
+        )
+
+    @property
     def top_count(self) -> int:
-        return sum(len(matrix) for matrix in self.tops)
+        return sum(matrix.shape[1] for matrix in self.tops)
 
     @property
     def single(self) -> bool:

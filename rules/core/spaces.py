@@ -23,13 +23,14 @@ Names = NDArray[np.object_]
 class Spaces:
     """The facts of one evaluation. N symbols (unlisted ones included), O owners, H positions.
 
-    Positions stand in the order of their owners, and of an owner in the order of their symbols.
+    Positions stand in the order of their owners, and of an owner in the order of their symbols; there
+    are none when nobody asks for `positions`.
     """
 
-    def __init__(self, market: MarketFacts, owned: OwnedFacts) -> None:
+    def __init__(self, market: MarketFacts, owned: OwnedFacts, *, positions: bool = True) -> None:
         self._market, self.owned = market, owned
         listed = market.index
-        owner, names = owned.held
+        owner, names = owned.held if positions else (np.empty(0, dtype=np.intp), ())
         unlisted: list[str] = []
         self._index = listed
         if not all(map(listed.__contains__, names)):

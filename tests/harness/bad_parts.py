@@ -99,30 +99,31 @@ COMPARISONS: Mapping[str, list[Json]] = {
     ],
     "not_finite": [{**PRICE, "value": value} for value in (math.nan, math.inf, -math.inf)],
 }  # fmt: skip
-VALUES = (None, True, [], {}, "not a value", [[1]], {"field": "nothing like it"})
+VALUES: tuple[Any, ...] = (None, True, [], {}, "not a value", [[1]], {"field": "nothing like it"})
+
+
+def _each(key: str, *values: Any) -> list[tuple[str, Any]]:
+    return [(key, value) for value in values]
+
 
 PARTS: Mapping[str, list[tuple[str, Any]]] = {
-    "bad_name": [("name", value) for value in ("", "   ", "x" * 256, 5, None, "a\nb")],
-    "bad_priority": [("priority", value) for value in (1.5, "1", True, None, 2**31, -(2**31), [])],
-    "no_conditions": [("conditions", value) for value in (None, [], {}, "price > 5", [PRICE] * 65, [None])],
-    "no_actions": [("actions", value) for value in (None, [], ALERT, [ALERT] * 9, ["buy"], [{}])],
+    "bad_name": _each("name", "", "   ", "x" * 256, 5, None, "a\nb"),
+    "bad_priority": _each("priority", 1.5, "1", True, None, 2**31, -(2**31), []),
+    "no_conditions": _each("conditions", None, [], {}, "price > 5", [PRICE] * 65, [None]),
+    "no_actions": _each("actions", None, [], ALERT, [ALERT] * 9, ["buy"], [{}]),
     "unknown_key": [("enabled", True), ("portfolio", "x"), ("Name", "A rule")],
-    "bad_schedule": [
-        ("schedule", value)
-        for value in (
-            {}, [], "always", {"days": ["MONDAY"]}, {"weekdays": []}, {"weekdays": ["Monday"]},
-            {"weekdays": ["MONDAY", "MONDAY"]}, {"weekdays": "MONDAY"}, {"from": "24:00"}, {"from": "9:30"},
-            {"to": 930}, {"from": "09:30", "to": "09:30"}, {"from": None}, {"minutes_after_open": -1},
-            {"minutes_after_open": 1441}, {"minutes_before_close": 1.5}, {"minutes_before_close": True},
-        )
-    ],
-    "bad_cooldown": [
-        ("cooldown", value)
-        for value in (
-            {}, 60, [], {"minutes": 0}, {"minutes": 525_601}, {"minutes": 1.5}, {"minutes": True},
-            {"minutes": "60"}, {"per": "rule"}, {"minutes": 60, "per": "portfolio"}, {"hours": 1},
-        )
-    ],
+    "bad_schedule": _each(
+        "schedule",
+        {}, [], "always", {"days": ["MONDAY"]}, {"weekdays": []}, {"weekdays": ["Monday"]},
+        {"weekdays": ["MONDAY", "MONDAY"]}, {"weekdays": "MONDAY"}, {"from": "24:00"}, {"from": "9:30"},
+        {"to": 930}, {"from": "09:30", "to": "09:30"}, {"from": None}, {"minutes_after_open": -1},
+        {"minutes_after_open": 1441}, {"minutes_before_close": 1.5}, {"minutes_before_close": True},
+    ),
+    "bad_cooldown": _each(
+        "cooldown",
+        {}, 60, [], {"minutes": 0}, {"minutes": 525_601}, {"minutes": 1.5}, {"minutes": True},
+        {"minutes": "60"}, {"per": "rule"}, {"minutes": 60, "per": "portfolio"}, {"hours": 1},
+    ),
 }  # fmt: skip
 
 

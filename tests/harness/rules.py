@@ -86,7 +86,7 @@ def comparisons(draw: st.DrawFn, names: frozenset[str] = frozenset(CATALOGUE)) -
         value = sorted((draw(literals), draw(literals)), key=spec.choices.index if spec.choices else None)
     elif operator in LIST_OPERATORS:
         value = draw(st.lists(literals, min_size=1, max_size=4))
-    elif alike and draw(st.booleans()):
+    elif bool(alike) and draw(st.booleans()):
         value = {"field": draw(st.sampled_from(alike))}
         if draw(st.booleans()):
             value["times"] = draw(st.sampled_from(FACTORS))
@@ -147,7 +147,7 @@ _BUY_BESIDE: Json = {
     "stop_loss_percentage": _below_hundred,
     "take_profit_percentage": st.sampled_from((0.5, 50, 1000)),
 }
-_ORDERS = st.one_of(
+_ORDERS: st.SearchStrategy[Json] = st.one_of(
     st.just({}),
     st.just({"order_type": "market"}),
     st.fixed_dictionaries(

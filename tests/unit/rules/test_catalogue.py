@@ -69,7 +69,7 @@ def test_every_operator_suits_some_field():
         ("ai_recommendation", 4.0, "STRONG_BUY"),
         ("ai_recommendation", 7.0, 7),  # no class: shown as it came
         ("weekday", 0.0, "MONDAY"),
-        ("time_of_day", 585.5, "09:45"),
+        ("time_of_day", 585.5, "09:45:30"),
         ("price", 5.0, 5),
         ("price", 5.25, 5.25),
         ("price", 1e300, 1e300),

@@ -155,16 +155,23 @@ def test_every_operator_has_a_sentence_for_each_outcome(operator, value, true, n
         completed={"price": (np.array([103.0, 97.0, np.nan]), np.array([105.0, 95.0, 80.0]))},
     )
     condition = {"field": "price", "operator": operator, "value": value}
-    sentences = {
-        symbol: explain([condition], market=market, portfolio=ALICE, symbol=symbol).sentence
+    *told, unknown = [
+        explain([condition], market=market, portfolio=ALICE, symbol=symbol).sentence
         for symbol in market.symbols
-    }
-    told = {sentence.partition(": ")[0].rsplit(" for ")[0]: sentence for sentence in sentences.values()}
-    if true:
-        assert told["True"].endswith(f": price is {true}.")
-    if not_true:
-        assert told["Not true"].endswith(f": price is {not_true}.")
-    assert sentences["XOM"] == "Unknown for XOM: price is unknown."
+    ]
+    endings = {sentence.partition(" for ")[0]: [] for sentence in told}
+    for sentence in told:
+        endings[sentence.partition(" for ")[0]].append(sentence.partition(": ")[2])
+    assert true is None or f"price is {true}." in endings["True"]
+    assert not_true is None or f"price is {not_true}." in endings["Not true"]
+    assert unknown == "Unknown for XOM: price is unknown."
+
+
+def test_a_difference_in_the_last_bit_is_not_rounded_away():
+    just_above = MarketFacts(("AAPL",), {"price": np.array([np.nextafter(100.0, np.inf)])}, {})
+    above = {"field": "price", "operator": "greater_than", "value": 100}
+    told_exactly = explain([above], market=just_above, portfolio=ALICE, symbol="AAPL")
+    assert told_exactly.sentence == "True for AAPL: price is 100.00000000000001, above 100."
 
 
 def outcome_of(tree):

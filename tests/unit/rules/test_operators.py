@@ -28,7 +28,7 @@ def verdict(condition, facts=(), bars=()):
         RuleSource("true", "alice", "entry", [condition]),
         RuleSource("false", "alice", "entry", [{"not": condition}]),
     ]
-    told = [triggered.key for triggered in compile_program(rules).evaluate(market, {"alice": NOBODY})]
+    told = [key for key, _, _ in compile_program(rules).evaluate(market, {"alice": NOBODY})]
     outcome = {"true": True, "false": False}[told[0]] if told else None
     assert explain([condition], market=market, portfolio=NOBODY, symbol="AAPL").outcome is outcome
     return outcome
