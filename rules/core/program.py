@@ -32,6 +32,7 @@ __all__ = ["Program", "RuleSource", "Triggered", "compile_program"]
 
 # A segment is joined with the one before it unless that is so many times as large.
 _GROWTH = 4
+_FEW = 16  # names that are looked for one by one
 
 RuleName = tuple[Hashable, Hashable]  # owner and key
 
@@ -61,13 +62,13 @@ class _Part:
 
     def without(self, names: Set[RuleName]) -> "_Part":
         """Mark rules as removed; names of the same hash are told apart."""
-        hashes = np.fromiter(map(hash, names), np.int64, count=len(names))
+        hashes = [hash(name) for name in names]
+        if len(hashes) < _FEW:
+            found = np.concatenate([np.flatnonzero(self.names == number) for number in hashes])
+        else:
+            found = np.flatnonzero(np.isin(self.names, hashes))
         rules = self.segment.rules
-        places = [
-            place
-            for place in np.flatnonzero(np.isin(self.names, hashes)).tolist()
-            if (rules[place].owner, rules[place].key) in names
-        ]
+        places = [place for place in found.tolist() if (rules[place].owner, rules[place].key) in names]
         if not places:
             return self
         gone = self._gone().copy()
@@ -124,21 +125,20 @@ class Program:
         Work grows with what changes, not with what stays. Raises InvalidConditionsError.
         """
         names = frozenset(remove)
-        parts = [part.without(names) for part in self._parts] if names else [*self._parts]
-        if add:
-            parts.append(_Part.of(add))
-        return Program(_balanced(parts))
+        parts = [part.without(names) for part in self._parts] if names else self._parts
+        kept = [part for part in parts if part.size]
+        first, joined = len(kept), len(add)  # what is joined with `add`: kept[first:]
+        size = joined
+        for place in reversed(range(len(kept))):
+            joined += kept[place].size
+            if kept[place].size < _GROWTH * size:
+                first, size = place, joined
+            else:
+                size = kept[place].size
+        rules = [rule for part in kept[first:] for rule in part.rules()] + [*add]
+        return Program([*kept[:first], _Part.of(rules)] if rules else kept)
 
 
 def compile_program(rules: Sequence[RuleSource]) -> Program:
     """Share equal nodes of all rules; InvalidConditionsError names the rule that does not parse."""
     return Program([_Part.of(rules)] if rules else [])
-
-
-def _balanced(parts: list[_Part]) -> list[_Part]:
-    """Join the last parts until each is much smaller than the one before; drop empty ones."""
-    kept = [part for part in parts if part.size]
-    while len(kept) > 1 and kept[-2].size < _GROWTH * kept[-1].size:
-        last, before = kept.pop(), kept.pop()
-        kept.append(_Part.of([*before.rules(), *last.rules()]))
-    return kept
