@@ -110,6 +110,7 @@ def _rungs(spec: FieldSpec, anchors: list[float]) -> list[float]:
 def _factors(anchors: list[float], *, tiny: bool) -> list[float]:
     """The same for the factor of another field; tiny ones make products that lose their digits."""
     numbers = [*_clusters(anchors), *(step / 4 for step in range(-RUNGS_MIN, RUNGS_MIN + 1))]
+    numbers += [sign * edge for edge in (1e-6, 3e-6, 3e5, 1e6) for sign in (1, -1)]
     if tiny:
         numbers += [10.0**-power for power in range(7, 7 + RUNGS_MIN)]
     low = 0.0 if tiny else 1e-6

@@ -67,7 +67,7 @@ def test_they_agree_on_two_facts_with_very_many_factors(scene):
     assert told_at_once(scene) == told_one_by_one(scene)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(scenes(of_alice, symbols=MANY_SYMBOLS, owners=("alice",)))
 def test_they_agree_on_more_symbols_than_a_word_has_bits(scene):
     assert told_at_once(scene) == told_one_by_one(scene)
