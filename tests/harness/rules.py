@@ -22,7 +22,6 @@ from rules.core.language import (
 )
 
 Json = dict[str, Any]
-comparable_with = comparable_fields
 RULE_TYPES = ("entry", "exit", "risk")
 TIMES = ("00:00", "09:30", "12:00", "23:59")
 FACTORS = (1, 1.02, -0.5, 0.1, 1 / 3, TIMES_MAX, -TIMES_MAX, 1e-6, 5e-324)

@@ -5,9 +5,8 @@ import pytest
 from rules.core import phrases
 from rules.core.conditions import parse_conditions
 from rules.core.fields import CATALOGUE, FieldType
-from rules.core.language import BAR_OPERATORS, LIST_OPERATORS, Operator, suitable_operators
+from rules.core.language import BAR_OPERATORS, LIST_OPERATORS, Operator, comparable_fields, suitable_operators
 from rules.core.phrases import clause_of
-from tests.harness.rules import comparable_with
 
 
 def clause(field, operator, value):
@@ -62,7 +61,7 @@ def values_for(spec, operator):
         literals = [2, 7] if spec.type is FieldType.INTEGER else literals
     if operator is Operator.BETWEEN or operator in LIST_OPERATORS:
         return [literals]
-    references = [{"field": other, "times": 1.02} for other in comparable_with(spec, operator)]
+    references = [{"field": other, "times": 1.02} for other in comparable_fields(spec, operator)]
     return literals + references
 
 
