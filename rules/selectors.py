@@ -1,6 +1,7 @@
 """Reading rules: who sees which, and what is in force."""
 
 from collections.abc import Iterable
+from typing import NamedTuple
 from uuid import UUID
 
 from django.db.models import F, QuerySet
@@ -19,18 +20,36 @@ def rules_of_portfolio(portfolio_id: UUID) -> QuerySet[TradingRule]:
     return TradingRule.objects.filter(portfolio_id=portfolio_id, archived_at__isnull=True)
 
 
-def active_rule_versions(portfolio_ids: Iterable[UUID]) -> list[RuleVersion]:
-    """What is in force: the current version of every active, unarchived rule, with its rule.
+class InForce(NamedTuple):
+    """A rule in force, by its current version; what it says is not read."""
 
-    One query for any number of portfolios, in a fixed order.
-    """
-    return list(
-        RuleVersion.objects.filter(
-            rule__portfolio_id__in=list(portfolio_ids),
-            rule__is_active=True,
-            rule__archived_at__isnull=True,
-            version=F("rule__version"),
-        )
-        .select_related("rule")
-        .order_by("rule__portfolio_id", "rule__created_at", "rule_id")
-    )
+    version_id: int
+    portfolio_id: UUID
+    rule_type: str
+
+
+def rules_in_force(portfolio_ids: Iterable[UUID]) -> list[InForce]:
+    """Which versions are in force: one small query for any number of portfolios, in a fixed order."""
+    rows = _in_force(portfolio_ids).values_list("id", "rule__portfolio_id", "rule_type")
+    return [InForce(*row) for row in rows]
+
+
+def active_rule_versions(portfolio_ids: Iterable[UUID]) -> list[RuleVersion]:
+    """The same with all that they say, and their rules."""
+    return list(_in_force(portfolio_ids).select_related("rule"))
+
+
+def versions_by_id(version_ids: Iterable[int]) -> dict[int, RuleVersion]:
+    """Versions with their rules, by id."""
+    wanted = set(version_ids)
+    return RuleVersion.objects.select_related("rule").order_by().in_bulk(wanted) if wanted else {}
+
+
+def _in_force(portfolio_ids: Iterable[UUID]) -> QuerySet[RuleVersion]:
+    """The current version of every active, unarchived rule."""
+    return RuleVersion.objects.filter(
+        rule__portfolio_id__in=list(portfolio_ids),
+        rule__is_active=True,
+        rule__archived_at__isnull=True,
+        version=F("rule__version"),
+    ).order_by("rule__portfolio_id", "rule__created_at", "rule_id")

@@ -1,8 +1,4 @@
-"""Rules become a segment: read one by one, then numbered and shared all at once.
-
-Reading is the only part that goes rule by rule in Python; finding equal tests, groups
-and tops is sorting of arrays.
-"""
+"""Rules become a segment: read one by one, then numbered and shared all at once (`rules.core.numbering`)."""
 
 import json
 from collections.abc import Hashable, Mapping, Sequence
@@ -13,12 +9,13 @@ from numpy.typing import NDArray
 
 from rules.core.conditions import InvalidConditionsError, parse_conditions
 from rules.core.facts import Vector
-from rules.core.language import AllOf
-from rules.core.normal_form import LEVELS, NO_COLUMN, TESTS, Forest, Level, decoded, level_of
+from rules.core.language import CONDITIONS_MAX, AllOf
+from rules.core.normal_form import LEVELS, NO_COLUMN, Forest, Level, decoded, level_of
+from rules.core.numbering import Numbering, checks_of, owner_tests, tops_of
 from rules.core.rows import plan_rows
 from rules.core.schedule import schedule_node
-from rules.core.segment import AND, OR, Bound, Checks, Groups, Ints, OwnerTests, Segment
-from rules.core.source import RuleSource
+from rules.core.segment import AND, OR, Bound, Segment, stored
+from rules.core.source import RuleSource, looks_everywhere
 
 _PAIR = 2  # beside Level.OWNER 0 and Level.MARKET 1: told for pairs only
 
@@ -51,24 +48,27 @@ class _Reader:
     def read(self, rule: RuleSource) -> None:
         forest, levels = self.forest, self.levels
         first, groups = len(forest.codes), len(forest.heights)
+        codes = forest.codes
+        hours: list[int] = []
         try:
             items = forest.conjuncts(rule.conditions)
+            told = len(codes)
+            if told - first > CONDITIONS_MAX:
+                parse_conditions(rule.conditions)  # tests are not conditions: the reader counts those
+            if rule.schedule is not None:
+                hours = forest.nodes(self._hours(rule.schedule))
         except (InvalidConditionsError, TypeError) as error:
             raise _named(rule, error) from error
-        codes = forest.codes
         for code in codes[first:]:
             if code not in levels:
                 level = level_of(code)
                 levels[code] = _PAIR if level is None else int(level)
         whole = (rule.rule_type == "risk" or not rule.trades) and not any(
-            levels[code] for code in codes[first:]
+            levels[code] for code in codes[first:told]
         )
-        if rule.schedule is not None:
-            items += forest.nodes(self._hours(rule.schedule))
-            for code in codes[first:]:
-                levels.setdefault(code, int(Level.MARKET))
-        # What is not held can be neither sold nor at risk.
-        bound = Bound.ELIGIBLE if rule.rule_type == "entry" else Bound.HELD
+        items += hours
+        everywhere = looks_everywhere(rule.rule_type, trades=rule.trades, blocks=rule.blocks)
+        bound = Bound.ELIGIBLE if everywhere else Bound.HELD
         pairs: list[int] = []
         for item in items:
             asked = levels[codes[item]] if item >= 0 else -1
@@ -141,18 +141,18 @@ class _Reader:
         inner = np.flatnonzero(nested)
         market = np.flatnonzero(levels == Level.MARKET)
 
-        numbering = _Numbering(codes, numbers)
+        numbering = Numbering(codes, numbers)
         numbering.share(market)
-        inner_tests, inner_order = _owner_tests(codes, numbers, inner, owner[rule_of])
+        inner_tests, inner_order = owner_tests(codes, numbers, inner, owner[rule_of])
         numbering.take(inner[inner_order])
         ones = numbering.take_ones(np.flatnonzero(levels == _PAIR))
         groups = numbering.groups(forest)
-        tops, top = _tops(numbering.of(np.array(self.tops, dtype=np.int64)), self.top_until, ones)
-        own_tests, _ = _owner_tests(codes, numbers, own, rule_of)
+        tops, top = tops_of(numbering.of(np.array(self.tops, dtype=np.int64)), self.top_until, ones)
+        own_tests, _ = owner_tests(codes, numbers, own, rule_of)
         return Segment(
-            rules=self.rules,
             keys=_objects([rule.key for rule in self.rules]),
             owner_names=_objects([rule.owner for rule in self.rules]),
+            stored=tuple(map(stored, self.rules)),
             owners=tuple(self.owners),
             owner=owner,
             bound=np.array(self.bound, dtype=np.int8),
@@ -165,7 +165,7 @@ class _Reader:
             tops=tops,
             top=top,
             by_top=np.argsort(top, kind="stable").astype(np.int32),
-            checks=_checks(self.check, self.check_until, codes, numbers),
+            checks=checks_of(self.check, self.check_until, codes, numbers),
         )
 
     def _refuse_infinite(self, numbers: Vector) -> None:
@@ -199,135 +199,3 @@ def _asks_position(code: int) -> bool:
     """Whether the test reads a position fact, so that it is true of held symbols only."""
     _, left, right = decoded(code)
     return LEVELS[left] is Level.POSITION or (right != NO_COLUMN and LEVELS[right] is Level.POSITION)
-
-
-class _Numbering:
-    """Gives every test and group of a forest the number of its row: literals, inner tests, ones, groups."""
-
-    def __init__(self, codes: NDArray[np.int64], numbers: Vector) -> None:
-        self._codes, self._numbers = codes, numbers
-        self._of_test = np.full(len(codes), -1, dtype=np.int32)
-        self._of_group = np.empty(0, dtype=np.int32)
-        self._next = 0
-        self._ones = -1
-        self.literal_codes = np.empty(0, dtype=np.int64)
-        self.literal_numbers = np.empty(0, dtype=np.float64)
-
-    def share(self, tests: NDArray[np.intp]) -> None:
-        """Equal tests are one literal; literals are sorted by code, then number."""
-        order = tests[np.lexsort((self._numbers[tests], self._codes[tests]))]
-        codes, numbers = self._codes[order], self._numbers[order]
-        new = np.ones(len(order), dtype=np.bool_)
-        new[1:] = (codes[1:] != codes[:-1]) | (numbers[1:] != numbers[:-1])
-        self._of_test[order] = np.cumsum(new) - 1
-        self.literal_codes, self.literal_numbers = codes[new], numbers[new]
-        self._next = len(self.literal_codes)
-
-    def take(self, tests: NDArray[np.intp]) -> None:
-        """Each a row of its own."""
-        self._of_test[tests] = np.arange(self._next, self._next + len(tests))
-        self._next += len(tests)
-
-    def take_ones(self, tests: NDArray[np.intp]) -> int:
-        """One row for all of them."""
-        self._ones = self._next
-        self._of_test[tests] = self._ones
-        self._next += 1
-        return self._ones
-
-    def of(self, items: NDArray[np.int64]) -> Ints:
-        """The rows of items; groups must be numbered."""
-        rows = np.empty(len(items), dtype=np.int32)
-        tests = items >= 0
-        rows[tests] = self._of_test[items[tests]]
-        rows[~tests] = self._of_group[~items[~tests]]
-        return rows
-
-    def groups(self, forest: Forest) -> tuple[Groups, ...]:
-        """Number the groups from the lowest up; equal groups are one row."""
-        heights = np.array(forest.heights, dtype=np.int32)
-        is_and = np.array(forest.is_and, dtype=np.bool_)
-        starts = np.array(forest.starts, dtype=np.int64)
-        children = np.array(forest.children, dtype=np.int64)
-        self._of_group = np.full(len(heights), -1, dtype=np.int32)
-        made: list[Groups] = []
-        arities = np.diff(starts)
-        keys = np.stack((heights, is_and, arities)) if len(heights) else np.empty((3, 0), dtype=np.int64)
-        for height, conjoined, arity in np.unique(keys, axis=1).T.tolist():
-            members = np.flatnonzero((heights == height) & (is_and == conjoined) & (arities == arity))
-            rows = self.of(children[starts[members][:, None] + np.arange(arity)].ravel()).reshape(-1, arity)
-            if not conjoined:
-                open_ = (rows == self._ones).any(axis=1)  # "or true" leaves nothing to tell
-                self._of_group[members[open_]] = self._ones
-                members, rows = members[~open_], rows[~open_]
-            if not len(members):
-                continue
-            distinct, inverse = distinct_rows(np.sort(rows, axis=1))
-            self._of_group[members] = self._next + inverse
-            made.append(Groups(bool(conjoined), self._next, np.ascontiguousarray(distinct.T)))
-            self._next += len(distinct)
-        return tuple(made)
-
-
-def distinct_rows(rows: Ints) -> tuple[Ints, NDArray[np.intp]]:
-    """Distinct rows of int32[n, k], and the place of each row among them."""
-    order = np.lexsort(rows.T[::-1]) if rows.shape[1] else np.arange(len(rows))
-    ordered = rows[order]
-    new = np.ones(len(rows), dtype=np.bool_)
-    new[1:] = (ordered[1:] != ordered[:-1]).any(axis=1)
-    inverse = np.empty(len(rows), dtype=np.intp)
-    inverse[order] = np.cumsum(new) - 1
-    return ordered[new], inverse
-
-
-def _tops(rows: Ints, until: Sequence[int], ones: int) -> tuple[tuple[Ints, ...], Ints]:
-    """The distinct conjunctions by arity, and each rule's place among them."""
-    count = len(until) - 1
-    rule_of = np.repeat(np.arange(count), np.diff(until))
-    kept = rows != ones
-    rows, rule_of = rows[kept], rule_of[kept]
-    arities = np.bincount(rule_of, minlength=count)
-    starts = np.concatenate(([0], np.cumsum(arities)))
-    tops: list[Ints] = []
-    top = np.empty(count, dtype=np.int32)
-    first = 0
-    for arity in np.unique(arities).tolist():
-        members = np.flatnonzero(arities == arity)
-        matrix = np.sort(rows[starts[members][:, None] + np.arange(arity)], axis=1)
-        if arity == 0:
-            matrix = np.full((len(members), 1), ones, dtype=np.int32)
-        distinct, inverse = distinct_rows(matrix)
-        tops.append(np.ascontiguousarray(distinct.T))
-        top[members] = first + inverse
-        first += len(distinct)
-    return tuple(tops), top
-
-
-def _owner_tests(
-    codes: NDArray[np.int64], numbers: Vector, tests: NDArray[np.intp], of: Ints
-) -> tuple[OwnerTests, NDArray[np.intp]]:
-    """`tests` sorted by code, and the order of that; `of` is over all tests."""
-    order = np.argsort(codes[tests], kind="stable")
-    ordered = tests[order]
-    distinct, starts = np.unique(codes[ordered], return_index=True)
-    bounds = (*starts.tolist(), len(ordered))
-    return OwnerTests(tuple(distinct.tolist()), bounds, of[ordered], numbers[ordered]), order
-
-
-def _checks(check: list[int], until: list[int], codes: NDArray[np.int64], numbers: Vector) -> Checks:
-    code = np.array(check, dtype=np.int32)
-    tests, inverse = np.unique(code[code >= 0], return_inverse=True)
-    code[code >= 0] = inverse
-    columns, test = np.divmod(codes[tests], TESTS)
-    left, right = np.divmod(columns, NO_COLUMN + 1)
-    starts = np.array(until, dtype=np.int32)
-    return Checks(
-        starts=starts[:-1],
-        lengths=np.diff(starts),
-        code=code,
-        test=test.astype(np.int8),
-        left=left.astype(np.int16),
-        right=right.astype(np.int16),
-        numbers=numbers[tests],
-        columns=tuple(column for column in np.union1d(left, right).tolist() if column != NO_COLUMN),
-    )

@@ -15,12 +15,16 @@ from rules.core.language import (
     CONDITIONS_MAX,
     NESTING_MAX,
     OPERATORS,
+    TESTS_MAX,
     AllOf,
     AnyOf,
+    Choices,
     Comparison,
+    Interval,
     Node,
     Not,
     Operator,
+    Value,
     suitable_operators,
 )
 from rules.core.values import ValueReader
@@ -44,10 +48,10 @@ def parse_conditions(raw: object) -> AllOf:
     return node
 
 
-def parse_node(raw: object) -> Node:
-    """One validated node; InvalidConditionsError names the first fault."""
+def parse_node(raw: object, *, depth: int = 1) -> Node:
+    """One validated node so deep in a rule; InvalidConditionsError names the first fault."""
     faults = Faults()
-    node = _Reader(faults).read_node(raw, "conditions[0]", 1)
+    node = _Reader(faults).read_node(raw, "conditions[0]", depth)
     if node is None or faults.found:
         first = faults.found[0]
         raise InvalidConditionsError(f"{first.path}: {first.message}")
@@ -63,11 +67,12 @@ def read_conditions(raw: object, faults: Faults) -> AllOf | None:
 
 
 class _Reader:
-    """Walks one document; counts its comparisons over all levels."""
+    """Walks one document; counts its comparisons, and the values they compare with, over all levels."""
 
     def __init__(self, faults: Faults) -> None:
         self._faults = faults
         self._comparisons = 0
+        self._tests = 0
 
     def read_list(self, raw: object, path: str, *, depth: int) -> tuple[Node, ...]:
         if not isinstance(raw, list | tuple):
@@ -84,7 +89,7 @@ class _Reader:
             return ()
         nodes: list[Node] = []
         for index, item in enumerate(raw):
-            if self._faults.full or self._comparisons > CONDITIONS_MAX:
+            if self._faults.full or self._comparisons > CONDITIONS_MAX or self._tests > TESTS_MAX:
                 break
             node = self.read_node(item, f"{path}[{index}]", depth)
             if node is not None:
@@ -152,7 +157,23 @@ class _Reader:
         if spec is None or operator is None:
             return None
         value = ValueReader(spec, operator, self._faults).read(raw["value"], f"{path}.value")
-        return None if value is None else Comparison(spec.name, operator, value)
+        if value is None or not self._count_tests(value, f"{path}.value"):
+            return None
+        return Comparison(spec.name, operator, value)
+
+    def _count_tests(self, value: Value, path: str) -> bool:
+        """Whether the rule still compares with few enough values."""
+        before = self._tests
+        self._tests += (
+            len(value.numbers) if isinstance(value, Choices) else 2 if isinstance(value, Interval) else 1
+        )
+        if before <= TESTS_MAX < self._tests:
+            self._faults.add(
+                path,
+                f"A rule compares with at most {TESTS_MAX} values over all levels.",
+                "Shorten the lists, or split the rule in two.",
+            )
+        return self._tests <= TESTS_MAX
 
     def _read_field(self, raw: object, path: str) -> FieldSpec | None:
         spec = CATALOGUE.get(raw) if isinstance(raw, str) else None

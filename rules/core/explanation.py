@@ -9,11 +9,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from rules.core.conditions import parse_conditions
 from rules.core.facts import MarketFacts, PortfolioFacts
 from rules.core.fields import CATALOGUE, FieldKind
 from rules.core.language import AllOf, fields_of
 from rules.core.schedule import schedule_node
+from rules.core.source import looks_everywhere
 from rules.core.telling import Outcome, Teller, Told, joined
 
 
@@ -57,11 +60,12 @@ def explain_rule(
     portfolio: PortfolioFacts,
     symbol: str | None,
     schedule: Mapping[str, Any] | None = None,
+    blocks: bool = False,
 ) -> Explanation:
     """The verdict on a rule: its conditions, its schedule, and whether it looks at the symbol at all.
 
-    An exit or risk rule looks at held symbols only, and every rule only at the
-    owner's universe. A risk rule, or a rule that only alerts, whose conditions are
+    An exit or risk rule looks at held symbols only (but for `looks_everywhere`), and
+    every rule only at the owner's universe. A risk rule, or a rule that only alerts, whose conditions are
     all about the portfolio is told for the portfolio, whatever the symbol; its
     schedule then holds when it holds for any symbol of the market in the universe.
     """
@@ -71,7 +75,8 @@ def explain_rule(
     if about_portfolio and (rule_type == "risk" or not trades):
         told = Teller(market, portfolio, None).tell(node)
         return _verdict(told, None if hours is None else _hours_anywhere(hours, market, portfolio), None)
-    obstacle = _obstacle(rule_type, market, portfolio, symbol)
+    everywhere = looks_everywhere(rule_type, trades=trades, blocks=blocks)
+    obstacle = _obstacle(rule_type, everywhere, market, portfolio, symbol)
     teller = Teller(market, portfolio, symbol)
     explanation = _verdict(teller.tell(node), None if hours is None else teller.tell(hours), symbol)
     if obstacle is None:
@@ -94,26 +99,37 @@ def _verdict(conditions: Told, hours: Told | None, symbol: str | None) -> Explan
 
 
 def _hours_anywhere(hours: AllOf, market: MarketFacts, portfolio: PortfolioFacts) -> Told:
-    """A schedule told for the portfolio as a whole: by the symbol that decides."""
-    told = [
-        Teller(market, portfolio, symbol).tell(hours)
-        for symbol in market.symbols
+    """A schedule told for the portfolio as a whole: by the first symbol for which it holds, else by one that
+    decides. Symbols of one exchange have the same hours and are told once.
+    """
+    places = [
+        place
+        for place, symbol in enumerate(market.symbols)
         if portfolio.universe is None or symbol in portfolio.universe
     ]
+    known = [market.values[name][places] for name in sorted(fields_of(hours)) if name in market.values]
+    if known:
+        _, first = np.unique(np.nan_to_num(np.stack(known), nan=-1.0), axis=1, return_index=True)
+        places = [places[place] for place in sorted(first.tolist())]
+    told: list[Told] = []
+    for place in places:
+        told.append(Teller(market, portfolio, market.symbols[place]).tell(hours))
+        if told[-1].outcome is True:
+            return told[-1]
     outcome = joined([each.outcome for each in told], decisive=True)
     nowhere = Told(False, {"any": [], "outcome": False}, ("no symbol of the universe has a market",))
     return next((each for each in told if each.outcome is outcome), nowhere)
 
 
 def _obstacle(
-    rule_type: str, market: MarketFacts, portfolio: PortfolioFacts, symbol: str | None
+    rule_type: str, everywhere: bool, market: MarketFacts, portfolio: PortfolioFacts, symbol: str | None
 ) -> str | None:
     if symbol is None:
         return "Not true for the portfolio: the rule is looked at symbol by symbol."
     if portfolio.universe is not None and symbol not in portfolio.universe:
         return f"Not true for {symbol}: it is outside the universe."
-    if rule_type in ("exit", "risk") and symbol not in portfolio.positions:
-        return f"Not true for {symbol}: it is not held, and this is a rule of type {rule_type}."
-    if rule_type == "entry" and symbol not in market.symbols:
+    if everywhere and symbol not in market.index:
         return f"Not true for {symbol}: the market snapshot does not have it."
+    if not everywhere and symbol not in portfolio.positions:
+        return f"Not true for {symbol}: it is not held, and this is a rule of type {rule_type}."
     return None

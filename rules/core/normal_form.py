@@ -18,10 +18,12 @@ from enum import IntEnum
 from typing import Any
 
 from rules.core.conditions import InvalidConditionsError, parse_node
-from rules.core.fields import CATALOGUE, NUMERIC_TYPES, FieldKind
+from rules.core.fields import CATALOGUE, NUMERIC_TYPES, FieldKind, FieldType
 from rules.core.language import (
     BAR_OPERATORS,
     NESTING_MAX,
+    NUMBER_MAX,
+    TIMES_MAX,
     AllOf,
     Choices,
     Comparison,
@@ -86,10 +88,6 @@ _BASE = NO_COLUMN + 1
 TESTS = len(Test)
 
 
-def level_of_field(name: str) -> Level:
-    return LEVELS[COLUMN_OF[name, 0]]
-
-
 def code_of(test: int, left: int, right: int = NO_COLUMN) -> int:
     """The family of a test: everything but its number."""
     return (left * _BASE + right) * TESTS + test
@@ -129,7 +127,16 @@ _LITERAL: Mapping[tuple[Any, Any], float] = {
     for name, spec in CATALOGUE.items()
     for rank, choice in enumerate(spec.choices)
 }
-_NUMERIC = frozenset(name for name, spec in CATALOGUE.items() if spec.type in NUMERIC_TYPES)
+# Numbers strictly between are surely valid; of others, and of those that are not whole, the reader decides.
+_BETWEEN: Mapping[Any, tuple[float, float]] = {
+    name: (
+        -NUMBER_MAX if spec.minimum is None else spec.minimum,
+        NUMBER_MAX if spec.maximum is None else spec.maximum,
+    )
+    for name, spec in CATALOGUE.items()
+    if spec.type in NUMERIC_TYPES
+}
+_WHOLE = frozenset(name for name, spec in CATALOGUE.items() if spec.type is FieldType.INTEGER)
 
 
 class Forest:
@@ -186,7 +193,7 @@ class Forest:
                     if target is not items:
                         items.append(self._group(own, target))
                     return
-        self._convert(parse_node(raw), negated, conjoined, items)
+        self._convert(parse_node(raw, depth=depth), negated, conjoined, items)
 
     def _convert(self, node: Node, negated: bool, conjoined: bool, items: list[int]) -> None:
         if isinstance(node, Not):
@@ -228,7 +235,8 @@ def _coded(raw: Mapping[str, Any]) -> tuple[int, float] | None:
     field, operator, value = raw.get("field"), raw.get("operator"), raw.get("value")
     kind = type(value)
     if kind is float or kind is int:
-        if field in _NUMERIC and (field, operator) in _PLAIN:
+        low, high = _BETWEEN.get(field, (0, 0))
+        if low < value < high and (field, operator) in _PLAIN and (kind is int or field not in _WHOLE):  # type: ignore[operator]
             return _PLAIN[field, operator], value  # type: ignore[return-value]
     elif kind is str:
         if (field, value) in _LITERAL and (field, operator) in _PLAIN:
@@ -236,12 +244,8 @@ def _coded(raw: Mapping[str, Any]) -> tuple[int, float] | None:
     elif isinstance(value, dict):
         code = _PAIRED.get((field, operator, value.get("field")))
         times = value.get("times", 1)
-        if (
-            code is not None
-            and len(value) == 1 + ("times" in value)
-            and type(times) in (float, int)
-            and times
-        ):
+        usual = type(times) in (float, int) and 0 < abs(times) <= TIMES_MAX
+        if code is not None and usual and len(value) == 1 + ("times" in value):
             return code, times
     return None
 

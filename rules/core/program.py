@@ -21,14 +21,14 @@ import numpy as np
 
 from rules.core.bits import Flags
 from rules.core.compiler import compile_segment
-from rules.core.evaluation import evaluate_segment
+from rules.core.evaluation import Count, evaluate_segment
 from rules.core.facts import MarketFacts, PortfolioFacts
 from rules.core.owned import OwnedFacts
 from rules.core.segment import Segment
-from rules.core.source import RuleSource, Triggered
+from rules.core.source import RuleSource, TooManyTriggered, Triggered
 from rules.core.spaces import Spaces
 
-__all__ = ["Program", "RuleSource", "Triggered", "compile_program"]
+__all__ = ["Program", "RuleSource", "TooManyTriggered", "Triggered", "compile_program"]
 
 # A segment is joined with the one before it unless that is so many times as large.
 _GROWTH = 4
@@ -53,22 +53,20 @@ class _Part:
         return len(self.names) - (0 if self.removed is None else int(self.removed.sum()))
 
     def rules(self) -> list[RuleSource]:
-        rules = self.segment.rules
-        return (
-            [rules[place] for place in np.flatnonzero(~self._gone())]
-            if self.removed is not None
-            else [*rules]
-        )
+        """Those in force."""
+        return [self.segment.source(place) for place in np.flatnonzero(~self._gone()).tolist()]
 
     def without(self, names: Set[RuleName]) -> "_Part":
         """Mark rules as removed; names of the same hash are told apart."""
+        if not names:
+            return self
         hashes = [hash(name) for name in names]
         if len(hashes) < _FEW:
             found = np.concatenate([np.flatnonzero(self.names == number) for number in hashes])
         else:
             found = np.flatnonzero(np.isin(self.names, hashes))
-        rules = self.segment.rules
-        places = [place for place in found.tolist() if (rules[place].owner, rules[place].key) in names]
+        owners, keys = self.segment.owner_names, self.segment.keys
+        places = [place for place in found.tolist() if (owners[place], keys[place]) in names]
         if not places:
             return self
         gone = self._gone().copy()
@@ -102,39 +100,44 @@ class Program:
         return sum(part.size for part in self._parts)
 
     def evaluate(
-        self, market: MarketFacts, owners: Mapping[Hashable, PortfolioFacts] | OwnedFacts
+        self,
+        market: MarketFacts,
+        owners: Mapping[Hashable, PortfolioFacts],
+        *,
+        triggered_max: int | None = None,
     ) -> list[Triggered]:
         """Every (rule, symbol) that is true, in the order of the rules, then of the symbols.
 
         The order of the rules is that of compilation, changed ones last. A rule whose
-        owner has no facts here is silent, like any rule without facts.
+        owner has no facts here is silent, like any rule without facts. Raises
+        TooManyTriggered, before there is a list of them, when an owner has more than
+        `triggered_max`.
         """
-        spaces = Spaces(
-            market,
-            owners if isinstance(owners, OwnedFacts) else OwnedFacts.of(owners),
-            positions=any(part.segment.reads_positions for part in self._parts),
-        )
+        reads_positions = any(part.segment.reads_positions for part in self._parts)
+        spaces = Spaces(market, OwnedFacts.of(owners), positions=reads_positions)
+        count = Count(tuple(owners), triggered_max)
         triggered: list[Triggered] = []
         for part in self._parts:
-            triggered += evaluate_segment(part.segment, spaces, removed=part.removed)
+            triggered += evaluate_segment(part.segment, spaces, removed=part.removed, count=count)
         return triggered
 
     def refreshed(self, *, remove: Iterable[RuleName] = (), add: Sequence[RuleSource] = ()) -> "Program":
-        """The same program without the rules `remove` (owner, key) and with others.
+        """The same program without the rules `remove` (owner, key), and with others, which replace those of
+        their names.
 
         Work grows with what changes, not with what stays. Raises InvalidConditionsError.
         """
-        names = frozenset(remove)
-        parts = [part.without(names) for part in self._parts] if names else self._parts
-        kept = [part for part in parts if part.size]
+        names = frozenset([*remove, *((rule.owner, rule.key) for rule in add)])
+        kept = [part for part in (part.without(names) for part in self._parts) if part.size]
         first, joined = len(kept), len(add)  # what is joined with `add`: kept[first:]
         size = joined
         for place in reversed(range(len(kept))):
-            joined += kept[place].size
-            if kept[place].size < _GROWTH * size:
+            part = kept[place]
+            joined += part.size
+            if part.size < _GROWTH * size or 2 * part.size < len(part.names):
                 first, size = place, joined
             else:
-                size = kept[place].size
+                size = part.size
         rules = [rule for part in kept[first:] for rule in part.rules()] + [*add]
         return Program([*kept[:first], _Part.of(rules)] if rules else kept)
 

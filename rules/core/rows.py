@@ -10,7 +10,18 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from rules.core.bits import FACTOR_MIN, Bits, Flags, Places, flip_points, packed, rank_rows, ranks, words_for
+from rules.core.bits import (
+    FACTOR_MAX,
+    FACTOR_MIN,
+    Bits,
+    Flags,
+    Places,
+    flip_points,
+    packed,
+    rank_rows,
+    ranks,
+    words_for,
+)
 from rules.core.facts import Vector
 from rules.core.normal_form import NO_COLUMN, Test, decoded
 
@@ -121,8 +132,9 @@ def plan_rows(codes: NDArray[np.int64], numbers: Vector) -> RowPlan:
 
 
 def _is_dense(test: int, right: int, numbers: Vector) -> bool:
-    """What rank rows do not answer: equality, and factors so small that products underflow."""
-    return test >= Test.EQUAL or (right >= 0 and float(np.abs(numbers).min()) < FACTOR_MIN)
+    """What rank rows do not answer: equality, and factors outside those of flip_points."""
+    size = np.abs(numbers)
+    return test >= Test.EQUAL or (right >= 0 and bool(size.min() < FACTOR_MIN or size.max() > FACTOR_MAX))
 
 
 def _dense(families: list[tuple[Test, int, int, int, int]], numbers: Vector) -> Dense:

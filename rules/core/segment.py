@@ -11,6 +11,7 @@ within groups (all ones or all zeros, by owner), ONES, and *groups*. A rule is t
   a top never leaves out a pair for which the whole rule is true.
 """
 
+import pickle
 from collections.abc import Hashable
 from dataclasses import dataclass
 from enum import IntEnum
@@ -77,14 +78,15 @@ class Checks:
 class Segment:
     """See the module. Arrays are over the rules unless said otherwise.
 
-    keys, owner_names: of the verdicts. owner: place in `owners`. bound: a Bound.
+    keys, owner_names: of the verdicts. stored: the rest of the sources, an eighth of the
+    size that they have as objects, for joining segments. owner: place in `owners`. bound: a Bound.
     whole: fires for the portfolio as a whole. top: place among the tops, which stand in
     `tops` by arity (int32[k, n]); by_top: the rules in that order. ones: number of the row of ones.
     """
 
-    rules: tuple[RuleSource, ...]
     keys: NDArray[np.object_]
     owner_names: NDArray[np.object_]
+    stored: tuple[bytes, ...]
     owners: tuple[Hashable, ...]
     owner: Ints
     bound: NDArray[np.int8]
@@ -113,4 +115,14 @@ class Segment:
     @property
     def single(self) -> bool:
         """Whether every rule has a top of its own."""
-        return self.top_count == len(self.rules)
+        return self.top_count == len(self.top)
+
+    def source(self, rule: int) -> RuleSource:
+        """The rule as it came."""
+        return RuleSource(self.keys[rule], self.owner_names[rule], *pickle.loads(self.stored[rule]))  # noqa: S301 - of our own making
+
+
+def stored(rule: RuleSource) -> bytes:
+    """What a rule says, without its names; it never leaves the process."""
+    said = (rule.rule_type, rule.conditions, rule.trades, rule.schedule, rule.blocks)
+    return pickle.dumps(said, protocol=pickle.HIGHEST_PROTOCOL)

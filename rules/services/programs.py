@@ -5,11 +5,11 @@ and a program that another process's change has made outdated is never used.
 """
 
 from collections import OrderedDict
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from threading import Lock
 
-from rules.core.actions import asks_for_trade
+from rules.core.actions import asks_for_trade, blocks_entries
 from rules.core.program import Program, RuleSource, compile_program
 from rules.models import RuleVersion
 
@@ -28,46 +28,43 @@ _kept: OrderedDict[Hashable, _Kept] = OrderedDict()
 _lock = Lock()
 
 
-def compiled_program(owned: Sequence[tuple[Hashable, RuleVersion]], *, name: Hashable) -> Program:
-    """The program of (owner, rule version) pairs; a verdict's key is the version's id.
+def compiled_program(owners: Mapping[int, Hashable], *, name: Hashable) -> Program:
+    """The program of rule versions, given as their ids and whose they are; a verdict's key is the id.
 
-    `owner` is whatever the caller keys the facts by (a session's id); a version has one.
-    `name` says whose program it is (a slice's), and so from which earlier one to go on:
-    where little has changed since, only that is compiled. The order of the pairs
-    changes nothing but the order of the verdicts.
+    The owner is whatever the caller keys the facts by (a session's id). `name` says
+    whose program it is (a slice's), and so from which earlier one to go on: only what
+    is new since is read and compiled. The order of the versions changes nothing but
+    the order of the verdicts.
     """
-    wanted = {version.pk: (owner, version) for owner, version in owned}
-    owners = {key: owner for key, (owner, _) in wanted.items()}
     with _lock:
         kept = _kept.get(name)
     # Outside the lock: two threads may compile the same, but nobody waits for another's slice.
     same = kept is not None and kept.owners == owners
-    program = kept.program if kept is not None and same else _refreshed(kept, owners, wanted)
+    program = kept.program if kept is not None and same else _refreshed(kept, owners)
     with _lock:
-        _kept[name] = _Kept(owners, program)
+        _kept[name] = _Kept(dict(owners), program)
         _kept.move_to_end(name)
         while len(_kept) > PROGRAMS_MAX:
             _kept.popitem(last=False)
     return program
 
 
-def _refreshed(
-    kept: _Kept | None,
-    owners: Mapping[int, Hashable],
-    wanted: Mapping[int, tuple[Hashable, RuleVersion]],
-) -> Program:
+def _refreshed(kept: _Kept | None, owners: Mapping[int, Hashable]) -> Program:
     if kept is not None:
         gone = [
             (owner, key) for key, owner in kept.owners.items() if key not in owners or owners[key] != owner
         ]
-        new = [
-            _source(*wanted[key])
-            for key, owner in owners.items()
-            if key not in kept.owners or kept.owners[key] != owner
-        ]
+        new = {
+            key: owner for key, owner in owners.items() if key not in kept.owners or kept.owners[key] != owner
+        }
         if 2 * (len(gone) + len(new)) < len(owners):
-            return kept.program.refreshed(remove=gone, add=new)
-    return compile_program([_source(owner, version) for owner, version in wanted.values()])
+            return kept.program.refreshed(remove=gone, add=_sources(new))
+    return compile_program(_sources(owners))
+
+
+def _sources(owners: Mapping[int, Hashable]) -> list[RuleSource]:
+    versions = RuleVersion.objects.order_by().in_bulk(list(owners))
+    return [_source(owner, versions[key]) for key, owner in owners.items()]
 
 
 def _source(owner: Hashable, version: RuleVersion) -> RuleSource:
@@ -78,4 +75,5 @@ def _source(owner: Hashable, version: RuleVersion) -> RuleSource:
         conditions=version.conditions,
         trades=asks_for_trade(version.actions),
         schedule=version.schedule,
+        blocks=blocks_entries(version.actions),
     )

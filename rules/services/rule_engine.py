@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rules.core.actions import Request, asks_for_trade, requests_of
-from rules.core.conflicts import Block, Candidate, Resolution, rank, resolve
+from rules.core.actions import Request, asks_for_trade, blocks_entries, requests_of
+from rules.core.conflicts import Attempt, Block, Candidate, Resolution, always, rank, resolve
 from rules.core.explanation import Explanation, explain, explain_rule
 from rules.core.facts import MarketFacts, PortfolioFacts
 from rules.core.validation import ValidationResult, check_rule
@@ -38,6 +38,7 @@ def evaluate_rule(rule: TradingRule | RuleVersion, context: RuleContext) -> Expl
         portfolio=context.portfolio,
         symbol=context.symbol,
         schedule=rule.schedule,
+        blocks=blocks_entries(rule.actions),
     )
 
 
@@ -64,9 +65,14 @@ def validate_rule(rule: object) -> ValidationResult:
     return check_rule(rule)
 
 
-def conflict_resolution(candidates: Iterable[Candidate], blocks: Iterable[Block] = ()) -> Resolution:
-    """At most one trade for each owner and symbol, no buy that is blocked, and what beat every other."""
-    return resolve(candidates, blocks)
+def conflict_resolution(
+    candidates: Iterable[Candidate], blocks: Iterable[Block] = (), attempt: Attempt = always
+) -> Resolution:
+    """At most one trade for each owner and symbol, no buy that is blocked, and what beat every other.
+
+    `attempt` makes the trade of a winner; where it comes to nothing the next candidate is tried.
+    """
+    return resolve(candidates, blocks, attempt)
 
 
 def prioritize_rules(rules: Iterable[TradingRule]) -> list[TradingRule]:

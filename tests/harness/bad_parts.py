@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from rules.core.fields import CATALOGUE, NUMERIC_TYPES, FieldType
+from rules.core.fields import CATALOGUE, NUMERIC_TYPES, RECOMMENDATIONS, WEEKDAYS, FieldType
 from rules.core.language import Operator, suitable_operators
 from tests.harness.rules import Json
 
@@ -97,6 +97,14 @@ COMPARISONS: Mapping[str, list[Json]] = {
         {"field": "price", "operator": "between", "value": [2, 1]},
         {"field": "time_of_day", "operator": "between", "value": ["16:00", "09:30"]},
     ],
+    "never_true": [
+        {"field": "ai_recommendation", "operator": "greater_than", "value": "STRONG_BUY"},
+        {"field": "ai_recommendation", "operator": "less_than", "value": "STRONG_SELL"},
+        {"field": "time_of_day", "operator": "less_than", "value": "00:00"},
+        {"field": "rsi", "operator": "greater_than", "value": 100},
+        {"field": "weekday", "operator": "not_in", "value": list(WEEKDAYS)},
+        {"field": "ai_recommendation", "operator": "in", "value": list(RECOMMENDATIONS)},
+    ],
     "not_finite": [{**PRICE, "value": value} for value in (math.nan, math.inf, -math.inf)],
 }  # fmt: skip
 VALUES: tuple[Any, ...] = (None, True, [], {}, "not a value", [[1]], {"field": "nothing like it"})
@@ -107,7 +115,7 @@ def _each(key: str, *values: Any) -> list[tuple[str, Any]]:
 
 
 PARTS: Mapping[str, list[tuple[str, Any]]] = {
-    "bad_name": _each("name", "", "   ", "x" * 256, 5, None, "a\nb"),
+    "bad_name": _each("name", "", "   ", "x" * 256, 5, None, "a\nb", "\u202eelur A", "\u200b"),
     "bad_priority": _each("priority", 1.5, "1", True, None, 2**31, -(2**31), []),
     "no_conditions": _each("conditions", None, [], {}, "price > 5", [PRICE] * 65, [None]),
     "no_actions": _each("actions", None, [], ALERT, [ALERT] * 9, ["buy"], [{}]),
@@ -162,8 +170,8 @@ ACTIONS: Mapping[str, list[Any]] = {
         BUY, {"type": "reduce"}, {"type": "reduce", "to_position_size": 0},
         {"type": "reduce", "to_position_size": 100}, {"type": "reduce", "percentage": 101},
         {"type": "reduce", "percentage": 0}, {"type": "reduce", "percentage": 50, "to_position_size": 5},
-        {"type": "reduce", "to_position_size": "5"}, {"type": "halt", "scope": "platform"},
-        {"type": "halt", "mode": "stop"}, {"type": "halt", "scope": None}, {"type": "halt", "mode": None},
+        {"type": "reduce", "to_position_size": "5"}, {"type": "halt", "scope": "portfolio"},
+        {"type": "halt", "mode": "stop"}, {"type": "halt", "mode": None},
     ],
 }  # fmt: skip
 TOO_MANY: Mapping[str, list[list[Json]]] = {
@@ -172,6 +180,8 @@ TOO_MANY: Mapping[str, list[list[Json]]] = {
     "risk": [
         [SELL, {"type": "reduce", "to_position_size": 5}],
         [{"type": "halt"}, {"type": "halt"}],
+        [SELL, {"type": "halt", "mode": "halt"}],
+        [{"type": "halt", "mode": "halt"}, {"type": "reduce", "to_position_size": 5}],
         [{"type": "block_entries"}, {"type": "block_entries"}],
     ],
 }

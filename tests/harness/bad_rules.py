@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
 
-from rules.core.language import CONDITIONS_MAX, NESTING_MAX
+from rules.core.language import CHOICES_MAX, CONDITIONS_MAX, NESTING_MAX, TESTS_MAX
 from tests.harness import bad_parts
 from tests.harness.bad_parts import PRICE
 from tests.harness.rules import RULE_TYPES, Json, depth_of, rules
@@ -118,6 +118,12 @@ def _part_sold_at_every_look(draw: st.DrawFn, rule: Json) -> None:
         rule["cooldown"] = None
 
 
+def _block_that_rests(draw: st.DrawFn, rule: Json) -> None:
+    """It never acts, so there is nothing to rest from."""
+    _no_rule_type(draw, rule)
+    rule.update({"rule_type": "risk", "actions": [{"type": "block_entries"}], "cooldown": {"minutes": 60}})
+
+
 def _too_deep(draw: st.DrawFn, rule: Json) -> None:
     place = draw(st.integers(0, len(rule["conditions"]) - 1))
     node = rule["conditions"][place]
@@ -129,6 +135,15 @@ def _too_deep(draw: st.DrawFn, rule: Json) -> None:
 def _too_many_conditions(draw: st.DrawFn, rule: Json) -> None:
     half = [PRICE] * (CONDITIONS_MAX // 2)
     rule["conditions"] += [{draw(st.sampled_from(("all", "any"))): half}, {"any": half}]
+
+
+def _too_many_values(draw: st.DrawFn, rule: Json) -> None:
+    some = {
+        "field": "price",
+        "operator": draw(st.sampled_from(("in", "not_in"))),
+        "value": list(range(CHOICES_MAX)),
+    }
+    rule["conditions"] += [some] * (TESTS_MAX // CHOICES_MAX)
 
 
 MISTAKES: Mapping[str, Spoil] = {
@@ -143,8 +158,10 @@ MISTAKES: Mapping[str, Spoil] = {
     "bad_action": _bad_action,
     "too_many_of_a_kind": _too_many_of_a_kind,
     "part_sold_at_every_look": _part_sold_at_every_look,
+    "block_that_rests": _block_that_rests,
     "too_deep": _too_deep,
     "too_many_conditions": _too_many_conditions,
+    "too_many_values": _too_many_values,
 }
 
 

@@ -53,6 +53,8 @@ def can_be_true(spec: FieldSpec, operator: Operator, literal: Any) -> bool:
     ends: tuple[Any, ...] = (spec.minimum, spec.maximum)
     if spec.choices:
         ends = (spec.choices[0], spec.choices[-1])
+    elif spec.type is FieldType.TIME_OF_DAY:
+        ends = ("00:00", None)
     too_low = literal == ends[0] and operator in {Operator.LESS_THAN, Operator.CROSSES_BELOW}
     too_high = literal == ends[1] and operator in {Operator.GREATER_THAN, Operator.CROSSES_ABOVE}
     return not (too_low or too_high)
@@ -180,21 +182,20 @@ alerts = st.fixed_dictionaries(
 )
 halts = st.fixed_dictionaries(
     {"type": st.just("halt")},
-    optional={
-        "scope": st.sampled_from(("portfolio", "session")),
-        "mode": st.sampled_from(("reduce_only", "halt")),
-    },
+    optional={"mode": st.sampled_from(("reduce_only", "halt"))},
 )
+_halts_beside_a_sale = halts.filter(lambda halt: halt.get("mode") != "halt")
 _TRADES_OF = {"entry": buys, "exit": sells, "risk": sells | reductions}
 
 
 @st.composite
 def actions(draw: st.DrawFn, rule_type: str) -> list[Json]:
-    """What a rule of this type may do, in any order: one trade, one block, one halt, some alerts."""
+    """What a rule of this type may do, in any order: one trade, one block, one halt that lets it out, some alerts."""
     some = draw(st.lists(_TRADES_OF[rule_type], max_size=1))
     if rule_type == "risk":
+        sells = bool(some)
         some += draw(st.lists(st.just({"type": "block_entries"}), max_size=1))
-        some += draw(st.lists(halts, max_size=1))
+        some += draw(st.lists(_halts_beside_a_sale if sells else halts, max_size=1))
     some += draw(st.lists(alerts, min_size=0 if some else 1, max_size=2))
     return draw(st.permutations(some))
 
@@ -245,6 +246,8 @@ def rules(draw: st.DrawFn) -> Json:
     sells_a_part = any(action["type"] == "reduce" and "percentage" in action for action in rule["actions"])
     if sells_a_part:
         rule["cooldown"] = draw(cooldowns)
+    elif rule["actions"] == [{"type": "block_entries"}]:
+        rule.update(draw(st.sampled_from(({}, {"cooldown": None}))))
     elif draw(st.booleans()):
         rule["cooldown"] = draw(st.none() | cooldowns)
     return rule

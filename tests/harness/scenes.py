@@ -92,6 +92,7 @@ def sources(draw: st.DrawFn, owners: tuple[str, ...] = OWNERS, rules_max: int = 
             draw(st.one_of(conditions, conditions, conditions, conditions_on_the_portfolio)),
             draw(st.booleans()),
             draw(st.none() | schedules()),
+            draw(st.booleans()),  # blocks entries
         )
         rules += [RuleSource(key, owner, *content) for owner in holders]
     return rules

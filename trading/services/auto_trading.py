@@ -5,9 +5,9 @@ claim a due slice → evaluate_rules (no locks) → execute_triggered_rules (por
 """
 
 import uuid
-from collections import Counter
 from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 import structlog
 from django.db import connection, transaction
@@ -24,8 +24,9 @@ from market.services import snapshots
 from portfolios.services.books import open_books
 from portfolios.services.marks import EquityMark, PeakMark, note_equity, note_peaks
 from rules.core.facts import PortfolioFacts
+from rules.core.source import Triggered
 from rules.models import RuleVersion
-from rules.selectors import active_rule_versions
+from rules.selectors import InForce, active_rule_versions, rules_in_force, versions_by_id
 from rules.services.programs import compiled_program
 from sessions.core.config import read_config
 from sessions.models import EvaluationRun, TradingSession
@@ -55,10 +56,6 @@ class TriggeredRule:
     session: TradingSession
     version: RuleVersion
     symbol: str | None
-
-
-class TooManyHits(Exception):
-    """A session's rules are true for too many symbols at once."""
 
 
 @dataclass
@@ -167,42 +164,39 @@ def evaluate_rules(
 ) -> tuple[list[TriggeredRule], int]:
     """All rules of all these sessions as programs over the snapshot: (what is true, number of rules).
 
-    It writes nothing and locks nothing. Raises TooManyHits.
+    It writes nothing and locks nothing. Raises TooManyTriggered.
     """
     by_portfolio = {row.portfolio_id: row for row in trading_sessions}
     owned = read_owned(by_portfolio)
     values = {key: valuation_of(owned, key, view) for key in by_portfolio}
-    versions = [
-        (by_portfolio[version.rule.portfolio_id], version)
-        for version in active_rule_versions(by_portfolio)
-        if _runs_in(by_portfolio[version.rule.portfolio_id], version)
-    ]
-    by_sources: dict[tuple[str, ...], list[tuple[TradingSession, RuleVersion]]] = {}
     configs = {row.id: read_config(row.config) for row in trading_sessions}
-    for row, version in versions:
-        by_sources.setdefault(configs[row.id].recommendation_sources, []).append((row, version))
-    triggered: list[TriggeredRule] = []
-    for sources, group in by_sources.items():
-        rows = {row.id: row for row, _ in group}
-        by_version = {version.pk: version for _, version in group}
+    rules = 0
+    by_sources: dict[tuple[str, ...], dict[int, TradingSession]] = {}
+    for rule in rules_in_force(by_portfolio):
+        row = by_portfolio[rule.portfolio_id]
+        if _runs_in(row, rule):
+            by_sources.setdefault(configs[row.id].recommendation_sources, {})[rule.version_id] = row
+            rules += 1
+    hits: list[Triggered] = []
+    for sources, rows in by_sources.items():
         program = compiled_program(
-            [(row.id, version) for row, version in group], name=(trading_sessions[0].slice_id, sources)
+            {version_id: row.id for version_id, row in rows.items()},
+            name=(trading_sessions[0].slice_id, sources),
         )
         owners: dict[Hashable, PortfolioFacts] = {
             row.id: facts_of(values[row.portfolio_id], universe=configs[row.id].symbols, view=view)
             for row in rows.values()
         }
-        triggered += [
-            TriggeredRule(rows[owner], by_version[key], symbol)  # type: ignore[index]
-            for key, symbol, owner in program.evaluate(view.facts(sources), owners)
-        ]
-    busiest = Counter(hit.session.id for hit in triggered).most_common(1)
-    if busiest and busiest[0][1] > SESSION_HITS_MAX:
-        raise TooManyHits(f"{busiest[0][1]} rules are true at once; at most {SESSION_HITS_MAX} are permitted")
-    return triggered, len(versions)
+        hits += program.evaluate(view.facts(sources), owners, triggered_max=SESSION_HITS_MAX)
+    by_id = {row.id: row for row in trading_sessions}
+    versions = versions_by_id(key for key, _, _ in hits)  # type: ignore[misc]
+    return [
+        TriggeredRule(by_id[owner], versions[key], symbol)  # type: ignore[index]
+        for key, symbol, owner in hits
+    ], rules
 
 
-def _runs_in(trading_session: TradingSession, version: RuleVersion) -> bool:
+def _runs_in(trading_session: TradingSession, version: RuleVersion | InForce) -> bool:
     """A paused session makes no entries; its exits and risk rules go on."""
     return trading_session.status == TradingSession.Status.ACTIVE or version.rule_type != ENTRY
 
@@ -219,22 +213,28 @@ def execute_triggered_rules(
         per_session.setdefault(hit.session.id, []).append(hit)
     books = open_books({hit.session.portfolio_id for hit in triggered})
     fresh = {row.portfolio_id: row for row in TradingSession.objects.filter(pk__in=per_session)}
-    in_force = {version.pk for version in active_rule_versions(books.portfolios)}
+    in_force: dict[uuid.UUID, list[RuleVersion]] = {key: [] for key in books.portfolios}
+    for version in active_rule_versions(books.portfolios):
+        in_force[version.rule.portfolio_id].append(version)
     states = fresh_states(books, sessions=fresh, view=view)
-    cooldowns = read_cooldowns((hit.version for hit in triggered), as_of=view.snapshot.as_of)
+    cooldowns = read_cooldowns(chain.from_iterable(in_force.values()), as_of=view.snapshot.as_of)
     drafts: list[Draft] = []
     trades: list[AutoTrade] = []
     alerts: dict[uuid.UUID, list[AlertSpec]] = {}
     for portfolio_id in sorted(states):
         row = fresh[portfolio_id]
+        current = {version.pk for version in in_force[portfolio_id]}
         hits = [
             (hit.version, hit.symbol)
             for hit in per_session[row.id]
-            if _runs_in(row, hit.version) and hit.version.pk in in_force
+            if _runs_in(row, hit.version) and hit.version.pk in current
         ]
         if row.status not in (TradingSession.Status.ACTIVE, TradingSession.Status.PAUSED):
             continue
-        verdicts = Decider(states[portfolio_id], row, read_config(row.config), cooldowns).decide(hits)
+        decider = Decider(
+            states[portfolio_id], row, read_config(row.config), cooldowns, in_force[portfolio_id]
+        )  # fmt: skip
+        verdicts = decider.decide(hits)
         drafts += verdicts.drafts
         trades += verdicts.trades
         alerts |= verdicts.alerts

@@ -8,7 +8,7 @@ import pytest
 from rules.core.actions import ActionRequest, AlertRequest, BlockRequest, HaltRequest
 from rules.core.conflicts import Block, Candidate
 from rules.core.facts import MarketFacts, PortfolioFacts
-from rules.selectors import active_rule_versions
+from rules.selectors import active_rule_versions, rules_in_force
 from rules.services import programs
 from rules.services.programs import compiled_program
 from rules.services.rule_engine import (
@@ -145,7 +145,7 @@ def test_conflict_resolution_heeds_blocks(buying, stopping):
 
 def test_stored_rules_compile_into_one_program(buying, stopping, portfolio):
     in_force = active_rule_versions([portfolio.id])
-    program = compiled_program([("session", version) for version in in_force], name="slice")
+    program = compiled_program({version.pk: "session" for version in in_force}, name="slice")
     buying_version, stopping_version = (version.pk for version in in_force)
     assert program.evaluate(MARKET, {"session": FACTS}) == [
         (buying_version, "AAPL", "session"),
@@ -156,7 +156,7 @@ def test_stored_rules_compile_into_one_program(buying, stopping, portfolio):
 def test_a_program_is_kept_until_a_rule_changes(buying, stopping, portfolio, alice):
     def program(owner="session", name="slice", turned=1):
         versions = active_rule_versions([portfolio.id])[::turned]
-        return compiled_program([(owner, version) for version in versions], name=name)
+        return compiled_program({version.pk: owner for version in versions}, name=name)
 
     first = program()
     assert program() is first
@@ -174,8 +174,8 @@ def test_a_program_that_goes_on_from_an_earlier_one_says_the_same(
     """A change of one rule among many is a refresh; the verdicts are those of a program made from scratch."""
 
     def verdicts(name):
-        owned = [("session", version) for version in active_rule_versions([portfolio.id])]
-        return sorted(compiled_program(owned, name=name).evaluate(MARKET, {"session": FACTS}))
+        owners = {rule.version_id: "session" for rule in rules_in_force([portfolio.id])}
+        return sorted(compiled_program(owners, name=name).evaluate(MARKET, {"session": FACTS}))
 
     for number in range(6):
         create_rule(portfolio_id=portfolio.id, rule=stop_loss | {"name": f"More {number}"}, actor=alice)
@@ -188,12 +188,34 @@ def test_a_program_that_goes_on_from_an_earlier_one_says_the_same(
     assert [symbol for _, symbol, _ in after].count("AAPL") == 0
 
 
+def test_only_what_is_new_is_read(
+    buying, stopping, portfolio, alice, entry, stop_loss, django_assert_num_queries
+):
+    """What the rules say is not read again at every evaluation, which may be several times a second."""
+    for number in range(4):
+        create_rule(portfolio_id=portfolio.id, rule=stop_loss | {"name": f"More {number}"}, actor=alice)
+
+    def program():
+        owners = {rule.version_id: "session" for rule in rules_in_force([portfolio.id])}
+        return compiled_program(owners, name="what is new")
+
+    program()
+    with django_assert_num_queries(1):
+        program()
+    entry["conditions"][1]["value"] = 0.95
+    changed = update_rule(rule_id=buying.id, rule=entry, actor=alice)
+    with django_assert_num_queries(2) as asked:
+        program()
+    pk = changed.versions.latest("version").pk
+    assert f"IN ({pk})" in asked.captured_queries[1]["sql"], "the new version alone"
+
+
 def test_programs_kept_are_bounded(buying, monkeypatch):
     monkeypatch.setattr(programs, "PROGRAMS_MAX", 2)
     version = buying.versions.get()
 
     def program(name):
-        return compiled_program([("session", version)], name=name)
+        return compiled_program({version.pk: "session"}, name=name)
 
     kept = [program(name) for name in range(3)]
     assert len(programs._kept) == 2

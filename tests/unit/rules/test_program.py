@@ -5,7 +5,7 @@ import pytest
 
 from rules.core.conditions import InvalidConditionsError
 from rules.core.facts import MarketFacts, PortfolioFacts
-from rules.core.program import RuleSource, compile_program
+from rules.core.program import RuleSource, TooManyTriggered, compile_program
 
 SYMBOLS = ("AAPL", "MSFT", "XOM")
 MARKET = MarketFacts(SYMBOLS, {"price": np.array([10.0, 20.0, np.nan])}, {})
@@ -219,3 +219,71 @@ def test_however_many_changes_there_are_only_a_few_segments():
 def test_rules_of_another_owner_with_the_same_key_stay():
     program = compile_program([*ladder(3), *ladder(3, owner="bob")])
     assert len(program.refreshed(remove=[("alice", 1), ("charlie", 2)])) == 5
+
+
+def test_added_rules_replace_those_of_their_names():
+    program = compile_program(ladder(3)).refreshed(add=ladder(1))
+    assert len(program) == 3
+    assert len(program.evaluate(MARKET, {"alice": portfolio()})) == 6
+
+
+def test_a_program_that_lost_most_of_its_rules_lets_go_of_them():
+    program = compile_program(ladder(1_000))
+    for number in range(980):
+        program = program.refreshed(remove=[("alice", number)])
+    assert len(program) == 20
+    assert program.row_count <= 2 * 20
+
+
+def test_too_many_verdicts_of_one_owner_are_refused_before_they_are_listed():
+    rules = [*ladder(100), *ladder(2, owner="bob")]
+    owners = {"bob": portfolio(), "alice": portfolio()}
+    told = compile_program(rules).evaluate(MARKET, owners, triggered_max=200)
+    assert len(told) == 204
+    with pytest.raises(TooManyTriggered, match="200 rules are true at once; at most 199") as caught:
+        compile_program(rules).evaluate(MARKET, owners, triggered_max=199)
+    assert caught.value.owner == "alice"
+    held = {"AAPL": {"position_quantity": 1.0}, "MSFT": {"position_quantity": 1.0}}
+    has = {"field": "position_quantity", "operator": "greater_than", "value": 0}
+    for rule_type in ("entry", "exit"):
+        rules = [RuleSource(number, "alice", rule_type, [has]) for number in range(3)]
+        with pytest.raises(TooManyTriggered):
+            compile_program(rules).evaluate(MARKET, {"alice": portfolio(held=held)}, triggered_max=5)
+    rules = [RuleSource(number, "alice", "risk", [DOWN]) for number in range(3)]
+    with pytest.raises(TooManyTriggered):
+        compile_program(rules).evaluate(MARKET, {"alice": portfolio(drawdown=12.0)}, triggered_max=2)
+
+
+def test_a_risk_rule_that_only_blocks_looks_at_what_might_be_bought():
+    blocking = RuleSource("b", "alice", "risk", [CHEAP], trades=False, blocks=True)
+    selling = RuleSource("s", "alice", "risk", [CHEAP], trades=True, blocks=True)
+    told = compile_program([blocking, selling]).evaluate(MARKET, {"alice": portfolio()})
+    assert told == [("b", "AAPL", "alice")]
+    told = compile_program([blocking, selling]).evaluate(MARKET, {"alice": portfolio(held={"AAPL": {}})})
+    assert told == [("b", "AAPL", "alice"), ("s", "AAPL", "alice")]
+
+
+@pytest.mark.parametrize(
+    "conditions",
+    [
+        [{"field": "confidence_score", "operator": "less_than", "value": 80}],
+        [{"field": "open_positions", "operator": "greater_than", "value": 2.5}],
+        [{"field": "price", "operator": "less_than", "value": {"field": "sma_50", "times": 1e9}}],
+        [CHEAP] * 65,
+        [{"not": {"not": {"not": {"not": {"not": {"not": {"not": {"not": {"not": CHEAP}}}}}}}}}],
+        [{"field": ["price"], "operator": "less_than", "value": 15}],
+        [{"field": "price", "operator": "less_than", "value": 10**400}],
+        [],
+    ],
+    ids=["range", "whole", "factor", "count", "depth", "unhashable", "huge", "empty"],
+)
+def test_stored_conditions_that_validation_would_refuse_do_not_compile(conditions):
+    """An older version of the language may have stored them: what cannot be explained is not evaluated either."""
+    with pytest.raises(InvalidConditionsError, match="rule 7: conditions"):
+        compile_program([RuleSource(7, "alice", "entry", conditions)])
+
+
+def test_a_stored_schedule_that_does_not_parse_is_named():
+    rule = RuleSource(7, "alice", "entry", [PRICED], True, {"from": "25:00"})
+    with pytest.raises(InvalidConditionsError, match="rule 7: schedule"):
+        compile_program([rule])

@@ -37,6 +37,7 @@ def told_one_by_one(scene: Scene) -> list[Triggered]:
                 portfolio=scene.owners[rule.owner],
                 symbol=symbol,
                 schedule=rule.schedule,
+                blocks=rule.blocks,
             )
             if explanation.outcome is True:
                 told.append((rule.key, symbol, rule.owner))
