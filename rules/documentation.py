@@ -24,6 +24,7 @@ from rules.core.language import (
     CHOICES_MAX,
     CONDITIONS_MAX,
     NESTING_MAX,
+    TESTS_MAX,
     TIMES_MAX,
     Operator,
     RuleType,
@@ -89,6 +90,7 @@ def rule_language() -> str:
         NESTING_MAX=NESTING_MAX,
         PRIORITY_MAX=PRIORITY_MAX,
         SEVERITIES=", ".join(f"`{severity}`" for severity in SEVERITIES),
+        TESTS_MAX=TESTS_MAX,
         TIMES_MAX=f"{TIMES_MAX:,}",
     )
     return re.sub(r"```json\n(.*?)```\n", _with_words, text, flags=re.DOTALL)

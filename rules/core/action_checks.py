@@ -14,7 +14,6 @@ from rules.core.actions import (
     ACTIONS_MAX,
     FIXED_SIZE_MAX,
     HALT_MODES,
-    HALT_SCOPES,
     LIMIT_OFFSET_BPS_MAX,
     MESSAGE_CHARACTERS_MAX,
     METHODS_OF,
@@ -115,11 +114,34 @@ def check_actions(raw: object, rule_type: RuleType | None, faults: Faults, *, ha
         elif kind == "block_entries":
             check_keys(action, path, known=("type",), required=(), faults=faults)
         elif kind == "halt":
-            check_keys(action, path, known=("type", "scope", "mode"), required=(), faults=faults)
-            check_choice(action.get("scope", "portfolio"), f"{path}.scope", HALT_SCOPES, faults)
+            check_keys(action, path, known=("type", "mode"), required=(), faults=faults)
             check_choice(action.get("mode", "reduce_only"), f"{path}.mode", HALT_MODES, faults)
         else:
             _check_trade(action, "buy" if kind == "buy" else "sell", path, faults)
+    _refuse_idle_cooldown(kinds, len(raw), faults, has_cooldown=has_cooldown)
+    _refuse_sale_behind_halt(raw, kinds, faults)
+
+
+def _refuse_idle_cooldown(kinds: Sequence[str], actions: int, faults: Faults, *, has_cooldown: bool) -> None:
+    if has_cooldown and len(kinds) == actions and set(kinds) == {"block_entries"}:
+        faults.add(
+            "cooldown",
+            'A rule that only has "block_entries" never acts, so it would never rest.',
+            "Remove it; the block is over as soon as the rule is no longer true.",
+        )
+
+
+def _refuse_sale_behind_halt(actions: Sequence[object], kinds: Sequence[str], faults: Faults) -> None:
+    """A halt of mode "halt" lets no order out: not even the sale that the same rule asks for."""
+    if not {"sell", "reduce"}.intersection(kinds):
+        return
+    for index, action in enumerate(actions):
+        if isinstance(action, Mapping) and action.get("type") == "halt" and action.get("mode") == "halt":
+            faults.add(
+                f"actions[{index}].mode",
+                'A "halt" of mode "halt" would stop the sale that the same rule asks for.',
+                'Use the mode "reduce_only".',
+            )
 
 
 def _read_kind(action: object, path: str, rule_type: RuleType | None, faults: Faults) -> str | None:

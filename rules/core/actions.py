@@ -20,7 +20,6 @@ LIMIT_OFFSET_BPS_MAX = 1000
 TAKE_PROFIT_PERCENTAGE_MAX = 1000
 
 Side = Literal["buy", "sell"]
-HaltScope = Literal["portfolio", "session"]
 HaltMode = Literal["reduce_only", "halt"]
 
 ACTION_TYPES = ("buy", "sell", "reduce", "block_entries", "halt", "alert")
@@ -37,7 +36,6 @@ METHODS_OF: Mapping[Side, tuple[str, ...]] = {
 }
 SIZE_UNITS = ("shares", "cash")
 ORDER_TYPES = ("market", "limit")
-HALT_SCOPES: tuple[HaltScope, ...] = ("portfolio", "session")
 HALT_MODES: tuple[HaltMode, ...] = ("reduce_only", "halt")
 
 PERCENTAGE_OF_POSITION = "percentage_of_position"
@@ -99,9 +97,8 @@ class BlockRequest:
 
 @dataclass(frozen=True, slots=True)
 class HaltRequest:
-    """A wish to arm the emergency stop; only a risk officer releases it."""
+    """A wish to arm the emergency stop of the portfolio; only a risk officer releases it."""
 
-    scope: HaltScope
     mode: HaltMode
 
 
@@ -111,6 +108,11 @@ Request = ActionRequest | AlertRequest | BlockRequest | HaltRequest
 def asks_for_trade(actions: Iterable[Mapping[str, Any]]) -> bool:
     """Whether any of the actions asks for a trade."""
     return any(action["type"] in TRADE_TYPES for action in actions)
+
+
+def blocks_entries(actions: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether any of the actions keeps other rules from buying."""
+    return any(action["type"] == "block_entries" for action in actions)
 
 
 def requests_of(
@@ -131,7 +133,7 @@ def requests_of(
         elif kind == "block_entries":
             requests.append(BlockRequest(symbol))
         elif kind == "halt":
-            requests.append(HaltRequest(action.get("scope", "portfolio"), action.get("mode", "reduce_only")))
+            requests.append(HaltRequest(action.get("mode", "reduce_only")))
         elif kind == "reduce":
             requests.extend(_reduction(action, target) for target in targets)
         else:

@@ -2,32 +2,34 @@
 
 A block beats every buy that it covers. Of the others risk goes before exit before
 entry; for one symbol a sell beats a buy; then the higher priority; then the older
-rule. At most one trade for each owner and symbol. The order is total (a rule's key
-decides last), so the order of the input, which depends on who was asked first,
-changes nothing.
+rule. At most one trade for each owner and symbol: the first in this order that comes
+to a trade. So a sell that comes to nothing does not keep another sell, say a stop
+loss, from going out; but what any rule wants sold is not bought. The order is total
+(a rule's id decides last), so the order of the input, which depends on who was asked
+first, changes nothing.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 _TYPE_RANK = {"risk": 0, "exit": 1, "entry": 2}
 _SIDE_RANK = {"sell": 0, "buy": 1}
 # In the order of the sort key; the first that differs is why somebody lost.
-_REASONS = ("rule_type", "side", "priority", "age", "key")
+_REASONS = ("rule_type", "side", "priority", "age", "key", "version")
 
 BLOCKED = "blocked"
 
 Rank = tuple[int, int, datetime, str]
-Precedence = tuple[int, int, int, datetime, str]
+Precedence = tuple[int, int, int, datetime, str, int]
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """A trade that a triggered rule asks for.
 
-    `key` is the rule version's id and `owner` the session's, as text; `created_at`
-    is when the *rule* (not the version) was made, so that an edit keeps its age.
+    `key` is the rule's id and `owner` the session's, as text; `created_at` is when the
+    *rule* was made: an edit, which makes another version, changes neither.
     """
 
     key: str
@@ -37,6 +39,7 @@ class Candidate:
     symbol: str
     side: str
     owner: str = ""
+    version_id: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,7 @@ class Block:
     created_at: datetime
     symbol: str | None
     owner: str = ""
+    version_id: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +63,7 @@ class Loss:
     """A candidate that lost, what beat it, and by which criterion.
 
     `reason` is `blocked` when a block beat it, else `rule_type`, `side`, `priority`,
-    `age`, `key`, or `same_rule` when one rule asked twice.
+    `age`, `key`, `version`, or `same_rule` when one rule asked twice.
     """
 
     candidate: Candidate
@@ -69,10 +73,22 @@ class Loss:
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """`winners` in the order in which they may spend; `losses` in the order of the losers."""
+    """`winners` in the order in which they may spend; `losses` in the order of the losers.
+
+    `failed` were tried and came to nothing, in the order in which they were tried.
+    """
 
     winners: tuple[Candidate, ...]
     losses: tuple[Loss, ...]
+    failed: tuple[Candidate, ...] = ()
+
+
+# Makes the trade that a candidate asks for: whether it came to one, or a block that has come up since.
+Attempt = Callable[[Candidate], bool | Block]
+
+
+def always(_: Candidate) -> bool:
+    return True
 
 
 def rank(rule_type: str, priority: int, created_at: datetime, key: str) -> Rank:
@@ -80,23 +96,36 @@ def rank(rule_type: str, priority: int, created_at: datetime, key: str) -> Rank:
     return _TYPE_RANK[rule_type], -priority, created_at, key
 
 
-def resolve(candidates: Iterable[Candidate], blocks: Iterable[Block] = ()) -> Resolution:
-    """Choose at most one trade for each (owner, symbol), and no buy that is blocked."""
+def resolve(
+    candidates: Iterable[Candidate], blocks: Iterable[Block] = (), attempt: Attempt = always
+) -> Resolution:
+    """Choose at most one trade for each (owner, symbol), and no buy that is blocked.
+
+    `attempt` is asked once for each candidate that nothing beats, in their order; with
+    False the next one of its owner and symbol is asked.
+    """
     first_block = _first_blocks(blocks)
-    best: dict[tuple[str, str], Candidate] = {}
-    winners: list[Candidate] = []
+    first_sell: dict[tuple[str, str], Candidate] = {}
+    traded: dict[tuple[str, str], Candidate] = {}
     losses: list[Loss] = []
+    failed: list[Candidate] = []
     for candidate in sorted(candidates, key=_order):
-        block = _block_of(candidate, first_block)
-        winner = best.get((candidate.owner, candidate.symbol))
-        if block is not None:
-            losses.append(Loss(candidate, block, BLOCKED))
-        elif winner is None:
-            best[candidate.owner, candidate.symbol] = candidate
-            winners.append(candidate)
+        place = candidate.owner, candidate.symbol
+        beaten_by = _block_of(candidate, first_block) or traded.get(place)
+        if candidate.side == "sell":
+            first_sell.setdefault(place, candidate)
+        elif beaten_by is None:
+            beaten_by = first_sell.get(place)
+        outcome = beaten_by or attempt(candidate)
+        if isinstance(outcome, Block):
+            losses.append(Loss(candidate, outcome, BLOCKED))
+        elif isinstance(outcome, Candidate):
+            losses.append(Loss(candidate, outcome, _reason(candidate, outcome)))
+        elif outcome:
+            traded[place] = candidate
         else:
-            losses.append(Loss(candidate, winner, _reason(candidate, winner)))
-    return Resolution(tuple(winners), tuple(losses))
+            failed.append(candidate)
+    return Resolution(tuple(traded.values()), tuple(losses), tuple(failed))
 
 
 def _first_blocks(blocks: Iterable[Block]) -> dict[tuple[str, str | None], Block]:
@@ -115,10 +144,10 @@ def _block_of(candidate: Candidate, first: Mapping[tuple[str, str | None], Block
     return min((block for block in covering if block is not None), key=_block_order, default=None)
 
 
-def _block_order(block: Block) -> tuple[Rank, bool, str, str]:
+def _block_order(block: Block) -> tuple[Rank, int, bool, str, str]:
     """Of one rule the block of the whole portfolio stands before those of symbols."""
     by_rank = rank(block.rule_type, block.priority, block.created_at, block.key)
-    return by_rank, block.symbol is not None, block.symbol or "", block.owner
+    return by_rank, block.version_id, block.symbol is not None, block.symbol or "", block.owner
 
 
 def _precedence(candidate: Candidate) -> Precedence:
@@ -128,6 +157,7 @@ def _precedence(candidate: Candidate) -> Precedence:
         -candidate.priority,
         candidate.created_at,
         candidate.key,
+        candidate.version_id,
     )
 
 

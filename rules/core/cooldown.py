@@ -2,8 +2,9 @@
 
     {"minutes": 60, "per": "symbol"}
 
-A rule acted when it traded, alerted or halted; being refused, outranked or without
-a size starts no rest. Who remembers when a rule acted is somebody else.
+A rule acted when it traded or, if it asks for no trade, alerted or halted; being
+refused, outranked or without a size starts no rest. Who remembers when a rule acted
+is somebody else.
 """
 
 from collections.abc import Mapping
@@ -60,12 +61,13 @@ def resting_until(
     """
     if cooldown is None:
         return None
-    moments = [
-        moment for of, moment in acted.items() if cooldown.per == PER_RULE or of is None or of == symbol
-    ]
-    if not moments:
+    if cooldown.per == PER_RULE:
+        last = max(acted.values(), default=None)
+    else:
+        last = max((acted[of] for of in (symbol, None) if of in acted), default=None)
+    if last is None:
         return None
-    until = max(moments) + timedelta(minutes=cooldown.minutes)
+    until = last + timedelta(minutes=cooldown.minutes)
     return until if as_of < until else None
 
 

@@ -10,12 +10,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from rules.core.actions import asks_for_trade
-from rules.core.conditions import InvalidConditionsError, parse_conditions
+from rules.core.actions import asks_for_trade, blocks_entries
+from rules.core.conditions import parse_conditions
 from rules.core.cooldown import PER_RULE
 from rules.core.fields import CATALOGUE, FieldKind
 from rules.core.language import AllOf, AnyOf, Comparison, Node, Not, Operator, fields_of
-from rules.core.phrases import clause_of, listed, number_text
+from rules.core.phrases import clause_of, listed, number_text, phrase_of
+from rules.core.source import looks_everywhere
+from rules.core.validation import check_rule
 
 MESSAGE_CHARACTERS_SHOWN_MAX = 80
 
@@ -33,30 +35,55 @@ _OPPOSITE: Mapping[Operator, Operator] = {
 _SPANS = ((1440, "day"), (60, "hour"), (1, "minute"))
 _WITH_CONFIDENCE = frozenset({Operator.EQUALS, Operator.GREATER_OR_EQUAL, Operator.LESS_OR_EQUAL})
 _CONFIDENCE = "the AI's confidence is "
+# What a symbol itself has: "the RSI of a held symbol". Longest first, for one may begin with another.
+_OF_SYMBOL = sorted(
+    (phrase_of(name).noun for name, spec in CATALOGUE.items() if spec.kind is FieldKind.MARKET),
+    key=len,
+    reverse=True,
+)
+# A message stands in curly quotes; its own must not seem to end it.
+_PLAIN_QUOTES = str.maketrans("“”„‟", '""""')
 
 
 def describe(rule: Mapping[str, Any]) -> str:
     """What a validated rule says. A stored rule that this version cannot read is told as such."""
-    try:
-        conditions = parse_conditions(rule["conditions"])
-    except InvalidConditionsError:
-        return "This version does not understand the conditions of this rule any more."
-    told = _told(conditions, nested=False)
-    whole = _of_whole_portfolio(conditions, rule["rule_type"], rule["actions"])
-    it = "every position" if whole else "it" if "the position" in told else "the position"
+    if check_rule({**rule, "name": "Any"}).rule is None:
+        return "This version does not understand this rule any more."
+    conditions = parse_conditions(rule["conditions"])
+    about_portfolio = _is_about_portfolio(conditions)
+    whole = about_portfolio and (rule["rule_type"] == "risk" or not asks_for_trade(rule["actions"]))
+    told, it = _told(conditions, nested=False), "the position"
+    if whole:
+        it = "every position"
+    elif not _looks_everywhere(rule["rule_type"], rule["actions"]):
+        told, it = (told, "each held position") if about_portfolio else (_of_held(told), "it")
     told = told.replace("the position", "a position", 1)
     actions = [_action(action, it=it, whole=whole) for action in rule["actions"]]
     sentence = f"When {told}, {_joined(actions)}."
-    when, rest = _schedule(rule.get("schedule")), _cooldown(rule.get("cooldown"), whole=whole)
+    sells_each = whole and asks_for_trade(rule["actions"])
+    rest = _cooldown(rule.get("cooldown"), whole=whole, sells_each=sells_each)
+    when = _schedule(rule.get("schedule"))
     if when or rest:
         sentence += f" It {' and '.join(filter(None, (when, rest)))}."
     return sentence
 
 
-def _of_whole_portfolio(node: Node, rule_type: str, actions: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether the rule fires once for the portfolio, not symbol by symbol: as the explanation sees it."""
-    about_portfolio = all(CATALOGUE[name].kind is FieldKind.PORTFOLIO for name in fields_of(node))
-    return about_portfolio and (rule_type == "risk" or not asks_for_trade(actions))
+def _is_about_portfolio(node: Node) -> bool:
+    return all(CATALOGUE[name].kind is FieldKind.PORTFOLIO for name in fields_of(node))
+
+
+def _looks_everywhere(rule_type: str, actions: Sequence[Mapping[str, Any]]) -> bool:
+    return looks_everywhere(rule_type, trades=asks_for_trade(actions), blocks=blocks_entries(actions))
+
+
+def _of_held(told: str) -> str:
+    """The conditions with a word on whose they are: what is true of any other symbol does not count."""
+    if "the position" in told:
+        return told
+    noun = next((noun for noun in _OF_SYMBOL if told.startswith(noun + " ")), None)
+    return (
+        f"for a held symbol {told}" if noun is None else f"{noun} of a held symbol{told.removeprefix(noun)}"
+    )
 
 
 # --- conditions -----------------------------------------------------------------------------------
@@ -129,7 +156,7 @@ def _action(action: Mapping[str, Any], *, it: str, whole: bool) -> str:
             return "let no rule buy anything" if whole else "let no rule buy the symbol"
         case "halt":
             what = "all trading" if action.get("mode") == "halt" else "all buying"
-            return f"stop {what} of the {action.get('scope', 'portfolio')} until a risk officer releases it"
+            return f"stop {what} of the portfolio until a risk officer releases it"
     return _alerted(action)
 
 
@@ -179,7 +206,7 @@ def _order(action: Mapping[str, Any]) -> str:
 
 
 def _alerted(action: Mapping[str, Any]) -> str:
-    message = action["message"]
+    message = action["message"].translate(_PLAIN_QUOTES)
     if len(message) > MESSAGE_CHARACTERS_SHOWN_MAX:
         message = message[: MESSAGE_CHARACTERS_SHOWN_MAX - 1] + "…"
     severity = action.get("severity", "info")
@@ -189,8 +216,6 @@ def _alerted(action: Mapping[str, Any]) -> str:
 
 def _joined(actions: Sequence[str]) -> str:
     """Actions of several parts are told apart by one more comma."""
-    if not actions:  # never validated so, but a description is shown of whatever is stored
-        return "do nothing"
     joint = ", and " if any("," in action or " until " in action for action in actions) else " and "
     return listed(actions, joint)
 
@@ -217,11 +242,15 @@ def _window(start: str | None, end: str | None) -> str:
     return f"from {start} on" if start else f"until {end}" if end else ""
 
 
-def _cooldown(cooldown: Mapping[str, Any] | None, *, whole: bool) -> str:
+def _cooldown(cooldown: Mapping[str, Any] | None, *, whole: bool, sells_each: bool) -> str:
     if not cooldown:
         return ""
-    of_symbols = " for all symbols" if cooldown.get("per") == PER_RULE else " for that symbol"
-    return f"rests for {_minutes(cooldown['minutes'])}{'' if whole else of_symbols} after it acted"
+    rests = f"rests for {_minutes(cooldown['minutes'])}"
+    if cooldown.get("per") == PER_RULE:
+        return f"{rests}{'' if whole and not sells_each else ' for all symbols'} after it acted"
+    if sells_each:
+        return f"{rests} for each symbol that it sold"
+    return f"{rests}{'' if whole else ' for that symbol'} after it acted"
 
 
 def _minutes(minutes: int) -> str:

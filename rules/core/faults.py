@@ -22,6 +22,9 @@ _LOOK_ALIKES = str.maketrans(
     "ABEKMHOPCTYXSIJacekopxysijdhlqwABEZHIKMNOPTYXaikvoptuxyi---",
 )
 
+_JOINERS = frozenset("\u200c\u200d")
+_BLANK_LETTERS = frozenset("\u115f\u1160\u2800\u3164\uffa0")  # Hangul fillers, the empty Braille cell
+
 
 @dataclass(frozen=True, slots=True)
 class Fault:
@@ -171,17 +174,25 @@ def check_text(raw: object, path: str, *, characters_max: int, faults: Faults) -
         faults.add(path, f"{quoted(raw)} is not a text.", "Write a text in quotes.")
     elif len(raw) > characters_max:
         faults.add(path, f"The text has {len(raw)} characters.", f"Use at most {characters_max} characters.")
-    elif not raw.strip():
-        faults.add(path, "The text is empty.", "Write something that people will recognise.")
     elif any(_unprintable(character) for character in raw):
-        faults.add(path, "The text contains control characters.", "Remove them.")
+        faults.add(
+            path, "The text contains control characters, or others that cannot be seen.", "Remove them."
+        )
+    elif not any(_visible(character) for character in raw):
+        faults.add(path, "The text is empty.", "Write something that people will recognise.")
     else:
         return True
     return False
 
 
 def _unprintable(character: str) -> bool:
-    return unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"}
+    """What cannot be stored, ends a line, or changes how others are read; joiners hold words and emoji together."""
+    return unicodedata.category(character) in {"Cc", "Cf", "Cs", "Zl", "Zp"} and character not in _JOINERS
+
+
+def _visible(character: str) -> bool:
+    """Whether it shows by itself: no blank, and no mark that only sits on another character."""
+    return unicodedata.category(character)[0] not in "CZM" and character not in _BLANK_LETTERS
 
 
 def _invisible(character: str) -> bool:

@@ -43,7 +43,12 @@ _MARKET: Mapping[str, tuple[FieldType, str, float | None, float | None]] = {
     "change_percentage_20d": (_PERCENTAGE, _CHANGE.format("twenty sessions"), -100, None),
     "volume": (_NUMBER, "Shares traded in the last completed bar.", 0, None),
     "relative_volume": (_NUMBER, "Volume against its average over 20 bars; 1 is usual.", 0, None),
-    "volatility": (_NUMBER, "Annualised volatility of 20 daily returns as a fraction; 0.25 is 25 %.", 0, 10),
+    "volatility": (
+        _NUMBER,
+        "Annualised volatility of 20 daily returns as a fraction; 0.25 is 25 %.",
+        0,
+        None,
+    ),
     "atr": (_NUMBER, "Average true range over 14 bars: how far the price moves in a usual day.", 0, None),
     "rsi": (_NUMBER, "Relative strength index over 14 bars, 0 to 100.", 0, 100),
     "sma_20": (_NUMBER, "Mean of the last 20 closes.", 0, None),

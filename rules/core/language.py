@@ -16,7 +16,9 @@ from rules.core.fields import CATALOGUE, NUMERIC_TYPES, FieldSpec, FieldType
 NESTING_MAX = 8
 CONDITIONS_MAX = 64
 CHOICES_MAX = 64
-# Beyond this a float64 no longer holds every whole number's neighbour; no fact is that large.
+# Values compared with in a rule over all levels: lists multiply conditions, and each value is a test of its own.
+TESTS_MAX = 256
+# Larger than any fact, and well within the whole numbers that a float64 holds (up to 9 * 10^15).
 NUMBER_MAX = 10**15
 TIMES_MAX = 10**6
 
@@ -53,6 +55,9 @@ OPERATORS: Mapping[str, Operator] = {operator.value: operator for operator in Op
 RULE_TYPES: Mapping[str, RuleType] = {rule_type.value: rule_type for rule_type in RuleType}
 BAR_OPERATORS = frozenset({Operator.CROSSES_ABOVE, Operator.CROSSES_BELOW, Operator.CHANGED_TO})
 LIST_OPERATORS = frozenset({Operator.IN, Operator.NOT_IN})
+# Never true with the end of what a fact can be on the right, hence refused there.
+NEVER_AT_MAXIMUM = frozenset({Operator.GREATER_THAN, Operator.CROSSES_ABOVE})
+NEVER_AT_MINIMUM = frozenset({Operator.LESS_THAN, Operator.CROSSES_BELOW})
 _EQUALITY = frozenset({Operator.EQUALS, Operator.NOT_EQUALS, Operator.IN, Operator.NOT_IN})
 _ORDER = frozenset(
     {

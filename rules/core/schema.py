@@ -50,8 +50,16 @@ def rule_schema() -> Schema:
             "cooldown": {"anyOf": [reference("cooldown"), {"type": "null"}]},
         },
         "oneOf": [_of_type(rule_type) for rule_type in RuleType],
-        "if": {"required": ["actions"], "properties": {"actions": {"contains": _SELLS_A_PART}}},
-        "then": {"required": ["cooldown"], "properties": {"cooldown": reference("cooldown")}},
+        "allOf": [
+            {
+                "if": {"required": ["actions"], "properties": {"actions": {"contains": _SELLS_A_PART}}},
+                "then": {"required": ["cooldown"], "properties": {"cooldown": reference("cooldown")}},
+            },
+            {
+                "if": {"required": ["actions"], "properties": {"actions": {"items": _BLOCKS}}},
+                "then": {"properties": {"cooldown": {"type": "null"}}},
+            },
+        ],
         "$defs": {
             "schedule": _schedule(),
             "cooldown": _cooldown(),
@@ -65,6 +73,13 @@ _SELLS_A_PART: Schema = {
     "type": "object",
     "required": ["type", "percentage"],
     "properties": {"type": {"const": "reduce"}},
+}
+
+# Alone it never acts, so there is nothing to rest from.
+_BLOCKS: Schema = {
+    "type": "object",
+    "required": ["type"],
+    "properties": {"type": {"const": "block_entries"}},
 }
 
 

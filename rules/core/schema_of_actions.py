@@ -7,7 +7,6 @@ from rules.core.action_checks import BUY_ONLY, COMPANIONS, LIMIT_OFFSET, REDUCE,
 from rules.core.actions import (
     ACTIONS_MAX,
     HALT_MODES,
-    HALT_SCOPES,
     MESSAGE_CHARACTERS_MAX,
     METHODS_OF,
     ORDER_TYPES,
@@ -26,7 +25,7 @@ _TOLD: Mapping[str, str] = {
     "sell": "Sell the symbol, or all that is held when the rule fires for the portfolio as a whole.",
     "reduce": "Sell a part of the position.",
     "block_entries": "While the rule is true no rule buys: this symbol, or any when it fires for the portfolio.",
-    "halt": "Arm the emergency stop; only a risk officer releases it.",
+    "halt": "Arm the emergency stop of the portfolio; only a risk officer releases it.",
     "alert": "Tell people.",
     "limit_offset_bps": "Better than the last price by so much; below zero: through it.",
     "max_position_size": "The position never grows beyond it.",
@@ -34,6 +33,28 @@ _TOLD: Mapping[str, str] = {
     "take_profit_percentage": "Where the position is sold at a gain.",
     "percentage": "What is sold; the rule needs a cooldown.",
     "to_position_size": "What is above it is sold.",
+}
+
+# A halt of mode "halt" lets no order out, not even the same rule's sale.
+_NO_SALE_BEHIND_HALT: Schema = {
+    "not": {
+        "allOf": [
+            {
+                "contains": {
+                    "type": "object",
+                    "required": ["type"],
+                    "properties": {"type": {"enum": ["sell", "reduce"]}},
+                }
+            },
+            {
+                "contains": {
+                    "type": "object",
+                    "required": ["type", "mode"],
+                    "properties": {"type": {"const": "halt"}, "mode": {"const": "halt"}},
+                }
+            },
+        ]
+    }
 }
 
 
@@ -46,7 +67,7 @@ def actions_schema(rule_type: RuleType) -> Schema:
         "minItems": 1,
         "maxItems": ACTIONS_MAX,
         "items": {"oneOf": [reference(kind) for kind in kinds]},
-        "allOf": [_at_most_one(group) for group in once if group],
+        "allOf": [*(_at_most_one(group) for group in once if group), _NO_SALE_BEHIND_HALT],
     }
 
 
@@ -58,7 +79,7 @@ def action_definitions() -> dict[str, Schema]:
         "sell": _trade("sell", {}),
         "reduce": _reduce(),
         "block_entries": _action("block_entries", {}),
-        "halt": _action("halt", {"scope": _choice(HALT_SCOPES), "mode": _choice(HALT_MODES)}),
+        "halt": _action("halt", {"mode": _choice(HALT_MODES)}),
         "alert": _action(
             "alert", {"message": message, "severity": _choice(SEVERITIES)}, required=("message",)
         ),

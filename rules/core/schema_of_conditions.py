@@ -1,10 +1,12 @@
 """JSON Schema of conditions: nodes, and for each field of the catalogue the comparisons that it allows."""
 
-from rules.core.fields import CATALOGUE, NUMERIC_TYPES, FieldSpec, FieldType
+from rules.core.fields import CATALOGUE, FieldSpec, FieldType
 from rules.core.language import (
     CHOICES_MAX,
     CONDITIONS_MAX,
     LIST_OPERATORS,
+    NEVER_AT_MAXIMUM,
+    NEVER_AT_MINIMUM,
     NUMBER_MAX,
     TIMES_MAX,
     Operator,
@@ -12,10 +14,6 @@ from rules.core.language import (
     suitable_operators,
 )
 from rules.core.schema_parts import Schema, object_of, reference, time_of_day
-
-# Never true of a fact within its bounds, hence refused.
-_TOO_HIGH = frozenset({Operator.GREATER_THAN, Operator.CROSSES_ABOVE})
-_TOO_LOW = frozenset({Operator.LESS_THAN, Operator.CROSSES_BELOW})
 
 
 def condition_definitions() -> dict[str, Schema]:
@@ -96,7 +94,10 @@ def _value(spec: FieldSpec, operator: Operator) -> Schema:
     if operator is Operator.BETWEEN:
         return {"type": "array", "items": literal, "minItems": 2, "maxItems": 2}
     if operator in LIST_OPERATORS:
-        return {"type": "array", "items": literal, "minItems": 1, "maxItems": CHOICES_MAX}
+        some = {"type": "array", "items": literal, "minItems": 1, "maxItems": CHOICES_MAX}
+        if spec.choices:  # all of them would decide nothing
+            some["not"] = {"allOf": [{"contains": {"const": choice}} for choice in spec.choices]}
+        return some
     literal = _that_decides(literal, spec, operator)
     references = list(comparable_fields(spec, operator))
     if not references:
@@ -132,11 +133,14 @@ def _literal(spec: FieldSpec) -> Schema:
 
 def _that_decides(literal: Schema, spec: FieldSpec, operator: Operator) -> Schema:
     """Without the end beyond which the fact never lies."""
-    if spec.type not in NUMERIC_TYPES:
-        return literal
+    too_high, too_low = operator in NEVER_AT_MAXIMUM, operator in NEVER_AT_MINIMUM
+    if spec.choices:
+        return {"enum": list(spec.choices)[int(too_low) : len(spec.choices) - int(too_high)]}
+    if spec.type is FieldType.TIME_OF_DAY:
+        return literal | {"not": {"const": "00:00"}} if too_low else literal
     strict = dict(literal)
-    if operator in _TOO_HIGH and spec.maximum is not None:
+    if too_high and spec.maximum is not None:
         strict["exclusiveMaximum"] = strict.pop("maximum")
-    if operator in _TOO_LOW and spec.minimum is not None:
+    if too_low and spec.minimum is not None:
         strict["exclusiveMinimum"] = strict.pop("minimum")
     return strict

@@ -7,8 +7,12 @@ from rules.core.language import TIME_PATTERN
 
 Schema = dict[str, Any]
 
-# What `faults.check_text` refuses: control characters, line separators, nothing but blanks.
-_SEEN = "^(?=.*[\\S\\ufeff])[^\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029]*$"
+# What `faults.check_text` refuses: nothing but blanks; control characters, line separators, and what turns text round
+# or cannot be seen.
+_SEEN = (
+    "^(?=.*\\S)"
+    "[^\\u0000-\\u001f\\u007f-\\u009f\\u00ad\\u061c\\u200b\\u200e\\u200f\\u2028-\\u202e\\u2060-\\u2064\\u2066-\\u206f\\ufeff]*$"
+)
 
 
 def reference(name: str) -> Schema:

@@ -5,7 +5,7 @@ Plain Python that shares no arithmetic with the program over vectors. Outcomes a
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rules.core.facts import MarketFacts, PortfolioFacts
@@ -49,6 +49,10 @@ _WORDS: Mapping[Operator, str] = {
     Operator.CHANGED_TO: "changing to",
 }
 
+# What a sentence names at most; the tree has everything.
+PHRASES_MAX = 20
+CHOICES_TOLD_MAX = 5
+
 
 @dataclass(frozen=True, slots=True)
 class Told:
@@ -73,13 +77,19 @@ class Teller:
         self._symbol = symbol
 
     def tell(self, node: Node) -> Told:
+        """The node told whole, but with no more phrases than somebody reads."""
+        told = self._tell(node)
+        more = len(told.phrases) - PHRASES_MAX
+        return told if more <= 0 else replace(told, phrases=(*told.phrases[:PHRASES_MAX], f"{more} more"))
+
+    def _tell(self, node: Node) -> Told:
         if isinstance(node, Comparison):
             return self._tell_bars(node) if node.operator in BAR_OPERATORS else self._tell_comparison(node)
         if isinstance(node, Not):
-            child = self.tell(node.node)
+            child = self._tell(node.node)
             outcome = None if child.outcome is None else not child.outcome
             return Told(outcome, {"not": child.tree, "outcome": outcome}, child.phrases)
-        children = [self.tell(child) for child in node.nodes]
+        children = [self._tell(child) for child in node.nodes]
         decisive = not isinstance(node, AllOf)  # one false decides "all", one true decides "any"
         outcome = joined([child.outcome for child in children], decisive=decisive)
         group = "any" if decisive else "all"
@@ -114,6 +124,7 @@ class Teller:
         value = node.value
         outcome: Outcome
         threshold: Any
+        too_large = False
         if isinstance(value, Interval):
             threshold = [shown(node.field, value.low), shown(node.field, value.high)]
             outcome = None if fact is None else value.low <= fact <= value.high
@@ -121,36 +132,36 @@ class Teller:
             threshold = [shown(node.field, number) for number in value.numbers]
             outcome = None if fact is None else (fact in value.numbers) is (node.operator is Operator.IN)
         else:
-            number = self._threshold(value)
+            number, too_large = self._threshold(value)
             threshold = None if number is None else shown(node.field, number)
             outcome = None if fact is None or number is None else _TESTS[node.operator](fact, number)
         shown_fact = None if fact is None else shown(node.field, fact)
-        return _told(node, shown_fact, threshold, outcome)
+        return _told(node, shown_fact, threshold, outcome, too_large=too_large)
 
-    def _threshold(self, value: Constant | FieldReference) -> float | None:
+    def _threshold(self, value: Constant | FieldReference) -> tuple[float | None, bool]:
         if isinstance(value, Constant):
-            return value.number
-        other = self._fact(value.field)
-        return None if other is None else _known(other * value.times)
+            return value.number, False
+        return _scaled(self._fact(value.field), value.times)
 
     def _tell_bars(self, node: Comparison) -> Told:
         facts = self._bars(node.field)
         value = node.value
         assert isinstance(value, Constant | FieldReference), "bars are compared with one number or field"
         thresholds: tuple[float | None, float | None]
+        too_large = False
         if isinstance(value, Constant):
             thresholds = value.number, value.number
         else:
-            before, after = self._bars(value.field)
-            thresholds = (
-                None if before is None else _known(before * value.times),
-                None if after is None else _known(after * value.times),
-            )
+            bars = self._bars(value.field)
+            (before, before_too_large), (after, after_too_large) = (_scaled(bar, value.times) for bar in bars)
+            thresholds = before, after
+            too_large = None not in bars and (before_too_large or after_too_large)
         return _told(
             node,
             _pair(node.field, facts),
             _pair(node.field, thresholds),
             _crossed(node.operator, facts, thresholds),
+            too_large=too_large,
         )
 
 
@@ -174,12 +185,20 @@ def _known(number: float | None) -> float | None:
     return number if number is not None and math.isfinite(number) else None
 
 
+def _scaled(fact: float | None, times: float) -> tuple[float | None, bool]:
+    """A fact times a factor, and whether the product of a known fact is beyond any float64."""
+    if fact is None:
+        return None, False
+    product = _known(fact * times)
+    return product, product is None
+
+
 def _pair(field: str, bars: tuple[float | None, float | None]) -> dict[str, Any]:
     previous, last = (None if number is None else shown(field, number) for number in bars)
     return {"previous": previous, "last": last}
 
 
-def _told(node: Comparison, fact: Any, threshold: Any, outcome: Outcome) -> Told:
+def _told(node: Comparison, fact: Any, threshold: Any, outcome: Outcome, *, too_large: bool) -> Told:
     tree: dict[str, Any] = {
         "field": node.field,
         "operator": node.operator.value,
@@ -189,30 +208,34 @@ def _told(node: Comparison, fact: Any, threshold: Any, outcome: Outcome) -> Told
     }
     if isinstance(node.value, FieldReference):
         tree["compared_with"] = {"field": node.value.field, "times": node.value.times}
-    return Told(outcome, tree, (_phrase(node, fact, threshold, outcome),))
+    return Told(outcome, tree, (_phrase(node, fact, threshold, outcome, too_large=too_large),))
 
 
-def _phrase(node: Comparison, fact: Any, threshold: Any, outcome: Outcome) -> str:
+def _phrase(node: Comparison, fact: Any, threshold: Any, outcome: Outcome, *, too_large: bool) -> str:
     name = _label(node.field)
     other = ""
     if isinstance(node.value, FieldReference):
         times = node.value.times
-        other = ("" if times == 1 else f"{_number(times)} times ") + _label(node.value.field)
+        other = ("" if times == 1 else f"{_factor(times)} times ") + _label(node.value.field)
+    if outcome is None and too_large and not _missing(fact):
+        return f"{other} is too large"
     if outcome is None:
         missing = name if _missing(fact) or not other else _label(getattr(node.value, "field", ""))
         return f"{missing} is unknown"
     exactly = _look_alike(fact, threshold)
-    limit = _values(node.operator, threshold, exactly=exactly)
+    limit = _limit(node, threshold, exactly=exactly)
     relation = f"{'' if outcome else 'not '}{_WORDS[node.operator]}"
     if other:
         limit = f"{other} ({limit})"
-    return f"{name} is {_values(node.operator, fact, exactly=exactly)}, {relation} {limit}"
+    return f"{name} is {_fact_text(fact, exactly=exactly)}, {relation} {limit}"
 
 
 def _look_alike(fact: Any, threshold: Any) -> bool:
-    """Whether a fact and a threshold that differ would read the same when rounded."""
+    """Whether a fact would read the same, when rounded, as a threshold or a bar that differs from it."""
     return any(
-        one != other and _number(one) == _number(other) for one in _parts(fact) for other in _parts(threshold)
+        one != other and _number(one) == _number(other)
+        for one in _parts(fact)
+        for other in (*_parts(fact), *_parts(threshold))
     )
 
 
@@ -226,12 +249,29 @@ def _missing(fact: Any) -> bool:
     return fact is None or (isinstance(fact, dict) and None in fact.values())
 
 
-def _values(operator: Operator, value: Any, *, exactly: bool) -> str:
-    if isinstance(value, dict):
-        previous, last = (_number(value[bar], exactly=exactly) for bar in ("previous", "last"))
-        return last if previous == last else f"{last} after {previous}"
-    joint = " and " if operator is Operator.BETWEEN else ", "
-    return joint.join(_number(item, exactly=exactly) for item in _parts(value))
+def _fact_text(fact: Any, *, exactly: bool) -> str:
+    if isinstance(fact, dict):
+        previous, last = (_number(fact[bar], exactly=exactly) for bar in ("previous", "last"))
+        return f"{last} after {previous}"
+    return _number(fact, exactly=exactly)
+
+
+def _limit(node: Comparison, threshold: Any, *, exactly: bool) -> str:
+    if isinstance(threshold, dict):
+        if isinstance(node.value, FieldReference):
+            return _fact_text(threshold, exactly=exactly)
+        threshold = threshold["last"]  # a literal is the same at both bars
+    texts = [_number(item, exactly=exactly) for item in _parts(threshold)]
+    if node.operator is Operator.BETWEEN:
+        return " and ".join(texts)
+    more = len(texts) - CHOICES_TOLD_MAX
+    return ", ".join(texts[:CHOICES_TOLD_MAX]) + (f" … and {more} more" if more > 0 else "")
+
+
+def _factor(times: float) -> str:
+    """The factor to its last digit where rounding would hide some of it: 1.00001 is not 1."""
+    text = _number(times)
+    return text if float(text.replace(",", "")) == times else repr(times)
 
 
 def _number(value: float | int | str, *, exactly: bool = False) -> str:

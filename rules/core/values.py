@@ -1,18 +1,20 @@
 """Reading the right side of a comparison: a literal, a list of them, or another field.
 
-Here a number is refused that the fact can never reach: `confidence_score` above
-80 would be accepted by arithmetic and never fire.
+Here a value is refused that the fact can never reach: `confidence_score` above 80
+would be accepted by arithmetic and never fire.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
 from rules.core.faults import Faults, check_keys, did_you_mean, quoted, read_number
-from rules.core.fields import CATALOGUE, FieldSpec, FieldType
+from rules.core.fields import CATALOGUE, NUMERIC_TYPES, FieldSpec, FieldType
 from rules.core.language import (
     BAR_OPERATORS,
     CHOICES_MAX,
     LIST_OPERATORS,
+    NEVER_AT_MAXIMUM,
+    NEVER_AT_MINIMUM,
     TIMES_MAX,
     Choices,
     Constant,
@@ -42,7 +44,7 @@ class ValueReader:
         if self._operator in LIST_OPERATORS:
             return self._read_choices(raw, path)
         number = self._read_literal(raw, path)
-        return None if number is None else Constant(number)
+        return None if number is None or self._never(number, path) else Constant(number)
 
     def _read_interval(self, raw: object, path: str) -> Interval | None:
         if not isinstance(raw, list | tuple) or len(raw) != 2:
@@ -68,6 +70,14 @@ class ValueReader:
             return None
         numbers = [self._read_literal(item, f"{path}[{index}]") for index, item in enumerate(raw)]
         known = {number for number in numbers if number is not None}
+        if self._spec.choices and len(known) == len(self._spec.choices):
+            decides = "always" if self._operator is Operator.IN else "never"
+            self._faults.add(
+                path,
+                f"These are all that {self._spec.name} can be: {decides} true, so it decides nothing.",
+                "Leave some of them out, or remove the comparison.",
+            )
+            return None
         return Choices(tuple(sorted(known))) if None not in numbers else None
 
     def _read_literal(self, raw: object, path: str) -> float | None:
@@ -105,15 +115,19 @@ class ValueReader:
                 self._cure(number),
             )
             return False
-        too_high = {Operator.GREATER_THAN, Operator.CROSSES_ABOVE}
-        too_low = {Operator.LESS_THAN, Operator.CROSSES_BELOW}
-        if (number == spec.maximum and self._operator in too_high) or (
-            number == spec.minimum and self._operator in too_low
-        ):
-            self._faults.add(
-                path, f"{spec.name} {self._operator} {number:.12g} can never be true.", self._range()
-            )
+        return True
+
+    def _never(self, number: float, path: str) -> bool:
+        """Whether the fact would have to lie beyond its own bounds."""
+        spec = self._spec
+        too_high = number == spec.maximum and self._operator in NEVER_AT_MAXIMUM
+        too_low = number == spec.minimum and self._operator in NEVER_AT_MINIMUM
+        if not (too_high or too_low):
             return False
+        literal = shown(spec.name, number)
+        text = literal if isinstance(literal, str) else f"{number:.12g}"
+        cure = self._range() if spec.type in NUMERIC_TYPES else "Use another value, or another operator."
+        self._faults.add(path, f"{spec.name} {self._operator} {text} can never be true.", cure)
         return True
 
     def _cure(self, number: float) -> str:

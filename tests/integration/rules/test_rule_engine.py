@@ -86,7 +86,7 @@ def test_execute_actions_asks_for_all_that_the_actions_say():
         {"type": "alert", "message": "look", "severity": "warning"},
     ]
     reduction = ActionRequest("XOM", "sell", "reduce", Decimal("2.5"), "percentage_of_equity", None, "market")
-    halt = HaltRequest("portfolio", "reduce_only")
+    halt = HaltRequest("reduce_only")
     assert execute_actions(actions, XOM) == [
         reduction, BlockRequest("XOM"), halt, AlertRequest("XOM", "warning", "look")
     ]  # fmt: skip

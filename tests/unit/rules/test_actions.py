@@ -89,9 +89,9 @@ def test_entries_are_blocked_for_what_the_rule_fired_for(symbol):
 
 
 def test_a_halt_spares_exits_unless_it_says_otherwise():
-    assert requests_of([HALT], symbol=None, held=["XOM", "AAPL"]) == [HaltRequest("portfolio", "reduce_only")]
-    everything = {"type": "halt", "scope": "session", "mode": "halt"}
-    assert requests_of([everything], symbol="AAPL", held=[]) == [HaltRequest("session", "halt")]
+    assert requests_of([HALT], symbol=None, held=["XOM", "AAPL"]) == [HaltRequest("reduce_only")]
+    everything = {"type": "halt", "mode": "halt"}
+    assert requests_of([everything], symbol="AAPL", held=[]) == [HaltRequest("halt")]
 
 
 def test_requests_stand_in_the_order_of_the_actions():

@@ -15,9 +15,11 @@ OLD = datetime(2026, 1, 1, tzinfo=UTC)
 NEW = OLD + timedelta(days=1)
 
 
-def candidate(key, *, rule_type="entry", priority=0, created_at=OLD, symbol="AAPL", side=None, owner="s1"):
+def candidate(
+    key, *, rule_type="entry", priority=0, created_at=OLD, symbol="AAPL", side=None, owner="s1", version_id=1
+):
     side = side or ("buy" if rule_type == "entry" else "sell")
-    return Candidate(key, rule_type, priority, created_at, symbol, side, owner)
+    return Candidate(key, rule_type, priority, created_at, symbol, side, owner, version_id)
 
 
 def block(key, *, symbol=None, rule_type="risk", priority=0, created_at=OLD, owner="s1"):
@@ -53,6 +55,11 @@ def test_the_older_rule_wins_a_tie():
 
 def test_the_key_decides_between_twins():
     assert resolve([candidate("b"), candidate("a")]).losses == (Loss(candidate("b"), candidate("a"), "key"),)
+
+
+def test_of_one_rule_the_older_version_wins_and_is_compared_as_a_number():
+    nine, ten = candidate("a", version_id=9), candidate("a", version_id=10)
+    assert resolve([ten, nine]).losses == (Loss(ten, nine, "version"),)
 
 
 def test_one_rule_that_asks_twice_gets_one_trade():
@@ -120,6 +127,46 @@ def test_of_several_blocks_the_first_in_rank_is_named(first, second):
     assert resolve([candidate("buy")], [second, first]).losses[0].beaten_by == first
 
 
+# --- what comes to nothing ---------------------------------------------------------------------------
+
+
+class Market:
+    """Lets trades of these keys come to nothing, and remembers who was tried."""
+
+    def __init__(self, *nothing, block=None):
+        self.nothing, self.block, self.tried = nothing, block, []
+
+    def __call__(self, candidate):
+        self.tried.append(candidate)
+        return self.block or candidate.key not in self.nothing
+
+
+def test_where_the_first_comes_to_nothing_the_next_is_tried():
+    trim, stop = candidate("trim", rule_type="risk"), candidate("stop", rule_type="exit")
+    late = candidate("late", rule_type="exit", created_at=NEW)
+    market = Market("trim")
+    resolution = resolve([late, stop, trim], attempt=market)
+    assert market.tried == [trim, stop]
+    assert (resolution.winners, resolution.failed) == ((stop,), (trim,))
+    assert resolution.losses == (Loss(late, stop, "age"),), "only who trades outranks"
+
+
+def test_what_a_rule_wants_sold_is_not_bought_even_if_the_sell_comes_to_nothing():
+    sells = [candidate("trim", rule_type="risk"), candidate("stop", rule_type="exit")]
+    buy, other = candidate("buy"), candidate("buy", symbol="XOM")
+    market = Market("trim", "stop")
+    resolution = resolve([buy, other, *sells], attempt=market)
+    assert market.tried == [*sells, other]
+    assert resolution.losses == (Loss(buy, sells[0], "rule_type"),)
+
+
+def test_a_buy_may_be_blocked_when_its_turn_comes():
+    buy, blocking = candidate("buy"), block("block")
+    resolution = resolve([buy], attempt=Market(block=blocking))
+    assert (resolution.winners, resolution.failed) == ((), ())
+    assert resolution.losses == (Loss(buy, blocking, "blocked"),)
+
+
 candidates = st.builds(
     candidate,
     st.sampled_from("abc"),
@@ -129,7 +176,9 @@ candidates = st.builds(
     symbol=st.sampled_from(("AAPL", "MSFT")),
     side=st.sampled_from(("buy", "sell")),
     owner=st.sampled_from(("s1", "s2")),
+    version_id=st.sampled_from((9, 10)),
 )
+nothing = st.frozensets(st.sampled_from("abc"))
 blocks = st.builds(
     block,
     st.sampled_from("abc"),
@@ -150,29 +199,32 @@ def covers(blocking, buy):
     return blocking.owner == buy.owner and blocking.symbol in (None, buy.symbol)
 
 
-@given(two_orders(candidates, 12), two_orders(blocks, 3))
-def test_shuffling_the_input_changes_nothing(asked, blocking):
+@given(two_orders(candidates, 12), two_orders(blocks, 3), nothing)
+def test_shuffling_the_input_changes_nothing(asked, blocking, fails):
     one, other = zip(asked, blocking, strict=True)
-    assert resolve(*one) == resolve(*other)
+    assert resolve(*one, Market(*fails)) == resolve(*other, Market(*fails))
 
 
-@given(st.lists(candidates, max_size=12), st.lists(blocks, max_size=3))
-def test_everybody_wins_or_loses_once(asked, blocking):
-    resolution = resolve(asked, blocking)
+@given(st.lists(candidates, max_size=12), st.lists(blocks, max_size=3), nothing)
+def test_everybody_wins_or_loses_or_fails_once(asked, blocking, fails):
+    resolution = resolve(asked, blocking, Market(*fails))
     places = [(winner.owner, winner.symbol) for winner in resolution.winners]
     assert len(places) == len(set(places)), "one trade for each owner and symbol"
-    ended = [*resolution.winners, *(loss.candidate for loss in resolution.losses)]
+    ended = [*resolution.winners, *resolution.failed, *(loss.candidate for loss in resolution.losses)]
     assert sorted(map(repr, ended)) == sorted(map(repr, asked))
 
 
-@given(st.lists(candidates, max_size=12), st.lists(blocks, max_size=3))
-def test_a_loser_was_beaten_in_its_own_place_by_a_block_or_the_winner(asked, blocking):
-    resolution = resolve(asked, blocking)
+@given(st.lists(candidates, max_size=12), st.lists(blocks, max_size=3), nothing)
+def test_a_loser_was_beaten_in_its_own_place_by_a_block_the_winner_or_a_sell(asked, blocking, fails):
+    resolution = resolve(asked, blocking, Market(*fails))
     for loss in resolution.losses:
         if loss.reason == "blocked":
             assert loss.beaten_by in blocking and covers(loss.beaten_by, loss.candidate)
         else:
-            assert loss.beaten_by in resolution.winners
+            assert loss.beaten_by in resolution.winners or (loss.candidate.side, loss.beaten_by.side) == (
+                "buy",
+                "sell",
+            )
             assert (loss.candidate.owner, loss.candidate.symbol) == (
                 loss.beaten_by.owner,
                 loss.beaten_by.symbol,
@@ -186,6 +238,15 @@ def test_a_buy_is_blocked_exactly_when_a_block_covers_it(asked, blocking):
     covered = [one for one in asked if one.side == "buy" and any(covers(b, one) for b in blocking)]
     assert sorted(map(repr, blocked)) == sorted(map(repr, covered))
     assert not [winner for winner in resolution.winners if winner in covered]
+
+
+@given(st.lists(candidates, max_size=12), st.lists(blocks, max_size=3), nothing)
+def test_no_sell_that_could_go_out_stays_behind_one_that_could_not(asked, blocking, fails):
+    resolution = resolve(asked, blocking, Market(*fails))
+    sold = {(winner.owner, winner.symbol) for winner in resolution.winners if winner.side == "sell"}
+    could = {(one.owner, one.symbol) for one in asked if one.side == "sell" and one.key not in fails}
+    bought_first = {(winner.owner, winner.symbol) for winner in resolution.winners if winner.side == "buy"}
+    assert could - bought_first == sold
 
 
 rules = st.builds(
@@ -204,3 +265,15 @@ def test_the_order_of_rules_is_total(shuffled):
 
     one, other = shuffled
     assert told(one) == told(other)
+
+
+@given(st.lists(rules, max_size=8, unique_by=lambda rule: rule.pk))
+def test_conflicts_are_decided_in_the_order_in_which_rules_are_told(some):
+    def sell(rule, version_id):
+        return Candidate(
+            str(rule.pk), rule.rule_type, rule.priority, rule.created_at, "AAPL", "sell", "s1", version_id
+        )
+
+    every = Market(*(str(rule.pk) for rule in some))
+    resolve([sell(rule, 100 - place) for place, rule in enumerate(some)], attempt=every)
+    assert [tried.key for tried in every.tried] == [str(rule.pk) for rule in prioritize_rules(some)]

@@ -101,6 +101,20 @@ def test_whom_an_act_lets_rest(cooldown, acted_on, asked_for, rests):
     assert resting_until(cooldown, acted, asked_for, as_of=TEN) == (ELEVEN if rests else None)
 
 
+def test_of_a_symbol_nothing_else_is_looked_at():
+    """A rule may have acted on thousands of symbols, and each of them is asked for."""
+
+    class Acted(dict):
+        def __iter__(self):
+            raise AssertionError("all that the rule ever acted on was looked through")
+
+        keys = values = items = __iter__
+
+    acted = Acted({"AAPL": TEN, "XOM": TEN})
+    assert resting_until(PER_SYMBOL, acted, "AAPL", as_of=TEN) == ELEVEN
+    assert resting_until(PER_SYMBOL, acted, "MSFT", as_of=TEN) is None
+
+
 def test_the_last_act_counts():
     acted = {"AAPL": TEN, "XOM": TEN + timedelta(minutes=30), None: TEN - timedelta(days=1)}
     assert resting_until(PER_RULE, acted, "AAPL", as_of=TEN) == ELEVEN + timedelta(minutes=30)

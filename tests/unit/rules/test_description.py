@@ -47,7 +47,7 @@ def test_the_specifications_stop_loss_is_told_as_people_would():
     [
         ({"not": DOWN}, "the result of a position is at least -5 %"),
         ({"not": {"not": DOWN}}, "a position is down more than 5 %"),
-        ({"not": CALM}, "it is not true that the RSI is between 30 and 60"),
+        ({"not": CALM}, "for a held symbol it is not true that the RSI is between 30 and 60"),
         ({"any": [DOWN, CALM]}, "either a position is down more than 5 % or the RSI is between 30 and 60"),
         ({"any": [{"all": [DOWN]}]}, "a position is down more than 5 %"),
         (
@@ -75,7 +75,7 @@ def test_several_conditions_must_all_hold():
 
 def test_a_denial_beside_others_shows_how_far_it_goes():
     assert told([{"not": CALM}, LATE]).startswith(
-        "When it is not true that (the RSI is between 30 and 60) and it is 15:00 or later, "
+        "When for a held symbol it is not true that (the RSI is between 30 and 60) and it is 15:00 or later, "
     )
 
 
@@ -95,8 +95,10 @@ SURE = {"field": "confidence_score", "operator": "greater_than", "value": 0.8}
 )
 def test_advice_and_confidence_are_one_clause_where_that_says_the_same(operator, value, words):
     advice = {"field": "ai_recommendation", "operator": operator, "value": value}
-    assert told([advice, SURE]) == f"When {words}, sell all of the position."
-    assert told([SURE, advice]).startswith("When the AI's confidence is above 80 % and the AI ")
+    assert told([advice, SURE]) == f"When for a held symbol {words}, sell all of it."
+    assert told([SURE, advice], [BUY], "entry").startswith(
+        "When the AI's confidence is above 80 % and the AI "
+    )
 
 
 LOSS = [{"field": "daily_pnl_percentage", "operator": "less_than", "value": -3}]
@@ -131,9 +133,9 @@ BUY = {"type": "buy", "sizing_method": "percentage", "size_value": 5}
         (
             "exit",
             {**SELL_ALL[0], "order_type": "limit", "limit_offset_bps": 10},
-            "sell all of the position with a limit 10 basis points above the last price",
+            "sell all of each held position with a limit 10 basis points above the last price",
         ),
-        ("exit", {**BUY, "type": "sell"}, "sell as much of the position as 5 % of equity"),
+        ("exit", {**BUY, "type": "sell"}, "sell as much of each held position as 5 % of equity"),
         ("risk", SELL_ALL[0], "sell every position"),
         ("risk", {"type": "reduce", "percentage": 50}, "sell 50 % of every position"),
         ("risk", {"type": "reduce", "to_position_size": 10}, "reduce every position to 10 % of equity"),
@@ -141,19 +143,18 @@ BUY = {"type": "buy", "sizing_method": "percentage", "size_value": 5}
         ("risk", {"type": "halt"}, "stop all buying of the portfolio until a risk officer releases it"),
         (
             "risk",
-            {"type": "halt", "scope": "session", "mode": "halt"},
-            "stop all trading of the session until a risk officer releases it",
+            {"type": "halt", "mode": "halt"},
+            "stop all trading of the portfolio until a risk officer releases it",
         ),
         ("risk", {"type": "alert", "message": "A bad day", "severity": "warning"}, "send a warning: “A bad day”"),
     ],
     ids=lambda value: value.get("type") if isinstance(value, dict) else None,
 )  # fmt: skip
 def test_each_action_is_told(rule_type, action, words):
-    rest = {"minutes": 60}
-    sentence = told(LOSS, [action], rule_type, cooldown=rest)
-    assert sentence.startswith(
-        f"When the portfolio is down more than 3 % today, {words}. It rests for 1 hour"
-    )
+    needs_rest = action["type"] == "reduce"
+    sentence = told(LOSS, [action], rule_type, cooldown={"minutes": 60} if needs_rest else None)
+    rest = " It rests for 1 hour for each symbol that it sold." if needs_rest else ""
+    assert sentence == f"When the portfolio is down more than 3 % today, {words}.{rest}"
 
 
 def test_actions_follow_one_another():
@@ -198,18 +199,87 @@ def test_schedule_and_cooldown_make_a_second_sentence(beside, words):
     assert told([DOWN], **beside) == "When a position is down more than 5 %, sell all of it." + words
 
 
+@pytest.mark.parametrize(
+    ("actions", "per", "words"),
+    [
+        (SELL_ALL, "symbol", "for each symbol that it sold"),
+        (SELL_ALL, "rule", "for all symbols after it acted"),
+        ([{"type": "halt"}], "symbol", "after it acted"),
+        ([{"type": "halt"}], "rule", "after it acted"),
+    ],
+    ids=str,
+)
+def test_a_rule_about_the_portfolio_rests_for_what_it_sold_or_as_a_whole(actions, per, words):
+    sentence = told(LOSS, actions, "risk", cooldown={"minutes": 60, "per": per})
+    assert sentence.endswith(f" It rests for 1 hour {words}.")
+
+
 def test_a_long_message_is_cut():
     sentence = told(LOSS, [{"type": "alert", "message": "x" * 500}], "risk")
     assert len(sentence) < 200 and sentence.endswith("x…”.")
 
 
-def test_stored_conditions_that_are_not_understood_any_more_are_told_as_such():
-    rule = {
-        "rule_type": "exit",
-        "conditions": [{"field": "gone", "operator": "equals", "value": 1}],
-        "actions": SELL_ALL,
-    }
-    assert "does not understand" in describe(rule)
+def test_a_message_cannot_seem_to_end_and_go_on_as_the_rule():
+    sentence = told(LOSS, [{"type": "alert", "message": "Careful”, and sell everything. “No"}], "risk")
+    assert sentence.endswith('send an alert: “Careful", and sell everything. "No”.')
+
+
+HOT = {"field": "rsi", "operator": "greater_than", "value": 80}
+LOOK = {"type": "alert", "message": "Look"}
+BLOCK = {"type": "block_entries"}
+
+
+def test_a_rule_says_whether_it_looks_at_every_symbol_or_at_what_is_held():
+    assert told([HOT], [LOOK], "entry") == "When the RSI is above 80, send an alert: “Look”."
+    of_held = "When the RSI of a held symbol is above 80, "
+    assert told([HOT], [LOOK], "exit") == of_held + "send an alert: “Look”."
+    assert (
+        told([HOT], [{"type": "reduce", "to_position_size": 5}], "risk")
+        == of_held + "reduce it to 5 % of equity."
+    )
+    assert told([HOT], [BLOCK, {"type": "halt"}], "risk").startswith(
+        "When the RSI is above 80, let no rule buy the symbol, and stop all buying"
+    )
+    assert told([HOT], [BLOCK, *SELL_ALL], "risk").startswith(of_held)
+    assert told([LATE, HOT]) == (
+        "When for a held symbol it is 15:00 or later and the RSI is above 80, sell all of it."
+    )
+
+
+def test_what_is_done_once_for_the_portfolio_reads_otherwise_than_what_is_done_for_each_position():
+    when = "When the portfolio is down more than 3 % today, "
+    assert told(LOSS, [BUY], "entry") == when + "buy 5 % of equity."
+    assert told(LOSS, SELL_ALL, "exit") == when + "sell all of each held position."
+    assert told(LOSS, SELL_ALL, "risk") == when + "sell every position."
+
+
+UNDERSTOOD = {
+    "rule_type": "exit",
+    "conditions": [DOWN],
+    "actions": SELL_ALL,
+    "schedule": None,
+    "cooldown": None,
+}
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"conditions": [{"field": "gone", "operator": "equals", "value": 1}]},
+        {"conditions": []},
+        {"actions": []},
+        {"actions": [{"type": "sell", "sizing_method": "gone", "size_value": 1}]},
+        {"actions": [{"type": "gone"}]},
+        {"actions": [{"type": "alert"}]},
+        {"rule_type": "gone"},
+        {"schedule": {"weekdays": ["GONE"]}},
+        {"cooldown": {"hours": 1}},
+    ],
+    ids=str,
+)
+def test_a_stored_rule_that_is_not_understood_any_more_is_told_as_such(changed):
+    assert "does not understand" not in describe(UNDERSTOOD)
+    assert "does not understand" in describe(UNDERSTOOD | changed)
 
 
 @settings(max_examples=300, deadline=None)

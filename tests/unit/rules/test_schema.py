@@ -18,7 +18,7 @@ from tests.harness.rules import rules
 
 SCHEMA = Draft202012Validator(rule_schema())
 # What a schema cannot see: levels, a count over all levels, and two values side by side.
-BEYOND = {"too_deep", "too_many_conditions", "low_above_high"}
+BEYOND = {"too_deep", "too_many_conditions", "too_many_values", "low_above_high"}
 ONE_MINUTE = {"from": "09:30", "to": "09:30"}
 JSON_MISTAKES = sorted(set(MISTAKES) - NOT_JSON)
 WRONG = (None, True, -1, 0, 1e16, 3.5, "", "X", [], ["X"], {}, {"field": "rsi"})

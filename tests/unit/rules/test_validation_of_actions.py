@@ -147,8 +147,8 @@ def test_a_cooldown_that_is_wrong_is_the_only_fault_of_a_reduction():
 @pytest.mark.parametrize(
     "action",
     [
-        {**HALT, "scope": "portfolio", "mode": "reduce_only"},
-        {**HALT, "scope": "session", "mode": "halt"},
+        {**HALT, "mode": "reduce_only"},
+        {**HALT, "mode": "halt"},
         {"type": "alert", "message": "x" * 500, "severity": "info"},
     ],
 )
@@ -160,16 +160,16 @@ def test_halts_and_alerts_that_make_sense(action):
     ("action", "path", "reason", "cure"),
     [
         ({**BLOCK, "minutes": 60}, "", 'Unknown key "minutes"', "Use one of: type"),
-        ({**HALT, "scope": "platform"}, ".scope", "not known", "portfolio, session"),
-        ({**HALT, "scope": None}, ".scope", "null is not known", "portfolio, session"),
+        ({**HALT, "scope": "portfolio"}, "", 'Unknown key "scope"', "mode"),
         ({**HALT, "mode": "reduce"}, ".mode", "not known", 'Did you mean "reduce_only"?'),
         ({**HALT, "mode": True}, ".mode", "true is not known", "halt, reduce_only"),
-        ({**HALT, "minutes": 60}, "", 'Unknown key "minutes"', "scope"),
+        ({**HALT, "minutes": 60}, "", 'Unknown key "minutes"', "mode"),
         ({"type": "alert"}, "", '"message" is missing', 'Add "message"'),
         ({**ALERT, "message": ""}, ".message", "empty", "Write something"),
         ({**ALERT, "message": 5}, ".message", "not a text", "quotes"),
         ({**ALERT, "message": "x" * 501}, ".message", "501 characters", "at most 500"),
         ({**ALERT, "message": "a\x00b"}, ".message", "control characters", "Remove"),
+        ({**ALERT, "message": "\u202eevael a\u202c"}, ".message", "cannot be seen", "Remove"),
         ({**ALERT, "severity": "fatal"}, ".severity", "not known", "critical"),
         ({**ALERT, "sizing_method": "fixed"}, "", "Unknown key", "message"),
     ],
@@ -179,6 +179,25 @@ def test_blocks_halts_and_alerts_that_make_no_sense(action, path, reason, cure):
     assert found_path == f"actions[0]{path}"
     assert reason in message
     assert cure in suggestion
+
+
+@pytest.mark.parametrize("sale", [SELL, REDUCE], ids=["sell", "reduce"])
+def test_a_rule_does_not_stop_its_own_sale(sale):
+    cure = 'Use the mode "reduce_only".'
+    for actions in ([sale, {**HALT, "mode": "halt"}], [ALERT, {**HALT, "mode": "halt"}, sale]):
+        assert [(path, suggestion) for path, _, suggestion in errors(actions, "risk")] == [
+            ("actions[1].mode", cure)
+        ]
+    assert errors([sale, HALT], "risk") == []
+    assert errors([BLOCK, {**HALT, "mode": "halt"}], "risk") == []
+
+
+def test_a_rule_that_only_blocks_never_acts_and_needs_no_rest():
+    [(path, message, suggestion)] = errors([BLOCK], "risk", HOURLY)
+    assert path == "cooldown"
+    assert "never rest" in message and "Remove it" in suggestion
+    for beside in (ALERT, HALT, SELL):
+        assert errors([BLOCK, beside], "risk", HOURLY) == []
 
 
 def test_every_fault_of_every_action_comes_at_once():

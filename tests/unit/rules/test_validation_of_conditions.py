@@ -6,6 +6,7 @@ import pytest
 
 from rules.core.conditions import read_conditions
 from rules.core.faults import Faults
+from rules.core.fields import RECOMMENDATIONS, WEEKDAYS
 
 PRICE = {"field": "price", "operator": "greater_than", "value": 100}
 MANY = 10**6
@@ -111,7 +112,7 @@ def test_an_operator_that_does_not_suit_the_field(field, operator, value):
     [
         ("confidence_score", "greater_than", 80, "Did you mean 0.8?"),
         ("confidence_score", "greater_than", 1, "Use a value from 0 to 1."),  # never true
-        ("volatility", "less_than", 30, "Did you mean 0.3?"),
+        ("confidence_score", "less_than", -0.5, "Did you mean 0.5?"),
         ("rsi", "less_than", 130, "Use a value from 0 to 100."),
         ("rsi", "less_than", 0, "Use a value from 0 to 100."),  # never true
         ("drawdown_percentage", "greater_than", -5, "Did you mean 5?"),
@@ -144,6 +145,22 @@ def test_an_operator_that_does_not_suit_the_field(field, operator, value):
         ("time_of_day", "greater_than", "24:00", 'Write "HH:MM", as "09:45".'),
         ("time_of_day", "greater_than", "09:45\n", 'Write "HH:MM", as "09:45".'),
         ("time_of_day", "greater_than", 585, 'Write "HH:MM", as "09:45".'),
+        ("ai_recommendation", "greater_than", "STRONG_BUY", "Use another value, or another operator."),
+        ("ai_recommendation", "less_than", "STRONG_SELL", "Use another value, or another operator."),
+        ("time_of_day", "less_than", "00:00", "Use another value, or another operator."),
+        ("weekday", "not_in", list(WEEKDAYS), "Leave some of them out, or remove the comparison."),
+        (
+            "ai_recommendation",
+            "in",
+            list(RECOMMENDATIONS),
+            "Leave some of them out, or remove the comparison.",
+        ),
+        (
+            "ai_recommendation",
+            "not_in",
+            list(RECOMMENDATIONS),
+            "Leave some of them out, or remove the comparison.",
+        ),
         ("price", "between", 5, "Write [low, high]."),
         ("price", "between", [1, 2, 3], "Write [low, high]."),
         ("price", "between", [20, 10], "Did you mean [10, 20]?"),
@@ -154,6 +171,25 @@ def test_an_operator_that_does_not_suit_the_field(field, operator, value):
 )
 def test_a_value_that_is_impossible(field, operator, value, cure):
     assert condition_fault({"field": field, "operator": operator, "value": value}, ".value")[1] == cure
+
+
+@pytest.mark.parametrize(
+    ("field", "operator", "value"),
+    [
+        ("ai_recommendation", "greater_than", "BUY"),
+        ("ai_recommendation", "less_or_equal", "STRONG_SELL"),
+        ("ai_recommendation", "not_in", list(RECOMMENDATIONS[1:])),
+        ("time_of_day", "greater_than", "23:59"),  # half a minute is left
+        ("time_of_day", "less_or_equal", "00:00"),
+        ("volatility", "greater_than", 12),  # a stock that doubles and halves
+        ("rsi", "greater_or_equal", 100),
+        ("rsi", "between", [0, 100]),
+    ],
+)
+def test_a_value_at_the_edge_that_can_still_decide(field, operator, value):
+    faults = Faults()
+    assert read_conditions([{"field": field, "operator": operator, "value": value}], faults)
+    assert faults.found == []
 
 
 def test_a_bad_member_of_a_list_is_named_by_its_place():

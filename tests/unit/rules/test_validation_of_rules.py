@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from rules.core.faults import FAULTS_MAX
-from rules.core.language import CONDITIONS_MAX, NESTING_MAX
+from rules.core.language import CONDITIONS_MAX, NESTING_MAX, TESTS_MAX
 from rules.core.validation import check_rule
 
 PRICE = {"field": "price", "operator": "greater_than", "value": 100}
@@ -99,6 +99,10 @@ def test_decimals_become_plain_numbers():
         (rule(name="x" * 256), "name", "256 characters", "at most 255"),
         (rule(name="a\x00b"), "name", "control characters", "Remove"),  # PostgreSQL cannot store it
         (rule(name="a\ud800b"), "name", "control characters", "Remove"),  # nor half a surrogate pair
+        (rule(name="evil\u202eelur"), "name", "cannot be seen", "Remove"),  # reads backwards from there on
+        (rule(name="Buy\u200b"), "name", "cannot be seen", "Remove"),  # looks like another rule's name
+        (rule(name="\u3164"), "name", "empty", "Write something"),  # a letter without a picture
+        (rule(name=" \u0301\u200d"), "name", "empty", "Write something"),  # a mark on nothing, a joiner of nothing
         (rule(name=5), "name", "not a text", "quotes"),
         (rule(rule_type="entyr"), "rule_type", "Unknown rule type", 'Did you mean "entry"?'),
         (rule(rule_type="еntrу"), "rule_type", "Unknown rule type", 'Did you mean "entry"? In it CYRILLIC'),
@@ -229,6 +233,25 @@ def test_a_long_document_gets_a_short_answer(changes):
     errors = check_rule(rule(**changes)).errors
     assert 1 <= len(errors) <= FAULTS_MAX
     assert all(len(fault.message) < 200 and len(fault.path) < 100 for fault in errors)
+
+
+@pytest.mark.parametrize("name", ["👩\u200d👧 family", "می\u200cخواهم", "Été e\u0301", "下落を買う"])
+def test_a_name_in_any_script_is_kept_as_it_was_written(name):
+    assert check_rule(rule(name=name)).rule["name"] == name
+
+
+def test_a_rule_compares_with_so_many_values_over_all_levels_and_no_more():
+    def listed(count):
+        return {"field": "price", "operator": "in", "value": list(range(1, count + 1))}
+
+    between = {"field": "rsi", "operator": "between", "value": [30, 70]}
+    full = [listed(64), {"not": listed(64)}, {"any": [listed(64), listed(61)]}, between]
+    assert TESTS_MAX == 256
+    assert faults(rule(conditions=[*full, PRICE])) == {}
+    path, (message, cure) = next(iter(faults(rule(conditions=[*full, between])).items()))
+    assert path == "conditions[4].value"
+    assert "at most 256 values" in message and "Shorten the lists" in cure
+    assert list(faults(rule(conditions=[listed(64)] * 64))) == ["conditions[4].value"]
 
 
 def test_the_answer_to_a_rule_that_is_wrong_everywhere_is_bounded():
