@@ -170,8 +170,12 @@ class RecommendationSource(models.Model):
         blank=True,
         related_name="recommendation_sources",
     )
+    # The default is the database's too: a process that does not know the column may add sources.
     revision = models.BigIntegerField(
-        default=0, editable=False, help_text="moves with each push that stored something"
+        default=0,
+        db_default=0,
+        editable=False,
+        help_text="moves with each push that stored something",
     )
 
     def __str__(self) -> str:

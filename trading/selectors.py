@@ -1,9 +1,9 @@
 import uuid
 
-from django.db.models import CharField, Q, QuerySet
-from django.db.models.functions import Cast
+from django.db.models import Case, CharField, Model, OuterRef, Q, QuerySet, Subquery, UUIDField, Value, When
+from django.db.models.functions import Cast, Coalesce
 
-from portfolios.models import BrokerAccount
+from portfolios.models import BrokerAccount, Member, Role
 from portfolios.selectors import AnyUser, visible_portfolios
 from rules.models import TradingRule
 from sessions.models import TradingSession
@@ -48,3 +48,29 @@ def visible_halts(user: AnyUser) -> QuerySet[Halt]:
             scope_id__in=TradingRule.objects.filter(portfolio__in=mine).values(key=Cast("id", text)),
         )
     )
+
+
+def _portfolio_of(model: type[Model]) -> Subquery:
+    rows = model._default_manager.filter(pk=Cast(OuterRef("scope_id"), UUIDField()))
+    return Subquery(rows.values("portfolio_id"))
+
+
+def shown_halts(user: AnyUser) -> QuerySet[Halt]:
+    """Visible halts with `portfolio_id`, which they lie in (None: platform and symbol), and the user's `role` there."""
+    lies_in = Case(
+        When(scope=Halt.Scope.PORTFOLIO, then=Cast("scope_id", UUIDField())),
+        When(scope=Halt.Scope.ACCOUNT, then=_portfolio_of(BrokerAccount)),
+        When(scope=Halt.Scope.SESSION, then=_portfolio_of(TradingSession)),
+        When(scope=Halt.Scope.RULE, then=_portfolio_of(TradingRule)),
+        output_field=UUIDField(),
+    )
+    user_id = user.pk
+    assert user_id is not None, "only a user sees halts"
+    mine = Member.objects.filter(user_id=user_id, portfolio_id=OuterRef("portfolio_id"))
+    # As portfolios.selectors.role_of: a superuser without membership acts as owner.
+    otherwise = Role.OWNER if getattr(user, "is_superuser", False) else None
+    role = Coalesce(
+        Subquery(mine.values("role")[:1]), Value(otherwise, CharField()), output_field=CharField()
+    )
+    rows = visible_halts(user).annotate(portfolio_id=lies_in).annotate(role=role)
+    return rows.select_related("armed_by", "armed_by_rule", "released_by")

@@ -37,14 +37,16 @@ def time_floor(rules: Sequence[Rule], *, symbols: int, runs: int) -> Floor:
 
     The table has random bits and as many rows as there can be different ones: for a
     field and operator with thresholds one more than symbols, and one for each
-    comparison of two fields. Rules with equally many comparisons go together.
+    comparison of two fields and each schedule. Rules with equally many rows go together.
     """
     rng = np.random.default_rng(3)
     sizes: Counter[int] = Counter()
     ranked, single = set(), set()
     for rule in rules:
         comparisons = list(comparisons_in(rule["conditions"]))
-        sizes[len(comparisons)] += 1
+        if "schedule" in rule:
+            single.add(json.dumps(rule["schedule"]))
+        sizes[len(comparisons) + ("schedule" in rule)] += 1
         for part in comparisons:
             if isinstance(part["value"], dict):
                 single.add(json.dumps(part))

@@ -2,11 +2,11 @@
 
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
+from uuid import UUID
 
 import numpy as np
 
 from rules.core.facts import MarketFacts, PortfolioFacts, SymbolFacts, Vector
-from rules.core.owned import OwnedFacts
 
 HELD = 5
 SECTORS = 11
@@ -21,8 +21,6 @@ class World:
 
     market: MarketFacts
     owners: dict[Hashable, PortfolioFacts]
-    owned: OwnedFacts
-    """the same owners as columns, which is how a program is given them"""
 
 
 class SectorFacts(SymbolFacts):
@@ -47,6 +45,11 @@ class SectorFacts(SymbolFacts):
         return self._exposures[[self._sector_of[symbol] for symbol in symbols]]
 
 
+def owner_names(count: int) -> list[UUID]:
+    """So many owners, the same ones every time, but new objects, as sessions are when they are read again."""
+    return [UUID(int=number + 1) for number in range(count)]
+
+
 def make_world(seed: int, *, symbols: int, owners: int, universes: bool = False) -> World:
     """A market of so many symbols and owners who hold five of them each; another seed, other facts.
 
@@ -63,29 +66,21 @@ def make_world(seed: int, *, symbols: int, owners: int, universes: bool = False)
     position_values = _position_values(rng, owners)
     exposures = rng.gamma(1.5, 8.0, (owners, SECTORS))
     portfolios: dict[Hashable, PortfolioFacts] = {}
-    for owner in range(owners):
+    for owner, name in enumerate(owner_names(owners)):
         universe = None
         if universes and owner % 4 == 0:
             chosen = rng.choice(symbols, min(UNIVERSE_SYMBOLS, symbols), replace=False)
             universe = frozenset(names[place] for place in chosen)
-        portfolios[owner] = PortfolioFacts(
-            values={name: float(vector[owner]) for name, vector in portfolio_values.items()},
+        portfolios[name] = PortfolioFacts(
+            values={field: float(vector[owner]) for field, vector in portfolio_values.items()},
             positions={
-                names[place]: {name: float(table[owner, slot]) for name, table in position_values.items()}
+                names[place]: {field: float(table[owner, slot]) for field, table in position_values.items()}
                 for slot, place in enumerate(held[owner])
             },
             universe=universe,
             symbols=SectorFacts(sector_of, exposures[owner]),
         )
-    owned = OwnedFacts(
-        owners=tuple(portfolios),
-        values=portfolio_values,
-        held=(np.repeat(np.arange(owners), HELD), [names[place] for place in held.ravel().tolist()]),
-        positions={name: table.ravel() for name, table in position_values.items()},
-        universes=[portfolio.universe for portfolio in portfolios.values()],
-        symbols=[portfolio.symbols for portfolio in portfolios.values()],
-    )
-    return World(market, portfolios, owned)
+    return World(market, portfolios)
 
 
 def _market_values(rng: np.random.Generator, symbols: int) -> dict[str, Vector]:

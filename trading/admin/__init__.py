@@ -1,5 +1,5 @@
-"""Pages of decisions, trades, executions and halts."""
+"""Pages of decisions, rests, trades, executions and halts."""
 
-from trading.admin import decisions, halts, trades
+from trading.admin import decisions, halts, rests, trades
 
-__all__ = ["decisions", "halts", "trades"]
+__all__ = ["decisions", "halts", "rests", "trades"]

@@ -8,7 +8,7 @@ from unfold.contrib.filters.admin import AutocompleteSelectFilter
 from unfold.decorators import display
 
 from foundation.admin.base import LongListAdmin
-from foundation.admin.presentation import EMPTY, badge
+from foundation.admin.presentation import EMPTY, badge, shown_json
 from trading.admin.explained import arithmetic_table, checks_table, conditions_table, schedule_table
 from trading.models import AutoTrade, Decision
 
@@ -28,8 +28,8 @@ OUTCOME_COLOURS = {
 @admin.register(Decision)
 class DecisionAdmin(LongListAdmin):
     list_display = (
-        "market_at", "portfolio", "rule", "instrument", badge("outcome", OUTCOME_COLOURS), "code", "short_detail",
-        "repeated",
+        "last_market_at", "portfolio", "rule", "instrument", badge("outcome", OUTCOME_COLOURS), "code",
+        "short_detail", "repeated", "market_at",
     )  # fmt: skip
     list_select_related = ("portfolio", "rule", "instrument")
     list_filter = (
@@ -40,11 +40,11 @@ class DecisionAdmin(LongListAdmin):
     )
     search_fields = ("code__exact", "instrument__symbol__exact", "id__exact")
     search_help_text = "A refusal code, a symbol, or a decision's id"
-    ordering = ("-created_at",)
+    ordering = ("-last_slot", "-created_at")
     fieldsets = (
         (None, {"fields": (
             "portfolio", "session", "rule", "rule_version", "instrument", "outcome", "code", "detail",
-            "trade_made", "outranked_by",
+            "trade_made", "lost_against",
         )}),
         ("When", {"fields": ("market_at", "slot", "repeated", "last_market_at", "last_slot", "created_at")}),
         ("Reasons", {"fields": ("conditions", "schedule")}),
@@ -63,6 +63,17 @@ class DecisionAdmin(LongListAdmin):
             return EMPTY
         url = reverse("admin:trading_autotrade_change", args=[trade.pk])
         return format_html('<a class="plain-link" href="{}">{}</a>', url, trade)
+
+    @display(description="lost against")
+    def lost_against(self, decision: Decision) -> SafeString | str:
+        beaten_by = decision.outranked_by
+        if not beaten_by or "rule_name" not in beaten_by:
+            return shown_json(beaten_by)  # as it was recorded before rules were named in it
+        url = reverse("admin:rules_tradingrule_change", args=[beaten_by["rule_id"]])
+        return format_html(
+            '<a class="plain-link" href="{}">{}</a>, version {}: {}',
+            url, beaten_by["rule_name"], beaten_by["version"], beaten_by["reason"],
+        )  # fmt: skip
 
     @display(description="conditions")
     def conditions(self, decision: Decision) -> SafeString:

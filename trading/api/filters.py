@@ -1,4 +1,6 @@
-from django.db.models import QuerySet
+from uuid import UUID
+
+from django.db.models import Q, QuerySet
 from django_filters import rest_framework as filters
 
 from foundation.api.filters import MomentFilter
@@ -10,13 +12,11 @@ def _sides(label: str) -> filters.ChoiceFilter:
     return filters.ChoiceFilter(field_name="trade_type", choices=Side.choices, label=label)
 
 
-def _market_time() -> dict[str, MomentFilter]:
-    """`from` is a word of Python's, so the classes below are made by hand."""
+def _market_time(until: str = "market_at", *, after: str, before: str) -> dict[str, MomentFilter]:
+    """`from` is a word of Python's, so the classes below are made by hand. until: when a row was true last."""
     return {
-        "from": MomentFilter(
-            field_name="market_at", lookup_expr="gte", label="decided at or after, market time"
-        ),
-        "to": MomentFilter(field_name="market_at", lookup_expr="lt", label="decided before, market time"),
+        "from": MomentFilter(field_name=until, lookup_expr="gte", label=f"{after}, market time"),
+        "to": MomentFilter(field_name="market_at", lookup_expr="lt", label=f"{before}, market time"),
     }
 
 
@@ -33,7 +33,7 @@ TradeFilters = type(
         "origin": filters.ChoiceFilter(choices=AutoTrade.Origin.choices),
         "rule": filters.UUIDFilter(field_name="rule_id"),
         "session": filters.UUIDFilter(field_name="session_id"),
-        **_market_time(),
+        **_market_time(after="decided at or after", before="decided before"),
     },
 )
 
@@ -48,7 +48,8 @@ DecisionFilters = type(
         "symbol": filters.CharFilter(field_name="instrument__symbol"),
         "rule": filters.UUIDFilter(field_name="rule_id"),
         "session": filters.UUIDFilter(field_name="session_id"),
-        **_market_time(),
+        # One that was repeated has lasted from its first time to its last.
+        **_market_time("last_market_at", after="still so at or after", before="first so before"),
     },
 )
 
@@ -57,6 +58,13 @@ class HaltFilters(filters.FilterSet):
     scope = filters.ChoiceFilter(choices=Halt.Scope.choices)
     scope_id = filters.CharFilter()
     in_force = filters.BooleanFilter(method="choose", label="true: those not released; false: the others")
+    portfolio = filters.UUIDFilter(
+        method="cover",
+        label="those that cover something of this portfolio: its own, and the platform's and symbols'",
+    )
 
     def choose(self, rows: QuerySet[Halt], name: str, value: bool) -> QuerySet[Halt]:
         return rows.filter(released_at__isnull=value)
+
+    def cover(self, rows: QuerySet[Halt], name: str, value: UUID) -> QuerySet[Halt]:
+        return rows.filter(Q(portfolio_id=value) | Q(portfolio_id=None))

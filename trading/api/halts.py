@@ -1,7 +1,9 @@
 """The emergency stop over REST, and who may pull and release it."""
 
+from typing import Any
 from uuid import UUID
 
+from django.contrib.auth.models import User
 from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -12,7 +14,7 @@ from portfolios.selectors import MAY_STOP, AnyUser, require_role, role_of
 from trading.api.filters import HaltFilters
 from trading.api.serializers import HaltSerializer, NewHaltSerializer
 from trading.models import Halt
-from trading.selectors import visible_halts
+from trading.selectors import shown_halts, visible_halts
 from trading.services import emergency_stop
 
 TAGS = ["emergency stop"]
@@ -31,6 +33,11 @@ def _may_arm(user: AnyUser, *, scope: str, scope_id: str) -> None:
     require_role(user, portfolio_id, roles=MAY_STOP)
 
 
+def _shown(user: User, halt_id: UUID) -> dict[str, Any]:
+    shown: dict[str, Any] = HaltSerializer(shown_halts(user).get(pk=halt_id), context={"user": user}).data
+    return shown
+
+
 class EmergencyStops(ApiView):
     queryset = Halt.objects.none()
     filterset_class = HaltFilters
@@ -44,7 +51,7 @@ class EmergencyStops(ApiView):
     )
     def get(self, request: Request) -> Response:
         """The stops that cover something of yours, newest first, released ones included."""
-        return self.page(visible_halts(self.actor).select_related("armed_by", "released_by"), HaltSerializer)
+        return self.page(shown_halts(self.actor), HaltSerializer, context={"user": self.actor})
 
     @extend_schema(
         operation_id="armEmergencyStop",
@@ -73,7 +80,7 @@ class EmergencyStops(ApiView):
         body = self.body(NewHaltSerializer)
         _may_arm(self.actor, scope=body["scope"], scope_id=body["scope_id"])
         halt = emergency_stop.arm(actor=self.actor, **body)
-        return Response(HaltSerializer(halt).data, status=201)
+        return Response(_shown(self.actor, halt.id), status=201)
 
 
 class ReleaseEmergencyStop(ApiView):
@@ -88,4 +95,5 @@ class ReleaseEmergencyStop(ApiView):
         """Let trading go on. Never by the one who armed it (409); a rule's or breaker's needs a risk officer."""
         if not visible_halts(self.actor).filter(pk=id).exists():
             raise NotFound("There is no such emergency stop, or it is not yours to see.")
-        return Response(HaltSerializer(emergency_stop.release(halt_id=id, actor=self.actor)).data)
+        emergency_stop.release(halt_id=id, actor=self.actor)
+        return Response(_shown(self.actor, id))

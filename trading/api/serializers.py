@@ -11,6 +11,7 @@ from market.api.serializers import RecommendationSerializer
 from rules.api.serializers import RuleVersionSerializer
 from sessions.api.serializers import SessionSerializer
 from trading.models import AutoTrade, Decision, Execution, Halt
+from trading.services.emergency_stop import objection_to_release
 
 JSON = serializers.DictField
 
@@ -104,7 +105,7 @@ class DecisionDetailsSerializer(serializers.Serializer[Any]):
     explanation = JSON()
     sizing = JSON()
     checks = serializers.ListField(child=serializers.DictField())
-    outranked_by = JSON(allow_null=True)
+    outranked_by = JSON(allow_null=True, help_text="the rule that won or blocked it, and why")
     trade_id = serializers.UUIDField(allow_null=True)
 
 
@@ -152,8 +153,14 @@ class HaltSerializer(serializers.ModelSerializer[Halt]):
     """Armed when you see it; drained when nothing in its scope is in flight any more.
 
     `armed_by` is a person, `armed_by_rule_id` the rule whose action it was; neither for the machine itself.
+    `portfolio_id` is the portfolio that its scope lies in, null for the platform and for symbols.
     """
 
+    armed_by_rule_name = serializers.CharField(
+        source="armed_by_rule.name", default=None, allow_null=True, read_only=True
+    )
+    portfolio_id = serializers.UUIDField(allow_null=True, read_only=True)
+    may_release = serializers.SerializerMethodField(help_text="whether you may, now")
     armed_by = serializers.CharField(
         source="armed_by.username", default=None, allow_null=True, read_only=True
     )
@@ -171,12 +178,20 @@ class HaltSerializer(serializers.ModelSerializer[Halt]):
             "reason",
             "armed_by",
             "armed_by_rule_id",
+            "armed_by_rule_name",
+            "portfolio_id",
             "armed_at",
             "drained_at",
             "released_by",
             "released_at",
+            "may_release",
         )
         read_only_fields = fields
+
+    def get_may_release(self, halt: Halt) -> bool:
+        """`halt` as of `selectors.shown_halts`."""
+        role: str | None = halt.role  # type: ignore[attr-defined]
+        return objection_to_release(halt, self.context["user"], role=role) is None
 
 
 class NewHaltSerializer(StrictSerializer):

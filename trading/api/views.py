@@ -100,6 +100,7 @@ class CancelTrade(ApiView):
 class Decisions(ApiView):
     queryset = Decision.objects.none()
     filterset_class = DecisionFilters
+    page_ordering = ("-last_slot", "-created_at", "-id")
 
     @extend_schema(
         operation_id="getDecisions",
@@ -108,7 +109,10 @@ class Decisions(ApiView):
         tags=["decisions"],
     )
     def get(self, request: Request, portfolio_id: UUID) -> Response:
-        """What became of every rule that triggered, newest first: traded, refused, outranked, resting, …"""
+        """What became of every rule that triggered, last seen first: traded, refused, outranked, resting, …
+
+        One that repeats stands where it was seen last (`last_market_at`), however long ago it began (`market_at`).
+        """
         visible_portfolio(self.actor, portfolio_id)
         rows = visible_decisions(self.actor).filter(portfolio_id=portfolio_id)
         return self.page(rows.select_related("rule", "rule_version", "instrument"), shapes.DecisionSerializer)

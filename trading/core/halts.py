@@ -1,6 +1,6 @@
 """Which halts cover an order, and what they leave permitted. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -30,22 +30,49 @@ class OrderScopes:
     rule_id: UUID | None
     symbol: str
 
-    def belongs_to(self, halt: HaltInForce) -> bool:
-        if halt.scope == "platform":
-            return True
-        mine = {
-            "account": str(self.account_id),
-            "portfolio": str(self.portfolio_id),
-            "session": str(self.session_id),
-            "rule": str(self.rule_id),
+    def scopes(self) -> dict[str, str]:
+        """Scope -> the scope_id of the halts that cover it."""
+        ids = {
+            "account": self.account_id,
+            "portfolio": self.portfolio_id,
+            "session": self.session_id,
+            "rule": self.rule_id,
             "symbol": self.symbol,
         }
-        return mine[halt.scope] == halt.scope_id
+        return {"platform": ""} | {scope: str(key) for scope, key in ids.items() if key is not None}
+
+
+class Halts:
+    """Halts by what they stop: an order meets none but its own, however many there are."""
+
+    def __init__(self, halts: Iterable[HaltInForce] = ()) -> None:
+        self._found: dict[str, dict[str, list[HaltInForce]]] = {}  # by scope and scope_id
+        for halt in halts:
+            self._found.setdefault(halt.scope, {}).setdefault(halt.scope_id, []).append(halt)
+
+    def __iter__(self) -> Iterator[HaltInForce]:
+        return (halt for found in self._found.values() for halts in found.values() for halt in halts)
+
+    def covering(self, order: OrderScopes) -> list[HaltInForce]:
+        return [
+            halt
+            for scope, scope_id in order.scopes().items()
+            for halt in self._found.get(scope, {}).get(scope_id, ())
+        ]
+
+    def within(self, *, account_id: UUID, portfolio_id: UUID, session_id: UUID | None) -> "Halts":
+        """Those that may cover an order of one portfolio: without other portfolios' own."""
+        mine = {"account": str(account_id), "portfolio": str(portfolio_id), "session": str(session_id)}
+        found = Halts()
+        for scope, halts in self._found.items():
+            only = mine.get(scope)
+            found._found[scope] = halts if only is None else {only: halts.get(only, [])}
+        return found
 
 
 def strictest(halts: Iterable[HaltInForce], order: OrderScopes) -> HaltInForce | None:
     """The halt that decides: any in mode `halt` before any `reduce_only`; None when nothing covers the order."""
-    covering = [halt for halt in halts if order.belongs_to(halt)]
+    covering = (halts if isinstance(halts, Halts) else Halts(halts)).covering(order)
     return min(covering, key=lambda halt: (halt.mode != "halt", str(halt.id)), default=None)
 
 

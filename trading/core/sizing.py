@@ -3,8 +3,8 @@
     fixed           size_value shares, or size_value of cash at the price
     percentage      size_value percent of equity (fixed-fractional sizing; Vince 1990, "Portfolio Management Formulas")
     full_position   all that is held and not promised
-    reduce          size_value percent of the position, or what the position is worth above size_value percent
-                    of equity
+    reduce          size_value percent of what is held and not promised, or what the position is worth above
+                    size_value percent of equity
 
 A buy never exceeds the room that the rule's `max_position_size` (percent of equity) leaves above what is
 held and being bought; a sell never exceeds what is held and not promised to open sells. Quantities round down
@@ -67,7 +67,7 @@ def _wanted(action: ActionRequest, facts: SizingFacts) -> tuple[Decimal, dict[st
 def _reduction(value: Decimal, unit: str | None, facts: SizingFacts) -> tuple[Decimal, dict[str, Any]]:
     """Part of the position, or what is above a size.
 
-    What open sells will take away counts as gone for the latter, so that asking again sells nothing more.
+    What open sells will take away counts as gone, so that no share is sold twice over.
     """
     arithmetic: dict[str, Any] = {
         "size_value": value,
@@ -76,7 +76,7 @@ def _reduction(value: Decimal, unit: str | None, facts: SizingFacts) -> tuple[De
         "promised_to_open_sells": facts.reserved,
     }
     if unit == PERCENTAGE_OF_POSITION:
-        return facts.held * value / HUNDRED, arithmetic
+        return (facts.held - facts.reserved) * value / HUNDRED, arithmetic
     target = facts.equity * value / HUNDRED
     remaining = (facts.held - facts.reserved) * facts.price
     arithmetic |= {"equity": facts.equity, "target_value": target, "remaining_value": remaining}

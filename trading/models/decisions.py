@@ -3,8 +3,8 @@
 import uuid
 
 from django.db import models
-from django.db.models import Q
-from django.db.models.functions import Now
+from django.db.models import Case, F, Q, Value, When
+from django.db.models.functions import Coalesce, Now
 
 from market.models import Instrument
 from portfolios.models import Portfolio
@@ -65,9 +65,24 @@ class Decision(models.Model):
             ),
         ]
         indexes = [
-            models.Index(fields=["-created_at"]),
-            models.Index(fields=["portfolio", "-created_at"]),
-            models.Index(fields=["session", "rule", "instrument", "-last_slot"]),
+            # The lists: by when it was last seen.
+            models.Index(fields=["-last_slot", "-created_at", "-id"], name="decision_seen"),
+            models.Index(
+                fields=["portfolio", "-last_slot", "-created_at", "-id"], name="decision_seen_in_portfolio"
+            ),
+            # The last decision of a session on a rule and symbol: the expressions of `services.decisions`.
+            models.Index(
+                F("session"),
+                Coalesce("rule", Value(uuid.UUID(int=0))),
+                Coalesce("instrument", Value(0, models.BigIntegerField())),
+                Case(
+                    When(outcome__in=["alerted", "blocking", "halted"], then=F("outcome")),
+                    default=Value(""),
+                ),
+                F("last_slot").desc(),
+                F("created_at").desc(),
+                name="decision_predecessor",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -92,6 +107,7 @@ class RuleAct(models.Model):
     acted_at = models.DateTimeField(help_text="Market time")
 
     class Meta:
+        verbose_name = "rest"
         constraints = [
             models.UniqueConstraint(
                 fields=["rule", "instrument"], name="rule_act_once", nulls_distinct=False

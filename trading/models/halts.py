@@ -79,7 +79,12 @@ class Halt(models.Model):
             ),
         ]
         indexes = [
-            models.Index(fields=["scope", "scope_id"], condition=Q(released_at=None), name="halt_in_force")
+            models.Index(fields=["scope", "scope_id"], condition=Q(released_at=None), name="halt_in_force"),
+            # What the sweep looks for, all the time.
+            models.Index(fields=["scope", "scope_id"], condition=Q(journalled_at=None), name="halt_untold"),
+            models.Index(
+                fields=["armed_at"], condition=Q(drained_at=None, released_at=None), name="halt_undrained"
+            ),
         ]
 
     def __str__(self) -> str:

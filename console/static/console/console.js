@@ -87,10 +87,9 @@ const loaders = {
       $("decisions").replaceChildren(panels.decisions(rows, (row) => details("decisions", row.id, `${row.rule_name ?? "Decision"}: ${row.symbol ?? "portfolio"}`))),
     ),
   halts: () =>
-    load((id) => [list("emergency-stop?in_force=true")], (rows) => {
-      const mine = rows.filter((row) => row.scope !== "portfolio" || row.scope_id === state.portfolio);
-      $("halts").replaceChildren(...panels.halts(mine, release));
-    }),
+    load((id) => [list(`emergency-stop?in_force=true&portfolio=${id}&page_size=100`)], (rows) =>
+      $("halts").replaceChildren(...panels.halts(rows, release)),
+    ),
 };
 
 async function newestSession(portfolio) {

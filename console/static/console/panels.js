@@ -80,8 +80,8 @@ export const halts = (rows, release) =>
       "div",
       { class: "halt", role: "alert" },
       h("b", {}, `${row.mode === "halt" ? "HALTED" : "REDUCE ONLY"}: ${row.scope}${row.scope === "symbol" ? ` ${row.scope_id}` : ""}`),
-      h("span", {}, `${row.reason} — ${row.armed_by ?? (row.armed_by_rule_id ? "a rule" : "system")}, ${moment(row.armed_at)}, ${row.drained_at ? "drained" : "draining"}`),
-      release && h("button", { type: "button", onclick: () => release(row) }, "Release"),
+      h("span", {}, `${row.reason} — ${row.armed_by ?? row.armed_by_rule_name ?? "system"}, ${moment(row.armed_at)}, ${row.drained_at ? "drained" : "draining"}`),
+      row.may_release ? h("button", { type: "button", onclick: () => release(row) }, "Release") : null,
     ),
   );
 
@@ -129,6 +129,10 @@ const part = (title, content) => h("section", {}, h("h3", {}, title), content);
 const pairs = (object) =>
   h("dl", { class: "pairs" }, Object.entries(object).map(([name, value]) => [h("dt", {}, name.replaceAll("_", " ")), h("dd", {}, shown(value))]));
 
+/** Who won or blocked, in words: ids tell nobody anything. */
+const beatenBy = ({ rule_id, rule_version_id, rule_name, version, ...rest }) =>
+  rule_name ? { rule: `${rule_name}, version ${version}`, ...rest } : { rule_version_id, ...rest };
+
 /** Why, as GET …/details tells it of a trade or of a decision. */
 export function story({ decision, explanation, sizing, checks, executions, outranked_by: beaten }) {
   return h(
@@ -146,7 +150,7 @@ export function story({ decision, explanation, sizing, checks, executions, outra
           ["", (row) => (row.passed ? h("span", { class: "mark yes" }, "✓ passed") : h("span", { class: "mark no" }, "✗ refused"))],
         ], checks))
       : null,
-    beaten ? part("Lost against", pairs(beaten)) : null,
+    beaten ? part("Lost against", pairs(beatenBy(beaten))) : null,
     executions?.length
       ? part("Fills", table("Fills", [
           ["Market time", (row) => moment(row.market_at), "time"],

@@ -32,7 +32,7 @@ from portfolios.services.portfolios import create_portfolio, deposit, set_member
 from rules.services.rules import create_rule
 from sessions.models import EvaluationRun
 from sessions.services.sessions import start_trading_session
-from trading.models import AutoTrade, Decision, Execution
+from trading.models import AutoTrade, Decision, Execution, RuleAct
 from trading.services.emergency_stop import arm
 
 MARKET_TIME = datetime(2004, 1, 5, 21, tzinfo=UTC)
@@ -168,6 +168,7 @@ def make_everything(dora):
     source = RecommendationSource.objects.create(name=f"source-{number}", pusher=owner)
     make_market(instrument, source, number)
     trade = make_trade(make_decision(row, rule, instrument))
+    RuleAct.objects.create(rule=rule, instrument=instrument, acted_at=MARKET_TIME)
     Execution.objects.create(
         account=trade.account, execution_id=f"e{number}", trade=trade, quantity=1, price=10, fee=0,
         market_at=MARKET_TIME,

@@ -9,6 +9,7 @@ from django.urls import reverse
 from journal.core.events import AlertSpec, Event
 from journal.models import Alert, Entry
 from journal.services.journal import append
+from rules.models import TradingRule
 from tests.integration.admin.conftest import (
     MARKET_TIME,
     make_decision,
@@ -16,7 +17,7 @@ from tests.integration.admin.conftest import (
     make_trade,
     make_user,
 )
-from trading.models import Halt
+from trading.models import Halt, RuleAct
 from trading.services.emergency_stop import arm
 
 pytestmark = pytest.mark.integration
@@ -41,6 +42,41 @@ def test_a_decision_is_told_condition_by_condition(admin_page, trade):
     assert "? unknown" in text and "✓ true" in text
     assert "MAX_ORDER_VALUE" in text and "✗ refused" in text
     assert reverse("admin:trading_autotrade_change", args=[trade.pk]) in text
+
+
+def test_a_decision_names_the_rule_that_it_lost_against(admin_page, trading_session, rule):
+    beaten_by = {"rule_id": str(rule.pk), "rule_name": "Stop <b>loss</b>", "version": 3, "reason": "priority"}
+    earlier = {"rule_version_id": "17", "reason": "rule_type"}  # before rules were named in it
+    decisions = [
+        make_decision(trading_session, rule, None, outcome="outranked", outranked_by=beaten)
+        for beaten in (beaten_by, earlier)
+    ]
+    first, second = (
+        admin_page.get(reverse("admin:trading_decision_change", args=[row.pk])).content.decode()
+        for row in decisions
+    )
+    rule_page = reverse("admin:rules_tradingrule_change", args=[rule.pk])
+    assert f'href="{rule_page}">Stop &lt;b&gt;loss&lt;/b&gt;</a>, version 3: priority' in first
+    assert '"rule_version_id": "17"' in html.unescape(second)
+
+
+def test_a_decision_that_lasts_is_not_lost_behind_newer_ones(admin_page, trading_session, rule):
+    lasting = make_decision(trading_session, rule, None, outcome="blocking", last_slot=9)
+    newer = make_decision(trading_session, rule, None, slot=8, last_slot=8)
+    page = admin_page.get(reverse("admin:trading_decision_changelist"))
+    assert [row.pk for row in page.context["cl"].result_list] == [lasting.pk, newer.pk]
+
+
+def test_a_rest_is_shown_until_its_end(admin_page, rule):
+    act = RuleAct.objects.create(rule=rule, instrument=make_instrument("TEST"), acted_at=MARKET_TIME)
+    TradingRule.objects.filter(pk=rule.pk).update(cooldown={"minutes": 90})
+    for page in ("changelist", "change"):
+        args = [act.pk] if page == "change" else []
+        text = admin_page.get(reverse(f"admin:trading_ruleact_{page}", args=args)).content.decode()
+        assert "2004-01-05 21:00:00" in text and "2004-01-05 22:30:00" in text
+    TradingRule.objects.filter(pk=rule.pk).update(cooldown=None)
+    text = admin_page.get(reverse("admin:trading_ruleact_changelist")).content.decode()
+    assert "2004-01-05 21:00:00" in text and "22:30" not in text
 
 
 def test_what_a_rule_says_cannot_become_markup(admin_page, trading_session, rule):

@@ -1,10 +1,14 @@
 """Sessions, trades, decisions and the emergency stop over REST."""
 
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 import pytest
+from django.contrib.auth import get_user_model
 
-from tests.integration.api.conftest import World
+from portfolios.models import Member
+from tests.integration.api.conftest import World, rolled_back
+from trading.models import Decision
 from trading.services import emergency_stop
 
 pytestmark = pytest.mark.integration
@@ -178,4 +182,109 @@ def test_stops_in_force_and_released_ones_are_told_apart(world: World) -> None:
     assert (released["released_by"], released["released_at"] is None) == ("alice", False)
     assert alice.get("/api/emergency-stop?in_force=true").json()["results"] == []
     (row,) = alice.get("/api/emergency-stop?in_force=false").json()["results"]
+    assert row["id"] == str(world.halt.id)
+
+
+def test_the_last_seen_decision_comes_first_and_lasts_until_it_was_seen_last(world: World) -> None:
+    decisions = {row.instrument.symbol: row for row in world.desk.decisions() if row.instrument}
+    lasting, newer = decisions["AAA"], decisions["BBB"]
+    assert lasting.market_at < newer.market_at
+    hour = timedelta(hours=1)
+    Decision.objects.filter(pk=lasting.pk).update(
+        last_slot=newer.last_slot + 60, last_market_at=newer.market_at + hour
+    )
+    minute = timedelta(minutes=1)
+
+    def found(**span: datetime) -> list[str]:
+        query = "&".join(f"{name}={moment:%Y-%m-%dT%H:%M:%SZ}" for name, moment in span.items())
+        path = f"/api/auto-trading/decisions/{world.desk.portfolio.id}?{query}"
+        return [row["symbol"] for row in world.as_("victor").get(path).json()["results"]]
+
+    assert found() == ["AAA", "BBB"]
+    assert found(**{"from": newer.market_at + minute}) == ["AAA"]
+    assert found(**{"from": newer.market_at + hour + minute}) == []
+    assert found(to=newer.market_at) == ["AAA"]
+    assert found(to=lasting.market_at) == []
+
+
+@pytest.mark.parametrize(
+    ("armed_by", "may"),
+    [
+        ("bob", {"alice", "tara"}),  # never who armed it, and nobody who only looks
+        ("rule", {"bob"}),  # a rule's needs a risk officer
+        (None, {"bob"}),  # as does a breaker's
+    ],
+)
+def test_who_may_release_is_told_as_the_release_sees_it(
+    world: World, armed_by: str | None, may: set[str]
+) -> None:
+    actor = world.users.get(armed_by)
+    rule_id = world.rule.id if armed_by == "rule" else None
+    halt = emergency_stop.arm(
+        scope="session", scope_id=str(world.desk.session.id), reason="Drill", actor=actor, rule_id=rule_id
+    )
+    told, done = set(), set()
+    for name in ("alice", "bob", "tara", "victor"):
+        client = world.as_(name)
+        (row,) = [
+            row for row in client.get("/api/emergency-stop").json()["results"] if row["id"] == str(halt.id)
+        ]
+        assert row["portfolio_id"] == str(world.desk.portfolio.id)
+        assert row["armed_by_rule_name"] == (world.rule.name if rule_id else None)
+        told |= {name} if row["may_release"] else set()
+        with rolled_back():
+            done |= (
+                {name} if client.post(f"/api/emergency-stop/{halt.id}/release").status_code == 200 else set()
+            )
+    assert told == done == may
+
+
+def test_only_staff_may_release_what_is_wider_than_a_portfolio(world: World) -> None:
+    halt = emergency_stop.arm(scope="symbol", scope_id="AAA", reason="Drill", actor=None)
+    rows = {
+        name: next(
+            row
+            for row in world.as_(name).get("/api/emergency-stop").json()["results"]
+            if row["id"] == str(halt.id)
+        )
+        for name in ("alice", "bob", "steffi")
+    }
+    assert {name: row["may_release"] for name, row in rows.items()} == {
+        "alice": False,
+        "bob": False,
+        "steffi": True,
+    }
+    assert {row["portfolio_id"] for row in rows.values()} == {None}
+    released = world.as_("steffi").post(f"/api/emergency-stop/{halt.id}/release").json()
+    assert (released["released_by"], released["may_release"]) == ("steffi", False)
+
+
+def test_a_superuser_may_release_a_persons_stop_as_its_owner_may(world: World) -> None:
+    root = world.users["root"] = get_user_model().objects.create_superuser("root")
+    halt = emergency_stop.arm(
+        scope="portfolio", scope_id=str(world.idle.id), reason="Drill", actor=world.users["bob"]
+    )
+    assert not Member.objects.filter(user=root).exists()
+    released = world.as_("root").get("/api/emergency-stop").json()["results"]
+    assert {row["may_release"] for row in released if row["id"] == str(halt.id)} == {True}
+    assert world.as_("root").post(f"/api/emergency-stop/{halt.id}/release").status_code == 200
+
+
+def test_the_stops_of_one_portfolio_are_its_own_and_the_wide_ones(world: World) -> None:
+    """world.halt is of another portfolio of hers."""
+    ids = {
+        "portfolio": world.desk.portfolio.id, "account": world.desk.portfolio.broker_account.id,
+        "session": world.desk.session.id, "rule": world.rule.id, "symbol": "AAA", "platform": "",
+    }  # fmt: skip
+    for scope, key in ids.items():
+        emergency_stop.arm(scope=scope, scope_id=str(key), reason="Drill", actor=None)
+    path = f"/api/emergency-stop?portfolio={world.desk.portfolio.id}"
+    rows = world.as_("alice").get(path).json()["results"]
+    assert {row["scope"] for row in rows} == set(ids)
+    assert str(world.halt.id) not in {row["id"] for row in rows}
+    (row,) = (
+        world.as_("alice")
+        .get(f"/api/emergency-stop?portfolio={world.idle.id}&scope=portfolio")
+        .json()["results"]
+    )
     assert row["id"] == str(world.halt.id)

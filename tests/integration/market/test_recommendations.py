@@ -7,6 +7,7 @@ from decimal import Decimal
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
 
 from foundation.errors import Conflict, Forbidden, InvalidInput, NotFound, Unavailable
 from market.models import Recommendation, RecommendationSource
@@ -225,3 +226,9 @@ class TestCurrentAdvice:
         instruments[0].is_active = False
         instruments[0].save()
         assert self.seen_at(NOW) == []
+
+
+def test_a_process_that_does_not_know_the_revision_may_add_a_source():
+    with connection.cursor() as cursor:
+        cursor.execute("INSERT INTO market_recommendationsource (name, description) VALUES ('older', '')")
+    assert RecommendationSource.objects.get(name="older").revision == 0

@@ -2,7 +2,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from trading.core.halts import HaltInForce, OrderScopes, forbids, strictest
+from trading.core.halts import HaltInForce, Halts, OrderScopes, forbids, strictest
 
 ORDER = OrderScopes(
     account_id=uuid4(), portfolio_id=uuid4(), session_id=uuid4(), rule_id=uuid4(), symbol="AAA"
@@ -30,6 +30,15 @@ def test_a_halt_of_something_else_does_not(scope: str) -> None:
 def test_an_order_without_session_is_not_covered_by_a_session_halt() -> None:
     manual = OrderScopes(ORDER.account_id, ORDER.portfolio_id, None, None, "AAA")
     assert strictest([halt("session", MINE["session"])], manual) is None
+
+
+@pytest.mark.parametrize("scope", MINE)
+def test_what_may_cover_a_portfolios_orders_is_everything_but_other_portfolios_own(scope: str) -> None:
+    mine, another = halt(scope, MINE[scope]), halt(scope, str(uuid4()))
+    ids = {"account_id": ORDER.account_id, "portfolio_id": ORDER.portfolio_id, "session_id": ORDER.session_id}
+    found = Halts([mine, another]).within(**ids)
+    assert list(found) == ([mine] if scope in ("account", "portfolio", "session") else [mine, another])
+    assert strictest(found, ORDER) == mine
 
 
 def test_halt_is_stricter_than_reduce_only() -> None:

@@ -61,7 +61,9 @@ def facts(**changes: str) -> SizingFacts:
         (reduce("50"), facts(held="41"), "20"),  # 20.5 rounds down to whole shares
         (reduce("33.3"), facts(held="10", lot="0.001"), "3.33"),  # a finer lot
         (reduce("100"), facts(held="42"), "42"),  # all of it
-        (reduce("50"), facts(held="42", reserved="40"), "2"),  # 40 are on their way out
+        (reduce("50"), facts(held="42", reserved="40"), "1"),  # 40 are on their way out: half of the rest
+        (reduce("50"), facts(held="100", reserved="60"), "20"),
+        (reduce("50"), facts(held="42", reserved="42"), "0"),  # all of it is
         (reduce("1"), facts(held="42"), "0"),  # 0.42 is less than one share
         (reduce_to("10"), facts(held="150"), "50"),  # worth 15,000, to be 10,000
         (reduce_to("10"), facts(held="150", price="99"), "48"),  # 48.99 rounds down
@@ -96,7 +98,7 @@ def test_the_arithmetic_of_a_reduction_is_kept() -> None:
     assert (told["held"], told["promised_to_open_sells"]) == (150, 20)
     assert (told["remaining_value"], told["target_value"], told["quantity"]) == (13_000, 10_000, 30)
     told = size(reduce("50"), facts=facts(held="42", reserved="40")).arithmetic
-    assert (told["held"], told["capped_to_free_quantity"], told["quantity"]) == (42, 2, 2)
+    assert (told["held"], told["promised_to_open_sells"], told["quantity"]) == (42, 40, 1)
 
 
 amounts = st.decimals(min_value="0.01", max_value="1000000", places=2)

@@ -29,7 +29,7 @@ def rule(rule_type: str, *actions: dict[str, Any]) -> dict[str, Any]:
         ("entry", [{**BUY, "order_type": "market", "max_position_size": 10}]),
         ("entry", [{**BUY, "sizing_method": "fixed", "size_unit": "cash"}]),
         ("exit", [SELL]),
-        ("risk", [SELL, {"type": "block_entries"}, {"type": "halt", "mode": "halt"}, ALERT]),
+        ("risk", [SELL, {"type": "block_entries"}, {"type": "halt"}, ALERT]),
         ("risk", [{"type": "reduce", "percentage": 50}]),
         ("risk", [{"type": "reduce", "to_position_size": 5}]),
     ],
