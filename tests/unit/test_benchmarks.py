@@ -3,9 +3,13 @@
 import pytest
 
 from benchmarks.__main__ import GROUPS, main
-from benchmarks.rules.mixed import assert_explained
+from benchmarks.rules import upkeep
+from benchmarks.rules.evaluating import time_evaluations
+from benchmarks.rules.kept_programs import time_kept_programs
 from benchmarks.rules.rule_set import comparisons_in, mixed_rules, sources_of, specified_entry
+from benchmarks.rules.second_opinion import assert_explained
 from benchmarks.rules.world import make_world
+from rules.core.facts import PortfolioFacts
 from rules.core.language import Operator
 from rules.core.program import compile_program
 from rules.core.validation import check_rule
@@ -55,10 +59,27 @@ def test_the_mixed_set_has_every_type_in_its_share(rule_type, least, most):
     assert least <= share(lambda rule: rule["rule_type"] == rule_type) <= most
 
 
+def test_a_tenth_of_the_mixed_set_has_one_of_a_few_schedules():
+    schedules = [rule["schedule"] for rule in MIXED if "schedule" in rule]
+    assert 0.08 <= len(schedules) / len(MIXED) <= 0.12
+    assert 3 <= len({str(schedule) for schedule in schedules}) <= 4
+    assert {str(source.schedule) for source in sources_of(MIXED, owners=8) if source.schedule} == {
+        str(schedule) for schedule in schedules
+    }
+
+
+def test_rules_that_keep_others_from_buying_look_at_what_is_not_held():
+    sources = [source for source in sources_of(MIXED, owners=8) if source.blocks]
+    world = make_world(1, symbols=500, owners=8)
+    triggered = compile_program(sources).evaluate(world.market, world.owners)
+    assert any(symbol not in world.owners[owner].positions for _, symbol, owner in triggered)
+
+
 def test_the_same_seed_makes_the_same_rules_and_facts():
     assert mixed_rules(1, 50) == mixed_rules(1, 50) != mixed_rules(2, 50)
     one, same, other = (make_world(seed, symbols=20, owners=3) for seed in (1, 1, 2))
-    assert one.owners[0].positions == same.owners[0].positions != other.owners[0].positions
+    alice, *_ = one.owners
+    assert one.owners[alice].positions == same.owners[alice].positions != other.owners[alice].positions
     assert one.market.values["price"].tolist() == same.market.values["price"].tolist()
     assert one.market.values["price"].tolist() != other.market.values["price"].tolist()
 
@@ -71,3 +92,37 @@ def test_answers_that_differ_from_the_explanation_stop_a_measurement():
     assert assert_explained(sources, triggered, world) >= 400 * 50
     with pytest.raises(AssertionError, match="program and explanation differ"):
         assert_explained(sources, triggered[1:], world)
+
+
+def test_what_is_timed_is_what_a_worker_hands_in_and_what_is_compared():
+    worlds = [make_world(seed, symbols=20, owners=3) for seed in (1, 2)]
+    given = []
+
+    class Noting:
+        def evaluate(self, market, owners):
+            given.append((market, owners))
+            return [("rule", market.symbols[0], len(given))]
+
+    assert time_evaluations(Noting(), worlds).told == [("rule", "S00000", 2)]
+    assert given == [(world.market, world.owners) for world in worlds]
+    assert all(isinstance(facts, PortfolioFacts) for _, owners in given for facts in owners.values())
+
+
+def test_memory_counts_whatever_a_program_keeps_of_its_rules(monkeypatch):
+    sources = sources_of(MIXED[:400], owners=8)
+    written = [upkeep.written_as_json(source) for source in sources]
+
+    class Hoarding:
+        def __init__(self, given):
+            self.given = given
+
+        def evaluate(self, *facts):
+            return []
+
+    frugal = upkeep.memory(sources, written)
+    monkeypatch.setattr(upkeep, "compile_program", Hoarding)
+    assert upkeep.memory(sources, written).value > frugal.value + 500
+
+
+def test_what_a_worker_pays_for_its_program_is_timed_without_a_database():
+    assert min(time_kept_programs(MIXED[:50], owners=4, runs=3)) > 0

@@ -1,29 +1,25 @@
 """From triggered rules to trades for one portfolio, under its lock and on fresh facts.
 
-explain again → what the actions ask for (alerts and stops at once, trades in turn) → conflicts → size → risk →
-trade, each step leaving its part of the decision record. What it is to write is returned and reservations stand
-in the open books; only a stop is armed here and now.
+explain again → what the actions ask for (stops at once, trades in turn, alerts last) → conflicts → size → risk →
+trade, each step leaving its part of the decision record. Before each buy the guards, which block and halt, are
+looked at again on what the trades before it left. What it is to write is returned and reservations stand in the
+open books; only a stop is armed here and now.
 """
 
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from journal.core.events import AlertSpec
-from market.models import Instrument
 from rules.core.actions import ActionRequest, AlertRequest, BlockRequest, HaltRequest
-from rules.core.conditions import parse_conditions
-from rules.core.conflicts import Block, Candidate, Loss, Rank, rank
+from rules.core.conflicts import Block, Candidate, Loss
 from rules.core.explanation import Explanation
-from rules.core.fields import CATALOGUE, FieldKind
-from rules.core.language import fields_of
 from rules.models import RuleVersion
 from rules.services.rule_engine import RuleContext, conflict_resolution, evaluate_rule, execute_actions
 from sessions.core.config import SessionConfig
 from sessions.models import TradingSession
-from trading.core.halts import HaltInForce
+from trading.core.halts import HaltInForce, Halts
 from trading.core.risk import RefusalCode, Refused, findings_as_rows
 from trading.core.support import unsupported
 from trading.models import AutoTrade
@@ -31,6 +27,17 @@ from trading.services.cooldowns import Cooldowns
 from trading.services.decisions import Draft, Outcome
 from trading.services.emergency_stop import REASON_CHARACTERS_MAX, arm
 from trading.services.facts import facts_of
+from trading.services.firings import (
+    Fired,
+    Verdicts,
+    Wish,
+    block_of,
+    guarded,
+    guards,
+    place,
+    told_of,
+    uses_advice,
+)  # fmt: skip
 from trading.services.order_management import Intent, make_trade
 from trading.services.position_sizing import size_action
 from trading.services.risk_management import FreshState, validate_trade
@@ -38,105 +45,103 @@ from trading.services.risk_management import FreshState, validate_trade
 ENTRY = "entry"
 
 
-@dataclass(frozen=True)
-class Fired:
-    """A rule that is true on fresh facts, for a symbol or (None) for the portfolio as a whole."""
-
-    version: RuleVersion
-    symbol: str | None
-    explanation: Explanation
-
-    @property
-    def acts(self) -> bool:
-        """A block is no act: it holds while the rule is true, and needs no rest."""
-        return any(action["type"] != "block_entries" for action in self.version.actions)
-
-    @property
-    def only_tells(self) -> bool:
-        """Its alerts are all that it does."""
-        return all(action["type"] in ("alert", "block_entries") for action in self.version.actions)
-
-
-@dataclass
-class Wish:
-    """One trade that a rule asks for, and why."""
-
-    fired: Fired
-    action: ActionRequest
-    instrument: Instrument
-    books_changes: int  # of the open books when it was explained
-
-
-@dataclass
-class Verdicts:
-    """What is to be recorded, ordered and told. Alerts stand by the id of the draft that asks for them."""
-
-    drafts: list[Draft] = field(default_factory=list)
-    trades: list[AutoTrade] = field(default_factory=list)
-    alerts: dict[uuid.UUID, list[AlertSpec]] = field(default_factory=dict)
-
-
 @dataclass
 class Decider:
-    """Decides for one portfolio and its session."""
+    """Decides for one portfolio and its session; `in_force` are the portfolio's rules."""
 
     state: FreshState
     session: TradingSession
     config: SessionConfig
     cooldowns: Cooldowns
+    in_force: Sequence[RuleVersion] = ()
     verdicts: Verdicts = field(default_factory=Verdicts)
     wishes: dict[tuple[str, str], Wish] = field(default_factory=dict)
-    blocks: dict[Block, Fired] = field(default_factory=dict)
+    versions: dict[str, RuleVersion] = field(default_factory=dict)
+    blocks: dict[str | None, Block] = field(default_factory=dict)  # the first of each symbol
+    fired: set[tuple[int, str | None]] = field(default_factory=set)
+    made: set[tuple[int, str | None]] = field(default_factory=set)  # firings of which a trade was made
+    alerts: list[tuple[Fired, AlertRequest]] = field(default_factory=list)  # of rules that ask for a trade
+    books_changes: int = 0  # of the open books, before the first trade
+    looked_at: dict[tuple[int, str | None], int] = field(default_factory=dict)  # guards: the books' changes
 
     def decide(self, triggered: Sequence[tuple[RuleVersion, str | None]]) -> Verdicts:
         """`triggered` are (rule version, symbol or None for the whole portfolio), in any order."""
-        for version, symbol in sorted(triggered, key=_place):
+        self.books_changes = self.state.books.changes
+        for version, symbol in sorted(triggered, key=place):
             explanation, context = self._explain(version, symbol)
             fired = Fired(version, symbol, explanation)
             if explanation.outcome is not True:
                 self._draft(fired, Outcome.LAPSED, detail=explanation.sentence)
             else:
                 self._ask(fired, context)
-        candidates = [_candidate(wish) for wish in self.wishes.values()]
-        resolution = conflict_resolution(candidates, self.blocks)
+        candidates = [wish.candidate() for wish in self.wishes.values()]
+        resolution = conflict_resolution(candidates, tuple(self.blocks.values()), self._attempt)
         for loss in resolution.losses:
             self._outranked(self.wishes[loss.candidate.key, loss.candidate.symbol], loss)
-        for winner in resolution.winners:
-            self._trade(self.wishes[winner.key, winner.symbol])
+        for fired, request in self.alerts:
+            if fired.key in self.made:
+                self._alert(fired, request)
         return self.verdicts
 
     def _ask(self, fired: Fired, context: RuleContext) -> None:
         """What the actions of a true rule ask for; of a resting one only its blocks count.
 
-        Stops come before all trades of the evaluation, in whatever order the rules stand.
+        Stops come before all trades of the evaluation, in whatever order the rules stand. Whether a trade must
+        rest is asked symbol by symbol when its turn comes.
         """
+        self.fired.add(fired.key)
+        self.versions[str(fired.version.rule_id)] = fired.version
         requests = execute_actions(fired.version.actions, context)
-        until = self.cooldowns.resting_until(fired.version, fired.symbol)
-        if until is not None and fired.acts:
-            self._rest(fired, until)
-            requests = [request for request in requests if isinstance(request, BlockRequest)]
-        elif not requests:
+        until = self.cooldowns.resting_until(fired.version, firing=fired.symbol, target=fired.symbol)
+        if not requests:
             self._draft(fired, Outcome.NO_SIZE, detail="nothing is held that it could sell")
+        if until is not None and not fired.trades:
+            self._rest(fired, until)
         for request in requests:
-            if isinstance(request, AlertRequest):
-                self._alert(fired, request)
-            elif isinstance(request, HaltRequest):
-                self._halt(fired, request)
-            elif isinstance(request, BlockRequest):
+            if isinstance(request, BlockRequest):
                 self._block(fired, request)
-            else:
+            elif isinstance(request, ActionRequest):
                 self._wish(fired, request)
+            elif isinstance(request, AlertRequest) and fired.trades:
+                self.alerts.append((fired, request))
+            elif until is None and isinstance(request, AlertRequest):
+                self._alert(fired, request)
+            elif until is None and isinstance(request, HaltRequest):
+                self._halt(fired, request)
 
-    def _wish(self, fired: Fired, action: ActionRequest) -> None:
-        faults = unsupported(fired.version.actions)
-        if faults:
-            detail = f"{RefusalCode.NOT_PERMITTED}: {faults[0].message}"
-            code = RefusalCode.NOT_PERMITTED.value
-            self._draft(fired, Outcome.REFUSED, symbol=action.symbol, code=code, detail=detail)
+    def _wish(self, fired: Fired, request: ActionRequest) -> None:
+        instrument = self.state.view.by_symbol[request.symbol]
+        wish = Wish(fired, request, instrument, self.state.books.changes)
+        self.wishes[str(fired.version.rule_id), request.symbol] = wish
+
+    def _attempt(self, candidate: Candidate) -> bool | Block:
+        """Try one trade: whether it was made, or the block that has come up since the conflict was seen."""
+        if candidate.side == "buy":
+            self._look_at_guards(candidate.symbol)
+            block = self.blocks.get(None) or self.blocks.get(candidate.symbol)
+            if block is not None:
+                return block
+        return self._trade(self.wishes[candidate.key, candidate.symbol])
+
+    def _look_at_guards(self, symbol: str) -> None:
+        """Let what blocks or halts speak on changed books.
+
+        What such a rule wants to sell was no candidate when conflicts began, and waits for the next evaluation.
+        """
+        books = self.state.books
+        if books.changes == self.books_changes:
             return
-        instrument = self.state.view.by_symbol[action.symbol]
-        wish = Wish(fired, action, instrument, self.state.books.changes)
-        self.wishes[str(fired.version.pk), action.symbol] = wish
+        mine = books.positions_of(self.state.portfolio_id)
+        held = [self.state.view.instruments[row.instrument_id].symbol for row in mine if row.quantity > 0]
+        for version in filter(guards, self.in_force):
+            for target in guarded(version, symbol, held):
+                key = version.pk, target
+                if key in self.fired or self.looked_at.get(key) == books.changes:
+                    continue
+                self.looked_at[key] = books.changes
+                explanation, context = self._explain(version, target)
+                if explanation.outcome is True:
+                    self._ask(Fired(version, target, explanation), context)
 
     def _explain(self, version: RuleVersion, symbol: str | None) -> tuple[Explanation, RuleContext]:
         view = self.state.view
@@ -162,10 +167,10 @@ class Decider:
         self._draft(fired, Outcome.RESTING, symbol=symbol, detail=detail)
 
     def _alert(self, fired: Fired, wish: AlertRequest) -> None:
-        """An alert starts a rest only where it is all that the rule does: a refused sell is not to wait for it."""
-        acts = fired.only_tells and fired.version.cooldown is not None
+        """An alert starts a rest only where the rule asks for no trade: a refused sell is not to wait for it."""
+        acts = not fired.trades and fired.version.cooldown is not None
         if acts:
-            self.cooldowns.acted(fired.version, fired.symbol)
+            self.cooldowns.acted(fired.version, firing=fired.symbol, target=fired.symbol)
         draft = self._draft(fired, Outcome.ALERTED, detail=wish.message, own_row=acts)
         name = fired.version.name
         subject = f"{name} ({wish.symbol})" if wish.symbol else name
@@ -173,68 +178,68 @@ class Decider:
         self.verdicts.alerts.setdefault(draft.id, []).append(spec)
 
     def _block(self, fired: Fired, request: BlockRequest) -> None:
-        version = fired.version
-        block = Block(
-            key=str(version.pk), rule_type=version.rule_type, priority=version.priority,
-            created_at=version.rule.created_at, symbol=request.symbol,
-        )  # fmt: skip
-        self.blocks[block] = fired
+        self.blocks.setdefault(request.symbol, block_of(fired.version, request.symbol))
         what = request.symbol or "anything"
         self._draft(fired, Outcome.BLOCKING, detail=f"no rule buys {what} now. {fired.explanation.sentence}")
 
     def _halt(self, fired: Fired, request: HaltRequest) -> None:
-        """Arm the emergency stop in this transaction, unless the rule's own is in force still."""
+        """Arm the portfolio's emergency stop in this transaction, unless the rule's own is in force still.
+
+        As an alert it starts a rest only where the rule asks for no trade.
+        """
         rule_id, sentence = fired.version.rule_id, fired.explanation.sentence
-        scope_id = str(self.state.portfolio_id if request.scope == "portfolio" else self.session.id)
-        wanted = (rule_id, request.scope, scope_id, request.mode)
-        what = f"{request.mode} on the {request.scope}"
+        scope, scope_id = "portfolio", str(self.state.portfolio_id)
+        wanted = (rule_id, scope, scope_id, request.mode)
+        what = f"{request.mode} on the {scope}"
         if any((halt.rule_id, halt.scope, halt.scope_id, halt.mode) == wanted for halt in self.state.halts):
             detail = f"{what} is in force until a risk officer releases it"
             self._draft(fired, Outcome.HALTED, detail=detail)
             return
         reason = f'The rule "{fired.version.name}": {sentence}'[:REASON_CHARACTERS_MAX]
         halt = arm(
-            scope=request.scope, scope_id=scope_id, mode=request.mode, reason=reason, actor=None, rule_id=rule_id
+            scope=scope, scope_id=scope_id, mode=request.mode, reason=reason, actor=None, rule_id=rule_id
         )  # fmt: skip
         in_force = HaltInForce(halt.id, halt.scope, halt.scope_id, halt.mode, halt.reason, rule_id)
-        self.state.halts = [*self.state.halts, in_force]
-        self.cooldowns.acted(fired.version, fired.symbol)
+        self.state.halts = Halts([*self.state.halts, in_force])
+        if not fired.trades:
+            self.cooldowns.acted(fired.version, firing=fired.symbol, target=fired.symbol)
         self._draft(fired, Outcome.HALTED, detail=f"armed {what}. {sentence}", own_row=True)
 
     def _outranked(self, wish: Wish, loss: Loss) -> None:
-        beaten_by = {"rule_version_id": loss.beaten_by.key, "reason": loss.reason}
-        if isinstance(loss.beaten_by, Block):
-            detail = f"{self.blocks[loss.beaten_by].version.name} blocks entries"
-        else:
-            beaten_by["side"] = loss.beaten_by.side
-            detail = f"another rule won by {loss.reason}"
+        detail, beaten_by = told_of(loss, self.versions[loss.beaten_by.key])
         self._draft(
             wish.fired, Outcome.OUTRANKED, symbol=wish.action.symbol, detail=detail, outranked_by=beaten_by
         )
 
-    def _trade(self, wish: Wish) -> None:
-        """Size and check one winner; on approval its trade reserves at once.
+    def _trade(self, wish: Wish) -> bool:
+        """Size and check one winner; on approval its trade reserves at once. Whether there is a trade.
 
         What an earlier winner did may have made this one's conditions untrue, or let its rule rest, so both are
-        asked again.
+        asked now.
         """
         fired, symbol = wish.fired, wish.action.symbol
         version = fired.version
+        faults = unsupported(version.actions)
+        if faults:
+            detail = f"{RefusalCode.NOT_PERMITTED}: {faults[0].message}"
+            code = RefusalCode.NOT_PERMITTED.value
+            self._draft(fired, Outcome.REFUSED, symbol=symbol, code=code, detail=detail)
+            return False
         if self.state.books.changes != wish.books_changes:
             explanation, _ = self._explain(version, fired.symbol)
             fired = Fired(version, fired.symbol, explanation)
             if explanation.outcome is not True:
                 self._draft(fired, Outcome.LAPSED, symbol=symbol, detail=explanation.sentence)
-                return
-        until = self.cooldowns.resting_until(version, fired.symbol)
+                return False
+        until = self.cooldowns.resting_until(version, firing=fired.symbol, target=symbol)
         if until is not None:
             self._rest(fired, until, symbol=symbol)
-            return
+            return False
         sized, price = size_action(self.state, wish.action, instrument=wish.instrument)
         if sized.quantity <= 0 or price is None:
             arithmetic = dict(sized.arithmetic)
             self._draft(fired, Outcome.NO_SIZE, symbol=symbol, detail=sized.reason, sizing=arithmetic)
-            return
+            return False
         verdict = validate_trade(
             self.state, side=wish.action.side, quantity=sized.quantity, instrument=wish.instrument, price=price,
             rule_id=version.rule_id,
@@ -246,35 +251,17 @@ class Decider:
         }
         if isinstance(verdict, Refused):
             self._draft(fired, Outcome.REFUSED, code=verdict.code.value, detail=verdict.detail, **proof)
-            return
+            return False
         detail = f"{wish.action.side} {sized.quantity.normalize():f} {symbol}. {fired.explanation.sentence}"
         draft = self._draft(fired, Outcome.TRADED, detail=detail, **proof)
-        self.cooldowns.acted(version, fired.symbol)
+        self.cooldowns.acted(version, firing=fired.symbol, target=symbol)
+        self.made.add(fired.key)
         sources = self.config.recommendation_sources
         intent = Intent(
             decision_id=draft.id, rule_id=version.rule_id, rule_version_id=version.pk, approved=verdict,
             instrument=wish.instrument, origin=AutoTrade.Origin.RULE,
             actor=f"rule:{version.rule_id}:v{version.version}",
-            recommendation_id=self.state.view.recommendation_id(sources, symbol) if _uses_advice(version) else None,
+            recommendation_id=self.state.view.recommendation_id(sources, symbol) if uses_advice(version) else None,
         )  # fmt: skip
         self.verdicts.trades.append(make_trade(self.state, intent))
-
-
-def _place(hit: tuple[RuleVersion, str | None]) -> tuple[Rank, str]:
-    """As rules win; so what happens does not hang on the order in which a program tells what is true."""
-    version, symbol = hit
-    by_rank = rank(version.rule_type, version.priority, version.rule.created_at, str(version.rule_id))
-    return by_rank, symbol or ""
-
-
-def _candidate(wish: Wish) -> Candidate:
-    version = wish.fired.version
-    return Candidate(
-        key=str(version.pk), rule_type=version.rule_type, priority=version.priority,
-        created_at=version.rule.created_at, symbol=wish.action.symbol, side=wish.action.side,
-    )  # fmt: skip
-
-
-def _uses_advice(version: RuleVersion) -> bool:
-    names = fields_of(parse_conditions(version.conditions))
-    return any(CATALOGUE[name].kind is FieldKind.RECOMMENDATION for name in names)
+        return True

@@ -65,6 +65,8 @@ class _Predecessor:
     detail: str
 
 
+# As the index `decision_predecessor` has them: a NULL is looked up like any other value, so that each key is one
+# probe and nothing is sorted.
 _PREDECESSORS = """
     SELECT k.session_id, k.rule_id, k.instrument_id, k.apart,
            d.id, d.rule_version_id, d.outcome, d.code, d.last_slot, d.detail
@@ -72,9 +74,10 @@ _PREDECESSORS = """
     CROSS JOIN LATERAL (
         SELECT id, rule_version_id, outcome, code, last_slot, detail FROM trading_decision AS d
         WHERE d.session_id = k.session_id
-          AND (d.rule_id = k.rule_id OR (k.rule_id IS NULL AND d.rule_id IS NULL))
-          AND (d.instrument_id = k.instrument_id OR (k.instrument_id IS NULL AND d.instrument_id IS NULL))
-          AND CASE WHEN d.outcome = ANY (%s::text[]) THEN d.outcome ELSE '' END = k.apart
+          AND coalesce(d.rule_id, '00000000-0000-0000-0000-000000000000'::uuid)
+            = coalesce(k.rule_id, '00000000-0000-0000-0000-000000000000'::uuid)
+          AND coalesce(d.instrument_id, 0::bigint) = coalesce(k.instrument_id, 0::bigint)
+          AND CASE WHEN d.outcome IN ('alerted', 'blocking', 'halted') THEN d.outcome ELSE '' END = k.apart
         ORDER BY d.last_slot DESC, d.created_at DESC LIMIT 1
     ) AS d
 """
@@ -85,7 +88,7 @@ def _predecessors(drafts: Sequence[Draft]) -> dict[_Key, _Predecessor]:
     keys = sorted({draft.key() for draft in drafts}, key=str)
     with connection.cursor() as cursor:
         columns = [[key[column] for key in keys] for column in range(4)]
-        cursor.execute(_PREDECESSORS, [*columns, [str(outcome) for outcome in _APART]])
+        cursor.execute(_PREDECESSORS, columns)
         return {tuple(row[:4]): _Predecessor(*row[4:]) for row in cursor.fetchall()}
 
 

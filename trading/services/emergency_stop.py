@@ -1,18 +1,19 @@
 """The emergency stop: console, API, admin, command line, rules and breakers all call `arm`.
 
 *Armed* when the halt's row is committed; it needs PostgreSQL only. *Drained* when no trade in its scope is in
-flight: `drain` takes the halt key exclusively once, so every paper batch that had not seen the halt has ended,
-and cancels what is pending. From then on nothing is sent.
+flight: draining takes the halt key exclusively once, for all halts that it knows by then, so every paper batch
+that had not seen them has ended, and cancels what is pending. From then on nothing is sent.
 """
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from datetime import datetime
 from functools import partial
 
 import structlog
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import OperationalError, connection, transaction
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 
 from foundation.clock import database_now
 from foundation.errors import Conflict, Forbidden, InvalidInput, NotFound
@@ -21,7 +22,7 @@ from journal.core.events import PLATFORM_STREAM, AlertSpec, Event
 from journal.services.journal import append
 from market.models import Instrument
 from portfolios.models import BrokerAccount, Portfolio, Role
-from portfolios.selectors import MAY_STOP, require_role
+from portfolios.selectors import MAY_STOP, AnyUser, role_of
 from portfolios.services.books import open_books
 from rules.models import TradingRule
 from sessions.models import TradingSession
@@ -86,53 +87,62 @@ def arm(
     portfolio_id = portfolio_of(scope, scope_id)
     if portfolio_id is not None:
         scope_id = str(uuid.UUID(scope_id))  # by its one spelling: orders are compared with it as text
-    with transaction.atomic():
-        halt = Halt.objects.create(
-            scope=scope,
-            scope_id=scope_id,
-            mode=mode,
-            reason=reason.strip(),
-            armed_by_id=actor.pk if actor else None,
-            armed_by_rule_id=rule_id,
-        )
-        # After the outermost commit, whoever opened it: the halt must not wait for a busy journal.
-        transaction.on_commit(partial(_tell_armed_quietly, halt.id), robust=True)
-        wake_on_commit(DRAIN_TASK, queue="execution")
+    halt = Halt.objects.create(
+        scope=scope,
+        scope_id=scope_id,
+        mode=mode,
+        reason=reason.strip(),
+        armed_by_id=actor.pk if actor else None,
+        armed_by_rule_id=rule_id,
+    )
+    # After the outermost commit, whoever opened it: the halt must not wait for a busy journal.
+    transaction.on_commit(partial(_tell_armed_quietly, scope, scope_id), robust=True)
+    wake_on_commit(DRAIN_TASK, queue="execution")
     halt.refresh_from_db()
     return halt
 
 
-def _tell_armed_quietly(halt_id: uuid.UUID) -> None:
+def _tell_armed_quietly(scope: str, scope_id: str) -> None:
     try:
-        _tell_armed(halt_id)
+        if Halt.objects.filter(scope=scope, scope_id=scope_id, journalled_at=None).exists():
+            _tell_armed(scope, scope_id)
     except OperationalError as error:
-        log.warning("halt_not_journalled_yet", halt_id=str(halt_id), error=repr(error))
+        log.warning("halts_not_journalled_yet", scope=scope, scope_id=scope_id, error=repr(error))
 
 
 @transaction.atomic
-def _tell_armed(halt_id: uuid.UUID) -> None:
-    """Journal and alert an arming, once."""
-    halt = (
-        Halt.objects.select_for_update(no_key=True, of=("self",)).select_related("armed_by").get(pk=halt_id)
-    )
-    if halt.journalled_at is not None:
-        return
-    Halt.objects.filter(pk=halt.pk).update(journalled_at=database_now())
+def _tell_armed(scope: str, scope_id: str) -> None:
+    """Journal and alert every arming in a scope that nobody was told of yet; rules may arm many at once."""
+    rows = Halt.objects.select_for_update(no_key=True, of=("self",)).select_related("armed_by")
+    untold = list(rows.filter(scope=scope, scope_id=scope_id, journalled_at=None).order_by("armed_at", "id"))
+    if untold:
+        now = database_now()
+        Halt.objects.filter(pk__in=[halt.pk for halt in untold]).update(journalled_at=now)
+        append([_armed_event(halt, now) for halt in untold])
+
+
+def _armed_event(halt: Halt, at: datetime) -> Event:
     name = halt.armed_by.get_username() if halt.armed_by else "system"
     by = f"by {name}" if halt.armed_by_rule_id is None else "by a rule"
     alert = AlertSpec("critical", f"Emergency stop ({halt}) armed {by}: {halt.reason}")
-    _journal(halt, "halt.armed", portfolio_of(halt.scope, halt.scope_id), name, alert)
+    return _event(halt, "halt.armed", at, name, alert)
 
 
-def _journal(
-    halt: Halt, kind: str, portfolio_id: uuid.UUID | None, actor: str, alert: AlertSpec | None = None
-) -> None:
+def _event(halt: Halt, kind: str, at: datetime, actor: str, alert: AlertSpec | None = None) -> Event:
     payload = {
         "halt_id": halt.id, "scope": halt.scope, "scope_id": halt.scope_id, "mode": halt.mode,
         "reason": halt.reason, "actor": actor, "rule_id": halt.armed_by_rule_id,
     }  # fmt: skip
-    stream = portfolio_id or PLATFORM_STREAM
-    append([Event(stream=stream, kind=kind, at=database_now(), payload=payload, alert=alert)])
+    return Event(stream=_stream_of(halt), kind=kind, at=at, payload=payload, alert=alert)
+
+
+def _stream_of(halt: Halt) -> uuid.UUID:
+    """Whose journal tells of it. It was checked when it was armed."""
+    if halt.scope == Scope.PORTFOLIO:
+        return uuid.UUID(halt.scope_id)
+    if halt.scope in OF_MEMBERS or halt.scope == Scope.ACCOUNT:
+        return portfolio_of(halt.scope, halt.scope_id) or PLATFORM_STREAM
+    return PLATFORM_STREAM
 
 
 @transaction.atomic
@@ -142,59 +152,92 @@ def release(*, halt_id: uuid.UUID, actor: AbstractBaseUser) -> Halt:
 
     Raises NotFound, Conflict (released already, or four eyes), Forbidden (not this actor's to release).
     """
-    halt = Halt.objects.select_for_update(no_key=True).filter(pk=halt_id).first()
+    rows = Halt.objects.select_for_update(no_key=True, of=("self",)).select_related("armed_by")
+    halt = rows.filter(pk=halt_id).first()
     if halt is None:
         raise NotFound(f"There is no halt {halt_id}.")
-    if halt.released_at is not None:
-        raise Conflict("The halt is released already.", code="halt_released")
-    if halt.armed_by_id == actor.pk:
-        raise Conflict(
-            "A halt must be released by another person than the one who armed it.", code="four_eyes"
-        )
-    _require_release_right(halt, actor)
+    role = None
+    if halt.scope in OF_MEMBERS:
+        portfolio_id = portfolio_of(halt.scope, halt.scope_id)
+        assert portfolio_id is not None
+        role = role_of(actor, portfolio_id)
+    objection = objection_to_release(halt, actor, role=role)
+    if objection is not None:
+        raise objection
     now = database_now()
-    Halt.objects.filter(pk=halt.pk, released_at=None).update(released_at=now, released_by_id=actor.pk)
+    # It may be over before its arming could be told: what was first is told first.
+    events = [_armed_event(halt, now)] if halt.journalled_at is None else []
+    Halt.objects.filter(pk=halt.pk, released_at=None).update(
+        released_at=now, released_by_id=actor.pk, journalled_at=halt.journalled_at or now
+    )
     halt.refresh_from_db()
-    alert = AlertSpec("warning", f"Emergency stop ({halt}) released by {actor.get_username()}")
-    _journal(halt, "halt.released", portfolio_of(halt.scope, halt.scope_id), actor.get_username(), alert)
+    name = actor.get_username()
+    alert = AlertSpec("warning", f"Emergency stop ({halt}) released by {name}")
+    append([*events, _event(halt, "halt.released", now, name, alert)])
     return halt
 
 
-def _require_release_right(halt: Halt, actor: AbstractBaseUser) -> None:
+def objection_to_release(halt: Halt, actor: AnyUser, *, role: str | None) -> Conflict | Forbidden | None:
+    """Why the actor, with this role in the portfolio of the halt, may not release it; None when he may."""
+    if halt.released_at is not None:
+        return Conflict("The halt is released already.", code="halt_released")
+    if halt.armed_by_id is not None and halt.armed_by_id == actor.pk:
+        return Conflict(
+            "A halt must be released by another person than the one who armed it.", code="four_eyes"
+        )
     if halt.scope not in OF_MEMBERS:
-        if not getattr(actor, "is_staff", False):
-            raise Forbidden(
-                f"Only staff may release the stop of a whole {halt.scope}.", code="staff_required"
-            )
-        return
-    portfolio_id = portfolio_of(halt.scope, halt.scope_id)
-    assert portfolio_id is not None
-    require_role(actor, portfolio_id, roles=MAY_STOP if halt.armed_by_id is not None else {Role.RISK_OFFICER})
+        if getattr(actor, "is_staff", False):
+            return None
+        return Forbidden(f"Only staff may release the stop of a whole {halt.scope}.", code="staff_required")
+    roles = MAY_STOP if halt.armed_by_id is not None else {Role.RISK_OFFICER}
+    if role in roles:
+        return None
+    wanted = " or ".join(sorted(str(name) for name in roles))
+    return Forbidden(f"This needs the role {wanted}; yours is {role}.", code="role_required")
 
 
 def drain_all() -> int:
     """Drain every halt that is not drained yet; returns how many are drained now. Safe to call at any time."""
+    alike: dict[tuple[str, str, str], list[Halt]] = {}  # those that cover the same trades
+    for halt in Halt.objects.filter(drained_at=None, released_at=None).order_by("armed_at", "id"):
+        alike.setdefault((halt.scope, halt.scope_id, halt.mode), []).append(halt)
+    if alike:
+        _wait_for_batches()
     drained = 0
-    unfinished = Q(drained_at=None) | Q(journalled_at=None)
-    for halt_id in (
-        Halt.objects.filter(unfinished, released_at=None).order_by("armed_at").values_list("id", flat=True)
+    for halts in alike.values():
+        try:
+            drained += len(halts) if _drain(halts) else 0
+        except Exception:  # one halt must not keep the others from being drained
+            log.exception("draining_failed", halt_id=str(halts[0].id))
+    for scope, scope_id in (
+        Halt.objects.filter(journalled_at=None).values_list("scope", "scope_id").distinct()
     ):
         try:
-            drained += drain(halt_id=halt_id)
-            _tell_armed(halt_id)
-        except Exception:  # one halt must not keep the others from being drained
-            log.exception("draining_failed", halt_id=str(halt_id))
+            _tell_armed(scope, scope_id)
+        except Exception:  # nor one journal the others from being told
+            log.exception("telling_failed", scope=scope, scope_id=scope_id)
     return drained
 
 
 def drain(*, halt_id: uuid.UUID) -> bool:
     """Cancel what is pending in the halt's scope; True when nothing in it is in flight any more."""
+    halt = Halt.objects.get(pk=halt_id)
+    _wait_for_batches()
+    return _drain([halt])
+
+
+def _wait_for_batches() -> None:
+    """Until every paper batch has ended that may not have seen the halts that are committed now."""
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(
             "SET LOCAL lock_timeout = 0"
         )  # it waits for running batches, each bounded by its own timeouts
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [HALT_KEY])
-    halt = Halt.objects.get(pk=halt_id)
+
+
+def _drain(halts: Sequence[Halt]) -> bool:
+    """Of halts that cover the same trades; the first is told as the reason."""
+    halt = halts[0]
     scoped = _trades_in(halt)
     while True:
         ids = list(
@@ -208,11 +251,17 @@ def drain(*, halt_id: uuid.UUID) -> bool:
         _cancel_in(halt, ids)
     if scoped.filter(status__in=[state.value for state in IN_FLIGHT]).exists():
         return False
-    with transaction.atomic():
-        changed = Halt.objects.filter(pk=halt.pk, drained_at=None).update(drained_at=database_now())
-        if changed:
-            _journal(halt, "halt.drained", portfolio_of(halt.scope, halt.scope_id), "system")
+    _tell_drained(halts)
     return True
+
+
+@transaction.atomic
+def _tell_drained(halts: Sequence[Halt]) -> None:
+    rows = Halt.objects.select_for_update(no_key=True).filter(pk__in=[halt.pk for halt in halts])
+    undrained = list(rows.filter(drained_at=None).order_by("armed_at", "id"))
+    now = database_now()
+    Halt.objects.filter(pk__in=[halt.pk for halt in undrained]).update(drained_at=now)
+    append([_event(halt, "halt.drained", now, "system") for halt in undrained])
 
 
 @transaction.atomic

@@ -23,6 +23,7 @@ from portfolios.services.books import Books, open_books
 from trading.core.order_states import OrderState, check_path
 from trading.core.risk import Approved
 from trading.models import AutoTrade
+from trading.services.cooldowns import take_back_acts
 from trading.services.risk_management import FreshState
 
 
@@ -132,12 +133,13 @@ def end_pending(
     trades: Sequence[AutoTrade], *, books: Books, reason: str, state: OrderState = OrderState.CANCELLED
 ) -> list[Event]:
     """End trades of which nothing was sent (cancelled, expired or rejected) and give back what they had
-    reserved. The caller saves the books and journals."""
+    reserved; their rules did not act. The caller saves the books and journals."""
     ended = move(trades, OrderState.PENDING, state, reason=reason)
     for trade in ended:
         books.release(trade.id)
     if not ended:
         return []
+    take_back_acts(ended)
     now = database_now()
     return [trade_event(trade, f"trade.{state}", at=now, reason=reason) for trade in ended]
 

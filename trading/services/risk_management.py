@@ -4,11 +4,12 @@ A batch is checked cumulatively: what one approved order reserves in the open bo
 """
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
-from django.db.models import Count
+from django.db.models import CharField, Count, Q
+from django.db.models.functions import Cast
 
 from foundation.clock import database_now
 from foundation.core.money import ZERO, as_decimal
@@ -18,8 +19,9 @@ from portfolios.core.limits import EffectiveLimits
 from portfolios.models import BrokerAccount
 from portfolios.selectors import effective_limits
 from portfolios.services.books import Books
+from rules.models import TradingRule
 from sessions.models import TradingSession
-from trading.core.halts import HaltInForce, OrderScopes, strictest
+from trading.core.halts import HaltInForce, Halts, OrderScopes, strictest
 from trading.core.order_states import OrderState
 from trading.core.paper import Costs, cost_to_reserve
 from trading.core.risk import Approved, Refused, RiskRequest, assess
@@ -30,12 +32,29 @@ from trading.services.facts import MarketView, OwnedRows, valuation_of, with_mar
 # Cash set aside beyond the ask, for the market's move until the fill.
 RESERVE_CUSHION_BPS = Decimal(200)
 PERCENT = Decimal(100)
+Scope = Halt.Scope
 
 
-def halts_in_force() -> list[HaltInForce]:
-    """Every halt that is not released; they are few."""
+def halts_in_force(
+    portfolio_ids: Collection[uuid.UUID],
+    *,
+    account_ids: Iterable[uuid.UUID],
+    session_ids: Iterable[uuid.UUID | None],
+) -> Halts:
+    """The halts, not released, that may cover an order of these portfolios, accounts and sessions.
+
+    Only those: in a crash each portfolio may have its own.
+    """
+    ids = {Scope.PORTFOLIO: portfolio_ids, Scope.ACCOUNT: account_ids, Scope.SESSION: session_ids}
+    mine = Q(scope__in=[Scope.PLATFORM, Scope.SYMBOL])
+    for scope, keys in ids.items():
+        mine |= Q(scope=scope, scope_id__in=[str(key) for key in keys if key is not None])
+    rules = TradingRule.objects.filter(portfolio_id__in=portfolio_ids).values(key=Cast("id", CharField()))
+    in_force = Halt.objects.filter(released_at=None)
+    # Two halves, each by its index.
+    found = in_force.filter(mine).union(in_force.filter(scope=Scope.RULE, scope_id__in=rules), all=True)
     columns = ("id", "scope", "scope_id", "mode", "reason", "armed_by_rule_id")
-    return [HaltInForce(*row) for row in Halt.objects.filter(released_at=None).values_list(*columns)]
+    return Halts(HaltInForce(*row) for row in found.values_list(*columns))
 
 
 def costs_of(account: BrokerAccount) -> Costs:
@@ -53,7 +72,7 @@ class FreshState:
     books: Books
     rows: OwnedRows
     limits: EffectiveLimits
-    halts: Sequence[HaltInForce]
+    halts: Iterable[HaltInForce]  # that may cover an order of this portfolio
     daily_trades: int
     unknown_by_instrument: Mapping[int, int]
     now_epoch: float
@@ -162,9 +181,12 @@ def fresh_states(
 ) -> dict[uuid.UUID, FreshState]:
     """The state of each portfolio in the open books (its running session given), in a handful of queries."""
     ids = list(books.portfolios)
-    limits = effective_limits({key: (row.id if row else None) for key, row in sessions.items()})
-    halts = halts_in_force()
     accounts = {row.portfolio_id: row for row in BrokerAccount.objects.filter(portfolio_id__in=ids)}
+    session_ids = {key: (row.id if row else None) for key, row in sessions.items()}
+    limits = effective_limits(session_ids)
+    halts = halts_in_force(
+        ids, account_ids=[row.id for row in accounts.values()], session_ids=session_ids.values()
+    )
     day = view.snapshot.as_of.date()
     counted = AutoTrade.objects.filter(portfolio_id__in=ids, market_day=day).exclude(
         origin=AutoTrade.Origin.FLATTEN
@@ -187,7 +209,10 @@ def fresh_states(
     return {
         key: FreshState(
             portfolio_id=key, session=sessions.get(key), account=accounts[key], view=view, books=books, rows=rows,
-            limits=limits[key], halts=halts, daily_trades=daily.get(key, 0),
+            limits=limits[key], daily_trades=daily.get(key, 0),
+            halts=halts.within(
+                portfolio_id=key, account_id=accounts[key].id, session_id=session_ids.get(key)
+            ),
             unknown_by_instrument=unknown.get(key, {}), now_epoch=now_epoch,
         )
         for key in ids

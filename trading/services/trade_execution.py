@@ -30,7 +30,7 @@ from portfolios.models import Portfolio
 from portfolios.services.books import Books, open_books
 from sessions.models import TradingSession
 from trading.brokers.paper import Unmatched, match
-from trading.core.halts import HaltInForce, OrderScopes, forbids, strictest
+from trading.core.halts import Halts, OrderScopes, forbids, strictest
 from trading.core.order_states import OrderState
 from trading.core.paper import PaperFill
 from trading.models import AutoTrade
@@ -123,9 +123,13 @@ def _execute_in(books: Books) -> int:
     """Book everything that is pending in these locked portfolios."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock_shared(%s)", [HALT_KEY])
-    halts = halts_in_force()
-    snapshot = snapshots.current()
     trades = pending_of(books.portfolios)
+    halts = halts_in_force(
+        books.portfolios,
+        account_ids={trade.account_id for trade in trades},
+        session_ids={trade.session_id for trade in trades},
+    )
+    snapshot = snapshots.current()
     if snapshot is None or not trades:
         return 0
     done = _sort(trades, halts, snapshot, books)
@@ -151,9 +155,7 @@ def _log_fills(fills: Sequence[ReportedFill]) -> None:
         )  # fmt: skip
 
 
-def _sort(
-    trades: Sequence[AutoTrade], halts: Sequence[HaltInForce], snapshot: MarketSnapshot, books: Books
-) -> Sorted:
+def _sort(trades: Sequence[AutoTrade], halts: Halts, snapshot: MarketSnapshot, books: Books) -> Sorted:
     """Gate and match each trade, in the order in which they were made."""
     done = Sorted()
     now = database_now()
@@ -198,7 +200,7 @@ def _beyond_reserve(
     return None
 
 
-def _objection(trade: AutoTrade, halts: Sequence[HaltInForce]) -> str | None:
+def _objection(trade: AutoTrade, halts: Halts) -> str | None:
     """Why the trade may not go out any more; None when it may."""
     reduces = trade.trade_type == "sell"
     scopes = OrderScopes(

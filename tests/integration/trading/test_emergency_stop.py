@@ -4,24 +4,33 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+from uuid import UUID
 
 import pytest
 from django.contrib.auth import get_user_model
-from django.db import connection, connections, transaction
+from django.db import OperationalError, connection, connections, transaction
+from django.test.utils import CaptureQueriesContext
 
+from foundation.clock import database_now
 from foundation.errors import Conflict, Forbidden, InvalidInput, NotFound
-from journal.models import Alert
+from journal.models import Alert, Entry
 from portfolios.services.portfolios import set_member
 from tests.harness.databases import CommittedDatabase
 from tests.harness.trading import Desk, Market
+from tests.integration.trading.steps import risk_officer
 from trading.models import Halt
-from trading.services.emergency_stop import arm, drain, release
+from trading.services import emergency_stop
+from trading.services.emergency_stop import arm, drain, drain_all, release
+from trading.services.risk_management import halts_in_force
 from trading.services.trade_execution import HALT_KEY, execute_pending
 from trading.services.verification import book_differences
 
 pytestmark = pytest.mark.integration
 BASE_DIR = Path(__file__).resolve().parents[3]
+WIDE = (("platform", ""), ("symbol", "AAA"))
 
 
 @pytest.fixture
@@ -163,3 +172,93 @@ def test_the_command_line_stops_with_valkey_down(
     (trade,) = desk.trades()
     assert trade.status == "cancelled"
     assert Halt.objects.get().drained_at is not None
+
+
+def test_a_batch_reads_only_the_halts_of_its_own_scopes(
+    market: Market, desks: Callable[[int], list[Desk]]
+) -> None:
+    mine, other = desks(2)
+
+    def halts_of(desk: Desk) -> set[UUID]:
+        ids = {
+            "account": desk.portfolio.broker_account.id, "portfolio": desk.portfolio.id,
+            "session": desk.session.id, "rule": desk.portfolio.trading_rules.get(rule_type="entry").id,
+        }  # fmt: skip
+        return {
+            arm(scope=scope, scope_id=str(key), reason="a test", actor=desk.owner).id
+            for scope, key in ids.items()
+        }
+
+    expected = halts_of(mine)
+    halts_of(other)
+    expected |= {arm(scope=scope, scope_id=key, reason="a test", actor=None).id for scope, key in WIDE}
+    arm(scope="platform", reason="released", actor=mine.owner)
+    Halt.objects.filter(reason="released").update(released_at=database_now(), released_by=other.owner)
+    found = halts_in_force(
+        [mine.portfolio.id],
+        account_ids=[mine.portfolio.broker_account.id],
+        session_ids=[mine.session.id, None],
+    )
+    assert {halt.id for halt in found} == expected
+
+
+def test_draining_many_halts_waits_for_the_batches_once(desk: Desk) -> None:
+    for symbol in ("AAA", "BBB", "CCC"):
+        arm(scope="symbol", scope_id=symbol, reason="a test", actor=desk.owner)
+    with CaptureQueriesContext(connection) as captured:
+        assert drain_all() == 3
+    assert sum("pg_advisory_xact_lock(" in query["sql"] for query in captured) == 1
+    assert not Halt.objects.filter(drained_at=None).exists()
+    with CaptureQueriesContext(connection) as captured:
+        assert drain_all() == 0
+    assert not any("pg_advisory_xact_lock(" in query["sql"] for query in captured), (
+        "there is nothing to drain"
+    )
+
+
+def test_halts_of_one_scope_are_told_and_drained_together(desk: Desk) -> None:
+    """Several rules of a portfolio may arm theirs in one evaluation."""
+    with CaptureQueriesContext(connection) as captured:
+        with transaction.atomic():
+            for number in range(5):
+                arm(scope="portfolio", scope_id=str(desk.portfolio.id), reason=f"number {number}", actor=None)
+        assert drain_all() == 5
+    assert told_of(desk) == ["halt.armed"] * 5 + ["halt.drained"] * 5
+    assert Alert.objects.count() == 5
+    appended = [
+        query["sql"] for query in captured if query["sql"].startswith('INSERT INTO "journal_entries"')
+    ]
+    assert len(appended) == 2
+
+
+def busy(*_: Any) -> None:
+    raise OperationalError("the journal's row is locked")
+
+
+def told_of(desk: Desk) -> list[str]:
+    entries = Entry.objects.filter(stream_id=desk.portfolio.id, kind__startswith="halt.")
+    return list(entries.order_by("seq").values_list("kind", flat=True))
+
+
+@pytest.fixture
+def untold(desk: Desk) -> Halt:
+    """A halt that was armed while the journal was busy."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(emergency_stop, "append", busy)
+        halt = arm(scope="portfolio", scope_id=str(desk.portfolio.id), reason="a test", actor=desk.owner)
+    assert told_of(desk) == []
+    return halt
+
+
+def test_an_arming_is_told_before_its_release_however_busy_the_journal_was(desk: Desk, untold: Halt) -> None:
+    bob = risk_officer(desk)
+    assert release(halt_id=untold.id, actor=bob).journalled_at is not None
+    drain_all()
+    assert told_of(desk) == ["halt.armed", "halt.released"]
+
+
+def test_the_sweep_tells_of_an_arming_that_is_over_already(desk: Desk, untold: Halt) -> None:
+    Halt.objects.update(released_at=database_now(), released_by=risk_officer(desk))
+    for _ in range(2):
+        assert drain_all() == 0
+    assert told_of(desk) == ["halt.armed"]

@@ -8,6 +8,7 @@ from django.db import IntegrityError
 
 from foundation.errors import Forbidden
 from journal.models import Alert, Entry
+from rules.services.rules import update_rule
 from tests.harness.people import person
 from tests.harness.trading import STOP_LOSS, STRONG_BUY_ENTRY, Desk, Market
 from tests.integration.trading.steps import decisions_of, outcomes_of, risk_officer, step_later
@@ -64,10 +65,10 @@ def test_reduce_only_lets_the_stop_loss_sell(losing: Desk) -> None:
 
 
 def test_in_mode_halt_nothing_goes_out(market: Market) -> None:
-    desk = desk_with(market, halting(mode="halt", scope="session"))
+    desk = desk_with(market, halting(mode="halt"))
     desk.step(AAA=90.0)
     halt = Halt.objects.get()
-    assert (halt.scope, halt.scope_id, halt.mode) == ("session", str(desk.session.id), "halt")
+    assert (halt.scope, halt.scope_id, halt.mode) == ("portfolio", str(desk.portfolio.id), "halt")
     assert desk.held("AAA") == 50
     assert decisions_of(desk, STOP_LOSS["name"])[-1].code == "HALTED"
 
@@ -119,6 +120,15 @@ def test_a_cooldown_gives_the_risk_officer_time_after_the_release(market: Market
     assert Halt.objects.count() == 1
     step_later(desk, minutes=59)
     assert Halt.objects.count() == 2
+
+
+def test_a_rule_edited_to_stop_everything_arms_anew(losing: Desk) -> None:
+    losing.step(AAA=97.0)
+    breaker = losing.portfolio.trading_rules.get(name="Breaker")
+    update_rule(rule_id=breaker.id, rule=halting(mode="halt"), actor=losing.owner)
+    for _ in range(2):
+        losing.step()
+    assert sorted(Halt.objects.values_list("mode", flat=True)) == ["halt", "reduce_only"]
 
 
 def test_a_persons_stop_does_not_stand_for_the_rules_own(losing: Desk) -> None:

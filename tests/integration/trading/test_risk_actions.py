@@ -33,8 +33,11 @@ def test_a_block_of_the_portfolio_stops_every_buy_and_says_so(market: Market) ->
     assert outcomes_of(desk, NAME) == [("AAA", "outranked", 0), ("BBB", "outranked", 0)]
     guard = RuleVersion.objects.get(rule__name="Guard")
     for told in decisions_of(desk, NAME):
-        assert told.outranked_by == {"rule_version_id": str(guard.pk), "reason": "blocked"}
-        assert told.detail == "Guard blocks entries"
+        assert told.outranked_by == {
+            "rule_id": str(guard.rule_id), "rule_name": "Guard", "rule_version_id": str(guard.pk), "version": 1,
+            "reason": "blocked",
+        }  # fmt: skip
+        assert told.detail == "“Guard” blocks entries"
     (blocking,) = decisions_of(desk, "Guard")
     assert (blocking.outcome, blocking.instrument) == ("blocking", None)
     assert "no rule buys anything" in blocking.detail and "portfolio cash percentage" in blocking.detail
@@ -55,12 +58,10 @@ def test_a_block_of_a_symbol_stops_that_symbol_only(market: Market) -> None:
     too_dear = risk_rule("Too dear", "price", "greater_than", 105, BLOCK)
     desk = Desk.open(market, rules=(STRONG_BUY_ENTRY, too_dear))
     market.advise("AAA")
-    desk.step()
     market.advise("BBB")
-    held = desk.held("AAA")
-    desk.step(AAA=106.0, BBB=106.0)
-    assert desk.held("AAA") == held
-    assert desk.held("BBB") > 0, "it was not held, and a risk rule looks at what is held"
+    desk.step(AAA=106.0)
+    assert desk.held("AAA") == 0, "it need not be held: the rule keeps positions from being opened"
+    assert desk.held("BBB") == 50
     assert outcomes_of(desk, "Too dear") == [("AAA", "blocking", 0)]
 
 
