@@ -8,7 +8,7 @@ from benchmarks.rules.evaluating import time_evaluations
 from benchmarks.rules.rule_set import mixed_rules, sources_of
 from benchmarks.rules.second_opinion import assert_explained
 from benchmarks.rules.world import make_world
-from rules.core.program import RuleSource, compile_program
+from rules.core.program import compile_program
 
 RULES_AN_OWNER = 40
 RUNS, CHECKED_RULES = 5, 50
@@ -41,14 +41,10 @@ def measure() -> Iterator[Figure]:
 
 def _milliseconds(rules: int, symbols: int) -> float:
     owners = rules // RULES_AN_OWNER
-    program = compile_program(_sources(rules, owners))
+    sources = sources_of(mixed_rules(1, rules), owners=owners)
+    program = compile_program(sources)
     worlds = [make_world(seed, symbols=symbols, owners=owners) for seed in range(RUNS + 1)]
     program.evaluate(worlds[0].market, worlds[0].owners)
     timed = time_evaluations(program, worlds[1:])
-    assert_explained(_sources(rules, owners), timed.told, worlds[-1], rules=CHECKED_RULES)
+    assert_explained(sources, timed.told, worlds[-1], rules=CHECKED_RULES)
     return timed.seconds * 1e3
-
-
-def _sources(rules: int, owners: int) -> list[RuleSource]:
-    """Made again when needed: where so many objects stay, Python's garbage collector is what is measured."""
-    return sources_of(mixed_rules(1, rules), owners=owners)
