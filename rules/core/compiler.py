@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rules.core.codes import LEVELS, NO_COLUMN, Level, decoded, level_of
 from rules.core.conditions import InvalidConditionsError, parse_conditions
 from rules.core.facts import Vector
 from rules.core.language import CONDITIONS_MAX, AllOf
-from rules.core.normal_form import LEVELS, NO_COLUMN, Forest, Level, decoded, level_of
+from rules.core.normal_form import Forest
 from rules.core.numbering import Numbering, checks_of, owner_tests, tops_of
 from rules.core.rows import plan_rows
 from rules.core.schedule import schedule_node

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from rules.core.codes import NO_COLUMN, TESTS
 from rules.core.facts import Vector
-from rules.core.normal_form import NO_COLUMN, TESTS, Forest
+from rules.core.normal_form import Forest
 from rules.core.segment import Checks, Groups, Ints, OwnerTests
 
 

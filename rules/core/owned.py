@@ -30,16 +30,20 @@ class OwnedFacts:
     symbols: Sequence[Mapping[str, Mapping[str, float]]]
 
     @classmethod
-    def of(cls, owners: Mapping[Hashable, PortfolioFacts]) -> Self:
-        """Owners that were described one by one; a column is made when a rule first reads it."""
+    def of(cls, owners: Mapping[Hashable, PortfolioFacts], *, positions: bool = True) -> Self:
+        """Owners that were described one by one; a column is made when a rule first reads it.
+
+        Without `positions` they are taken to hold nothing: nobody asks.
+        """
         portfolios = list(owners.values())
-        counts = [len(portfolio.positions) for portfolio in portfolios]
-        names = list(chain.from_iterable(portfolio.positions for portfolio in portfolios))
-        rows = list(chain.from_iterable(portfolio.positions.values() for portfolio in portfolios))
+        holders = portfolios if positions else []
+        counts = np.array([len(portfolio.positions) for portfolio in holders], dtype=np.intp)
+        names = list(chain.from_iterable(portfolio.positions for portfolio in holders))
+        rows = list(chain.from_iterable(portfolio.positions.values() for portfolio in holders))
         return cls(
             owners=tuple(owners),
             values=_Columns(lambda name: _column([portfolio.values for portfolio in portfolios], name)),
-            held=(np.repeat(np.arange(len(portfolios)), counts), names),
+            held=(np.repeat(np.arange(len(holders)), counts), names),
             positions=_Columns(lambda name: _column(rows, name)),
             universes=[portfolio.universe for portfolio in portfolios],
             symbols=[portfolio.symbols for portfolio in portfolios],

@@ -3,8 +3,8 @@
 import numpy as np
 
 from rules.core.bits import Flags, Places
+from rules.core.codes import COLUMNS, LEVELS, NO_COLUMN, Level, Test
 from rules.core.facts import Vector
-from rules.core.normal_form import COLUMNS, LEVELS, NO_COLUMN, Level, Test
 from rules.core.rows import scaled
 from rules.core.segment import AND, Checks
 from rules.core.spaces import Spaces

@@ -114,7 +114,7 @@ class Program:
         `triggered_max`.
         """
         reads_positions = any(part.segment.reads_positions for part in self._parts)
-        spaces = Spaces(market, OwnedFacts.of(owners), positions=reads_positions)
+        spaces = Spaces(market, OwnedFacts.of(owners, positions=reads_positions))
         count = Count(tuple(owners), triggered_max)
         triggered: list[Triggered] = []
         for part in self._parts:

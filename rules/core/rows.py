@@ -22,8 +22,8 @@ from rules.core.bits import (
     ranks,
     words_for,
 )
+from rules.core.codes import NO_COLUMN, Test, decoded
 from rules.core.facts import Vector
-from rules.core.normal_form import NO_COLUMN, Test, decoded
 
 # With fewer numbers than this, comparing them one by one is less work than making rank rows.
 RANKED_MIN = 12

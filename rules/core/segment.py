@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rules.core.bits import Flags
+from rules.core.codes import LEVELS, Level
 from rules.core.facts import Vector
-from rules.core.normal_form import LEVELS, Level
 from rules.core.rows import RowPlan
 from rules.core.source import RuleSource
 

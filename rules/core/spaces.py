@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rules.core.bits import WORD_BITS, Bits, Flags, Places, words_for
+from rules.core.codes import COLUMNS, NO_COLUMN, decoded
 from rules.core.facts import MarketFacts, Vector
-from rules.core.normal_form import COLUMNS, NO_COLUMN, decoded
 from rules.core.owned import OwnedFacts
 from rules.core.segment import Bound
 
@@ -23,14 +23,13 @@ Names = NDArray[np.object_]
 class Spaces:
     """The facts of one evaluation. N symbols (unlisted ones included), O owners, H positions.
 
-    Positions stand in the order of their owners, and of an owner in the order of their symbols; there
-    are none when nobody asks for `positions`.
+    Positions stand in the order of their owners, and of an owner in the order of their symbols.
     """
 
-    def __init__(self, market: MarketFacts, owned: OwnedFacts, *, positions: bool = True) -> None:
+    def __init__(self, market: MarketFacts, owned: OwnedFacts) -> None:
         self._market, self.owned = market, owned
         listed = market.index
-        owner, names = owned.held if positions else (np.empty(0, dtype=np.intp), ())
+        owner, names = owned.held
         unlisted: list[str] = []
         self._index = listed
         if not all(map(listed.__contains__, names)):
