@@ -13,6 +13,6 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='recommendationsource',
             name='revision',
-            field=models.BigIntegerField(default=0, editable=False, help_text='moves with each push that stored something'),
+            field=models.BigIntegerField(db_default=0, default=0, editable=False, help_text='moves with each push that stored something'),
         ),
     ]

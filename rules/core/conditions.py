@@ -1,7 +1,8 @@
 """Reading conditions: from JSON to frozen nodes, or to a list of faults.
 
-One reader serves validation and compilation, so what is accepted and what is
-carried out cannot drift apart. It is bounded before it recurses: a deep or long
+One reader serves validation, explanation, and all of compilation but what
+`rules.core.codes` knows to be valid at a glance; a property test holds the two to the
+same verdicts. It is bounded before it recurses: a deep or long
 document costs no more than the limits allow.
 """
 

@@ -78,8 +78,8 @@ class Checks:
 class Segment:
     """See the module. Arrays are over the rules unless said otherwise.
 
-    keys, owner_names: of the verdicts. stored: the rest of the sources, an eighth of the
-    size that they have as objects, for joining segments. owner: place in `owners`. bound: a Bound.
+    keys, owner_names: of the verdicts. stored: the rest of the sources, pickled because
+    they take far less memory than as objects, for joining segments. owner: place in `owners`. bound: a Bound.
     whole: fires for the portfolio as a whole. top: place among the tops, which stand in
     `tops` by arity (int32[k, n]); by_top: the rules in that order. ones: number of the row of ones.
     """

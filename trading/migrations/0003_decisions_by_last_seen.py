@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('market', '0003_revision_has_a_default'),
+        ('market', '0002_recommendation_source_revision'),
         ('portfolios', '0001_initial'),
         ('rules', '0002_rule_versions_are_immutable'),
         ('trading', '0002_rules_rest_block_and_halt'),
