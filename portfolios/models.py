@@ -236,23 +236,54 @@ class LimitSet(models.Model):
 
     class Scope(models.TextChoices):
         PLATFORM = "platform"
+        ACCOUNT = "account"
         PORTFOLIO = "portfolio"
         SESSION = "session"
+        INSTRUMENT = "instrument"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     scope = models.CharField(max_length=20, choices=Scope)
     scope_id = models.UUIDField(
-        null=True, blank=True, help_text="Portfolio or session; empty for the platform"
+        null=True, blank=True, help_text="Account, portfolio or session; empty for the others"
     )
+    instrument = models.ForeignKey(
+        Instrument, on_delete=models.PROTECT, null=True, blank=True, related_name="+",
+        help_text="Of an instrument's limits, which hold in every portfolio",
+    )  # fmt: skip
     version = models.PositiveIntegerField(editable=False)
     max_order_value = _limit_field("max_order_value")
     max_order_quantity = _limit_field("max_order_quantity")
     max_position_percentage = _limit_field("max_position_percentage")
+    max_position_value = _limit_field("max_position_value")
     max_open_positions = _limit_field("max_open_positions")
     max_gross_exposure_percentage = _limit_field("max_gross_exposure_percentage")
-    max_daily_trades = _limit_field("max_daily_trades")
-    max_daily_loss_percentage = _limit_field("max_daily_loss_percentage")
+    max_leverage = _limit_field("max_leverage")
+    max_sector_exposure_percentage = _limit_field("max_sector_exposure_percentage")
+    max_correlation = _limit_field("max_correlation")
+    min_effective_holdings = _limit_field("min_effective_holdings")
+    max_volatility = _limit_field("max_volatility")
+    min_volume = _limit_field("min_volume")
+    min_relative_volume = _limit_field("min_relative_volume")
+    max_spread_bps = _limit_field("max_spread_bps")
+    max_price_deviation_percentage = _limit_field("max_price_deviation_percentage")
+    max_price_move_percentage = _limit_field("max_price_move_percentage")
     max_price_age_seconds = _limit_field("max_price_age_seconds")
+    max_recommendation_age_minutes = _limit_field("max_recommendation_age_minutes")
+    max_messages_per_second = _limit_field("max_messages_per_second")
+    max_messages_per_minute = _limit_field("max_messages_per_minute")
+    duplicate_order_seconds = _limit_field("duplicate_order_seconds")
+    max_rule_executions = _limit_field("max_rule_executions")
+    rule_execution_window_minutes = _limit_field("rule_execution_window_minutes")
+    max_daily_trades = _limit_field("max_daily_trades")
+    max_daily_trades_per_rule = _limit_field("max_daily_trades_per_rule")
+    max_daily_trades_per_symbol = _limit_field("max_daily_trades_per_symbol")
+    max_daily_loss_percentage = _limit_field("max_daily_loss_percentage")
+    max_drawdown_percentage = _limit_field("max_drawdown_percentage")
+    max_losing_streak = _limit_field("max_losing_streak")
+    entry_cooldown_minutes = _limit_field("entry_cooldown_minutes")
+    max_rejections_per_minute = _limit_field("max_rejections_per_minute")
+    max_feed_silence_seconds = _limit_field("max_feed_silence_seconds")
+    max_beat_silence_seconds = _limit_field("max_beat_silence_seconds")
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, editable=False, related_name="+"
     )
@@ -261,11 +292,14 @@ class LimitSet(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["scope", "scope_id", "version"], name="limit_set_version_once", nulls_distinct=False
+                fields=["scope", "scope_id", "instrument", "version"],
+                name="limit_set_version_once",
+                nulls_distinct=False,
             ),
             models.CheckConstraint(
-                condition=Q(scope="platform", scope_id__isnull=True)
-                | (~Q(scope="platform") & Q(scope_id__isnull=False)),
+                condition=Q(scope="platform", scope_id=None, instrument=None)
+                | Q(scope="instrument", scope_id=None, instrument__isnull=False)
+                | Q(scope__in=["account", "portfolio", "session"], scope_id__isnull=False, instrument=None),
                 name="limit_set_scope_id_fits",
             ),
             *[

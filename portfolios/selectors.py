@@ -3,16 +3,15 @@
 import uuid
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
-from typing import Any
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from foundation.errors import Forbidden, NotFound
 from journal.core.events import PLATFORM_STREAM
-from portfolios.core.limits import LIMIT_NAMES, EffectiveLimits, tightest
-from portfolios.models import LimitSet, Member, Portfolio, Role
+from portfolios.core.limits import LIMIT_NAMES, EffectiveLimits, LimitRow, tightest
+from portfolios.models import BrokerAccount, LimitSet, Member, Portfolio, Role
 
 AnyUser = AbstractBaseUser | AnonymousUser
 # What a role may do includes what the roles before it may do, but that a risk officer does not trade.
@@ -90,36 +89,51 @@ def limit_values(row: LimitSet) -> dict[str, Decimal | None]:
     return {name: getattr(row, name) for name in LIMIT_NAMES}
 
 
-def current_limit_sets(
-    scopes: Iterable[tuple[str, uuid.UUID | None]],
-) -> dict[tuple[str, uuid.UUID | None], LimitSet]:
-    """The highest version of each scope given, in one query; scopes without limits are absent."""
+LimitKey = tuple[str, uuid.UUID | None]
+
+
+def current_limit_sets(scopes: Iterable[LimitKey]) -> dict[LimitKey, LimitSet]:
+    """The version in force of each scope given, in one query; scopes without limits are absent."""
     wanted = set(scopes)
     ids = {scope_id for _, scope_id in wanted if scope_id is not None}
     rows = (
-        (LimitSet.objects.filter(scope_id__in=ids) | LimitSet.objects.filter(scope_id__isnull=True))
+        LimitSet.objects.filter(Q(scope_id__in=ids) | Q(scope=LimitSet.Scope.PLATFORM))
         .order_by("scope", "scope_id", "-version")
         .distinct("scope", "scope_id")
     )
-    found: dict[tuple[str, uuid.UUID | None], LimitSet] = {(row.scope, row.scope_id): row for row in rows}
+    found: dict[LimitKey, LimitSet] = {(row.scope, row.scope_id): row for row in rows}
     return {key: row for key, row in found.items() if key in wanted}
 
 
+def instrument_limits() -> dict[int, LimitRow]:
+    """What is in force for single instruments, by their id; few have limits of their own."""
+    rows = (
+        LimitSet.objects.filter(scope=LimitSet.Scope.INSTRUMENT)
+        .order_by("instrument_id", "-version")
+        .distinct("instrument_id")
+    )
+    return {row.instrument_id: limit_row(row) for row in rows if row.instrument_id is not None}
+
+
+def limit_row(row: LimitSet) -> LimitRow:
+    return (row.scope, row.version, limit_values(row))
+
+
 def effective_limits(owners: Mapping[uuid.UUID, uuid.UUID | None]) -> dict[uuid.UUID, EffectiveLimits]:
-    """For each portfolio (and its running session, or None) the limits that hold, tightest first."""
-    scopes: list[tuple[str, uuid.UUID | None]] = [("platform", None)]
-    scopes += [("portfolio", portfolio_id) for portfolio_id in owners]
-    scopes += [("session", session_id) for session_id in owners.values() if session_id is not None]
-    found = current_limit_sets(scopes)
-
-    def rows(portfolio_id: uuid.UUID, session_id: uuid.UUID | None) -> list[Any]:
-        keys = [("platform", None), ("portfolio", portfolio_id), ("session", session_id)]
-        return [
-            (scope, found[scope, key].version, limit_values(found[scope, key]))
-            for scope, key in keys
-            if (scope, key) in found
+    """For each portfolio (and its running session, or None) the limits that hold: the tightest of platform,
+    account, portfolio and session. An instrument's are added for each order. Two queries."""
+    accounts = dict(BrokerAccount.objects.filter(portfolio_id__in=owners).values_list("portfolio_id", "id"))
+    keys: dict[uuid.UUID, list[LimitKey]] = {
+        portfolio_id: [
+            ("platform", None),
+            ("account", accounts.get(portfolio_id)),
+            ("portfolio", portfolio_id),
+            ("session", session_id),
         ]
-
+        for portfolio_id, session_id in owners.items()
+    }
+    found = current_limit_sets(key for mine in keys.values() for key in mine)
     return {
-        portfolio_id: tightest(rows(portfolio_id, session_id)) for portfolio_id, session_id in owners.items()
+        portfolio_id: tightest(limit_row(found[key]) for key in mine if key in found)
+        for portfolio_id, mine in keys.items()
     }

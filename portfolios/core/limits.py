@@ -1,6 +1,8 @@
-"""Limits: what they are called, and which one wins.
+"""Limits: what they are called, what they mean, and which one wins.
 
-A limit that no scope sets is None, and None means no trade (`NO_LIMIT_SET`), never "unlimited".
+A limit that no scope sets is None, and None means no trade (`NO_LIMIT_SET`), never "unlimited". Who wants a
+filter to let everything pass says so: he sets it to its `open_end`, which no fact can lie beyond, so that the
+fact need not even be known.
 """
 
 from collections.abc import Iterable, Mapping
@@ -9,15 +11,103 @@ from decimal import Decimal
 
 from foundation.core.money import PLACES
 
-LIMIT_NAMES: dict[str, str] = {
-    "max_order_value": "Largest value of one order, in the base currency",
-    "max_order_quantity": "Largest quantity of one order, in units of the instrument",
-    "max_position_percentage": "Largest position, working orders included, in percent of equity",
-    "max_open_positions": "Most instruments held or being bought at once",
-    "max_gross_exposure_percentage": "Largest sum of positions and working buys, in percent of equity",
-    "max_daily_trades": "Most trades of the portfolio in one market day",
-    "max_daily_loss_percentage": "Entries stop when the day's loss reaches this percent of the day's first equity",
-    "max_price_age_seconds": "Oldest price that an order may be decided on, in seconds of database time",
+
+@dataclass(frozen=True)
+class LimitSpec:
+    """One limit of the catalogue.
+
+    `higher_is_tighter`: a floor (a volume that there must be) or a time to wait; of several scopes the highest
+    value wins, elsewhere the lowest. `default` is the platform's ceiling in a new installation, which trades on
+    paper. `open_end`: at this value (or further) everything passes.
+    """
+
+    name: str
+    meaning: str
+    unit: str
+    default: Decimal
+    higher_is_tighter: bool = False
+    open_end: Decimal | None = None
+
+    def tightest(self, values: Iterable[Decimal | None]) -> Decimal | None:
+        """Of the values that scopes set; None when none does."""
+        known = [value for value in values if value is not None]
+        if not known:
+            return None
+        return max(known) if self.higher_is_tighter else min(known)
+
+    def lets_everything_pass(self, limit: Decimal) -> bool:
+        if self.open_end is None:
+            return False
+        return limit <= self.open_end if self.higher_is_tighter else limit >= self.open_end
+
+
+def _most(
+    name: str, default: int | str, unit: str, meaning: str, *, open_end: int | None = None
+) -> LimitSpec:
+    return LimitSpec(
+        name, meaning, unit, Decimal(default), False, None if open_end is None else Decimal(open_end)
+    )
+
+
+def _least(name: str, default: int | str, unit: str, meaning: str, *, open_end: int = 0) -> LimitSpec:
+    return LimitSpec(name, meaning, unit, Decimal(default), True, Decimal(open_end))
+
+
+PERCENT_OF_EQUITY = "percent of equity"
+CATALOGUE: tuple[LimitSpec, ...] = (
+    _most("max_order_value", 100_000, "base currency", "Largest value of one order"),
+    _most("max_order_quantity", 100_000, "units", "Largest quantity of one order"),
+    _most("max_position_percentage", 25, PERCENT_OF_EQUITY, "Largest position, working orders included"),
+    _most("max_position_value", 1_000_000, "base currency", "Largest position, working orders included"),
+    _most("max_open_positions", 50, "instruments", "Most instruments held or being bought at once"),
+    _most("max_gross_exposure_percentage", 100, PERCENT_OF_EQUITY, "Largest sum of positions and working buys"),
+    _most("max_leverage", 1, "times equity", "Largest sum of positions and working buys"),
+    _most("max_sector_exposure_percentage", 100, PERCENT_OF_EQUITY,
+          "Largest sum of positions and working buys in one sector"),
+    _most("max_correlation", 1, "correlation",
+          "Highest correlation of daily returns with anything else that is held", open_end=1),
+    _least("min_effective_holdings", 1, "holdings",
+           "Fewest effective holdings (1 / Σ weight²): below it only what spreads the weights more may be bought",
+           open_end=1),
+    _most("max_volatility", 100, "a year, as a fraction", "Most volatile instrument that may be bought", open_end=100),
+    _least("min_volume", 0, "units a day", "Least volume of an instrument that may be bought"),
+    _least("min_relative_volume", 0, "times the average", "Least relative volume of an instrument that may be bought"),
+    _most("max_spread_bps", 500, "basis points", "Widest spread of an instrument that may be bought", open_end=20_000),
+    _most("max_price_deviation_percentage", 5, "percent",
+          "Price collar of an order: farthest that it may execute from the last price"),
+    _most("max_price_move_percentage", 50, "percent",
+          "Price collar over a period: farthest that the last price may be from the last completed bar's close",
+          open_end=1_000_000),
+    _most("max_price_age_seconds", 60, "seconds of database time", "Oldest price that an order may be decided on"),
+    _most("max_recommendation_age_minutes", 43_200, "minutes of market time",
+          "Oldest recommendation that an entry may rest on"),
+    _most("max_messages_per_second", 50, "messages", "Most orders and cancels sent within a second"),
+    _most("max_messages_per_minute", 600, "messages", "Most orders and cancels sent within a minute"),
+    _least("duplicate_order_seconds", 30, "seconds of market time",
+           "How long an order with the same symbol, side, quantity and rule is taken for a duplicate"),
+    _most("max_rule_executions", 100, "trades", "Most trades of one rule within its window; then it is disabled"),
+    _least("rule_execution_window_minutes", 60, "minutes of market time", "Window in which they are counted"),
+    _most("max_daily_trades", 200, "trades a market day", "Most trades of the portfolio"),
+    _most("max_daily_trades_per_rule", 200, "trades a market day", "Most trades of one rule"),
+    _most("max_daily_trades_per_symbol", 100, "trades a market day", "Most trades of one symbol"),
+    _most("max_daily_loss_percentage", 10, "percent of the day's first equity",
+          "Entries stop, and a breaker trips, when the day's loss reaches it"),
+    _most("max_drawdown_percentage", 50, "percent of the highest equity",
+          "Entries stop, and a breaker trips, when the drawdown reaches it"),
+    _most("max_losing_streak", 100, "trades", "Entries stop, and a breaker trips, after so many losses in a row"),
+    _least("entry_cooldown_minutes", 0, "minutes of market time",
+           "How long a symbol is not bought again after it was sold"),
+    _most("max_rejections_per_minute", 20, "trades", "A breaker trips when more are rejected within a minute"),
+    _most("max_feed_silence_seconds", 60, "seconds of database time",
+          "A breaker stops entries when no market data comes for longer while an exchange is open"),
+    _most("max_beat_silence_seconds", 60, "seconds of database time",
+          "A breaker stops entries when celery-beat gives no sign of life for longer"),
+)  # fmt: skip
+SPECS: Mapping[str, LimitSpec] = {spec.name: spec for spec in CATALOGUE}
+LIMIT_NAMES: Mapping[str, str] = {
+    spec.name: f"{spec.meaning}, in {spec.unit}"
+    + ("" if spec.open_end is None else f"; {spec.open_end:f} lets everything pass")
+    for spec in CATALOGUE
 }
 
 LIMIT_RANGE = "must be a number from 0 to below 10^12 with at most 8 decimal places"
@@ -28,11 +118,15 @@ def is_limit(value: Decimal) -> bool:
     return value.is_finite() and 0 <= value < Decimal(10) ** 12 and value == value.quantize(PLACES)
 
 
+LimitRow = tuple[str, int, Mapping[str, Decimal | None]]
+"""(scope, version, values) of one limit set"""
+
+
 @dataclass(frozen=True)
 class EffectiveLimits:
     """The tightest values over all scopes, and the versions that they come from.
 
-    `values` maps each name of LIMIT_NAMES to a Decimal or None; `versions` is text such as
+    `values` maps each name of the catalogue to a Decimal or None; `versions` is text such as
     "platform:3 portfolio:7", which every order names.
     """
 
@@ -42,13 +136,21 @@ class EffectiveLimits:
     def get(self, name: str) -> Decimal | None:
         return self.values[name]
 
+    def tightened_by(self, row: LimitRow | None) -> "EffectiveLimits":
+        """With one more scope, such as the instrument of an order."""
+        if row is None:
+            return self
+        scope, version, values = row
+        mine = f"{scope}:{version}"
+        return EffectiveLimits(
+            values={name: SPECS[name].tightest((self.values[name], values.get(name))) for name in SPECS},
+            versions=mine if self.versions == "none" else f"{self.versions} {mine}",
+        )
 
-def tightest(sets: Iterable[tuple[str, int, Mapping[str, Decimal | None]]]) -> EffectiveLimits:
-    """Combine (scope, version, values) rows: for every name the smallest value that is set."""
+
+def tightest(sets: Iterable[LimitRow]) -> EffectiveLimits:
+    """Combine limit sets: for every name the tightest value that is set."""
     rows = list(sets)
-    values = {
-        name: min((row[name] for _, _, row in rows if row.get(name) is not None), default=None)  # type: ignore[type-var]
-        for name in LIMIT_NAMES
-    }
+    values = {spec.name: spec.tightest(row.get(spec.name) for _, _, row in rows) for spec in CATALOGUE}
     versions = " ".join(f"{scope}:{version}" for scope, version, _ in rows)
     return EffectiveLimits(values=values, versions=versions or "none")

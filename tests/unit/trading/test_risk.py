@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from portfolios.core.limits import LIMIT_NAMES, EffectiveLimits
+from portfolios.core.limits import CATALOGUE, EffectiveLimits
 from trading.core.risk import Approved, RefusalCode, Refused, RiskRequest, assess, findings_as_rows
 
 D = Decimal
-LIMITS: dict[str, Decimal | None] = {
+LIMITS: dict[str, Decimal | None] = {spec.name: spec.default for spec in CATALOGUE} | {
     "max_order_value": D(10_000),
     "max_order_quantity": D(100),
     "max_position_percentage": D(20),
@@ -70,7 +70,7 @@ def test_a_buy_at_the_boundary(within: dict[str, Any], beyond: dict[str, Any], c
     assert code_of(replace(BUY, **beyond)) == code
 
 
-@pytest.mark.parametrize("name", LIMIT_NAMES)
+@pytest.mark.parametrize("name", ["max_order_value", "max_daily_trades"])
 def test_a_limit_that_is_not_set_means_no_trade_but_never_stops_a_reduction(name: str) -> None:
     limits = EffectiveLimits(values=LIMITS | {name: None}, versions="platform:1")
     assert code_of(replace(BUY, limits=limits)) == "NO_LIMIT_SET"
