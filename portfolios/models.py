@@ -221,6 +221,42 @@ class PositionMark(models.Model):
         return f"peak {self.peak_price}"
 
 
+class InstrumentPermission(models.Model):
+    """An instrument that may, or may not, be bought: in one portfolio, or (none named) in all of them.
+
+    A restricted instrument is never bought. Where any instrument is permitted, only those are bought.
+    """
+
+    class Kind(models.TextChoices):
+        PERMITTED = "permitted"
+        RESTRICTED = "restricted"
+
+    portfolio = models.ForeignKey(
+        Portfolio, on_delete=models.CASCADE, null=True, blank=True, related_name="instrument_permissions",
+        help_text="Empty: every portfolio",
+    )  # fmt: skip
+    instrument = models.ForeignKey(Instrument, on_delete=models.PROTECT, related_name="+")
+    kind = models.CharField(max_length=20, choices=Kind)
+    reason = models.CharField(max_length=255, blank=True)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, editable=False, related_name="+"
+    )
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["portfolio", "instrument"], name="instrument_permission_once", nulls_distinct=False
+            ),
+            models.CheckConstraint(
+                condition=Q(kind__in=["permitted", "restricted"]), name="instrument_permission_kind_known"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.instrument} {self.kind}"
+
+
 def _limit_field(name: str) -> models.DecimalField:
     return models.DecimalField(
         max_digits=20, decimal_places=8, null=True, blank=True, help_text=LIMIT_NAMES[name]

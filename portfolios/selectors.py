@@ -1,7 +1,7 @@
 """Who sees what, and which limits are in force."""
 
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from decimal import Decimal
 
 from django.contrib.auth.base_user import AbstractBaseUser
@@ -11,7 +11,8 @@ from django.db.models import Q, QuerySet
 from foundation.errors import Forbidden, NotFound
 from journal.core.events import PLATFORM_STREAM
 from portfolios.core.limits import LIMIT_NAMES, EffectiveLimits, LimitRow, tightest
-from portfolios.models import BrokerAccount, LimitSet, Member, Portfolio, Role
+from portfolios.core.permissions import Permission, Permissions, permissions_of
+from portfolios.models import BrokerAccount, InstrumentPermission, LimitSet, Member, Portfolio, Role
 
 AnyUser = AbstractBaseUser | AnonymousUser
 # What a role may do includes what the roles before it may do, but that a risk officer does not trade.
@@ -137,3 +138,16 @@ def effective_limits(owners: Mapping[uuid.UUID, uuid.UUID | None]) -> dict[uuid.
         portfolio_id: tightest(limit_row(found[key]) for key in mine if key in found)
         for portfolio_id, mine in keys.items()
     }
+
+
+def instrument_permissions(portfolio_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Permissions]:
+    """What each portfolio may buy, by its own lists and the platform's, in one query."""
+    rows = InstrumentPermission.objects.filter(
+        Q(portfolio_id__in=portfolio_ids) | Q(portfolio=None)
+    ).values_list("portfolio_id", "instrument_id", "kind", "reason")
+    of_all: list[Permission] = []
+    own: dict[uuid.UUID, list[Permission]] = {}
+    for portfolio_id, instrument_id, kind, reason in rows:
+        row = Permission(instrument_id, kind, reason, of_platform=portfolio_id is None)
+        (of_all if portfolio_id is None else own.setdefault(portfolio_id, [])).append(row)
+    return {key: permissions_of([*of_all, *own.get(key, ())]) for key in portfolio_ids}

@@ -4,6 +4,9 @@
   "universe": {"symbols": ["AAPL", "MSFT"]},       the instruments it may trade; left out: all
   "recommendation_sources": ["baseline"],          in order of preference; left out: newest of all
   "limits": {"max_order_value": "5000"},           may only tighten
+  "capital_cap": {"percentage": 10},               the part of the portfolio that it may have invested, in percent
+                                                   of equity, or {"amount": "5000"}; left out: all of it
+  "trading_window": {"from": "09:45", …},          when it may make entries (sessions.core.window); left out: always
   "on_stop": "keep" | "flatten"                    what stopping does with open positions
 }
 """
@@ -16,11 +19,25 @@ from typing import Any
 
 from foundation.core.money import PLACES
 from portfolios.core.limits import LIMIT_RANGE, is_limit
+from sessions.core.window import TradingWindow, check_window, read_window
 
 SYMBOLS_MAX = 10_000
 SOURCES_MAX = 16
 ERRORS_MAX = 20
-KEYS = ("universe", "recommendation_sources", "limits", "on_stop")
+KEYS = ("universe", "recommendation_sources", "limits", "capital_cap", "trading_window", "on_stop")
+CAP_UNITS = ("percentage", "amount")
+
+
+@dataclass(frozen=True)
+class CapitalCap:
+    """What a session may have invested: percent of the portfolio's equity, or an amount in its currency."""
+
+    unit: str
+    value: Decimal
+
+    def amount(self, equity: Decimal) -> Decimal:
+        """In currency; NaN while the equity that it is a part of is unknown."""
+        return self.value if self.unit == "amount" else equity * self.value / 100
 
 
 @dataclass(frozen=True)
@@ -30,6 +47,8 @@ class SessionConfig:
     symbols: frozenset[str] | None = None
     recommendation_sources: tuple[str, ...] = ()
     limits: Mapping[str, Decimal] = field(default_factory=dict)
+    capital_cap: CapitalCap | None = None
+    trading_window: TradingWindow | None = None
     on_stop: str = "keep"
 
 
@@ -50,9 +69,7 @@ class ConfigErrors:
         self.rows.append(row)
 
 
-def _text_list(
-    value: Any, *, path: str, known: Collection[str], most: int, errors: ConfigErrors
-) -> list[str]:
+def _check_names(value: Any, *, path: str, known: Collection[str], most: int, errors: ConfigErrors) -> None:
     if (
         not isinstance(value, list)
         or not value
@@ -60,34 +77,44 @@ def _text_list(
         or not all(isinstance(v, str) for v in value)
     ):
         errors.add(path, f"must be a list of 1 to {most} names")
-        return []
+        return
     for index, name in enumerate(value):
         if name not in known:
             errors.add(f"{path}[{index}]", f"unknown: {name!r}", name=name, known=known)
     if len(set(value)) != len(value):
         errors.add(path, "names one of them twice")
-    return value
 
 
-def _limits(value: Any, *, known: Collection[str], errors: ConfigErrors) -> dict[str, Decimal]:
+def _number(raw: Any) -> Decimal:
+    """NaN for what is no number."""
+    try:
+        return Decimal(str(raw)) if not isinstance(raw, bool) else Decimal("NaN")
+    except InvalidOperation:
+        return Decimal("NaN")
+
+
+def _check_limits(value: Any, *, known: Collection[str], errors: ConfigErrors) -> None:
     if not isinstance(value, dict):
         errors.add("config.limits", "must be an object of limit names and numbers")
-        return {}
-    result = {}
+        return
     for name, amount in value.items():
         path = f"config.limits.{name}"
         if name not in known:
             errors.add(path, "unknown limit", name=name, known=known)
-            continue
-        try:
-            number = Decimal(str(amount)) if not isinstance(amount, bool) else Decimal("NaN")
-        except InvalidOperation:
-            number = Decimal("NaN")
-        if is_limit(number):
-            result[name] = number.quantize(PLACES)
-        else:
+        elif not is_limit(_number(amount)):
             errors.add(path, f"{LIMIT_RANGE}, got {str(amount)[:40]!r}")
-    return result
+
+
+def _check_cap(value: Any, *, errors: ConfigErrors) -> None:
+    path = "config.capital_cap"
+    if not isinstance(value, dict) or len(value) != 1 or next(iter(value)) not in CAP_UNITS:
+        errors.add(path, 'must be {"percentage": 10} or {"amount": "5000"}')
+        return
+    unit, amount = next(iter(value.items()))
+    number = _number(amount)
+    if not is_limit(number) or number <= 0 or (unit == "percentage" and number > 100):
+        bound = "to 100" if unit == "percentage" else "to below 10^12 with at most 8 decimal places"
+        errors.add(f"{path}.{unit}", f"must be a number above 0 {bound}, got {str(amount)[:40]!r}")
 
 
 def parse_config(
@@ -104,45 +131,45 @@ def parse_config(
     for key in config:
         if key not in KEYS:
             errors.add(f"config.{key}", "unknown key", name=str(key), known=KEYS)
-    symbols: list[str] | None = None
     if "universe" in config:
         universe = config["universe"]
         if not isinstance(universe, dict) or set(universe) != {"symbols"}:
             errors.add("config.universe", 'must be {"symbols": [...]}')
         else:
-            symbols = _text_list(
+            _check_names(
                 universe["symbols"], path="config.universe.symbols", known=known_symbols, most=SYMBOLS_MAX,
                 errors=errors,
             )  # fmt: skip
-    sources: list[str] = []
     if "recommendation_sources" in config:
-        sources = _text_list(
+        _check_names(
             config["recommendation_sources"], path="config.recommendation_sources", known=known_sources,
             most=SOURCES_MAX, errors=errors,
         )  # fmt: skip
-    limits = _limits(config.get("limits", {}), known=known_limits, errors=errors)
+    _check_limits(config.get("limits", {}), known=known_limits, errors=errors)
+    if "capital_cap" in config:
+        _check_cap(config["capital_cap"], errors=errors)
+    if "trading_window" in config:
+        for fault in check_window(config["trading_window"]):
+            errors.add(f"config.{fault.path}", f"{fault.message} {fault.suggestion or ''}".strip())
     on_stop = config.get("on_stop", "keep")
     if on_stop not in ("keep", "flatten"):
         errors.add("config.on_stop", f"must be keep or flatten, got {on_stop!r}")
     if errors.rows:
         return None, errors.rows
-    return (
-        SessionConfig(
-            symbols=frozenset(symbols) if symbols is not None else None,
-            recommendation_sources=tuple(sources),
-            limits=limits,
-            on_stop=on_stop,
-        ),
-        [],
-    )
+    return read_config(config), []
 
 
 def read_config(stored: Mapping[str, Any]) -> SessionConfig:
     """A config that was valid when it was stored; an instrument gone since then simply never trades."""
     universe = stored.get("universe")
+    cap = next(iter(stored["capital_cap"].items())) if "capital_cap" in stored else None
     return SessionConfig(
         symbols=frozenset(universe["symbols"]) if universe else None,
         recommendation_sources=tuple(stored.get("recommendation_sources", ())),
-        limits={name: Decimal(str(value)) for name, value in stored.get("limits", {}).items()},
+        limits={
+            name: Decimal(str(value)).quantize(PLACES) for name, value in stored.get("limits", {}).items()
+        },
+        capital_cap=CapitalCap(cap[0], Decimal(str(cap[1]))) if cap is not None else None,
+        trading_window=read_window(stored.get("trading_window")),
         on_stop=stored.get("on_stop", "keep"),
     )

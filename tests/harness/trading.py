@@ -35,9 +35,10 @@ _portfolios = itertools.count(1)
 
 @dataclass
 class Market:
-    """Prices and advice stand until changed; `tick` publishes them a minute later."""
+    """Prices and advice stand until changed; `tick` publishes them a minute later. `closes`: of the last two bars."""
 
     prices: dict[str, float] = field(default_factory=lambda: dict.fromkeys(SYMBOLS, 100.0))
+    closes: dict[str, float] = field(default_factory=lambda: dict.fromkeys(SYMBOLS, 100.0))
     advice: dict[str, Recommendation] = field(default_factory=dict)
     is_open: bool = True
     price_age_seconds: float = 0.0
@@ -77,12 +78,14 @@ class Market:
         values = np.full((len(FIELDS), count), np.nan)
         values[0] = price
         received = database_now().timestamp() - self.price_age_seconds
+        completed = np.full((2, len(FIELDS), count), np.nan)
+        completed[:, 0] = [self.closes[symbol] for symbol in SYMBOLS]
         day = self.as_of.replace(hour=0, minute=0, second=0).timestamp()
         return snapshots.publish(
             snapshot=MarketSnapshot(
                 version=0, as_of=self.as_of, symbols=SYMBOLS, fields=FIELDS, values=values,
                 instrument_ids=tuple(row.id for row in self.instruments),
-                completed=np.full((2, len(FIELDS), count), np.nan),
+                completed=completed,
                 market_time=np.full(count, self.as_of.timestamp()),
                 price_received_at=np.full(count, received),
                 bid=np.round(price * 0.999, 2), ask=np.round(price * 1.001, 2),

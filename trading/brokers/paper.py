@@ -6,7 +6,7 @@ from market.core.snapshot import MarketSnapshot
 from market.models import Instrument
 from trading.core.paper import PaperFill, match_market
 from trading.models import AutoTrade
-from trading.services.risk_management import costs_of
+from trading.services.fresh_state import costs_of
 
 
 @dataclass(frozen=True)

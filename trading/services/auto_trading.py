@@ -39,8 +39,8 @@ from trading.services.deciding import ENTRY, Decider
 from trading.services.decisions import Draft, record
 from trading.services.facts import MarketView, facts_of, market_view, read_owned, valuation_of
 from trading.services.faults import TRANSIENT
-from trading.services.order_management import trade_event
-from trading.services.risk_management import fresh_states
+from trading.services.fresh_state import fresh_states
+from trading.services.order_management import store_trades, trade_event
 
 log = structlog.get_logger(__name__)
 EXECUTE_TASK = "trading.tasks.execute_due"
@@ -239,7 +239,7 @@ def execute_triggered_rules(
         trades += verdicts.trades
         alerts |= verdicts.alerts
     recorded = record(drafts, snapshot=view.snapshot, previous_slot=previous_slot)
-    AutoTrade.objects.bulk_create(trades)
+    store_trades(trades)
     write_cooldowns(cooldowns, by_symbol=view.by_symbol)
     books.save()
     done.trades = len(trades)

@@ -38,9 +38,10 @@ from trading.services.firings import (
     told_of,
     uses_advice,
 )  # fmt: skip
+from trading.services.fresh_state import FreshState
 from trading.services.order_management import Intent, make_trade
 from trading.services.position_sizing import size_action
-from trading.services.risk_management import FreshState, validate_trade
+from trading.services.risk_management import OrderWish, validate_trade
 
 ENTRY = "entry"
 
@@ -240,10 +241,14 @@ class Decider:
             arithmetic = dict(sized.arithmetic)
             self._draft(fired, Outcome.NO_SIZE, symbol=symbol, detail=sized.reason, sizing=arithmetic)
             return False
-        verdict = validate_trade(
-            self.state, side=wish.action.side, quantity=sized.quantity, instrument=wish.instrument, price=price,
+        sources = self.config.recommendation_sources
+        advised = uses_advice(version) and wish.action.side == "buy"
+        wanted = OrderWish(
+            side=wish.action.side, quantity=sized.quantity, instrument=wish.instrument, price=price,
             rule_id=version.rule_id,
+            recommended_at=self.state.view.recommended_at(sources, symbol) if advised else None,
         )  # fmt: skip
+        verdict = validate_trade(self.state, wanted)
         proof: dict[str, Any] = {
             "symbol": symbol,
             "sizing": dict(sized.arithmetic),
@@ -256,7 +261,6 @@ class Decider:
         draft = self._draft(fired, Outcome.TRADED, detail=detail, **proof)
         self.cooldowns.acted(version, firing=fired.symbol, target=symbol)
         self.made.add(fired.key)
-        sources = self.config.recommendation_sources
         intent = Intent(
             decision_id=draft.id, rule_id=version.rule_id, rule_version_id=version.pk, approved=verdict,
             instrument=wish.instrument, origin=AutoTrade.Origin.RULE,

@@ -3,9 +3,11 @@
 Read twice: without locks to find what triggers, and under lock, from open books, to act on it.
 """
 
+import math
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
 from typing import TypeVar
@@ -17,7 +19,7 @@ from market.models import Instrument
 from market.services.returns import standardised_returns
 from portfolios.core.facts import Holding, Marks, Valuation, value
 from portfolios.models import Portfolio, PortfolioMark, Position, PositionMark, Reservation
-from rules.core.facts import MarketFacts, PortfolioFacts
+from rules.core.facts import MarketFacts, PortfolioFacts, Vector
 from trading.core.diversification import Diversification, Neighbourhood
 from trading.core.market_facts import fresh_values, market_facts, preferred
 
@@ -61,6 +63,12 @@ class MarketView:
         text = frame.ids[place] if frame is not None and place is not None else None
         return uuid.UUID(text) if text is not None else None
 
+    def recommended_at(self, sources: tuple[str, ...], symbol: str) -> datetime | None:
+        """Since when, in market time, that recommendation holds; None where there is none."""
+        frame, place = self._both(sources)[1], self.snapshot.index(symbol)
+        moment = float(frame.as_of[place]) if frame is not None and place is not None else math.nan
+        return datetime.fromtimestamp(moment, UTC) if math.isfinite(moment) else None
+
     def _both(self, sources: tuple[str, ...]) -> tuple[MarketFacts, RecommendationFrame | None]:
         if sources not in self._facts:
             frame = preferred(self.snapshot, sources)
@@ -90,6 +98,48 @@ def market_view(snapshot: MarketSnapshot) -> MarketView:
         timezones=[row.exchange.timezone for row in ordered],
         now_epoch=now_epoch,
     )
+
+
+@dataclass(frozen=True)
+class SymbolMarket:
+    """What the controls ask of one symbol's market. Numbers are NaN where unknown, stale or out of the snapshot."""
+
+    view: MarketView
+    instrument: Instrument
+
+    @property
+    def _place(self) -> int | None:
+        return self.view.snapshot.index(self.instrument.symbol)
+
+    @property
+    def is_open(self) -> bool:
+        return self._place is not None and bool(self.view.snapshot.is_open[self._place])
+
+    def fact(self, name: str) -> Decimal:
+        """A market field, as the rules see it."""
+        values = self.view.facts(()).values.get(name)
+        return _decimal(values, self._place)
+
+    def completed(self, name: str) -> Decimal:
+        """A market field at the last completed bar."""
+        pair = self.view.facts(()).completed.get(name)
+        return _decimal(pair[1] if pair is not None else None, self._place)
+
+    def spread_bps(self) -> Decimal:
+        """Of the quote itself, against its middle."""
+        snapshot, symbol = self.view.snapshot, self.instrument.symbol
+        bid, ask = snapshot.bid_price(symbol), snapshot.ask_price(symbol)
+        if bid is None or ask is None or not math.isfinite(self.view.prices.get(symbol, math.nan)):
+            return Decimal("NaN")
+        return (ask - bid) / (ask + bid) * 20_000
+
+    def minutes_since(self, moment: datetime) -> Decimal:
+        """Market time."""
+        return Decimal(repr((self.view.snapshot.as_of - moment).total_seconds())) / 60
+
+
+def _decimal(values: Vector | None, place: int | None) -> Decimal:
+    return Decimal("NaN") if values is None or place is None else Decimal(repr(float(values[place])))
 
 
 Row = TypeVar("Row", Position, Reservation)

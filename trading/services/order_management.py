@@ -22,9 +22,10 @@ from market.models import Instrument
 from portfolios.services.books import Books, open_books
 from trading.core.order_states import OrderState, check_path
 from trading.core.risk import Approved
-from trading.models import AutoTrade
+from trading.models import AutoTrade, OrderMessage
 from trading.services.cooldowns import take_back_acts
-from trading.services.risk_management import FreshState
+from trading.services.fresh_state import FreshState
+from trading.services.history import open_order, past_order
 
 
 @dataclass(frozen=True)
@@ -51,8 +52,7 @@ def make_trade(state: FreshState, intent: Intent) -> AutoTrade:
         owner_id=trade_id, portfolio_id=state.portfolio_id, instrument_id=intent.instrument.id,
         cash=request.cost if buys else Decimal(0), quantity=Decimal(0) if buys else request.quantity,
     )  # fmt: skip
-    state.daily_trades += 1
-    return AutoTrade(
+    trade = AutoTrade(
         id=trade_id,
         portfolio_id=state.portfolio_id,
         account=state.account,
@@ -76,6 +76,32 @@ def make_trade(state: FreshState, intent: Intent) -> AutoTrade:
         market_at=state.view.snapshot.as_of,
         market_day=state.view.snapshot.as_of.date(),
     )
+    state.history.ordered(past_order(trade), open_order(trade))
+    return trade
+
+
+def store_trades(trades: Sequence[AutoTrade]) -> None:
+    """New intents, and the message to the broker that each of them will be: counted now, under the lock."""
+    AutoTrade.objects.bulk_create(trades)
+    _count_messages(trades, OrderMessage.Kind.SUBMIT)
+
+
+def _count_messages(trades: Sequence[AutoTrade], kind: str) -> None:
+    now = database_now()
+    OrderMessage.objects.bulk_create(
+        OrderMessage(portfolio_id=trade.portfolio_id, account_id=trade.account_id, kind=kind, at=now)
+        for trade in trades
+    )
+
+
+def forget_messages(*, minutes: int) -> int:
+    """Those that no limit asks for any more; returns how many."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "DELETE FROM trading_ordermessage WHERE at < clock_timestamp() - make_interval(mins => %s)",
+            [minutes],
+        )
+        return cursor.rowcount
 
 
 def trade_payload(trade: AutoTrade, **more: Any) -> dict[str, Any]:
@@ -157,6 +183,7 @@ def cancel_trade(*, trade_id: uuid.UUID, actor: AbstractBaseUser | None) -> Auto
             f"The trade is {trade.status}; only a pending trade can be cancelled.",
             code="trade_state", status_now=trade.status,
         )  # fmt: skip
+    _count_messages([trade], OrderMessage.Kind.CANCEL)
     events = end_pending([trade], books=books, reason=f"by {actor.get_username() if actor else 'system'}")
     books.save()
     append(events)

@@ -1,219 +1,151 @@
-"""Risk on fresh state: everything that a decision about one portfolio may rest on, under its lock.
+"""Every control on an order: what is asked of the fresh state, and the answer.
 
 A batch is checked cumulatively: what one approved order reserves in the open books is spent for the next.
 """
 
 import uuid
-from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
-from django.db.models import CharField, Count, Q
-from django.db.models.functions import Cast
-
-from foundation.clock import database_now
-from foundation.core.money import ZERO, as_decimal
+from foundation.core.money import ZERO
 from market.models import Instrument
-from portfolios.core.facts import Valuation
-from portfolios.core.limits import EffectiveLimits
+from portfolios.core.limits import SPECS, EffectiveLimits
 from portfolios.models import BrokerAccount
-from portfolios.selectors import effective_limits
-from portfolios.services.books import Books
-from rules.models import TradingRule
-from sessions.models import TradingSession
-from trading.core.halts import HaltInForce, Halts, OrderScopes, strictest
-from trading.core.order_states import OrderState
-from trading.core.paper import Costs, cost_to_reserve
+from trading.core.diversification import effective_holdings
 from trading.core.risk import Approved, Refused, RiskRequest, assess
-from trading.core.sizing import SizingFacts
-from trading.models import AutoTrade, Halt
-from trading.services.facts import MarketView, OwnedRows, valuation_of, with_marks
+from trading.services.facts import SymbolMarket
+from trading.services.fresh_state import FreshState
 
-# Cash set aside beyond the ask, for the market's move until the fill.
-RESERVE_CUSHION_BPS = Decimal(200)
-PERCENT = Decimal(100)
-Scope = Halt.Scope
+NAN = Decimal("NaN")
 
 
-def halts_in_force(
-    portfolio_ids: Collection[uuid.UUID],
-    *,
-    account_ids: Iterable[uuid.UUID],
-    session_ids: Iterable[uuid.UUID | None],
-) -> Halts:
-    """The halts, not released, that may cover an order of these portfolios, accounts and sessions.
+@dataclass(frozen=True)
+class OrderWish:
+    """An order that somebody wants. `actor_objection`: why he may not have it, however good it is.
 
-    Only those: in a crash each portfolio may have its own.
+    `protective`: it flattens, or protects a position. `recommended_at`: market time of the advice it rests on.
     """
-    ids = {Scope.PORTFOLIO: portfolio_ids, Scope.ACCOUNT: account_ids, Scope.SESSION: session_ids}
-    mine = Q(scope__in=[Scope.PLATFORM, Scope.SYMBOL])
-    for scope, keys in ids.items():
-        mine |= Q(scope=scope, scope_id__in=[str(key) for key in keys if key is not None])
-    rules = TradingRule.objects.filter(portfolio_id__in=portfolio_ids).values(key=Cast("id", CharField()))
-    in_force = Halt.objects.filter(released_at=None)
-    # Two halves, each by its index.
-    found = in_force.filter(mine).union(in_force.filter(scope=Scope.RULE, scope_id__in=rules), all=True)
-    columns = ("id", "scope", "scope_id", "mode", "reason", "armed_by_rule_id")
-    return Halts(HaltInForce(*row) for row in found.values_list(*columns))
+
+    side: str
+    quantity: Decimal
+    instrument: Instrument
+    price: Decimal
+    rule_id: uuid.UUID | None = None
+    protective: bool = False
+    recommended_at: datetime | None = None
+    actor_objection: str = ""
 
 
-def costs_of(account: BrokerAccount) -> Costs:
-    return Costs(fee_bps=account.fee_bps, fee_minimum=account.fee_minimum, slippage_bps=account.slippage_bps)
-
-
-@dataclass
-class FreshState:
-    """One portfolio under lock. `books` are shared by the batch and change as orders are approved."""
-
-    portfolio_id: uuid.UUID
-    session: TradingSession | None
-    account: BrokerAccount
-    view: MarketView
-    books: Books
-    rows: OwnedRows
-    limits: EffectiveLimits
-    halts: Iterable[HaltInForce]  # that may cover an order of this portfolio
-    daily_trades: int
-    unknown_by_instrument: Mapping[int, int]
-    now_epoch: float
-    _valued: tuple[int, Valuation] | None = None
-
-    def valuation(self) -> Valuation:
-        """At this moment, with everything that this batch has already reserved; made again when that changes."""
-        if self._valued is None or self._valued[0] != self.books.changes:
-            self._valued = (self.books.changes, self._value())
-        return self._valued[1]
-
-    def _value(self) -> Valuation:
-        rows = OwnedRows(
-            portfolios=self.books.portfolios,
-            positions={self.portfolio_id: self.books.positions_of(self.portfolio_id)},
-            reservations={self.portfolio_id: self.books.reservations_of(self.portfolio_id)},
-            marks=self.rows.marks,
-            peaks=self.rows.peaks,
-        )
-        return valuation_of(rows, self.portfolio_id, self.view)
-
-    def working_cash(self, instrument_id: int) -> Decimal:
-        """What working buys of an instrument have reserved."""
-        mine = self.books.reservations_of(self.portfolio_id)
-        return sum((row.cash for row in mine if row.instrument_id == instrument_id), ZERO)
-
-    def price(self, instrument: Instrument) -> Decimal | None:
-        return self.view.snapshot.price(instrument.symbol)
-
-    def price_age_seconds(self, instrument: Instrument) -> Decimal:
-        """Database time since the quote was received; infinite when there is none."""
-        place = self.view.snapshot.index(instrument.symbol)
-        received = float(self.view.snapshot.price_received_at[place]) if place is not None else float("nan")
-        if received != received:
-            return Decimal("Infinity")
-        return as_decimal(max(self.now_epoch - received, 0.0))
-
-    def exposure(self, instrument: Instrument, price: Decimal) -> Decimal:
-        """Worth of what is held of it and what working buys have reserved for it."""
-        held = self.books.position(self.portfolio_id, instrument.id).quantity
-        return held * price + self.working_cash(instrument.id)
-
-    def sizing_facts(self, instrument: Instrument, price: Decimal, equity: Decimal) -> SizingFacts:
-        position = self.books.position(self.portfolio_id, instrument.id)
-        return SizingFacts(
-            price=price, equity=equity, held=position.quantity, reserved=position.reserved_quantity,
-            exposure=self.exposure(instrument, price), lot=instrument.lot_size,
-        )  # fmt: skip
-
-    def cash_needed(self, instrument: Instrument, quantity: Decimal) -> Decimal:
-        ask = self.view.snapshot.ask_price(instrument.symbol) or self.price(instrument)
-        assert ask is not None, "sized on a known price"
-        return cost_to_reserve(
-            quantity=quantity, ask=ask, costs=costs_of(self.account), cushion_bps=RESERVE_CUSHION_BPS
-        )
-
-    def halt_for(self, *, symbol: str, rule_id: uuid.UUID | None) -> HaltInForce | None:
-        scopes = OrderScopes(
-            account_id=self.account.id, portfolio_id=self.portfolio_id, rule_id=rule_id, symbol=symbol,
-            session_id=self.session.id if self.session else None,
-        )  # fmt: skip
-        return strictest(self.halts, scopes)
-
-
-def validate_trade(
-    state: FreshState, *, side: str, quantity: Decimal, instrument: Instrument, price: Decimal,
-    rule_id: uuid.UUID | None, protective: bool = False,
-) -> Approved | Refused:  # fmt: skip
+def validate_trade(state: FreshState, wish: OrderWish) -> Approved | Refused:
     """Every control on one order, on fresh state. Only an Approved can become a trade."""
+    return assess(request_of(state, wish))
+
+
+def request_of(state: FreshState, wish: OrderWish) -> RiskRequest:
+    """The order with every fact that a control asks for."""
+    instrument, side, rule_id = wish.instrument, wish.side, wish.rule_id
     portfolio = state.books.portfolios[state.portfolio_id]
     position = state.books.position(state.portfolio_id, instrument.id)
-    valuation = state.valuation()
-    facts = valuation.portfolio
-    equity = Decimal(repr(valuation.equity))
-    exposure = state.exposure(instrument, price)
-    place = state.view.snapshot.index(instrument.symbol)
+    facts = state.valuation().portfolio
+    exposures = state.exposures()
+    exposure = state.exposure(instrument)
+    history, limits = state.history, state.limits_for(instrument)
     halt = state.halt_for(symbol=instrument.symbol, rule_id=rule_id)
-    request = RiskRequest(
+    market = SymbolMarket(state.view, instrument)
+    buys = side == "buy"
+    after = {**exposures, instrument.id: exposure + wish.quantity * wish.price} if buys else exposures
+    recommended = wish.recommended_at
+    return RiskRequest(
         side=side,
-        quantity=quantity,
-        price=price,
-        cost=state.cash_needed(instrument, quantity) if side == "buy" else ZERO,
-        equity=equity,
+        quantity=wish.quantity,
+        price=wish.price,
+        execution_price=state.execution_price(instrument, side),
+        cost=state.cash_needed(instrument, wish.quantity) if buys else ZERO,
+        protective=wish.protective,
+        of_rule=rule_id is not None,
+        limits=limits,
+        halt=halt.mode if halt else None,
+        halt_reason=halt.reason if halt else "",
+        actor_objection=wish.actor_objection or account_objection(state.account),
+        instrument_objection=_instrument_objection(state, instrument),
+        market_open=market.is_open,
+        time_objection=_time_objection(state, instrument) if buys else "",
+        price_age_seconds=state.price_age_seconds(instrument),
+        recommendation_age_minutes=None if recommended is None else market.minutes_since(recommended),
+        bar_close=market.completed("price"),
+        spread_bps=market.spread_bps(),
+        volatility=market.fact("volatility"),
+        volume=market.fact("volume"),
+        relative_volume=market.fact("relative_volume"),
+        equity=state.equity(),
         free_cash=portfolio.cash - portfolio.reserved_cash,
         free_quantity=position.quantity - position.reserved_quantity,
         position_value=exposure,
-        gross_exposure=Decimal(repr(facts["gross_exposure_percentage"])) * equity / PERCENT,
-        open_positions=int(facts["open_positions"]),
-        opens_position=side == "buy" and exposure == 0,
-        daily_trades=state.daily_trades,
+        gross_exposure=sum(exposures.values(), ZERO),
+        sector_exposure=_sector_exposure(state, instrument.sector),
+        open_positions=len(exposures),
+        opens_position=buys and instrument.id not in exposures,
+        correlation=_correlation(state, instrument, limits) if buys else ZERO,
+        effective_holdings=effective_holdings(exposures.values()),
+        effective_holdings_after=effective_holdings(after.values()),
+        capital_cap=state.capital_cap(),
+        session_invested=state.session_invested() if state.config.capital_cap is not None else ZERO,
         daily_pnl_percentage=Decimal(repr(facts["daily_pnl_percentage"])),
-        price_age_seconds=state.price_age_seconds(instrument),
-        market_open=place is not None and bool(state.view.snapshot.is_open[place]),
-        instrument_active=instrument.is_active,
-        protective=protective,
-        halt=halt.mode if halt else None,
-        halt_reason=halt.reason if halt else "",
-        unknown_on_symbol=state.unknown_by_instrument.get(instrument.id, 0),
-        limits=state.limits,
+        drawdown_percentage=Decimal(repr(facts["drawdown_percentage"])),
+        losing_streak=history.losing_streak,
+        minutes_since_sold=history.minutes_since_sold(instrument.id),
+        messages_last_second=history.messages_last_second,
+        messages_last_minute=history.messages_last_minute,
+        twins=history.twins(
+            instrument_id=instrument.id, side=side, quantity=wish.quantity, rule_id=rule_id, limits=limits
+        ),
+        rule_executions=history.rule_executions(rule_id, limits),
+        daily_trades=history.daily_trades,
+        daily_trades_of_rule=history.daily_trades_of_rule(rule_id),
+        daily_trades_of_symbol=history.daily_trades_of_symbol(instrument.id),
+        opposite_orders=history.opposite_orders(instrument_id=instrument.id, side=side),
+        unknown_on_symbol=history.unknown_on(instrument.id),
     )
-    return assess(request)
 
 
-def fresh_states(
-    books: Books, *, sessions: Mapping[uuid.UUID, TradingSession | None], view: MarketView
-) -> dict[uuid.UUID, FreshState]:
-    """The state of each portfolio in the open books (its running session given), in a handful of queries."""
-    ids = list(books.portfolios)
-    accounts = {row.portfolio_id: row for row in BrokerAccount.objects.filter(portfolio_id__in=ids)}
-    session_ids = {key: (row.id if row else None) for key, row in sessions.items()}
-    limits = effective_limits(session_ids)
-    halts = halts_in_force(
-        ids, account_ids=[row.id for row in accounts.values()], session_ids=session_ids.values()
+def account_objection(account: BrokerAccount) -> str:
+    """Why nothing can be sent for this account; empty when it can."""
+    if account.broker not in BrokerAccount.Broker.values:
+        return f"there is no connection to the broker {account.broker!r}"
+    return ""
+
+
+def _instrument_objection(state: FreshState, instrument: Instrument) -> str:
+    if not instrument.is_active:
+        return "it is not active"
+    return state.permissions.objection(instrument.id)
+
+
+def _time_objection(state: FreshState, instrument: Instrument) -> str:
+    window = state.config.trading_window
+    if window is None:
+        return ""
+    zone = ZoneInfo(instrument.exchange.timezone)
+    return window.objection(
+        state.view.facts(state.config.recommendation_sources),
+        symbol=instrument.symbol,
+        local_day=state.view.snapshot.as_of.astimezone(zone).date(),
     )
-    day = view.snapshot.as_of.date()
-    counted = AutoTrade.objects.filter(portfolio_id__in=ids, market_day=day).exclude(
-        origin=AutoTrade.Origin.FLATTEN
-    )
-    daily = dict(counted.values_list("portfolio_id").annotate(n=Count("id")))
-    unknown: dict[uuid.UUID, dict[int, int]] = {}
-    doubtful = AutoTrade.objects.filter(
-        portfolio_id__in=ids, status__in=[OrderState.UNKNOWN, OrderState.QUARANTINED]
-    )
-    for portfolio_id, instrument_id, count in doubtful.values_list("portfolio_id", "instrument_id").annotate(
-        n=Count("id")
-    ):
-        unknown.setdefault(portfolio_id, {})[instrument_id] = count
-    rows = with_marks(
-        portfolios=books.portfolios,
-        positions=books.positions.values(),
-        reservations=books.reservations.values(),
-    )
-    now_epoch = database_now().timestamp()
-    return {
-        key: FreshState(
-            portfolio_id=key, session=sessions.get(key), account=accounts[key], view=view, books=books, rows=rows,
-            limits=limits[key], daily_trades=daily.get(key, 0),
-            halts=halts.within(
-                portfolio_id=key, account_id=accounts[key].id, session_id=session_ids.get(key)
-            ),
-            unknown_by_instrument=unknown.get(key, {}), now_epoch=now_epoch,
-        )
-        for key in ids
-    }  # fmt: skip
+
+
+def _sector_exposure(state: FreshState, sector: str) -> Decimal:
+    """Instruments without a sector count as one of their own."""
+    instruments = state.view.instruments
+    return sum((worth for key, worth in state.exposures().items() if instruments[key].sector == sector), ZERO)
+
+
+def _correlation(state: FreshState, instrument: Instrument, limits: EffectiveLimits) -> Decimal:
+    """Looked up only where a limit asks for it: it needs the returns of everything that is held."""
+    limit = limits.get("max_correlation")
+    if limit is None or SPECS["max_correlation"].lets_everything_pass(limit):
+        return NAN
+    neighbourhood = state.view.neighbourhood
+    highest, _ = neighbourhood.correlations(state.valuation().held)
+    return Decimal(repr(float(highest[neighbourhood.place[instrument.symbol]])))

@@ -21,8 +21,16 @@ from trading.core.risk import Refused, findings_as_rows
 from trading.models import AutoTrade
 from trading.services.decisions import Draft, Outcome, record
 from trading.services.facts import market_view
-from trading.services.order_management import Intent, end_pending, make_trade, pending_of, trade_event
-from trading.services.risk_management import FreshState, fresh_states, validate_trade
+from trading.services.fresh_state import FreshState, fresh_states
+from trading.services.order_management import (
+    Intent,
+    end_pending,
+    make_trade,
+    pending_of,
+    store_trades,
+    trade_event,
+)
+from trading.services.risk_management import OrderWish, validate_trade
 
 Origin = AutoTrade.Origin
 log = structlog.get_logger(__name__)
@@ -82,7 +90,7 @@ def _flatten(row: TradingSession, books: Books) -> list[Event]:
         drafts.append(draft)
         trades += [trade] if trade is not None else []
     recorded = record(drafts, snapshot=snapshot, previous_slot=snapshot.version - 1)
-    AutoTrade.objects.bulk_create(trades)
+    store_trades(trades)
     stuck = [draft for draft in drafts if draft.outcome != Outcome.TRADED and draft.id in recorded.rows]
     return (
         recorded.events
@@ -119,15 +127,8 @@ def _sell_all(state: FreshState, instrument_id: int, quantity: Decimal) -> tuple
     )  # fmt: skip
     if price is None:
         return draft, None
-    verdict = validate_trade(
-        state,
-        side="sell",
-        quantity=quantity,
-        instrument=instrument,
-        price=price,
-        rule_id=None,
-        protective=True,
-    )
+    wish = OrderWish("sell", quantity, instrument, price, protective=True)
+    verdict = validate_trade(state, wish)
     draft.checks = list(findings_as_rows(verdict.findings))
     if isinstance(verdict, Refused):
         draft.outcome, draft.code, draft.detail = Outcome.REFUSED, verdict.code.value, verdict.detail

@@ -36,8 +36,8 @@ from trading.core.paper import PaperFill
 from trading.models import AutoTrade
 from trading.services.bookkeeping import ReportedFill, book_fills
 from trading.services.faults import TRANSIENT
+from trading.services.fresh_state import halts_in_force
 from trading.services.order_management import end_pending, pending_of
-from trading.services.risk_management import halts_in_force
 
 log = structlog.get_logger(__name__)
 BATCH_PORTFOLIOS_MAX = 100

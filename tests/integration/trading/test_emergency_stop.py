@@ -24,7 +24,7 @@ from tests.integration.trading.steps import risk_officer
 from trading.models import Halt
 from trading.services import emergency_stop
 from trading.services.emergency_stop import arm, drain, drain_all, release
-from trading.services.risk_management import halts_in_force
+from trading.services.fresh_state import halts_in_force
 from trading.services.trade_execution import HALT_KEY, execute_pending
 from trading.services.verification import book_differences
 

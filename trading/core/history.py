@@ -1,0 +1,111 @@
+"""What a portfolio's orders were before this one, as the controls count it. Pure; grows as a batch orders."""
+
+import uuid
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import NamedTuple
+
+from portfolios.core.limits import EffectiveLimits
+
+INFINITY = Decimal("Infinity")
+_OTHER_SIDE = {"buy": "sell", "sell": "buy"}
+
+
+class PastOrder(NamedTuple):
+    """counts: among the day's trades; what flattens and protects is not held against anybody."""
+
+    instrument_id: int
+    side: str
+    quantity: Decimal
+    rule_id: uuid.UUID | None
+    market_at: datetime
+    market_day: date
+    counts: bool
+
+
+class OpenOrder(NamedTuple):
+    id: uuid.UUID
+    instrument_id: int
+    side: str
+    session_id: uuid.UUID | None
+    doubtful: bool
+    """nobody knows what became of it"""
+
+
+@dataclass
+class History:
+    """Of one portfolio. Times are market time, but for the messages, which are counted in database time."""
+
+    as_of: datetime
+    messages_last_second: int = 0
+    messages_last_minute: int = 0
+    losing_streak: int = 0
+    sold_at: Mapping[int, datetime] = field(default_factory=dict)
+    open_orders: list[OpenOrder] = field(default_factory=list)
+    session_bought: Mapping[int, Decimal] = field(default_factory=dict)
+    """units of each instrument that the session has bought and not sold"""
+    _twins: dict[tuple[int, str, Decimal, uuid.UUID | None], list[datetime]] = field(default_factory=dict)
+    _of_rule: dict[uuid.UUID, list[datetime]] = field(default_factory=dict)
+    _today: Counter[object] = field(default_factory=Counter)
+
+    def add(self, orders: Iterable[PastOrder]) -> None:
+        today = self.as_of.date()
+        for order in orders:
+            fingerprint = (order.instrument_id, order.side, order.quantity, order.rule_id)
+            self._twins.setdefault(fingerprint, []).append(order.market_at)
+            if order.rule_id is not None:
+                self._of_rule.setdefault(order.rule_id, []).append(order.market_at)
+            if order.counts and order.market_day == today:
+                self._today.update((None, order.instrument_id, order.rule_id or "no rule"))
+
+    def ordered(self, order: PastOrder, open_order: OpenOrder) -> None:
+        """One more order of this batch: the next is checked against it."""
+        self.add([order])
+        self.open_orders.append(open_order)
+        self.messages_last_second += 1
+        self.messages_last_minute += 1
+
+    def twins(
+        self, *, instrument_id: int, side: str, quantity: Decimal, rule_id: uuid.UUID | None, limits: EffectiveLimits
+    ) -> int:  # fmt: skip
+        """Orders with this fingerprint within `duplicate_order_seconds`; one exactly so long ago is none."""
+        seconds = limits.get("duplicate_order_seconds")
+        times = self._twins.get((instrument_id, side, quantity, rule_id), [])
+        return self._since(times, timedelta(seconds=float(seconds or 0)))
+
+    def rule_executions(self, rule_id: uuid.UUID | None, limits: EffectiveLimits) -> int:
+        """Trades of the rule within `rule_execution_window_minutes`."""
+        minutes = limits.get("rule_execution_window_minutes")
+        times = self._of_rule.get(rule_id, []) if rule_id is not None else []
+        return self._since(times, timedelta(minutes=float(minutes or 0)))
+
+    def _since(self, times: Iterable[datetime], window: timedelta) -> int:
+        after = self.as_of - window
+        return sum(time > after for time in times)
+
+    @property
+    def daily_trades(self) -> int:
+        return self._today[None]
+
+    def daily_trades_of_rule(self, rule_id: uuid.UUID | None) -> int:
+        """0 for an order of no rule: those are the portfolio's, and the symbol's."""
+        return self._today[rule_id] if rule_id is not None else 0
+
+    def daily_trades_of_symbol(self, instrument_id: int) -> int:
+        return self._today[instrument_id]
+
+    def opposite_orders(self, *, instrument_id: int, side: str) -> int:
+        other = _OTHER_SIDE[side]
+        return sum(order.instrument_id == instrument_id and order.side == other for order in self.open_orders)
+
+    def unknown_on(self, instrument_id: int) -> int:
+        return sum(order.instrument_id == instrument_id and order.doubtful for order in self.open_orders)
+
+    def minutes_since_sold(self, instrument_id: int) -> Decimal:
+        sold_at = self.sold_at.get(instrument_id)
+        if sold_at is None:
+            return INFINITY
+        return Decimal(repr((self.as_of - sold_at).total_seconds())) / 60

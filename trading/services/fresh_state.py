@@ -1,0 +1,227 @@
+"""What a decision about one portfolio may rest on, fresh and under its lock: read in a handful of queries."""
+
+import uuid
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from django.db.models import CharField, Q
+from django.db.models.functions import Cast
+
+from foundation.clock import database_now
+from foundation.core.money import ZERO, as_decimal
+from market.models import Instrument
+from portfolios.core.facts import Valuation
+from portfolios.core.limits import EffectiveLimits, LimitRow
+from portfolios.core.permissions import Permissions
+from portfolios.models import BrokerAccount
+from portfolios.selectors import effective_limits, instrument_limits, instrument_permissions
+from portfolios.services.books import Books
+from rules.models import TradingRule
+from sessions.core.config import SessionConfig, read_config
+from sessions.models import TradingSession
+from trading.core.halts import HaltInForce, Halts, OrderScopes, strictest
+from trading.core.history import History
+from trading.core.paper import BPS, Costs, cost_to_reserve
+from trading.core.sizing import SizingFacts
+from trading.models import Halt
+from trading.services.facts import MarketView, OwnedRows, valuation_of, with_marks
+from trading.services.history import histories
+
+# Cash set aside beyond the ask, for the market's move until the fill.
+RESERVE_CUSHION_BPS = Decimal(200)
+NAN = Decimal("NaN")
+Scope = Halt.Scope
+
+
+def halts_in_force(
+    portfolio_ids: Collection[uuid.UUID],
+    *,
+    account_ids: Iterable[uuid.UUID],
+    session_ids: Iterable[uuid.UUID | None],
+) -> Halts:
+    """The halts, not released, that may cover an order of these portfolios, accounts and sessions.
+
+    Only those: in a crash each portfolio may have its own.
+    """
+    ids = {Scope.PORTFOLIO: portfolio_ids, Scope.ACCOUNT: account_ids, Scope.SESSION: session_ids}
+    mine = Q(scope__in=[Scope.PLATFORM, Scope.SYMBOL])
+    for scope, keys in ids.items():
+        mine |= Q(scope=scope, scope_id__in=[str(key) for key in keys if key is not None])
+    rules = TradingRule.objects.filter(portfolio_id__in=portfolio_ids).values(key=Cast("id", CharField()))
+    in_force = Halt.objects.filter(released_at=None)
+    # Two halves, each by its index.
+    found = in_force.filter(mine).union(in_force.filter(scope=Scope.RULE, scope_id__in=rules), all=True)
+    columns = ("id", "scope", "scope_id", "mode", "reason", "armed_by_rule_id")
+    return Halts(HaltInForce(*row) for row in found.values_list(*columns))
+
+
+def costs_of(account: BrokerAccount) -> Costs:
+    return Costs(fee_bps=account.fee_bps, fee_minimum=account.fee_minimum, slippage_bps=account.slippage_bps)
+
+
+@dataclass
+class FreshState:
+    """One portfolio under lock. `books` are shared by the batch and change as orders are approved."""
+
+    portfolio_id: uuid.UUID
+    session: TradingSession | None
+    account: BrokerAccount
+    view: MarketView
+    books: Books
+    rows: OwnedRows
+    limits: EffectiveLimits
+    instrument_limits: Mapping[int, LimitRow]
+    permissions: Permissions
+    halts: Iterable[HaltInForce]  # that may cover an order of this portfolio
+    history: History
+    now_epoch: float
+    config: SessionConfig = field(default_factory=SessionConfig)
+    _valued: tuple[int, Valuation] | None = None
+    _exposed: tuple[int, dict[int, Decimal]] | None = None
+
+    def valuation(self) -> Valuation:
+        """At this moment, with everything that this batch has already reserved; made again when that changes."""
+        if self._valued is None or self._valued[0] != self.books.changes:
+            self._valued = (self.books.changes, self._value())
+        return self._valued[1]
+
+    def _value(self) -> Valuation:
+        rows = OwnedRows(
+            portfolios=self.books.portfolios,
+            positions={self.portfolio_id: self.books.positions_of(self.portfolio_id)},
+            reservations={self.portfolio_id: self.books.reservations_of(self.portfolio_id)},
+            marks=self.rows.marks,
+            peaks=self.rows.peaks,
+        )
+        return valuation_of(rows, self.portfolio_id, self.view)
+
+    def equity(self) -> Decimal:
+        """NaN while the price of something held is unknown."""
+        return Decimal(repr(self.valuation().equity))
+
+    def capital_cap(self) -> Decimal | None:
+        """What the session may have invested, in currency; None: everything."""
+        cap = self.config.capital_cap
+        return cap.amount(self.equity()) if cap is not None else None
+
+    def sizing_equity(self) -> Decimal:
+        """What sizes are measured by: the equity, or the part of it that the session was given. NaN: unknown."""
+        equity, cap = self.equity(), self.capital_cap()
+        return equity if cap is None or equity.is_nan() else min(equity, cap)
+
+    def exposures(self) -> dict[int, Decimal]:
+        """Instrument -> worth of what is held of it and what working buys have reserved for it; NaN: no price."""
+        if self._exposed is None or self._exposed[0] != self.books.changes:
+            self._exposed = (self.books.changes, self._expose())
+        return self._exposed[1]
+
+    def _expose(self) -> dict[int, Decimal]:
+        found: dict[int, Decimal] = {}
+        for position in self.books.positions_of(self.portfolio_id):
+            if position.quantity > 0:
+                price = self.price(self.view.instruments[position.instrument_id])
+                found[position.instrument_id] = NAN if price is None else position.quantity * price
+        for row in self.books.reservations_of(self.portfolio_id):
+            if row.cash > 0:
+                found[row.instrument_id] = found.get(row.instrument_id, ZERO) + row.cash
+        return found
+
+    def price(self, instrument: Instrument) -> Decimal | None:
+        return self.view.snapshot.price(instrument.symbol)
+
+    def price_age_seconds(self, instrument: Instrument) -> Decimal:
+        """Database time since the quote was received; infinite when there is none."""
+        place = self.view.snapshot.index(instrument.symbol)
+        received = float(self.view.snapshot.price_received_at[place]) if place is not None else float("nan")
+        if received != received:
+            return Decimal("Infinity")
+        return as_decimal(max(self.now_epoch - received, 0.0))
+
+    def exposure(self, instrument: Instrument) -> Decimal:
+        """Worth of what is held of it and what working buys have reserved for it."""
+        return self.exposures().get(instrument.id, ZERO)
+
+    def session_invested(self) -> Decimal:
+        """Worth of what the session has bought and still holds, and of its working buys."""
+        total = ZERO
+        for instrument_id, units in self.history.session_bought.items():
+            held = min(units, self.books.position(self.portfolio_id, instrument_id).quantity)
+            if held > 0:
+                price = self.price(self.view.instruments[instrument_id])
+                total += NAN if price is None else held * price
+        session_id = self.session.id if self.session is not None else None
+        mine = {order.id for order in self.history.open_orders if order.session_id == session_id}
+        working = self.books.reservations_of(self.portfolio_id)
+        return total + sum((row.cash for row in working if row.owner_id in mine), ZERO)
+
+    def sizing_facts(self, instrument: Instrument, price: Decimal, equity: Decimal) -> SizingFacts:
+        position = self.books.position(self.portfolio_id, instrument.id)
+        return SizingFacts(
+            price=price, equity=equity, held=position.quantity, reserved=position.reserved_quantity,
+            exposure=self.exposure(instrument), lot=instrument.lot_size,
+        )  # fmt: skip
+
+    def execution_price(self, instrument: Instrument, side: str) -> Decimal:
+        """What a market order would get now, slippage included; NaN without a quote."""
+        snapshot, slip = self.view.snapshot, self.account.slippage_bps / BPS
+        touch = (
+            snapshot.ask_price(instrument.symbol) if side == "buy" else snapshot.bid_price(instrument.symbol)
+        )
+        if touch is None:
+            return NAN
+        return touch * (1 + slip) if side == "buy" else touch * (1 - slip)
+
+    def cash_needed(self, instrument: Instrument, quantity: Decimal) -> Decimal:
+        ask = self.view.snapshot.ask_price(instrument.symbol) or self.price(instrument)
+        assert ask is not None, "sized on a known price"
+        return cost_to_reserve(
+            quantity=quantity, ask=ask, costs=costs_of(self.account), cushion_bps=RESERVE_CUSHION_BPS
+        )
+
+    def halt_for(self, *, symbol: str, rule_id: uuid.UUID | None) -> HaltInForce | None:
+        scopes = OrderScopes(
+            account_id=self.account.id, portfolio_id=self.portfolio_id, rule_id=rule_id, symbol=symbol,
+            session_id=self.session.id if self.session else None,
+        )  # fmt: skip
+        return strictest(self.halts, scopes)
+
+    def limits_for(self, instrument: Instrument) -> EffectiveLimits:
+        """The tightest of all scopes, the instrument's own among them."""
+        return self.limits.tightened_by(self.instrument_limits.get(instrument.id))
+
+
+def fresh_states(
+    books: Books, *, sessions: Mapping[uuid.UUID, TradingSession | None], view: MarketView
+) -> dict[uuid.UUID, FreshState]:
+    """The state of each portfolio in the open books (its running session given), in a handful of queries."""
+    ids = list(books.portfolios)
+    accounts = {row.portfolio_id: row for row in BrokerAccount.objects.filter(portfolio_id__in=ids)}
+    session_ids = {key: (row.id if row else None) for key, row in sessions.items()}
+    configs = {key: read_config(row.config) for key, row in sessions.items() if row is not None}
+    capped = [
+        row.id for key, row in sessions.items() if row is not None and configs[key].capital_cap is not None
+    ]
+    limits = effective_limits({key: session_ids.get(key) for key in ids})
+    of_instruments, permissions = instrument_limits(), instrument_permissions(ids)
+    halts = halts_in_force(
+        ids, account_ids=[row.id for row in accounts.values()], session_ids=session_ids.values()
+    )
+    before = histories(limits, as_of=view.snapshot.as_of, capped_sessions=capped)
+    rows = with_marks(
+        portfolios=books.portfolios,
+        positions=books.positions.values(),
+        reservations=books.reservations.values(),
+    )
+    now_epoch = database_now().timestamp()
+    return {
+        key: FreshState(
+            portfolio_id=key, session=sessions.get(key), account=accounts[key], view=view, books=books, rows=rows,
+            limits=limits[key], instrument_limits=of_instruments, permissions=permissions[key],
+            halts=halts.within(
+                portfolio_id=key, account_id=accounts[key].id, session_id=session_ids.get(key)
+            ),
+            history=before[key], now_epoch=now_epoch, config=configs.get(key, SessionConfig()),
+        )
+        for key in ids
+    }  # fmt: skip
