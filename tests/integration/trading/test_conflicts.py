@@ -8,6 +8,7 @@ from journal.models import Alert
 from tests.harness.trading import STOP_LOSS, STRONG_BUY_ENTRY, Desk, Market
 from tests.integration.trading.steps import decisions_of, outcomes_of
 from trading.models import Decision, Halt, RuleAct
+from trading.services.trade_execution import execute_pending
 
 pytestmark = pytest.mark.integration
 ENTRY, STOP = STRONG_BUY_ENTRY["name"], STOP_LOSS["name"]
@@ -228,6 +229,7 @@ def test_what_a_guard_wants_sold_waits_for_the_next_evaluation(market: Market) -
     desk.evaluate()
     assert bought(desk) == {"AAA", "BBB"}
     assert [trade.symbol for trade in desk.trades() if trade.trade_type == "sell"] == []
+    execute_pending()
     market.tick()
     desk.evaluate()
-    assert [trade.symbol for trade in desk.trades() if trade.trade_type == "sell"] == ["AAA"]
+    assert {trade.symbol for trade in desk.trades() if trade.trade_type == "sell"} == {"AAA", "BBB"}

@@ -8,7 +8,8 @@ from django.db import transaction
 from journal.models import Entry
 from portfolios.models import LedgerTransfer
 from portfolios.services.books import open_books
-from portfolios.services.limits import PLATFORM_DEFAULTS, set_limits
+from portfolios.services.limits import set_limits
+from tests.harness.orders import WIDE
 from tests.harness.trading import Desk, Market
 from trading.models import Decision, Execution
 from trading.services.bookkeeping import ReportedFill, book_fills
@@ -151,8 +152,7 @@ def test_a_batch_is_checked_cumulatively(market: Market) -> None:
 
 def set_wide_limits(desk: Desk) -> None:
     """The platform's ceilings out of the way, so that cash alone decides."""
-    wide = dict.fromkeys(PLATFORM_DEFAULTS, Decimal(1_000_000))
-    set_limits(scope="platform", scope_id=None, values=wide, actor=None)
+    set_limits(scope="platform", values=WIDE, actor=None)
 
 
 def test_the_same_fill_told_twice_is_booked_once(desk: Desk, market: Market) -> None:

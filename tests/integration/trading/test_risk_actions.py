@@ -118,6 +118,7 @@ def test_a_position_that_grew_is_reduced_to_its_size_once(market: Market) -> Non
     down_to_five = [{"type": "reduce", "to_position_size": 5}]
     trim = risk_rule("Trim", "position_weight_percentage", "greater_than", 5, down_to_five)
     desk = holding(market, trim)
+    market.closes["AAA"] = 200.0
     for _ in range(3):
         desk.step(AAA=200.0)
     # Worth 10,000 of 104,9xx; 5,24x are to stay: 26.2 of it, so 23 are sold.
@@ -132,6 +133,7 @@ def test_a_position_that_grew_is_reduced_to_its_size_once(market: Market) -> Non
 def test_a_reduction_on_its_way_is_not_ordered_again(market: Market) -> None:
     down_to_five = [{"type": "reduce", "to_position_size": 5}]
     desk = holding(market, risk_rule("Trim", "position_weight_percentage", "greater_than", 5, down_to_five))
+    market.closes["AAA"] = 200.0
     for _ in range(3):  # nobody executes
         market.tick(AAA=200.0)
         desk.evaluate()

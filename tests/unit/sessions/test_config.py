@@ -1,12 +1,14 @@
 """A session's config: what it may contain, and errors that name the path."""
 
+from datetime import date
 from decimal import Decimal
 from difflib import get_close_matches
 from typing import Any
 
 import pytest
 
-from sessions.core.config import ERRORS_MAX, SessionConfig, parse_config, read_config
+from sessions.core.config import ERRORS_MAX, CapitalCap, SessionConfig, parse_config, read_config
+from sessions.core.window import TradingWindow
 
 KNOWN: dict[str, Any] = {
     "known_symbols": ["AAPL", "MSFT"], "known_sources": ["baseline"], "known_limits": ["max_order_value"],
@@ -20,12 +22,18 @@ def test_an_empty_config_means_everything() -> None:
 def test_a_full_config() -> None:
     config = {
         "universe": {"symbols": ["AAPL"]}, "recommendation_sources": ["baseline"],
-        "limits": {"max_order_value": "5000"}, "on_stop": "flatten",
+        "limits": {"max_order_value": "5000"}, "on_stop": "flatten", "capital_cap": {"percentage": 12.5},
+        "trading_window": {"blackout_dates": ["2026-12-24"]},
     }  # fmt: skip
     parsed, errors = parse_config(config, **KNOWN)
     assert errors == []
     assert parsed == SessionConfig(
-        frozenset({"AAPL"}), ("baseline",), {"max_order_value": Decimal(5000)}, "flatten"
+        frozenset({"AAPL"}),
+        ("baseline",),
+        {"max_order_value": Decimal(5000)},
+        CapitalCap("percentage", Decimal("12.5")),
+        TradingWindow(None, frozenset({date(2026, 12, 24)})),
+        "flatten",
     )
     assert read_config(config) == parsed
 
@@ -46,6 +54,21 @@ def test_a_full_config() -> None:
         ({"limits": {"max_order_value": "1e999999999"}}, "config.limits.max_order_value", None),
         ({"limits": {"max_order_value": 1e12}}, "config.limits.max_order_value", None),
         ({"limits": []}, "config.limits", None),
+        ({"capital_cap": 5}, "config.capital_cap", None),
+        ({"capital_cap": {"percentage": 5, "amount": 5}}, "config.capital_cap", None),
+        ({"capital_cap": {"percentage": 0}}, "config.capital_cap.percentage", None),
+        ({"capital_cap": {"percentage": 100.01}}, "config.capital_cap.percentage", None),
+        ({"capital_cap": {"amount": "NaN"}}, "config.capital_cap.amount", None),
+        ({"trading_window": []}, "config.trading_window", None),
+        ({"trading_window": {}}, "config.trading_window", None),
+        ({"trading_window": {"from": "9:45"}}, "config.trading_window.from", None),
+        ({"trading_window": {"weekdays": ["FUNDAY"]}}, "config.trading_window.weekdays[0]", None),
+        (
+            {"trading_window": {"blackout_dates": ["2026-02-30"]}},
+            "config.trading_window.blackout_dates[0]",
+            None,
+        ),
+        ({"trading_window": {"blackout_dates": []}}, "config.trading_window.blackout_dates", None),
         ({"on_stop": None}, "config.on_stop", None),
         ({"onstop": "keep"}, "config.onstop", "on_stop"),
         (None, "config", None),
@@ -81,3 +104,9 @@ def test_only_so_many_errors_are_told_and_similar_names_looked_for(
     assert parsed is None
     assert len(errors) == len(looked_for) == ERRORS_MAX
     assert all("suggestion" in row for row in errors)
+
+
+def test_a_cap_in_percent_grows_with_the_equity_and_an_amount_does_not() -> None:
+    assert CapitalCap("percentage", Decimal(10)).amount(Decimal(50_000)) == 5_000
+    assert CapitalCap("amount", Decimal(5_000)).amount(Decimal(50_000)) == 5_000
+    assert CapitalCap("percentage", Decimal(10)).amount(Decimal("NaN")).is_nan()
