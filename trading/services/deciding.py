@@ -235,7 +235,10 @@ class Decider:
         if until is not None:
             self._rest(fired, until, symbol=symbol)
             return False
-        sized, price = size_action(self.state, wish.action, instrument=wish.instrument)
+        sources = self.config.recommendation_sources
+        sized, price = size_action(
+            self.state, wish.action, instrument=wish.instrument, rule_id=version.rule_id, sources=sources
+        )
         if sized.quantity <= 0 or price is None:
             arithmetic = dict(sized.arithmetic)
             self._draft(fired, Outcome.NO_SIZE, symbol=symbol, detail=sized.reason, sizing=arithmetic)
@@ -256,7 +259,6 @@ class Decider:
         draft = self._draft(fired, Outcome.TRADED, detail=detail, **proof)
         self.cooldowns.acted(version, firing=fired.symbol, target=symbol)
         self.made.add(fired.key)
-        sources = self.config.recommendation_sources
         intent = Intent(
             decision_id=draft.id, rule_id=version.rule_id, rule_version_id=version.pk, approved=verdict,
             instrument=wish.instrument, origin=AutoTrade.Origin.RULE,

@@ -3,9 +3,10 @@
 A batch is checked cumulatively: what one approved order reserves in the open books is spent for the next.
 """
 
+import math
 import uuid
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 from django.db.models import CharField, Count, Q
@@ -26,6 +27,7 @@ from trading.core.order_states import OrderState
 from trading.core.paper import Costs, cost_to_reserve
 from trading.core.risk import Approved, Refused, RiskRequest, assess
 from trading.core.sizing import SizingFacts
+from trading.core.track_record import TrackRecord
 from trading.models import AutoTrade, Halt
 from trading.services.facts import MarketView, OwnedRows, valuation_of, with_marks
 
@@ -76,6 +78,7 @@ class FreshState:
     daily_trades: int
     unknown_by_instrument: Mapping[int, int]
     now_epoch: float
+    track_records: dict[uuid.UUID, TrackRecord] = field(default_factory=dict)  # of rules, once read
     _valued: tuple[int, Valuation] | None = None
 
     def valuation(self) -> Valuation:
@@ -93,6 +96,11 @@ class FreshState:
             peaks=self.rows.peaks,
         )
         return valuation_of(rows, self.portfolio_id, self.view)
+
+    def sizing_equity(self) -> Decimal | None:
+        """What sizes in percent of equity are percent of, in currency; None: something held has no known price."""
+        equity = self.valuation().equity
+        return Decimal(repr(equity)) if math.isfinite(equity) else None
 
     def working_cash(self, instrument_id: int) -> Decimal:
         """What working buys of an instrument have reserved."""
