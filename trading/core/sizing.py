@@ -28,6 +28,10 @@ HUNDRED = Decimal(100)
 LESS_THAN_A_LOT = "the size comes to less than one lot"
 
 
+def _nobody_asked() -> NoOdds:
+    return NoOdds("nobody asked for the odds")
+
+
 @dataclass(frozen=True)
 class SizingFacts:
     """Fresh state. equity, exposure in currency; held, reserved in units; price in currency per unit.
@@ -43,7 +47,7 @@ class SizingFacts:
     exposure: Decimal
     lot: Decimal
     volatility: Decimal | None = None
-    odds: Odds | NoOdds = NoOdds("nobody asked for the odds")
+    odds: Odds | NoOdds = field(default_factory=_nobody_asked)
 
 
 @dataclass(frozen=True)
