@@ -79,6 +79,15 @@ def test_a_recommendation_with_target_and_stop_sizes_the_trade(kelly_desk: Desk,
     assert book_differences() == []
 
 
+def test_a_trade_names_the_recommendation_that_only_its_size_rests_on(market: Market) -> None:
+    market.tick()
+    desk = Desk.open(market, rules=(entry(AT_100, KELLY),))
+    advice = market.advise("BBB", confidence=0.4, target_price=Decimal(120), stop_price=Decimal(90))
+    desk.step()
+    (trade,) = desk.trades()
+    assert (trade.symbol, trade.quantity, trade.recommendation_id) == ("BBB", Decimal(100), advice.id)
+
+
 def test_below_the_ceiling_the_odds_decide_and_no_more_is_bought_on_top(
     kelly_desk: Desk, market: Market
 ) -> None:
@@ -142,15 +151,16 @@ def to_kelly(desk: Desk, **changes: Any) -> TradingRule:
 
 @pytest.fixture
 def worn_desk(market: Market) -> Desk:
-    """18 round trips of the entry rule, then sized by percentage: 12 gained, 6 lost."""
+    """Six round trips of the entry rule, sized by percentage: 4 gained, 2 (of AAA and CCC) lost."""
     market.tick(**dict.fromkeys(SYMBOLS, 120.0))
     desk = Desk.open(market, rules=(entry(AT_100, FIVE_PERCENT), AWAY_FROM_100))
-    trade_back_and_forth(desk, 6)
-    assert Execution.objects.count() == 36
+    trade_back_and_forth(desk, 2)
+    assert Execution.objects.count() == 12
     return desk
 
 
 def test_the_rules_own_round_trips_size_it_when_there_are_enough(worn_desk: Desk, market: Market) -> None:
+    trade_back_and_forth(worn_desk, 4)
     to_kelly(worn_desk, size_value=0.01)
     step_later(worn_desk, minutes=1440, **dict.fromkeys(SYMBOLS, 100.0))
     short = decisions_of(worn_desk, "Entry")[-1]
@@ -232,24 +242,24 @@ def counted(desk: Desk, **held: int) -> tuple[int, int]:
 
 
 def test_only_what_the_rule_bought_in_this_portfolio_counts(worn_desk: Desk, market: Market) -> None:
-    assert counted(worn_desk) == (18, 12)
+    assert counted(worn_desk) == (6, 4)
     other = Desk.open(market, owner="oscar", rules=(entry(AT_100, FIVE_PERCENT), AWAY_FROM_100))
     rule = worn_desk.add_rule(name="Newer", conditions=AT_100, actions=[FIVE_PERCENT], priority=9)
     trade_back_and_forth(other, 1)
-    assert counted(worn_desk) == (18, 12), "the newer rule went first, with the higher priority"
+    assert counted(worn_desk) == (6, 4), "the newer rule went first, with the higher priority"
     newer = track_record_of(worn_desk.portfolio.id, rule_id=rule.id, held={})
     assert (newer.round_trips, newer.wins) == (3, 2)
     assert counted(other) == (3, 2)
 
 
 def test_an_instrument_whose_fills_do_not_explain_what_is_held_is_left_out(worn_desk: Desk) -> None:
-    assert counted(worn_desk, AAA=100) == (12, 8)
-    assert counted(worn_desk, AAA=100, BBB=1) == (6, 4)
+    assert counted(worn_desk, AAA=100) == (4, 3)
+    assert counted(worn_desk, AAA=100, BBB=1) == (2, 1)
 
 
 def test_of_a_long_history_the_newest_count(worn_desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(selectors, "RECORD_FILLS_MAX", 12)  # the last two rounds
-    assert counted(worn_desk) == (6, 4)
+    monkeypatch.setattr(selectors, "RECORD_FILLS_MAX", 6)  # the last round
+    assert counted(worn_desk) == (3, 2)
     monkeypatch.setattr(
         selectors, "RECORD_FILLS_MAX", 9
     )  # one and the sells of the one before, whose buys are gone
