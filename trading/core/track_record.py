@@ -105,7 +105,8 @@ def _sell(fill: BookedFill, queue: deque[_Lot], trips: Mapping[uuid.UUID, _Trip]
 
 def track_record(results: Iterable[Decimal]) -> TrackRecord:
     """Count and average the results of round trips. One that came out even did not gain."""
-    gains, losses = [], []
+    gains: list[Decimal] = []
+    losses: list[Decimal] = []
     for result in results:
         (gains if result > 0 else losses).append(result)
     return TrackRecord(
