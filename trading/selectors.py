@@ -1,4 +1,6 @@
 import uuid
+from collections.abc import Mapping
+from decimal import Decimal
 
 from django.db.models import Case, CharField, Model, OuterRef, Q, QuerySet, Subquery, UUIDField, Value, When
 from django.db.models.functions import Cast, Coalesce
@@ -7,7 +9,11 @@ from portfolios.models import BrokerAccount, Member, Role
 from portfolios.selectors import AnyUser, visible_portfolios
 from rules.models import TradingRule
 from sessions.models import TradingSession
-from trading.models import AutoTrade, Decision, Halt
+from trading.core.track_record import BookedFill, TrackRecord, round_trips, track_record
+from trading.models import AutoTrade, Decision, Execution, Halt
+
+# How far back a rule's record goes, in fills of its instruments: it is read under the portfolio's lock.
+RECORD_FILLS_MAX = 5_000
 
 
 def get_trading_history(portfolio_id: uuid.UUID) -> QuerySet[AutoTrade]:
@@ -74,3 +80,32 @@ def shown_halts(user: AnyUser) -> QuerySet[Halt]:
     )
     rows = visible_halts(user).annotate(portfolio_id=lies_in).annotate(role=role)
     return rows.select_related("armed_by", "armed_by_rule", "released_by")
+
+
+def track_record_of(
+    portfolio_id: uuid.UUID, *, rule_id: uuid.UUID, held: Mapping[int, Decimal]
+) -> TrackRecord:
+    """The closed round trips of a rule, of all its versions, in one query. `held`: units now, by instrument.
+
+    Of a longer history only the newest RECORD_FILLS_MAX fills count; what they do not explain of what is held was
+    there before and is sold first. An instrument whose whole history does not explain it, as after a split, is left
+    out: which buy was sold at which profit can not be told.
+    """
+    bought = AutoTrade.objects.filter(portfolio_id=portfolio_id, rule_id=rule_id, trade_type="buy")
+    rows = (
+        Execution.objects.filter(
+            trade__portfolio_id=portfolio_id, trade__instrument_id__in=bought.values("instrument_id")
+        )
+        .order_by("-market_at", "-id")
+        .values_list(
+            "trade__instrument_id", "trade_id", "trade__rule_id", "trade__trade_type", "quantity", "price", "fee"
+        )
+    )  # fmt: skip
+    newest = [BookedFill(*row) for row in rows[:RECORD_FILLS_MAX]]
+    before = {fill.instrument_id: held.get(fill.instrument_id, Decimal(0)) for fill in newest}
+    for fill in newest:
+        before[fill.instrument_id] -= fill.quantity if fill.side == "buy" else -fill.quantity
+    cut_off = len(newest) == RECORD_FILLS_MAX
+    told = {key for key, quantity in before.items() if quantity == 0 or (cut_off and quantity > 0)}
+    fills = [fill for fill in reversed(newest) if fill.instrument_id in told]
+    return track_record(round_trips(fills, rule_id=rule_id, held_before=before))

@@ -1,6 +1,6 @@
 """Money, prices and quantities are Decimal. Rounding happens here and nowhere else."""
 
-from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Decimal
+from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
 
 PLACES = Decimal("0.00000001")  # NUMERIC(20,8)
 CENT = Decimal("0.01")
@@ -27,3 +27,13 @@ def round_quantity(quantity: Decimal, lot: Decimal) -> Decimal:
 def round_money(amount: Decimal) -> Decimal:
     """To the column's 8 places, half to even, so that a sum of parts stays exact in the ledger."""
     return amount.quantize(PLACES, rounding=ROUND_HALF_EVEN)
+
+
+def rounded_down(estimate: Decimal) -> Decimal:
+    """To 8 places, never above it: for what must not be believed too high, such as a chance or a gain."""
+    return estimate.quantize(PLACES, rounding=ROUND_FLOOR)
+
+
+def rounded_up(estimate: Decimal) -> Decimal:
+    """To 8 places, never below it: for what must not be believed too low, such as a loss."""
+    return estimate.quantize(PLACES, rounding=ROUND_CEILING)

@@ -1,5 +1,6 @@
 """An ordinary buy and sell for the pure controls, and limits that let them pass."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
 
@@ -7,7 +8,7 @@ from portfolios.core.limits import CATALOGUE, EffectiveLimits
 from trading.core.risk import Refused, RiskRequest, assess
 
 D = Decimal
-LIMITS: dict[str, Decimal | None] = {spec.name: spec.default for spec in CATALOGUE} | {
+LIMITS: Mapping[str, Decimal | None] = {spec.name: spec.default for spec in CATALOGUE} | {
     "max_order_value": D(10_000),
     "max_order_quantity": D(100),
     "max_position_percentage": D(20),
@@ -40,7 +41,7 @@ LIMITS: dict[str, Decimal | None] = {spec.name: spec.default for spec in CATALOG
     "entry_cooldown_minutes": D(20),
 }
 # Nobody is stopped by these.
-WIDE: dict[str, Decimal | None] = {
+WIDE: Mapping[str, Decimal | None] = {
     spec.name: spec.open_end if spec.higher_is_tighter else D(1_000_000) for spec in CATALOGUE
 }
 BUY = RiskRequest(

@@ -43,6 +43,7 @@ class Market:
     is_open: bool = True
     price_age_seconds: float = 0.0
     as_of: datetime = OPENING
+    volatilities: dict[str, float] = field(default_factory=dict)  # a fraction a year; unknown where absent
 
     def __post_init__(self) -> None:
         exchange, _ = Exchange.objects.get_or_create(
@@ -60,12 +61,14 @@ class Market:
         ]  # fmt: skip
         self.source, _ = RecommendationSource.objects.get_or_create(name="test")
 
-    def advise(self, symbol: str, name: str = "STRONG_BUY", confidence: float = 0.9) -> Recommendation:
-        """Advice that holds from the next tick on."""
+    def advise(
+        self, symbol: str, name: str = "STRONG_BUY", confidence: float = 0.9, **more: Any
+    ) -> Recommendation:
+        """Advice that holds from the next tick on; `more`: its target_price, its stop_price."""
         self.advice[symbol] = Recommendation.objects.create(
             source=self.source, external_id=f"{symbol}-{Recommendation.objects.count()}",
             instrument=Instrument.objects.get(symbol=symbol), recommendation=name, confidence=confidence,
-            as_of=self.as_of, expires_at=self.as_of + timedelta(days=1000),
+            as_of=self.as_of, expires_at=self.as_of + timedelta(days=1000), **more,
         )  # fmt: skip
         return self.advice[symbol]
 
@@ -77,6 +80,7 @@ class Market:
         price = np.array([self.prices[symbol] for symbol in SYMBOLS])
         values = np.full((len(FIELDS), count), np.nan)
         values[0] = price
+        values[FIELDS.index("volatility")] = [self.volatilities.get(symbol, np.nan) for symbol in SYMBOLS]
         received = database_now().timestamp() - self.price_age_seconds
         completed = np.full((2, len(FIELDS), count), np.nan)
         completed[:, 0] = [self.closes[symbol] for symbol in SYMBOLS]

@@ -14,6 +14,7 @@ from rules.core.language import Operator
 from rules.core.schedule import SCHEDULE_KEYS
 from rules.core.validation import check_rule
 from rules.documentation import rule_language
+from trading.core.kelly import ROUND_TRIPS_MIN
 from trading.core.support import unsupported
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -78,6 +79,10 @@ def test_the_words_that_are_not_carried_out_are_those_that_the_trading_room_refu
     }
     section = TEXT[TEXT.index("### Not carried out yet") : TEXT.index("## Schedule")]
     assert set(re.findall(r"^\| `(.+?)` \|", section, re.MULTILINE)) == refused
+
+
+def test_the_page_tells_how_many_trades_kelly_needs():
+    assert f"with fewer than {ROUND_TRIPS_MIN} it buys nothing" in " ".join(TEXT.split())
 
 
 def test_the_readme_leads_to_the_page():

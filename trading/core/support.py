@@ -12,14 +12,6 @@ from rules.core.faults import Fault
 
 # Key of an action -> its values that are not carried out, and what would be.
 _VALUES: Mapping[str, tuple[Mapping[str, str], str]] = {
-    "sizing_method": (
-        {
-            "kelly": "Sizes by the Kelly criterion",
-            "volatility_target": "Sizes by target volatility",
-            "risk_per_trade": "Sizes by the risk of a trade",
-        },
-        'Use "percentage" or "fixed"',
-    ),
     "order_type": ({"limit": "Limit orders"}, 'Use "market"'),
 }
 _KEYS: Mapping[str, str] = {"stop_loss_percentage": "Stop losses", "take_profit_percentage": "Take profits"}

@@ -236,12 +236,14 @@ class Decider:
         if until is not None:
             self._rest(fired, until, symbol=symbol)
             return False
-        sized, price = size_action(self.state, wish.action, instrument=wish.instrument)
+        sources = self.config.recommendation_sources
+        sized, price = size_action(
+            self.state, wish.action, instrument=wish.instrument, rule_id=version.rule_id, sources=sources
+        )
         if sized.quantity <= 0 or price is None:
             arithmetic = dict(sized.arithmetic)
             self._draft(fired, Outcome.NO_SIZE, symbol=symbol, detail=sized.reason, sizing=arithmetic)
             return False
-        sources = self.config.recommendation_sources
         advised = uses_advice(version) and wish.action.side == "buy"
         wanted = OrderWish(
             side=wish.action.side, quantity=sized.quantity, instrument=wish.instrument, price=price,

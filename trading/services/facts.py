@@ -15,7 +15,7 @@ from typing import TypeVar
 from foundation.clock import database_now
 from foundation.core.money import ZERO
 from market.core.snapshot import MarketSnapshot, RecommendationFrame
-from market.models import Instrument
+from market.models import Instrument, Recommendation
 from market.services.returns import standardised_returns
 from portfolios.core.facts import Holding, Marks, Valuation, value
 from portfolios.models import Portfolio, PortfolioMark, Position, PositionMark, Reservation
@@ -52,6 +52,7 @@ class MarketView:
     _facts: dict[tuple[str, ...], tuple[MarketFacts, RecommendationFrame | None]] = field(
         default_factory=dict
     )
+    _recommendations: dict[tuple[str, ...], dict[uuid.UUID, Recommendation]] = field(default_factory=dict)
 
     def facts(self, sources: tuple[str, ...]) -> MarketFacts:
         """Of every symbol, with the recommendations that this preference gives; made once for each preference."""
@@ -68,6 +69,17 @@ class MarketView:
         frame, place = self._both(sources)[1], self.snapshot.index(symbol)
         moment = float(frame.as_of[place]) if frame is not None and place is not None else math.nan
         return datetime.fromtimestamp(moment, UTC) if math.isfinite(moment) else None
+
+    def recommendation(self, sources: tuple[str, ...], symbol: str) -> Recommendation | None:
+        """That recommendation itself, with its target and stop. One query for all symbols of a preference."""
+        wanted = self.recommendation_id(sources, symbol)
+        if wanted is None:
+            return None
+        if sources not in self._recommendations:
+            frame = self._both(sources)[1]
+            ids = [text for text in frame.ids if text is not None] if frame is not None else []
+            self._recommendations[sources] = Recommendation.objects.in_bulk(ids)
+        return self._recommendations[sources].get(wanted)
 
     def _both(self, sources: tuple[str, ...]) -> tuple[MarketFacts, RecommendationFrame | None]:
         if sources not in self._facts:

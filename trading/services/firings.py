@@ -94,6 +94,9 @@ def place(hit: tuple[RuleVersion, str | None]) -> tuple[Rank, str]:
 
 
 def uses_advice(version: RuleVersion) -> bool:
+    """Whether a recommendation has a say in what the rule does: in its conditions, or in its size."""
+    if any(action.get("sizing_method") == "kelly" for action in version.actions):
+        return True
     return any(CATALOGUE[name].kind is FieldKind.RECOMMENDATION for name in _fields(version))
 
 

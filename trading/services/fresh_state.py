@@ -24,6 +24,7 @@ from trading.core.halts import HaltInForce, Halts, OrderScopes, strictest
 from trading.core.history import History
 from trading.core.paper import BPS, Costs, cost_to_reserve
 from trading.core.sizing import SizingFacts
+from trading.core.track_record import TrackRecord
 from trading.models import Halt
 from trading.services.facts import MarketView, OwnedRows, valuation_of, with_marks
 from trading.services.history import histories
@@ -77,6 +78,7 @@ class FreshState:
     history: History
     now_epoch: float
     config: SessionConfig = field(default_factory=SessionConfig)
+    track_records: dict[uuid.UUID, TrackRecord] = field(default_factory=dict)  # of rules, once read
     _valued: tuple[int, Valuation] | None = None
     _exposed: tuple[int, dict[int, Decimal]] | None = None
 
@@ -105,10 +107,15 @@ class FreshState:
         cap = self.config.capital_cap
         return cap.amount(self.equity()) if cap is not None else None
 
-    def sizing_equity(self) -> Decimal:
-        """What sizes are measured by: the equity, or the part of it that the session was given. NaN: unknown."""
+    def sizing_equity(self) -> Decimal | None:
+        """What sizes are percent of: the equity, or the part of it that the session was given.
+
+        None: something held has no known price.
+        """
         equity, cap = self.equity(), self.capital_cap()
-        return equity if cap is None or equity.is_nan() else min(equity, cap)
+        if equity.is_nan():
+            return None
+        return equity if cap is None else min(equity, cap)
 
     def exposures(self) -> dict[int, Decimal]:
         """Instrument -> worth of what is held of it and what working buys have reserved for it; NaN: no price."""

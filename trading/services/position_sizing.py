@@ -1,23 +1,77 @@
 """Sizing on fresh state: the action's wish and the portfolio's room become a quantity."""
 
+import uuid
+from dataclasses import replace
 from decimal import Decimal
 
+from foundation.core.money import ZERO, as_decimal
 from market.models import Instrument
 from rules.core.actions import PERCENTAGE_OF_POSITION, ActionRequest
+from trading.core.kelly import Advice, NoOdds, Odds, odds_of_advice, preferred_odds
 from trading.core.sizing import Sized, size
+from trading.core.track_record import TrackRecord
+from trading.selectors import track_record_of
 from trading.services.fresh_state import FreshState
 
 
 def size_action(
-    state: FreshState, action: ActionRequest, *, instrument: Instrument
+    state: FreshState,
+    action: ActionRequest,
+    *,
+    instrument: Instrument,
+    rule_id: uuid.UUID,
+    sources: tuple[str, ...],
 ) -> tuple[Sized, Decimal | None]:
-    """(size with its arithmetic, the price that it rests on). An unknown price or equity gives no size."""
-    price = state.price(instrument)
-    equity = state.sizing_equity()
+    """(size with its arithmetic, the price that it rests on). An unknown price or equity gives no size.
+
+    `rule_id` wants it; `sources` is the session's preference of recommendations. What only some methods need is
+    read only for these.
+    """
+    price, equity = state.price(instrument), state.sizing_equity()
     if price is None:
-        return Sized(quantity=Decimal(0), arithmetic={}, reason="the price is unknown"), None
+        return Sized(quantity=ZERO, arithmetic={}, reason="the price is unknown"), None
     of_position = action.sizing_method == "full_position" or action.size_unit == PERCENTAGE_OF_POSITION
-    if equity.is_nan() and not of_position:
-        return Sized(quantity=Decimal(0), arithmetic={}, reason="the portfolio's equity is unknown"), price
-    known_equity = Decimal(0) if equity.is_nan() else equity
-    return size(action, facts=state.sizing_facts(instrument, price, known_equity)), price
+    if equity is None and not of_position:
+        return Sized(quantity=ZERO, arithmetic={}, reason="the portfolio's equity is unknown"), price
+    facts = state.sizing_facts(instrument, price, equity if equity is not None else ZERO)
+    if action.sizing_method == "volatility_target":
+        facts = replace(facts, volatility=_volatility(state, instrument, sources))
+    elif action.sizing_method == "kelly":
+        odds = _odds(state, action, price=price, rule_id=rule_id, sources=sources)
+        facts = replace(facts, odds=odds)
+    return size(action, facts=facts), price
+
+
+def _volatility(state: FreshState, instrument: Instrument, sources: tuple[str, ...]) -> Decimal | None:
+    """Annualised, a fraction; None where the fact is unknown, a stale one included."""
+    values = state.view.facts(sources).values.get("volatility")
+    place = state.view.snapshot.index(instrument.symbol)
+    if values is None or place is None or values[place] != values[place]:
+        return None
+    return as_decimal(float(values[place]))
+
+
+def _odds(
+    state: FreshState, action: ActionRequest, *, price: Decimal, rule_id: uuid.UUID, sources: tuple[str, ...]
+) -> Odds | NoOdds:
+    advised = odds_of_advice(_advice(state, action.symbol, sources), price=price, action=action)
+    return preferred_odds(advised, lambda: _track_record(state, rule_id))
+
+
+def _advice(state: FreshState, symbol: str, sources: tuple[str, ...]) -> Advice | None:
+    row = state.view.recommendation(sources, symbol)
+    if row is None:
+        return None
+    return Advice(
+        id=str(row.id), recommendation=row.recommendation, confidence=as_decimal(row.confidence),
+        target=row.target_price, stop=row.stop_price,
+    )  # fmt: skip
+
+
+def _track_record(state: FreshState, rule_id: uuid.UUID) -> TrackRecord:
+    """Read once for a rule, for however many symbols it fires: under the lock no fill is booked."""
+    if rule_id not in state.track_records:
+        positions = state.books.positions_of(state.portfolio_id)
+        held = {row.instrument_id: row.quantity for row in positions}
+        state.track_records[rule_id] = track_record_of(state.portfolio_id, rule_id=rule_id, held=held)
+    return state.track_records[rule_id]

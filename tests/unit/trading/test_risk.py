@@ -70,16 +70,16 @@ BOUNDARIES: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     ({"unknown_on_symbol": 0}, {"unknown_on_symbol": 1}, "UNKNOWN_OUTSTANDING"),
 ]  # fmt: skip
 # with 100 % of gross exposure permitted, leverage speaks
-LEVERED = EffectiveLimits(values=LIMITS | {"max_gross_exposure_percentage": D(1000)}, versions="platform:1")
+LEVERED = EffectiveLimits(values=dict(LIMITS) | {"max_gross_exposure_percentage": D(1000)}, versions="platform:1")
 
 
 def without(*names: str) -> EffectiveLimits:
-    return EffectiveLimits(values=LIMITS | dict.fromkeys(names), versions="platform:1")
+    return EffectiveLimits(values=dict(LIMITS) | dict.fromkeys(names), versions="platform:1")
 
 
 def limited(**values: int) -> EffectiveLimits:
     return EffectiveLimits(
-        values=LIMITS | {name: D(value) for name, value in values.items()}, versions="platform:1"
+        values=dict(LIMITS) | {name: D(value) for name, value in values.items()}, versions="platform:1"
     )
 
 
@@ -211,7 +211,7 @@ def test_a_limit_at_its_open_end_needs_no_fact(spec: Any) -> None:
     if fact is None:
         assert spec.name in ("duplicate_order_seconds", "rule_execution_window_minutes")  # windows, no facts
         return
-    limits = EffectiveLimits(values=LIMITS | {spec.name: spec.open_end}, versions="platform:1")
+    limits = EffectiveLimits(values=dict(LIMITS) | {spec.name: spec.open_end}, versions="platform:1")
     assert code_of(replace(BUY, **{fact: NAN})) is not None
     assert code_of(replace(BUY, limits=limits, **{fact: NAN})) is None
 

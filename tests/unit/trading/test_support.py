@@ -6,6 +6,7 @@ import pytest
 
 from rules.core.actions import METHODS_OF
 from rules.core.validation import check_rule
+from trading.core.sizing import METHODS
 from trading.core.support import unsupported
 
 BUY = {"type": "buy", "sizing_method": "percentage", "size_value": 5}
@@ -28,6 +29,8 @@ def rule(rule_type: str, *actions: dict[str, Any]) -> dict[str, Any]:
         ("entry", [BUY, ALERT]),
         ("entry", [{**BUY, "order_type": "market", "max_position_size": 10}]),
         ("entry", [{**BUY, "sizing_method": "fixed", "size_unit": "cash"}]),
+        ("entry", [{**BUY, "sizing_method": "kelly", "size_value": 0.5, "max_position_size": 10}]),
+        ("entry", [{**BUY, "sizing_method": "volatility_target", "max_position_size": 10}]),
         ("exit", [SELL]),
         ("risk", [SELL, {"type": "block_entries"}, {"type": "halt"}, ALERT]),
         ("risk", [{"type": "reduce", "percentage": 50}]),
@@ -43,8 +46,6 @@ def test_what_is_carried_out(rule_type: str, actions: list[dict[str, Any]]) -> N
     ("changes", "path", "named", "cure"),
     [
         ({"order_type": "limit", "limit_offset_bps": 10}, "order_type", "Limit orders", '"market"'),
-        ({"sizing_method": "kelly", "size_value": 0.5}, "sizing_method", "Kelly", '"percentage"'),
-        ({"sizing_method": "volatility_target"}, "sizing_method", "volatility", '"fixed"'),
         ({"stop_loss_percentage": 5}, "stop_loss_percentage", "Stop losses", "Remove it"),
         ({"take_profit_percentage": 5}, "take_profit_percentage", "Take profits", "Remove it"),
     ],
@@ -71,14 +72,12 @@ def test_each_word_is_named() -> None:
     }
     assert check_rule(rule("entry", action)).errors == ()
     assert {fault.path for fault in unsupported([action])} == {
-        "actions[0].sizing_method",
         "actions[0].stop_loss_percentage",
         "actions[0].take_profit_percentage",
     }
 
 
-def test_every_method_of_the_language_is_either_sized_or_named() -> None:
-    sized = {"fixed", "percentage", "full_position"}
+def test_every_method_of_the_language_is_sized() -> None:
     known = {method for methods in METHODS_OF.values() for method in methods}
-    named = {method for method in known if unsupported([{"type": "buy", "sizing_method": method}])}
-    assert named == known - sized
+    assert known | {"reduce"} == set(METHODS)
+    assert not any(unsupported([{"type": "buy", "sizing_method": method}]) for method in known)
