@@ -120,8 +120,8 @@ def closes_on_common_days(
 
     So a return means the same stretch of time for every symbol although exchanges keep different holidays.
     `bar_at` is float64[S], the epoch seconds of each symbol's last bar that may be looked at (NaN: none may);
-    no day that closed after the newest of them counts, nor one that is farther back than `reach`. NaN where a symbol has no bar on such a day, and in the
-    upper rows where there are fewer days.
+    no day that closed after the newest of them counts, nor one farther back than `reach`. NaN where a symbol has
+    no bar on such a day, and in the upper rows where there are fewer days.
     """
     closes = np.full((count, len(instrument_ids)), np.nan)
     known = np.flatnonzero(np.isfinite(bar_at))

@@ -106,7 +106,9 @@ def _of_symbol(symbol: str, value: Decimal | None) -> Measured:
 
 
 def _position_percentage(now: Standing) -> Measures:
-    return [_of_symbol(symbol, _percent(value, now.equity)) for symbol, value in now.exposures.items()] or _one(0)
+    return [
+        _of_symbol(symbol, _percent(value, now.equity)) for symbol, value in now.exposures.items()
+    ] or _one(0)
 
 
 def _position_value(now: Standing) -> Measures:
