@@ -107,17 +107,21 @@ def recent_bars(*, instrument_ids: Sequence[int], count_max: int) -> Mapping[int
 
 COMMON_DAYS_REACH = "200 days"
 """how far back common days are looked for: 61 sessions are about 90 days"""
+COMMON_YEAR_REACH = "400 days"
+"""the same for 251 sessions, which are about 365 days"""
 CALENDAR_SILENCE = "14 days"
 """an exchange without a session for so long is not waited for: its calendar has ended"""
 
 
-def closes_on_common_days(*, instrument_ids: Sequence[int], bar_at: Floats, count: int) -> Floats:
+def closes_on_common_days(
+    *, instrument_ids: Sequence[int], bar_at: Floats, count: int, reach: str = COMMON_DAYS_REACH
+) -> Floats:
     """float64[count, S]: closes on the last days, oldest first, on which all these exchanges had a session.
 
     So a return means the same stretch of time for every symbol although exchanges keep different holidays.
     `bar_at` is float64[S], the epoch seconds of each symbol's last bar that may be looked at (NaN: none may);
-    no day that closed after the newest of them counts. NaN where a symbol has no bar on such a day, and in the
-    upper rows where there are fewer days.
+    no day that closed after the newest of them counts, nor one farther back than `reach`. NaN where a symbol has
+    no bar on such a day, and in the upper rows where there are fewer days.
     """
     closes = np.full((count, len(instrument_ids)), np.nan)
     known = np.flatnonzero(np.isfinite(bar_at))
@@ -165,7 +169,7 @@ def closes_on_common_days(*, instrument_ids: Sequence[int], bar_at: Floats, coun
                 "places": known.tolist(),
                 "ids": [instrument_ids[place] for place in known.tolist()],
                 "until": bar_at[known].tolist(),
-                "reach": COMMON_DAYS_REACH,
+                "reach": reach,
                 "silence": CALENDAR_SILENCE,
                 "count": count,
             },

@@ -120,9 +120,9 @@ def limit_row(row: LimitSet) -> LimitRow:
     return (row.scope, row.version, limit_values(row))
 
 
-def effective_limits(owners: Mapping[uuid.UUID, uuid.UUID | None]) -> dict[uuid.UUID, EffectiveLimits]:
-    """For each portfolio (and its running session, or None) the limits that hold: the tightest of platform,
-    account, portfolio and session. An instrument's are added for each order. Two queries."""
+def limit_rows(owners: Mapping[uuid.UUID, uuid.UUID | None]) -> dict[uuid.UUID, list[LimitRow]]:
+    """For each portfolio (and its running session, or None) what is in force on each of its scopes, the widest
+    first: platform, account, portfolio, session. Two queries."""
     accounts = dict(BrokerAccount.objects.filter(portfolio_id__in=owners).values_list("portfolio_id", "id"))
     keys: dict[uuid.UUID, list[LimitKey]] = {
         portfolio_id: [
@@ -135,9 +135,15 @@ def effective_limits(owners: Mapping[uuid.UUID, uuid.UUID | None]) -> dict[uuid.
     }
     found = current_limit_sets(key for mine in keys.values() for key in mine)
     return {
-        portfolio_id: tightest(limit_row(found[key]) for key in mine if key in found)
+        portfolio_id: [limit_row(found[key]) for key in mine if key in found]
         for portfolio_id, mine in keys.items()
     }
+
+
+def effective_limits(owners: Mapping[uuid.UUID, uuid.UUID | None]) -> dict[uuid.UUID, EffectiveLimits]:
+    """For each portfolio (and its running session, or None) the limits that hold: the tightest of platform,
+    account, portfolio and session. An instrument's are added for each order. Two queries."""
+    return {portfolio_id: tightest(rows) for portfolio_id, rows in limit_rows(owners).items()}
 
 
 def instrument_permissions(portfolio_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Permissions]:

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from trading.api import halts, views
+from trading.api import halts, risk, views
 
 urlpatterns = [
     path("auto-trading/sessions/<uuid:id>/status", views.SessionStatus.as_view(), name="session-status"),
@@ -11,6 +11,7 @@ urlpatterns = [
     path(
         "auto-trading/decisions/<uuid:id>/details", views.DecisionDetails.as_view(), name="decision-details"
     ),
+    path("portfolios/<uuid:portfolio_id>/risk", risk.Risk.as_view(), name="portfolio-risk"),
     path("emergency-stop", halts.EmergencyStops.as_view(), name="emergency-stops"),
     path(
         "emergency-stop/<uuid:id>/release",

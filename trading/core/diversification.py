@@ -1,7 +1,6 @@
 """How a symbol sits beside what a portfolio holds: its sector's weight, its correlation with the rest. Pure."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from decimal import Decimal
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -9,21 +8,7 @@ import numpy as np
 from market.core.indicators import Places, correlations
 from rules.core.facts import SymbolFacts, Vector
 
-ZERO = Decimal(0)
 FIELDS = ("sector_exposure_percentage", "max_correlation", "average_correlation")
-
-
-def effective_holdings(values: Iterable[Decimal]) -> Decimal:
-    """1 / Σ weight²: how many equally large holdings would be as concentrated. 0 of nothing, NaN with a NaN.
-
-    The inverse of the Herfindahl-Hirschman index of the weights (Hirschman 1964, "The Paternity of an Index").
-    """
-    worths = list(values)
-    total = sum(worths, ZERO)
-    if total.is_nan():
-        return total
-    squares = sum((worth * worth for worth in worths), ZERO)
-    return total * total / squares if squares else ZERO
 
 
 class Neighbourhood:

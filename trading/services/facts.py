@@ -194,9 +194,10 @@ def with_marks(
     )
 
 
-def _holdings(
+def holdings_of(
     rows: OwnedRows, portfolio_id: uuid.UUID, instruments: Mapping[int, Instrument]
 ) -> list[Holding]:
+    """What is held or being bought, in the order of the instruments."""
     working: dict[int, Decimal] = {}
     for promise in rows.reservations.get(portfolio_id, []):
         if promise.cash > 0:
@@ -222,22 +223,26 @@ def _holdings(
     return result
 
 
+def marks_of(rows: OwnedRows, portfolio_id: uuid.UUID, *, as_of: datetime) -> Marks | None:
+    """The marks as they count at this market time; None before the first evaluation."""
+    mark = rows.marks.get(portfolio_id)
+    if mark is None:
+        return None
+    return Marks(
+        day_open_equity=mark.day_open_equity if mark.day >= as_of.date() else None,
+        peak_equity=mark.peak_equity,
+    )
+
+
 def valuation_of(rows: OwnedRows, portfolio_id: uuid.UUID, view: MarketView) -> Valuation:
     """The portfolio at the view's prices; a day that has not begun yet for it counts from its present equity."""
     portfolio = rows.portfolios[portfolio_id]
-    mark = rows.marks.get(portfolio_id)
-    marks = None
-    if mark is not None:
-        marks = Marks(
-            day_open_equity=mark.day_open_equity if mark.day >= view.snapshot.as_of.date() else None,
-            peak_equity=mark.peak_equity,
-        )
     return value(
         cash=portfolio.cash,
         reserved_cash=portfolio.reserved_cash,
-        holdings=_holdings(rows, portfolio_id, view.instruments),
+        holdings=holdings_of(rows, portfolio_id, view.instruments),
         prices=view.prices,
-        marks=marks,
+        marks=marks_of(rows, portfolio_id, as_of=view.snapshot.as_of),
         as_of=view.snapshot.as_of,
     )
 

@@ -13,7 +13,7 @@ from foundation.core.money import ZERO
 from market.models import Instrument
 from portfolios.core.limits import SPECS, EffectiveLimits
 from portfolios.models import BrokerAccount
-from trading.core.diversification import effective_holdings
+from trading.core.portfolio_risk import effective_holdings
 from trading.core.risk import Approved, Refused, RiskRequest, assess
 from trading.services.facts import SymbolMarket
 from trading.services.fresh_state import FreshState
@@ -88,8 +88,8 @@ def request_of(state: FreshState, wish: OrderWish) -> RiskRequest:
         open_positions=len(exposures),
         opens_position=buys and instrument.id not in exposures,
         correlation=_correlation(state, instrument, limits) if buys else ZERO,
-        effective_holdings=effective_holdings(exposures.values()),
-        effective_holdings_after=effective_holdings(after.values()),
+        effective_holdings=effective_holdings(list(exposures.values())),
+        effective_holdings_after=effective_holdings(list(after.values())),
         capital_cap=state.capital_cap(),
         session_invested=state.session_invested() if state.config.capital_cap is not None else ZERO,
         daily_pnl_percentage=Decimal(repr(facts["daily_pnl_percentage"])),

@@ -102,6 +102,7 @@ BESIDE = [
     Call("get", "portfolios/{portfolio}/positions"),
     Call("get", "portfolios/{portfolio}/ledger"),
     Call("get", "portfolios/{portfolio}/limits"),
+    Call("get", "portfolios/{portfolio}/risk"),
     Call("put", "portfolios/{portfolio}/limits", lambda world: {"max_order_value": "5000"}),
     Call("get", "market/instruments", of_hers=False),
     Call("get", "market/quotes", of_hers=False),

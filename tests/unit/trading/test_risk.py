@@ -70,7 +70,9 @@ BOUNDARIES: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     ({"unknown_on_symbol": 0}, {"unknown_on_symbol": 1}, "UNKNOWN_OUTSTANDING"),
 ]  # fmt: skip
 # with 100 % of gross exposure permitted, leverage speaks
-LEVERED = EffectiveLimits(values=dict(LIMITS) | {"max_gross_exposure_percentage": D(1000)}, versions="platform:1")
+LEVERED = EffectiveLimits(
+    values=dict(LIMITS) | {"max_gross_exposure_percentage": D(1000)}, versions="platform:1"
+)
 
 
 def without(*names: str) -> EffectiveLimits:
