@@ -76,7 +76,7 @@ def test_both_versions_are_kept(committed_db: CommittedDatabase, scope: str) -> 
 
 def test_the_platforms_limits_are_seeded_once(committed_db: CommittedDatabase) -> None:
     with committed_db.as_owner() as owner:
-        owner.execute("DELETE FROM portfolios_limitset")
+        owner.execute("TRUNCATE portfolios_limitset")
     second = Waiting(committed_db, ensure_platform_limits)
     with transaction.atomic():
         ensure_platform_limits()
