@@ -103,10 +103,9 @@ def any_needs_four_eyes() -> bool:
 
 def deciding_portfolios(user: AnyUser) -> QuerySet[Portfolio]:
     """Those in which the user may be the second person; a superuser in all."""
-    rows = visible_portfolios(user)
-    if getattr(user, "is_superuser", False):
-        return rows
-    return rows.filter(memberships__user__id=user.pk, memberships__role__in=MAY_APPROVE)
+    if not user.is_active or getattr(user, "is_superuser", False):
+        return visible_portfolios(user)
+    return Portfolio.objects.filter(memberships__user__id=user.pk, memberships__role__in=MAY_APPROVE)
 
 
 def limit_values(row: LimitSet) -> dict[str, Decimal | None]:

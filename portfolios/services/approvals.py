@@ -54,7 +54,7 @@ def decide(
     version.approved, version.decided_at = approve, database_now()
     version.decided_by_id = actor.pk
     changed = (
-        type(version)  # type: ignore[attr-defined]
+        type(version)
         ._default_manager.filter(pk=version.pk, approved__isnull=True)
         .update(approved=approve, decided_by_id=actor.pk, decided_at=version.decided_at)
     )

@@ -99,7 +99,7 @@ def _decide_limits(limit_set_id: uuid.UUID, actor: AbstractBaseUser, *, approve:
 
 def _portfolio_of(scope: str, scope_id: uuid.UUID | None) -> uuid.UUID | None:
     """The portfolio that limits are of; None for a session's, whom only its own room knows, and for everybody's."""
-    if scope == LimitSet.Scope.ACCOUNT:
+    if scope == LimitSet.Scope.ACCOUNT and scope_id is not None:
         return BrokerAccount.objects.filter(pk=scope_id).values_list("portfolio_id", flat=True).first()
     return scope_id if scope == LimitSet.Scope.PORTFOLIO else None
 

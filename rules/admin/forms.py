@@ -51,7 +51,7 @@ class RuleForm(ServiceForm):
         super().__init__(*args, **kwargs)
         if not self.instance._state.adding:
             latest = latest_version(self.instance.pk) or self.instance
-            self.initial |= {**latest.content(), "expected_version": latest.version}
+            self.initial.update({**latest.content(), "expected_version": latest.version})
 
     def rule(self) -> dict[str, Any]:
         """The rule as JSON, whole."""

@@ -105,7 +105,8 @@ class RuleHistorySerializer(RuleVersionSerializer):
         source="decided_by.username", read_only=True, default=None, allow_null=True
     )
 
-    class Meta(RuleVersionSerializer.Meta):
+    class Meta:
+        model = RuleVersion
         fields = (*RuleVersionSerializer.Meta.fields, "created_by", "approval", "decided_by", "decided_at")
         read_only_fields = fields
 
