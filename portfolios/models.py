@@ -11,6 +11,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from market.models import Instrument
+from portfolios.approval import WAITING, Decidable, four_eyes_constraints
 from portfolios.core.limits import LIMIT_NAMES
 
 
@@ -35,6 +36,11 @@ class Portfolio(models.Model):
         help_text="Σ open reservations: promised to working orders",
     )
     realised_pnl = models.DecimalField(max_digits=20, decimal_places=8, default=0, help_text="After fees")
+    four_eyes = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="Changes of rules and limits wait for a second person, as they always do with a live account",
+    )
     members = models.ManyToManyField(settings.AUTH_USER_MODEL, through="Member", related_name="portfolios")
     created_at = models.DateTimeField(db_default=Now())
 
@@ -263,11 +269,12 @@ def _limit_field(name: str) -> models.DecimalField:
     )
 
 
-class LimitSet(models.Model):
-    """One version of the limits of one scope. Rows never change: a change is a new version.
+class LimitSet(Decidable):
+    """One version of the limits of one scope. Rows never change, but for a second person's one decision: a
+    change is a new version.
 
-    The highest version of a scope is in force; over several scopes the tightest value wins; a limit
-    that no scope sets means no trade.
+    The highest version of a scope that needs no approval or has it is in force; over several scopes the tightest
+    value wins; a limit that no scope sets means no trade.
     """
 
     class Scope(models.TextChoices):
@@ -345,7 +352,9 @@ class LimitSet(models.Model):
                 )
                 for name in LIMIT_NAMES
             ],
+            *four_eyes_constraints("limit_set"),
         ]
+        indexes = [models.Index(fields=["scope"], condition=WAITING, name="limit_sets_waiting")]
         ordering = ["scope", "scope_id", "-version"]
 
     def __str__(self) -> str:

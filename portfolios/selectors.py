@@ -6,10 +6,11 @@ from decimal import Decimal
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from foundation.errors import Forbidden, NotFound
 from journal.core.events import PLATFORM_STREAM
+from portfolios.approval import MAY_BE_IN_FORCE, NOT_REJECTED, WAITING
 from portfolios.core.limits import LIMIT_NAMES, EffectiveLimits, LimitRow, tightest
 from portfolios.core.permissions import Permission, Permissions, permissions_of
 from portfolios.models import BrokerAccount, InstrumentPermission, LimitSet, Member, Portfolio, Role
@@ -18,6 +19,7 @@ AnyUser = AbstractBaseUser | AnonymousUser
 # What a role may do includes what the roles before it may do, but that a risk officer does not trade.
 MAY_TRADE = frozenset({Role.TRADER, Role.OWNER})
 MAY_SET_LIMITS = frozenset({Role.RISK_OFFICER, Role.OWNER})
+MAY_APPROVE = frozenset({Role.RISK_OFFICER, Role.OWNER})
 MAY_STOP = frozenset({Role.TRADER, Role.RISK_OFFICER, Role.OWNER})
 MAY_OWN = frozenset({Role.OWNER})
 
@@ -86,6 +88,27 @@ def require_role(user: AnyUser, portfolio_id: uuid.UUID, *, roles: Iterable[str]
         raise Forbidden(f"This needs the role {wanted}; yours is {role}.", code="role_required")
 
 
+FOUR_EYES = Q(four_eyes=True) | Q(broker_account__is_live=True)
+
+
+def needs_four_eyes(portfolio_ids: Iterable[uuid.UUID]) -> set[uuid.UUID]:
+    """Those of the portfolios whose changes of rules and limits wait for a second person: those with real money,
+    and those that asked for it."""
+    rows = Portfolio.objects.filter(FOUR_EYES, pk__in=list(portfolio_ids))
+    return set(rows.values_list("id", flat=True))
+
+
+def any_needs_four_eyes() -> bool:
+    return Portfolio.objects.filter(FOUR_EYES).exists()
+
+
+def deciding_portfolios(user: AnyUser) -> QuerySet[Portfolio]:
+    """Those in which the user may be the second person; a superuser in all."""
+    if not user.is_active or getattr(user, "is_superuser", False):
+        return visible_portfolios(user)
+    return Portfolio.objects.filter(memberships__user__id=user.pk, memberships__role__in=MAY_APPROVE)
+
+
 def limit_values(row: LimitSet) -> dict[str, Decimal | None]:
     return {name: getattr(row, name) for name in LIMIT_NAMES}
 
@@ -94,11 +117,14 @@ LimitKey = tuple[str, uuid.UUID | None]
 
 
 def current_limit_sets(scopes: Iterable[LimitKey]) -> dict[LimitKey, LimitSet]:
-    """The version in force of each scope given, in one query; scopes without limits are absent."""
+    """The version in force of each scope given, in one query; scopes without limits are absent.
+
+    In force is the highest version that needs no approval or has it.
+    """
     wanted = set(scopes)
     ids = {scope_id for _, scope_id in wanted if scope_id is not None}
     rows = (
-        LimitSet.objects.filter(Q(scope_id__in=ids) | Q(scope=LimitSet.Scope.PLATFORM))
+        LimitSet.objects.filter(MAY_BE_IN_FORCE, Q(scope_id__in=ids) | Q(scope=LimitSet.Scope.PLATFORM))
         .order_by("scope", "scope_id", "-version")
         .distinct("scope", "scope_id")
     )
@@ -109,11 +135,25 @@ def current_limit_sets(scopes: Iterable[LimitKey]) -> dict[LimitKey, LimitSet]:
 def instrument_limits() -> dict[int, LimitRow]:
     """What is in force for single instruments, by their id; few have limits of their own."""
     rows = (
-        LimitSet.objects.filter(scope=LimitSet.Scope.INSTRUMENT)
+        LimitSet.objects.filter(MAY_BE_IN_FORCE, scope=LimitSet.Scope.INSTRUMENT)
         .order_by("instrument_id", "-version")
         .distinct("instrument_id")
     )
     return {row.instrument_id: limit_row(row) for row in rows if row.instrument_id is not None}
+
+
+def pending_limit_sets() -> QuerySet[LimitSet]:
+    """What waits for a second person: of each scope the newest version. A newer one replaces an older one that
+    waits, unless it was rejected itself."""
+    of_its_scope = (
+        Q(scope=LimitSet.Scope.PLATFORM)
+        | Q(scope_id=OuterRef("scope_id"))
+        | Q(instrument_id=OuterRef("instrument_id"))
+    )
+    newer = LimitSet.objects.filter(
+        NOT_REJECTED, of_its_scope, scope=OuterRef("scope"), version__gt=OuterRef("version")
+    )
+    return LimitSet.objects.filter(WAITING, ~Exists(newer))
 
 
 def limit_row(row: LimitSet) -> LimitRow:

@@ -2,7 +2,8 @@
 
 `trading_rules` is a rule as it is now; `rule_versions` is every content it ever
 had. Decisions and trades point at a version, so what they were decided on can
-never change under them: the model refuses it, and so does the database.
+never change under them: the model refuses it, and so does the database. Only a
+second person's decision on a version that waits for one is added to it, once.
 """
 
 import uuid
@@ -13,6 +14,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
+from portfolios.approval import WAITING, Decidable, four_eyes_constraints
 from portfolios.models import Portfolio
 from rules.core.validation import NAME_CHARACTERS_MAX
 
@@ -55,12 +57,21 @@ class RuleContent(models.Model):
 
 
 class TradingRule(RuleContent):
-    """A portfolio's rule as it is now; written by `rules.services.rules` only."""
+    """A portfolio's rule as it is now; written by `rules.services.rules` only.
+
+    What it says and `version` are what is in force. Where four eyes are asked for, a change is a later version
+    that waits, and a new rule is inactive until its first version is approved.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     portfolio = models.ForeignKey(Portfolio, on_delete=models.PROTECT, related_name="trading_rules")
     is_active = models.BooleanField(default=True, db_default=True)
     version = models.PositiveIntegerField(default=1, db_default=1, help_text="The current rule version")
+    activate_when_approved = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="It was made to be active, and its version waits for approval",
+    )
     archived_at = models.DateTimeField(null=True, blank=True, help_text="Set when the rule was deleted")
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(db_default=Now())
@@ -77,6 +88,10 @@ class TradingRule(RuleContent):
                 name="trading_rule_archived_is_inactive",
             ),
             models.CheckConstraint(condition=Q(version__gte=1), name="trading_rule_version_from_one"),
+            models.CheckConstraint(
+                condition=Q(activate_when_approved=False) | Q(is_active=False, archived_at__isnull=True),
+                name="trading_rule_waits_inactive",
+            ),
         ]
         indexes = [
             models.Index(
@@ -91,8 +106,8 @@ class TradingRule(RuleContent):
         return self.name
 
 
-class RuleVersion(RuleContent):
-    """What a rule said from one change to the next. Never updated, never deleted."""
+class RuleVersion(Decidable, RuleContent):
+    """What a rule said from one change to the next. Never deleted, and updated by a decision only."""
 
     id = models.BigAutoField(primary_key=True)
     rule = models.ForeignKey(TradingRule, on_delete=models.PROTECT, related_name="versions")
@@ -108,7 +123,9 @@ class RuleVersion(RuleContent):
                 condition=Q(rule_type__in=RuleType.values), name="rule_version_type_known"
             ),
             models.CheckConstraint(condition=Q(version__gte=1), name="rule_version_from_one"),
+            *four_eyes_constraints("rule_version"),
         ]
+        indexes = [models.Index(fields=["rule"], condition=WAITING, name="rule_versions_waiting")]
         ordering = ["rule", "-version"]
 
     def __str__(self) -> str:

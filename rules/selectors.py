@@ -4,8 +4,9 @@ from collections.abc import Iterable
 from typing import NamedTuple
 from uuid import UUID
 
-from django.db.models import F, QuerySet
+from django.db.models import Exists, F, OuterRef, Prefetch, QuerySet
 
+from portfolios.approval import MAY_BE_IN_FORCE, NOT_REJECTED, WAITING
 from portfolios.selectors import AnyUser, visible_portfolios
 from rules.models import RuleVersion, TradingRule
 
@@ -18,6 +19,26 @@ def visible_rules(user: AnyUser) -> QuerySet[TradingRule]:
 def rules_of_portfolio(portfolio_id: UUID) -> QuerySet[TradingRule]:
     """A portfolio's rules that are not archived, the winners of a conflict first."""
     return TradingRule.objects.filter(portfolio_id=portfolio_id, archived_at__isnull=True)
+
+
+def pending_versions() -> QuerySet[RuleVersion]:
+    """What waits for a second person: of each rule the newest version. A newer one replaces an older one that
+    waits, unless it was rejected itself."""
+    newer = RuleVersion.objects.filter(
+        NOT_REJECTED, rule_id=OuterRef("rule_id"), version__gt=OuterRef("version")
+    )
+    return RuleVersion.objects.filter(WAITING, ~Exists(newer))
+
+
+def with_pending(rules: QuerySet[TradingRule]) -> QuerySet[TradingRule]:
+    """The rules with `pending_versions`, a list of at most one, each with its author; one more query for all."""
+    pending = pending_versions().select_related("created_by")
+    return rules.prefetch_related(Prefetch("versions", queryset=pending, to_attr="pending_versions"))
+
+
+def latest_version(rule_id: UUID) -> RuleVersion | None:
+    """The newest version that was not rejected: in force, or waiting for a second person."""
+    return RuleVersion.objects.filter(NOT_REJECTED, rule_id=rule_id).order_by("-version").first()
 
 
 class InForce(NamedTuple):
@@ -46,8 +67,9 @@ def versions_by_id(version_ids: Iterable[int]) -> dict[int, RuleVersion]:
 
 
 def _in_force(portfolio_ids: Iterable[UUID]) -> QuerySet[RuleVersion]:
-    """The current version of every active, unarchived rule."""
+    """The current version of every active, unarchived rule, if it needs no approval or has it."""
     return RuleVersion.objects.filter(
+        MAY_BE_IN_FORCE,
         rule__portfolio_id__in=list(portfolio_ids),
         rule__is_active=True,
         rule__archived_at__isnull=True,

@@ -6,20 +6,21 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.forms import ModelChoiceField
-from django.http import HttpRequest, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminDecimalFieldWidget, UnfoldAdminSelectWidget
 
 from foundation.admin.base import ServiceAdmin, ServiceForm, actor_of
 from foundation.admin.presentation import badge, presented
+from portfolios.admin.approval import WAITS, approval, approve_dialog, reject_dialog
 from portfolios.core.limits import LIMIT_NAMES
 from portfolios.models import LimitSet, Portfolio
 from portfolios.selectors import current_limit_sets, limit_values
-from portfolios.services.limits import set_limits
+from portfolios.services.limits import approve_limits, reject_limits, set_limits
 
 Scope = LimitSet.Scope
 SCOPE_COLOURS = {"platform": "danger", "portfolio": "primary", "session": "info"}
@@ -84,18 +85,19 @@ class LimitSetAdmin(ServiceAdmin):
         badge("scope", SCOPE_COLOURS),
         "of",
         "version",
+        approval,
         *LIMIT_NAMES,
         "created_by",
         "created_at",
     )
     list_display_links = ("version",)
     list_select_related = ("created_by",)
-    list_filter = ("scope",)
+    list_filter = ("scope", "needs_approval", "approved")
     search_fields = ("scope_id__exact",)
     search_help_text = "The id of a portfolio or session"
     ordering = ("-created_at",)
     conditional_fields = {"portfolio": "scope == 'portfolio'"}
-    actions_detail = ("new_version",)
+    actions_detail = ("new_version", "approve", "reject")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[LimitSet]:
         """With the portfolio's name, which is no foreign key: a scope may be a session too."""
@@ -121,11 +123,12 @@ class LimitSetAdmin(ServiceAdmin):
         limits = [presented(LimitSet, name) for name in LIMIT_NAMES]
         return [
             (None, {"fields": ["scope", "of", "version", "created_by", presented(LimitSet, "created_at")]}),
+            ("Approval", {"fields": [approval, "decided_by", presented(LimitSet, "decided_at")]}),
             ("Limits", {"fields": limits}),
         ]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
-        return [] if obj is None else ["of", "version", "created_by"]
+        return [] if obj is None else ["of", "version", "created_by", approval, "decided_by"]
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         """The values in force for the scope that the address names; the platform's without one."""
@@ -139,10 +142,13 @@ class LimitSetAdmin(ServiceAdmin):
     def carry_out(self, request: HttpRequest, form: NewLimits, obj: Any) -> LimitSet:
         values: dict[str, Decimal | None] = {name: form.cleaned_data[name] for name in LIMIT_NAMES}
         portfolio = form.cleaned_data["portfolio"]
-        return set_limits(
+        row = set_limits(
             scope=form.cleaned_data["scope"], scope_id=portfolio.pk if portfolio else None, values=values,
             actor=actor_of(request),
         )  # fmt: skip
+        if row.needs_approval:
+            self.message_user(request, WAITS, messages.WARNING)
+        return row
 
     @action(description="New version", permissions=["set_limits"], icon="edit")
     def new_version(self, request: HttpRequest, object_id: str) -> HttpResponseRedirect:
@@ -150,6 +156,25 @@ class LimitSetAdmin(ServiceAdmin):
         row = self.existing(request, object_id)
         query = {"portfolio": row.scope_id} if row.scope == Scope.PORTFOLIO else {}
         return HttpResponseRedirect(f"{reverse('admin:portfolios_limitset_add')}?{urlencode(query)}")
+
+    @action(
+        description="Approve", permissions=["set_limits"], icon="check", url_path="approve",
+        dialog=approve_dialog(),
+    )  # fmt: skip
+    def approve(self, request: HttpRequest, form: Any, object_id: str) -> HttpResponse:
+        return self._decide(request, object_id, approve_limits, "Approved: these limits are in force.")
+
+    @action(
+        description="Reject", permissions=["set_limits"], icon="close", url_path="reject", dialog=reject_dialog()
+    )  # fmt: skip
+    def reject(self, request: HttpRequest, form: Any, object_id: str) -> HttpResponse:
+        return self._decide(request, object_id, reject_limits, "Rejected: these limits never take effect.")
+
+    def _decide(self, request: HttpRequest, object_id: str, service: Any, done: str) -> HttpResponse:
+        row = self.existing(request, object_id)
+        return self.run_dialog(
+            request, object_id, lambda: service(limit_set_id=row.pk, actor=actor_of(request)), done=done
+        )
 
 
 def _uuid(text: str | None) -> str | None:

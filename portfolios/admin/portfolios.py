@@ -23,6 +23,7 @@ from portfolios.services.portfolios import (
     create_portfolio,
     deposit,
     remove_member,
+    set_four_eyes,
     set_member,
     withdraw,
 )
@@ -85,8 +86,8 @@ class MoneyForm(BaseDialogForm):
     memo = forms.CharField(max_length=255, required=False, widget=UnfoldAdminTextInputWidget())
 
 
-def _dialog(title: str, description: str) -> dict[str, Any]:
-    return {"title": title, "description": description, "form_class": MoneyForm, "form_submit_text": title}
+def _dialog(title: str, description: str, form_class: type[MoneyForm] | None = MoneyForm) -> dict[str, Any]:
+    return {"title": title, "description": description, "form_class": form_class, "form_submit_text": title}
 
 
 @admin.register(Portfolio)
@@ -96,7 +97,7 @@ class PortfolioAdmin(ServiceAdmin):
     search_fields = ("name", "id__exact")
     ordering = ("name", "id")
     inlines = (MemberInline,)
-    actions_detail = ("set_limits", "deposit_cash", "withdraw_cash")
+    actions_detail = ("set_limits", "deposit_cash", "withdraw_cash", "ask_for_four_eyes", "end_four_eyes")
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> list[tuple[str | None, dict[str, Any]]]:
         if obj is None:
@@ -108,6 +109,7 @@ class PortfolioAdmin(ServiceAdmin):
                 {"fields": ["name", "id", "base_currency", presented(Portfolio, "created_at"), "elsewhere"]},
             ),
             ("Money", {"fields": [*money, "free_cash"]}),
+            ("Changes", {"fields": ["four_eyes"]}),
         ]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
@@ -178,3 +180,25 @@ class PortfolioAdmin(ServiceAdmin):
             )  # fmt: skip
 
         return self.run_dialog(request, object_id, run, done=f"{shown_number(amount)} {done}.")
+
+    @action(
+        description="Ask for four eyes", permissions=["operate"], icon="group", url_path="ask-for-four-eyes",
+        dialog=_dialog("Ask for four eyes", "Changes of rules and limits wait for a second person's approval.", None),
+    )  # fmt: skip
+    def ask_for_four_eyes(self, request: HttpRequest, form: Any, object_id: str) -> HttpResponse:
+        return self._four_eyes(request, object_id, enabled=True, done="Changes wait for a second person.")
+
+    @action(
+        description="End four eyes", permissions=["operate"], icon="person", url_path="end-four-eyes",
+        dialog=_dialog("End four eyes", "Superusers only, never with a live account.", None),
+    )  # fmt: skip
+    def end_four_eyes(self, request: HttpRequest, form: Any, object_id: str) -> HttpResponse:
+        return self._four_eyes(request, object_id, enabled=False, done="Changes take effect at once.")
+
+    def _four_eyes(self, request: HttpRequest, object_id: str, *, enabled: bool, done: str) -> HttpResponse:
+        portfolio = self.existing(request, object_id)
+
+        def run() -> None:
+            set_four_eyes(portfolio_id=portfolio.pk, enabled=enabled, actor=actor_of(request))
+
+        return self.run_dialog(request, object_id, run, done=done)

@@ -7,6 +7,7 @@ from rest_framework import serializers
 from foundation.api.base import StrictSerializer
 from foundation.errors import InvalidInput
 from portfolios.api.valuation import worth_of
+from portfolios.approval import Approval
 from portfolios.core.limits import LIMIT_NAMES
 from portfolios.models import BrokerAccount, LedgerTransfer, Member, Portfolio, Position, Role
 
@@ -37,6 +38,11 @@ class MeSerializer(serializers.Serializer[Any]):
 class PortfolioSerializer(serializers.ModelSerializer[Portfolio]):
     """`role` is yours in it; `available_cash` is what no working order has reserved."""
 
+    four_eyes = serializers.BooleanField(
+        source="needs_four_eyes",
+        read_only=True,
+        help_text="whether changes of rules and limits wait for a second person's approval; always with a live account",
+    )
     role = serializers.ChoiceField(choices=Role.choices, read_only=True)
     available_cash = _money(read_only=True)
 
@@ -50,6 +56,7 @@ class PortfolioSerializer(serializers.ModelSerializer[Portfolio]):
             "reserved_cash",
             "available_cash",
             "realised_pnl",
+            "four_eyes",
             "role",
             "created_at",
         )
@@ -155,11 +162,18 @@ class LimitValuesSerializer(StrictSerializer):
         }
 
 
+class FourEyesSerializer(StrictSerializer):
+    enabled = serializers.BooleanField()
+
+
 class LimitVersionSerializer(serializers.Serializer[Any]):
     version = serializers.IntegerField()
     values = LimitValuesSerializer()
+    approval = serializers.ChoiceField(choices=Approval.choices)
     created_at = serializers.DateTimeField()
     created_by = serializers.CharField(allow_null=True)
+    decided_at = serializers.DateTimeField(allow_null=True)
+    decided_by = serializers.CharField(allow_null=True, help_text="the second person")
 
 
 class LimitsSerializer(serializers.Serializer[Any]):
@@ -167,6 +181,9 @@ class LimitsSerializer(serializers.Serializer[Any]):
 
     platform = LimitVersionSerializer(allow_null=True)
     portfolio = LimitVersionSerializer(allow_null=True)
+    pending = LimitVersionSerializer(
+        allow_null=True, help_text="the portfolio's next version, which waits for a second person's approval"
+    )
     effective = LimitValuesSerializer()
     versions = serializers.CharField(help_text="of which the effective ones are made, as orders name them")
 

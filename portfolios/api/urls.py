@@ -1,6 +1,6 @@
 from django.urls import path
 
-from portfolios.api import views
+from portfolios.api import limits, views
 
 urlpatterns = [
     path("me", views.Me.as_view(), name="me"),
@@ -14,5 +14,16 @@ urlpatterns = [
     ),
     path("portfolios/<uuid:portfolio_id>/positions", views.Positions.as_view(), name="portfolio-positions"),
     path("portfolios/<uuid:portfolio_id>/ledger", views.Ledger.as_view(), name="portfolio-ledger"),
-    path("portfolios/<uuid:portfolio_id>/limits", views.Limits.as_view(), name="portfolio-limits"),
+    path("portfolios/<uuid:portfolio_id>/four-eyes", limits.FourEyes.as_view(), name="portfolio-four-eyes"),
+    path("portfolios/<uuid:portfolio_id>/limits", limits.Limits.as_view(), name="portfolio-limits"),
+    path(
+        "portfolios/<uuid:portfolio_id>/limits/<int:version>/approve",
+        limits.ApproveLimits.as_view(),
+        name="portfolio-limits-approve",
+    ),
+    path(
+        "portfolios/<uuid:portfolio_id>/limits/<int:version>/reject",
+        limits.RejectLimits.as_view(),
+        name="portfolio-limits-reject",
+    ),
 ]

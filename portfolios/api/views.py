@@ -1,10 +1,9 @@
-"""Portfolios: what they own, what was booked, and within which limits they trade."""
+"""Portfolios: what they own, and what was booked."""
 
-from typing import Any
 from uuid import UUID
 
 from django.contrib.auth.models import User
-from django.db.models import CharField, F, OuterRef, QuerySet, Subquery, Value
+from django.db.models import CharField, Exists, F, OuterRef, QuerySet, Subquery, Value
 from django.db.models.functions import Coalesce
 from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework.request import Request
@@ -15,28 +14,20 @@ from market.services import snapshots
 from portfolios.api import serializers as shapes
 from portfolios.api.filters import LedgerFilters, PositionFilters
 from portfolios.api.valuation import total, worth_of
-from portfolios.models import LedgerTransfer, LimitSet, Member, Portfolio, Position, Role
-from portfolios.selectors import (
-    MAY_OWN,
-    MAY_SET_LIMITS,
-    current_limit_sets,
-    effective_limits,
-    limit_values,
-    visible_portfolio,
-    visible_portfolios,
-)
-from portfolios.services.limits import set_limits
+from portfolios.models import LedgerTransfer, Member, Portfolio, Position, Role
+from portfolios.selectors import FOUR_EYES, MAY_OWN, visible_portfolio, visible_portfolios
 from portfolios.services.portfolios import create_portfolio, deposit, withdraw
 
 TAGS = ["portfolios"]
 
 
-def _shown(user: User) -> QuerySet[Portfolio]:
+def shown_portfolios(user: User) -> QuerySet[Portfolio]:
     """The user's portfolios with what the serializer needs; a superuser without membership acts as owner."""
     mine = Member.objects.filter(portfolio=OuterRef("pk"), user_id=user.pk).values("role")[:1]
     return visible_portfolios(user).annotate(
         role=Coalesce(Subquery(mine), Value(Role.OWNER.value), output_field=CharField()),
         available_cash=F("cash") - F("reserved_cash"),
+        needs_four_eyes=Exists(Portfolio.objects.filter(FOUR_EYES, pk=OuterRef("pk"))),
     )
 
 
@@ -66,7 +57,7 @@ class Portfolios(ApiView):
     )
     def get(self, request: Request) -> Response:
         """The portfolios that you are a member of, by name."""
-        return self.page(_shown(self.actor), shapes.PortfolioSerializer)
+        return self.page(shown_portfolios(self.actor), shapes.PortfolioSerializer)
 
     @extend_schema(
         operation_id="createPortfolio",
@@ -79,7 +70,9 @@ class Portfolios(ApiView):
     def post(self, request: Request) -> Response:
         """You become its owner. It gets a paper account: no real money can move."""
         made = create_portfolio(owner=self.actor, **self.body(shapes.NewPortfolioSerializer))
-        return Response(shapes.PortfolioSerializer(_shown(self.actor).get(pk=made.pk)).data, status=201)
+        return Response(
+            shapes.PortfolioSerializer(shown_portfolios(self.actor).get(pk=made.pk)).data, status=201
+        )
 
 
 class OnePortfolio(ApiView):
@@ -92,7 +85,7 @@ class OnePortfolio(ApiView):
     def get(self, request: Request, portfolio_id: UUID) -> Response:
         """The portfolio, its broker account, and what it is worth at the current snapshot."""
         visible_portfolio(self.actor, portfolio_id)
-        portfolio = _shown(self.actor).select_related("broker_account").get(pk=portfolio_id)
+        portfolio = shown_portfolios(self.actor).select_related("broker_account").get(pk=portfolio_id)
         snapshot = snapshots.current()
         held = Position.objects.filter(portfolio=portfolio, quantity__gt=0).select_related("instrument")
         worth = [worth_of(position, snapshot) for position in held]
@@ -124,7 +117,9 @@ class Deposits(ApiView):
         """Book money that came in, cash against capital. For owners."""
         visible_portfolio(self.actor, portfolio_id, roles=MAY_OWN)
         deposit(portfolio_id=portfolio_id, actor=self.actor, **self.body(shapes.AmountSerializer))
-        return Response(shapes.PortfolioSerializer(_shown(self.actor).get(pk=portfolio_id)).data, status=201)
+        return Response(
+            shapes.PortfolioSerializer(shown_portfolios(self.actor).get(pk=portfolio_id)).data, status=201
+        )
 
 
 class Withdrawals(ApiView):
@@ -140,7 +135,9 @@ class Withdrawals(ApiView):
         """Book money that went out: at most what no working order has reserved. For owners."""
         visible_portfolio(self.actor, portfolio_id, roles=MAY_OWN)
         withdraw(portfolio_id=portfolio_id, actor=self.actor, **self.body(shapes.AmountSerializer))
-        return Response(shapes.PortfolioSerializer(_shown(self.actor).get(pk=portfolio_id)).data, status=201)
+        return Response(
+            shapes.PortfolioSerializer(shown_portfolios(self.actor).get(pk=portfolio_id)).data, status=201
+        )
 
 
 class Positions(ApiView):
@@ -179,57 +176,3 @@ class Ledger(ApiView):
         return self.page(
             LedgerTransfer.objects.filter(portfolio_id=portfolio_id), shapes.LedgerTransferSerializer
         )
-
-
-def _version(row: LimitSet | None) -> dict[str, Any] | None:
-    if row is None:
-        return None
-    return {
-        "version": row.version,
-        "values": limit_values(row),
-        "created_at": row.created_at,
-        "created_by": row.created_by.get_username() if row.created_by is not None else None,
-    }
-
-
-class Limits(ApiView):
-    def _answer(self, portfolio_id: UUID) -> Response:
-        found = current_limit_sets([("platform", None), ("portfolio", portfolio_id)])
-        effective = effective_limits({portfolio_id: None})[portfolio_id]
-        limits = {
-            "platform": _version(found.get(("platform", None))),
-            "portfolio": _version(found.get(("portfolio", portfolio_id))),
-            "effective": dict(effective.values),
-            "versions": effective.versions,
-        }
-        return Response(shapes.LimitsSerializer(limits).data)
-
-    @extend_schema(
-        operation_id="getLimits", summary="Limits in force", responses=shapes.LimitsSerializer, tags=TAGS
-    )
-    def get(self, request: Request, portfolio_id: UUID) -> Response:
-        """What platform and portfolio set, and what holds: the tightest. A session may tighten it further."""
-        visible_portfolio(self.actor, portfolio_id)
-        return self._answer(portfolio_id)
-
-    @extend_schema(
-        operation_id="setLimits",
-        summary="Set the portfolio's limits",
-        request=shapes.LimitValuesSerializer,
-        responses=shapes.LimitsSerializer,
-        examples=[
-            OpenApiExample(
-                "Two limits", value={"max_order_value": "5000", "max_daily_trades": "20"}, request_only=True
-            )
-        ],
-        tags=TAGS,
-    )
-    def put(self, request: Request, portfolio_id: UUID) -> Response:
-        """Put a new version in force, as a whole: what is left out is no longer set by the portfolio.
-
-        For risk officers and owners. The platform's limits hold all the same.
-        """
-        visible_portfolio(self.actor, portfolio_id, roles=MAY_SET_LIMITS)
-        values = shapes.all_limits(self.body(shapes.LimitValuesSerializer))
-        set_limits(scope=LimitSet.Scope.PORTFOLIO, scope_id=portfolio_id, values=values, actor=self.actor)
-        return self._answer(portfolio_id)

@@ -1,4 +1,4 @@
-"""Limits change by new versions only."""
+"""Limits change by new versions only; some of them wait for a second person's approval."""
 
 import uuid
 from collections.abc import Mapping
@@ -9,11 +9,14 @@ from django.db import connection, transaction
 from django.db.models import Count, Max, Q
 
 from foundation.clock import database_now
-from foundation.errors import InvalidInput
-from journal.core.events import PLATFORM_STREAM, Event
+from foundation.errors import Conflict, InvalidInput, NotFound
+from journal.core.events import PLATFORM_STREAM, AlertSpec, Event
 from journal.services.journal import append
+from portfolios.approval import MAY_BE_IN_FORCE
 from portfolios.core.limits import CATALOGUE, LIMIT_NAMES, LIMIT_RANGE, is_limit
-from portfolios.models import LimitSet, Portfolio
+from portfolios.models import BrokerAccount, LimitSet, Portfolio
+from portfolios.selectors import any_needs_four_eyes, limit_values, needs_four_eyes, pending_limit_sets
+from portfolios.services.approvals import decide, require_second_person
 
 # Key of the advisory lock that makes writers of the platform's limits wait for each other.
 PLATFORM_KEY = 0x4C696D697473_0001
@@ -39,31 +42,110 @@ def set_limits(
     *, scope: str, scope_id: uuid.UUID | None = None, values: Mapping[str, Decimal | None],
     actor: AbstractBaseUser | None, portfolio_id: uuid.UUID | None = None, instrument_id: int | None = None,
 ) -> LimitSet:  # fmt: skip
-    """Put a new version in force, as a whole.
+    """Make a new version, as a whole: in force at once, or waiting for a second person's approval.
 
-    `scope_id` names an account, portfolio or session, `instrument_id` an instrument. For an account's and a
+    It waits where it concerns a portfolio that needs four eyes; a session's never does, which only tightens what
+    the other scopes set. `scope_id` names an account, portfolio or session, `instrument_id` an instrument. For a
     session's limits `portfolio_id` says whose journal tells of it. Two at once on one scope take turns: on the
-    portfolio's lock, or on the platform's key.
+    portfolio's lock, or on the platform's key. Raises InvalidInput, Conflict (nobody proposes what must wait).
     """
     values = checked_values(values)
-    stream = portfolio_id or (scope_id if scope == LimitSet.Scope.PORTFOLIO else None) or PLATFORM_STREAM
-    if stream == PLATFORM_STREAM:
-        _lock_platform()
-    else:
-        Portfolio.objects.select_for_update(no_key=True).get(pk=stream)
+    portfolio_id = _portfolio_of(scope, scope_id) or portfolio_id
+    _lock(portfolio_id)
+    waits = _needs_approval(scope, portfolio_id)
+    if waits and actor is None:
+        raise Conflict(
+            "These limits wait for a second person's approval: somebody must propose them.", code="four_eyes"
+        )
+    row = _add_version(
+        scope=scope, scope_id=scope_id, instrument_id=instrument_id, values=values, actor=actor, needs_approval=waits
+    )  # fmt: skip
+    _record(row, "limits.proposed" if waits else "limits.set", portfolio_id, actor)
+    return row
+
+
+def approve_limits(*, limit_set_id: uuid.UUID, actor: AbstractBaseUser) -> LimitSet:
+    """Put a version in force that another person proposed.
+
+    Raises NotFound, Forbidden (a role is missing), Conflict (`four_eyes`: one's own; `not_waiting`; `superseded`:
+    there is a newer version).
+    """
+    return _decide_limits(limit_set_id, actor, approve=True)
+
+
+def reject_limits(*, limit_set_id: uuid.UUID, actor: AbstractBaseUser) -> LimitSet:
+    """Let a version that waits never be in force; one's own is withdrawn so. Raises like `approve_limits`."""
+    return _decide_limits(limit_set_id, actor, approve=False)
+
+
+@transaction.atomic
+def _decide_limits(limit_set_id: uuid.UUID, actor: AbstractBaseUser, *, approve: bool) -> LimitSet:
+    row = LimitSet.objects.filter(pk=limit_set_id).first()
+    if row is None:
+        raise NotFound("There are no such limits.")
+    portfolio_id = _portfolio_of(row.scope, row.scope_id)
+    require_second_person(
+        proposed_by=row.created_by_id, actor=actor, portfolio_id=portfolio_id, approve=approve
+    )
+    _lock(portfolio_id)
+    row.refresh_from_db()
+    decide(
+        pending=pending_limit_sets(), version=row, what=f"Version {row.version} of the {row.scope}'s limits",
+        actor=actor, approve=approve,
+    )  # fmt: skip
+    _record(row, "limits.approved" if approve else "limits.rejected", portfolio_id, actor)
+    return row
+
+
+def _portfolio_of(scope: str, scope_id: uuid.UUID | None) -> uuid.UUID | None:
+    """The portfolio that limits are of; None for a session's, whom only its own room knows, and for everybody's."""
+    if scope == LimitSet.Scope.ACCOUNT and scope_id is not None:
+        return BrokerAccount.objects.filter(pk=scope_id).values_list("portfolio_id", flat=True).first()
+    return scope_id if scope == LimitSet.Scope.PORTFOLIO else None
+
+
+def _needs_approval(scope: str, portfolio_id: uuid.UUID | None) -> bool:
+    if scope == LimitSet.Scope.SESSION:
+        return False
+    return any_needs_four_eyes() if portfolio_id is None else bool(needs_four_eyes([portfolio_id]))
+
+
+def _add_version(
+    *, scope: str, scope_id: uuid.UUID | None, instrument_id: int | None, values: Mapping[str, Decimal | None],
+    actor: AbstractBaseUser | None, needs_approval: bool,
+) -> LimitSet:  # fmt: skip
     scoped = LimitSet.objects.filter(
         Q(instrument_id=instrument_id) if instrument_id is not None else Q(instrument=None),
         scope=scope, scope_id=scope_id,
     )  # fmt: skip
     version = (scoped.aggregate(top=Max("version"))["top"] or 0) + 1
-    row = LimitSet.objects.create(
+    return LimitSet.objects.create(
         scope=scope, scope_id=scope_id, instrument_id=instrument_id, version=version,
-        created_by_id=actor.pk if actor else None, **values,
+        created_by_id=actor.pk if actor else None, needs_approval=needs_approval, **values,
     )  # fmt: skip
-    payload = {"scope": scope, "scope_id": scope_id, "instrument_id": instrument_id, "version": version,
-               "values": values, "actor": actor.get_username() if actor else "system"}  # fmt: skip
-    append([Event(stream=stream, kind="limits.set", at=database_now(), payload=payload)])
-    return row
+
+
+def _record(row: LimitSet, kind: str, portfolio_id: uuid.UUID | None, actor: AbstractBaseUser | None) -> None:
+    """Who must hear of it is alerted: the second person of a proposal, the first one of the decision."""
+    name = actor.get_username() if actor else "system"
+    values = {limit: value for limit, value in limit_values(row).items() if value is not None}
+    payload = {"scope": row.scope, "scope_id": row.scope_id, "instrument_id": row.instrument_id,
+               "version": row.version, "values": values, "actor": name}  # fmt: skip
+    told = f"Version {row.version} of the {row.scope}'s limits"
+    messages = {
+        "limits.proposed": f"{told}, proposed by {name}, waits for another person's approval",
+        "limits.approved": f"{told} is in force, approved by {name}",
+        "limits.rejected": f"{told} was rejected by {name}",
+    }
+    alert = AlertSpec("info", messages[kind]) if kind in messages else None
+    append([Event(portfolio_id or PLATFORM_STREAM, kind, database_now(), payload, alert)])
+
+
+def _lock(portfolio_id: uuid.UUID | None) -> None:
+    if portfolio_id is None:
+        _lock_platform()
+    else:
+        Portfolio.objects.select_for_update(no_key=True).get(pk=portfolio_id)
 
 
 def _lock_platform() -> None:
@@ -77,14 +159,18 @@ def ensure_platform_limits() -> None:
     """Idempotent: sane ceilings for paper trading, for every limit that the platform has never had.
 
     So an installation from before a control was made gets its limit as a new version, and trades on; what
-    somebody has taken away since stays away.
+    somebody has taken away since stays away. They need nobody's approval: they change nothing that was in force.
     """
     _lock_platform()
-    versions = LimitSet.objects.filter(scope=LimitSet.Scope.PLATFORM)
+    versions = LimitSet.objects.filter(MAY_BE_IN_FORCE, scope=LimitSet.Scope.PLATFORM)
     ever = versions.aggregate(**{f"has_{name}": Count(name) for name in LIMIT_NAMES})
     missing = {name: value for name, value in PLATFORM_DEFAULTS.items() if not ever[f"has_{name}"]}
     if not missing:
         return
     latest = versions.order_by("-version").first()
     kept = {name: getattr(latest, name) for name in LIMIT_NAMES} if latest is not None else {}
-    set_limits(scope=LimitSet.Scope.PLATFORM, values={**kept, **missing}, actor=None)
+    row = _add_version(
+        scope=LimitSet.Scope.PLATFORM, scope_id=None, instrument_id=None, values={**kept, **missing}, actor=None,
+        needs_approval=False,
+    )  # fmt: skip
+    _record(row, "limits.set", None, None)

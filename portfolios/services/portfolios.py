@@ -10,8 +10,8 @@ from django.db import transaction
 
 from foundation.clock import database_now
 from foundation.core.money import CENT
-from foundation.errors import Conflict, InvalidInput, NotFound
-from journal.core.events import Event
+from foundation.errors import Conflict, Forbidden, InvalidInput, NotFound
+from journal.core.events import AlertSpec, Event
 from journal.services.journal import append
 from portfolios.models import BrokerAccount, Member, Portfolio, Role
 from portfolios.services.books import open_books
@@ -84,6 +84,38 @@ def _keep_an_owner(member: Member) -> None:
     others = Member.objects.filter(portfolio_id=member.portfolio_id, role=Role.OWNER).exclude(pk=member.pk)
     if member.role == Role.OWNER and not others.exists():
         raise Conflict("This is the last owner: make somebody else an owner first.", code="last_owner")
+
+
+@transaction.atomic
+def set_four_eyes(*, portfolio_id: uuid.UUID, enabled: bool, actor: AbstractBaseUser) -> Portfolio:
+    """Whether changes of the portfolio's rules and limits wait for a second person's approval.
+
+    What is in force when it is turned on stays in force. Only a superuser turns it off (who else could approve
+    alone what two must), and nobody does while real money is at stake. Nothing happens when it is so already.
+    Raises NotFound, Forbidden, Conflict.
+    """
+    portfolio = Portfolio.objects.select_for_update(no_key=True).filter(pk=portfolio_id).first()
+    if portfolio is None:
+        raise NotFound("There is no such portfolio.")
+    if not enabled:
+        if not (actor.is_active and getattr(actor, "is_superuser", False)):
+            raise Forbidden(
+                "Only a superuser lets changes take effect without approval.", code="staff_required"
+            )
+        if BrokerAccount.objects.filter(portfolio=portfolio, is_live=True).exists():
+            raise Conflict("With a live account every change needs a second person.", code="live_account")
+    if portfolio.four_eyes != enabled:
+        portfolio.four_eyes = enabled
+        portfolio.save(update_fields=["four_eyes"])
+        name = actor.get_username()
+        kind, severity, how = (
+            ("four_eyes.enabled", "info", "wait for a second person's approval from now on")
+            if enabled
+            else ("four_eyes.disabled", "warning", "take effect without approval from now on")
+        )
+        alert = AlertSpec(severity, f"Changes of rules and limits {how}, says {name}")  # type: ignore[arg-type]
+        append([Event(portfolio.id, kind, database_now(), {"actor": name}, alert)])
+    return portfolio
 
 
 @transaction.atomic

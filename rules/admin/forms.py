@@ -10,6 +10,7 @@ from foundation.admin.base import ServiceForm
 from foundation.admin.json_field import JSONTextField
 from rules.core.actions import TYPES_OF
 from rules.models import TradingRule
+from rules.selectors import latest_version
 from rules.services.rule_engine import validate_rule
 
 EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "ai_strong_buy_entry.json"
@@ -49,7 +50,8 @@ class RuleForm(ServiceForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if not self.instance._state.adding:
-            self.initial["expected_version"] = self.instance.version
+            latest = latest_version(self.instance.pk) or self.instance
+            self.initial.update({**latest.content(), "expected_version": latest.version})
 
     def rule(self) -> dict[str, Any]:
         """The rule as JSON, whole."""

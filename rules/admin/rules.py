@@ -13,11 +13,13 @@ from unfold.decorators import action, display
 
 from foundation.admin.base import ServiceAdmin, actor_of
 from foundation.admin.presentation import badge, presented
+from portfolios.admin.approval import WAITS
 from rules.admin.forms import RuleForm, example
 from rules.core.description import describe
 from rules.core.fields import CATALOGUE, FieldKind
 from rules.core.language import Operator, suitable_operators
 from rules.models import RuleContent, TradingRule
+from rules.selectors import latest_version, pending_versions
 from rules.services.rules import activate_rule, archive_rule, create_rule, deactivate_rule, update_rule
 
 WORDS_SHOWN_MAX = 160
@@ -112,7 +114,16 @@ class TradingRuleAdmin(ServiceAdmin):
             ("What it says", what),
             (
                 "Its state",
-                {"fields": ["portfolio", (state, "version"), "created_by", tuple(times), "history"]},
+                {
+                    "fields": [
+                        "portfolio",
+                        (state, "version"),
+                        "waiting",
+                        "created_by",
+                        tuple(times),
+                        "history",
+                    ]
+                },
             ),
         ]
 
@@ -120,7 +131,7 @@ class TradingRuleAdmin(ServiceAdmin):
         if obj is None:
             return []
         times = [presented(TradingRule, name) for name in ("created_at", "updated_at")]
-        return ["portfolio", in_words, state, "version", "created_by", *times, "history"]
+        return ["portfolio", in_words, state, "version", "waiting", "created_by", *times, "history"]
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         return {**example(), **super().get_changeform_initial_data(request)}
@@ -136,6 +147,17 @@ class TradingRuleAdmin(ServiceAdmin):
         return super().changeform_view(
             request, object_id, form_url, {**(extra_context or {}), "catalogue": catalogue()}
         )
+
+    @display(description="waits for approval")
+    def waiting(self, rule: TradingRule) -> SafeString | str:
+        """The form above begins with it; what is in force are the words at the top."""
+        row = pending_versions().filter(rule=rule).select_related("created_by").first()
+        if row is None:
+            return "nothing"
+        return format_html(
+            '<a class="plain-link" href="{}">Version {}</a> by {}: {}',
+            reverse("admin:rules_ruleversion_change", args=[row.pk]), row.version, row.created_by, in_words(row),
+        )  # fmt: skip
 
     @display(description="see also")
     def history(self, rule: TradingRule) -> SafeString:
@@ -154,14 +176,19 @@ class TradingRuleAdmin(ServiceAdmin):
     def carry_out(self, request: HttpRequest, form: RuleForm, obj: TradingRule | None) -> TradingRule:
         given, actor = form.cleaned_data, actor_of(request)
         if obj is None:
-            return create_rule(
+            stored = create_rule(
                 portfolio_id=given["portfolio"].pk,
                 rule=form.rule(),
                 actor=actor,
                 is_active=given["is_active"],
             )
-        expected = given["expected_version"]
-        return update_rule(rule_id=obj.pk, rule=form.rule(), actor=actor, expected_version=expected)
+        else:
+            expected = given["expected_version"]
+            stored = update_rule(rule_id=obj.pk, rule=form.rule(), actor=actor, expected_version=expected)
+        latest = latest_version(stored.pk)
+        if latest is not None and not latest.may_be_in_force:
+            self.message_user(request, WAITS, messages.WARNING)
+        return stored
 
     # --- deleting is archiving: the books name the rule for ever -----------------------------------
 

@@ -6,6 +6,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from foundation.api.schema import ProblemError
+from portfolios.approval import Approval
 from rules.core.cooldown import COOLDOWN_MINUTES_MAX, PER, PER_SYMBOL
 from rules.core.description import describe
 from rules.core.fields import WEEKDAYS, FieldKind, FieldType
@@ -74,32 +75,6 @@ class _DescribedSerializer(serializers.ModelSerializer[Any]):
         return describe(rule.content())
 
 
-class RuleSerializer(_DescribedSerializer):
-    created_by = serializers.CharField(source="created_by.username", read_only=True)
-
-    class Meta:
-        model = TradingRule
-        fields = (
-            "id",
-            "portfolio_id",
-            "name",
-            "description",
-            "is_active",
-            "rule_type",
-            "conditions",
-            "actions",
-            "schedule",
-            "cooldown",
-            "priority",
-            "version",
-            "archived_at",
-            "created_by",
-            "created_at",
-            "updated_at",
-        )
-        read_only_fields = fields
-
-
 class RuleVersionSerializer(_DescribedSerializer):
     """What the rule said in one version; never changed."""
 
@@ -119,6 +94,75 @@ class RuleVersionSerializer(_DescribedSerializer):
             "created_at",
         )
         read_only_fields = fields
+
+
+class RuleHistorySerializer(RuleVersionSerializer):
+    """A version with who made it, and whether a second person had to approve it and did."""
+
+    approval = serializers.ChoiceField(choices=Approval.choices, read_only=True)
+    created_by = serializers.CharField(source="created_by.username", read_only=True)
+    decided_by = serializers.CharField(
+        source="decided_by.username", read_only=True, default=None, allow_null=True
+    )
+
+    class Meta:
+        model = RuleVersion
+        fields = (*RuleVersionSerializer.Meta.fields, "created_by", "approval", "decided_by", "decided_at")
+        read_only_fields = fields
+
+
+class RuleSerializer(_DescribedSerializer):
+    """What is in force, and what waits. The rows come from `rules.selectors.with_pending`."""
+
+    created_by = serializers.CharField(source="created_by.username", read_only=True)
+    pending_version = serializers.SerializerMethodField(
+        help_text="the next version, not in force, which waits for a second person's approval"
+    )
+
+    class Meta:
+        model = TradingRule
+        fields = (
+            "id",
+            "portfolio_id",
+            "name",
+            "description",
+            "is_active",
+            "rule_type",
+            "conditions",
+            "actions",
+            "schedule",
+            "cooldown",
+            "priority",
+            "version",
+            "pending_version",
+            "activate_when_approved",
+            "archived_at",
+            "created_by",
+            "created_at",
+            "updated_at",
+        )
+        read_only_fields = fields
+
+    @extend_schema_field(RuleHistorySerializer(allow_null=True))
+    def get_pending_version(self, rule: TradingRule) -> dict[str, Any] | None:
+        pending: list[RuleVersion] = rule.pending_versions  # type: ignore[attr-defined]
+        return dict(RuleHistorySerializer(pending[0]).data) if pending else None
+
+
+class WaitingSerializer(serializers.Serializer[Any]):
+    """Something that waits for you to approve or reject it."""
+
+    kind = serializers.ChoiceField(choices=("rule", "limits"))
+    portfolio_id = serializers.UUIDField(allow_null=True, help_text="null: it concerns every portfolio")
+    portfolio = serializers.CharField(allow_null=True, help_text="its name")
+    rule_id = serializers.UUIDField(allow_null=True)
+    version = serializers.IntegerField()
+    what = serializers.CharField(help_text="the rule's name, or whose limits")
+    proposed_by = serializers.CharField()
+    proposed_at = serializers.DateTimeField()
+    path = serializers.CharField(
+        allow_null=True, help_text="POST to it with /approve or /reject; null: staff decide in the admin"
+    )
 
 
 class RuleBodySerializer(serializers.Serializer[Any]):

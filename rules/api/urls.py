@@ -1,6 +1,6 @@
 from django.urls import path
 
-from rules.api import views
+from rules.api import approvals, views
 
 urlpatterns = [
     path("rule-fields", views.RuleFields.as_view(), name="rule-fields"),
@@ -11,4 +11,16 @@ urlpatterns = [
     path("auto-trading/rules/<uuid:id>/details", views.RuleDetails.as_view(), name="rule-details"),
     path("auto-trading/rules/<uuid:id>/activate", views.ActivateRule.as_view(), name="rule-activate"),
     path("auto-trading/rules/<uuid:id>/deactivate", views.DeactivateRule.as_view(), name="rule-deactivate"),
+    path("auto-trading/rules/<uuid:id>/versions", approvals.RuleVersions.as_view(), name="rule-versions"),
+    path(
+        "auto-trading/rules/<uuid:id>/versions/<int:version>/approve",
+        approvals.ApproveRuleVersion.as_view(),
+        name="rule-version-approve",
+    ),
+    path(
+        "auto-trading/rules/<uuid:id>/versions/<int:version>/reject",
+        approvals.RejectRuleVersion.as_view(),
+        name="rule-version-reject",
+    ),
+    path("approvals", approvals.Approvals.as_view(), name="approvals"),
 ]

@@ -21,9 +21,10 @@ from rules.core.fields import CATALOGUE
 from rules.core.language import suitable_operators
 from rules.core.schema import rule_schema
 from rules.models import TradingRule
-from rules.selectors import rules_of_portfolio, visible_rules
+from rules.selectors import rules_of_portfolio, visible_rules, with_pending
 from rules.services import rules as service
 from rules.services.rule_engine import validate_rule
+from rules.services.writing import not_carried_out
 
 TAGS = ["rules"]
 _PORTFOLIO_ID = "00000000-0000-4000-8000-000000000000"
@@ -54,8 +55,9 @@ def _id(description: str) -> OpenApiParameter:
     return OpenApiParameter("id", UUID, OpenApiParameter.PATH, description=description)
 
 
-def _rules() -> QuerySet[TradingRule]:
-    return TradingRule.objects.select_related("created_by")
+def shown_rules() -> QuerySet[TradingRule]:
+    """With what the serializer needs."""
+    return with_pending(TradingRule.objects.select_related("created_by"))
 
 
 def _object(data: Any) -> dict[str, Any]:
@@ -86,6 +88,8 @@ class Rules(ApiView):
     def post(self, request: Request) -> Response:
         """Validate and store a rule, in force at once unless `is_active` is false. For traders and owners.
 
+        Where the portfolio needs four eyes the rule is inactive and shown with its `pending_version`, until a risk
+        officer or owner approves it.
         A faulty rule is refused with every fault: its JSON path, the reason, and what would be right.
         """
         rule = _object(request.data)
@@ -99,7 +103,7 @@ class Rules(ApiView):
             actor=self.actor,
             is_active=beside.validated_data["is_active"],
         )
-        return Response(shapes.RuleSerializer(created).data, status=201)
+        return Response(shapes.RuleSerializer(shown_rules().get(pk=created.pk)).data, status=201)
 
 
 class RulesById(ApiView):
@@ -122,7 +126,8 @@ class RulesById(ApiView):
         One rule by its own id is `GET …/rules/{id}/details`.
         """
         visible_portfolio(self.actor, id)
-        return self.page(rules_of_portfolio(id).select_related("created_by"), shapes.RuleSerializer)
+        rows = with_pending(rules_of_portfolio(id).select_related("created_by"))
+        return self.page(rows, shapes.RuleSerializer)
 
     @extend_schema(
         operation_id="updateTradingRule",
@@ -136,11 +141,13 @@ class RulesById(ApiView):
     def put(self, request: Request, id: UUID) -> Response:
         """Replace what the rule says, as a whole, by a new version. `id` is the **rule's** id.
 
-        It stays active or inactive. The same content again makes no version. For traders and owners.
+        It stays active or inactive. The same content again makes no version. Where the portfolio needs four eyes the
+        rule stays as it is, and what you sent is shown as its `pending_version`, in place of one that waited before,
+        until a risk officer or owner approves it. For traders and owners.
         """
         owned(visible_rules(self.actor), id, user=self.actor, what="rule", roles=MAY_TRADE)
         service.update_rule(rule_id=id, rule=_object(request.data), actor=self.actor)
-        return Response(shapes.RuleSerializer(_rules().get(pk=id)).data)
+        return Response(shapes.RuleSerializer(shown_rules().get(pk=id)).data)
 
     @extend_schema(
         operation_id="deleteTradingRule",
@@ -164,8 +171,10 @@ class RuleDetails(ApiView):
         operation_id="getTradingRule", summary="One rule", responses=shapes.RuleSerializer, tags=TAGS
     )
     def get(self, request: Request, id: UUID) -> Response:
-        """One rule as it is now, deleted ones included."""
-        rows = visible_rules(self.actor).select_related("created_by")
+        """One rule as it is now, deleted ones included; beside it, as `pending_version`, what it is to say once a
+        second person approves it.
+        """
+        rows = with_pending(visible_rules(self.actor).select_related("created_by"))
         return Response(shapes.RuleSerializer(owned(rows, id, user=self.actor, what="rule")).data)
 
 
@@ -178,10 +187,13 @@ class ActivateRule(ApiView):
         tags=TAGS,
     )
     def post(self, request: Request, id: UUID) -> Response:
-        """Put it in force; nothing happens to an active one. For traders and owners."""
+        """Put it in force; nothing happens to an active one. For traders and owners.
+
+        Refused with 409 `approval_required` while its version waits for a second person.
+        """
         owned(visible_rules(self.actor), id, user=self.actor, what="rule", roles=MAY_TRADE)
         service.activate_rule(rule_id=id, actor=self.actor)
-        return Response(shapes.RuleSerializer(_rules().get(pk=id)).data)
+        return Response(shapes.RuleSerializer(shown_rules().get(pk=id)).data)
 
 
 class DeactivateRule(ApiView):
@@ -196,7 +208,7 @@ class DeactivateRule(ApiView):
         """Take it out of force; nothing happens to an inactive one. For traders and owners."""
         owned(visible_rules(self.actor), id, user=self.actor, what="rule", roles=MAY_TRADE)
         service.deactivate_rule(rule_id=id, actor=self.actor)
-        return Response(shapes.RuleSerializer(_rules().get(pk=id)).data)
+        return Response(shapes.RuleSerializer(shown_rules().get(pk=id)).data)
 
 
 class ValidateRule(ApiView):
@@ -225,7 +237,7 @@ class ValidateRule(ApiView):
             "errors": result.error_dicts(),
             "not_carried_out": []
             if result.rule is None
-            else [fault.as_dict() for fault in service.not_carried_out(result.rule["actions"])],
+            else [fault.as_dict() for fault in not_carried_out(result.rule["actions"])],
         }
         return Response(shapes.ValidationSerializer(answer).data)
 

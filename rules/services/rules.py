@@ -1,29 +1,30 @@
-"""The only writer of rules: making, changing, switching and archiving them.
+"""The only writer of rules: making, changing, switching, archiving them, and approving what was proposed.
 
 Each change locks the portfolio before the rule, like every change to a portfolio,
 makes an immutable version when it changes what the rule says, and is journalled
 on the portfolio's stream. Who may do it is asked by the caller
-(`portfolios.selectors.require_role`).
+(`portfolios.selectors.require_role`), but of approvals here.
+
+Where the portfolio needs four eyes, what is made or changed waits: the rule stays as it
+is until a second person approves that version. What only stops (deactivating, archiving)
+takes effect at once; an exit rule may be stopped, too: halting and flattening remain.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import transaction
-from django.utils.module_loading import import_string
 
 from foundation.clock import database_now
-from foundation.errors import Conflict, InvalidInput, NotFound
-from journal.core.events import Event
+from foundation.errors import Conflict, NotFound
 from journal.services.journal import append
-from portfolios.models import Portfolio
-from rules.core.faults import Fault
-from rules.core.validation import NormalizedRule
+from portfolios.selectors import needs_four_eyes
+from portfolios.services.approvals import decide, require_second_person
 from rules.models import RuleVersion, TradingRule
-from rules.services.rule_engine import validate_rule
+from rules.selectors import latest_version, pending_versions
+from rules.services import writing
 
 RULES_MAX = 500
 
@@ -34,23 +35,26 @@ def create_rule(
 ) -> TradingRule:
     """Validate and store a rule with its first version.
 
-    `rule` has the rule's own keys only. Raises InvalidInput with every fault (of an
-    active rule also what would not be carried out), NotFound for the portfolio,
-    Conflict when it already has RULES_MAX rules.
+    Where four eyes are needed it is inactive until that version is approved, and then becomes what `is_active`
+    asks for. `rule` has the rule's own keys only. Raises InvalidInput with every fault (of an active rule also
+    what would not be carried out), NotFound for the portfolio, Conflict when it already has RULES_MAX rules.
     """
-    content = _validated(rule)
+    content = writing.validated(rule)
     if is_active:
-        _require_support(content["actions"])
-    _lock_portfolio(portfolio_id)
+        writing.require_support(content["actions"])
+    writing.lock_portfolio(portfolio_id)
     if TradingRule.objects.filter(portfolio_id=portfolio_id, archived_at__isnull=True).count() >= RULES_MAX:
         raise Conflict(
             f"A portfolio has at most {RULES_MAX} rules: archive one first.", code="too_many_rules"
         )
+    waits = bool(needs_four_eyes([portfolio_id]))
     created = TradingRule.objects.create(
-        portfolio_id=portfolio_id, is_active=is_active, version=1, created_by_id=actor.pk, **content
-    )
-    _add_version(created, actor)
-    _record(created, "rule.created", actor, **content, is_active=is_active)
+        portfolio_id=portfolio_id, is_active=is_active and not waits, activate_when_approved=is_active and waits,
+        version=1, created_by_id=actor.pk, **content,
+    )  # fmt: skip
+    version = writing.add_version(created, actor, version=1, content=content, waits=waits)
+    made = writing.event(created, "rule.created", actor, **content, is_active=created.is_active)
+    append([made, writing.proposal(created, version, actor)] if waits else [made])
     return created
 
 
@@ -64,58 +68,82 @@ def update_rule(
 ) -> TradingRule:
     """Replace what a rule says by a whole new content; it stays active or inactive.
 
-    The same content again changes nothing and makes no version, so a repeated
+    Where four eyes are needed the new version waits, in place of one that waited before, and the rule is returned
+    as it still is. The same content again changes nothing and makes no version, so a repeated
     request is harmless. `expected_version` refuses to overwrite a change that the
-    actor has not seen. Raises InvalidInput (also when the rule is active and would
+    actor has not seen, waiting ones included. Raises InvalidInput (also when the rule is active and would
     not be carried out), NotFound, Conflict (archived, or changed meanwhile).
     """
-    content = _validated(rule)
-    stored = _lock_rule(rule_id)
-    _refuse_archived(stored)
-    if expected_version is not None and expected_version != stored.version:
+    content = writing.validated(rule)
+    stored = writing.lock_rule(rule_id)
+    writing.refuse_archived(stored)
+    latest = latest_version(rule_id)
+    number = stored.version if latest is None else latest.version
+    if expected_version is not None and expected_version != number:
         raise Conflict(
-            f"The rule is at version {stored.version}, not {expected_version}: look at it again.",
+            f"The rule is at version {number}, not {expected_version}: look at it again.",
             code="version_conflict",
-            version=stored.version,
+            version=number,
         )
-    if stored.content() == content:
+    waits = bool(needs_four_eyes([stored.portfolio_id]))
+    if _says_already(latest, content, waits=waits):
         return stored
-    if stored.is_active:
-        _require_support(content["actions"])
-    for name, value in content.items():
-        setattr(stored, name, value)
-    stored.version += 1
-    _save(stored, *content, "version")
-    _add_version(stored, actor)
-    _record(stored, "rule.updated", actor, **content)
+    if waits:
+        _propose(stored, content, actor)
+        return stored
+    number = writing.next_number(stored)
+    _put_in_force(stored, content, version=number)
+    writing.add_version(stored, actor, version=number, content=content)
+    append([writing.event(stored, "rule.updated", actor, **content)])
     return stored
+
+
+def _says_already(latest: RuleVersion | None, content: Mapping[str, Any], *, waits: bool) -> bool:
+    """What waits only says it where it must wait: since that is over, the same content takes effect."""
+    return latest is not None and latest.content() == content and (waits or latest.may_be_in_force)
+
+
+def _propose(rule: TradingRule, content: Mapping[str, Any], actor: AbstractBaseUser) -> None:
+    if rule.is_active or rule.activate_when_approved:
+        writing.require_support(content["actions"])
+    version = writing.add_version(rule, actor, version=writing.next_number(rule), content=content, waits=True)
+    append([writing.proposal(rule, version, actor)])
 
 
 @transaction.atomic
 def activate_rule(*, rule_id: UUID, actor: AbstractBaseUser) -> TradingRule:
     """Put a rule in force. What it says must still be valid in this version of the language.
 
-    Nothing happens to an active rule. Raises NotFound, Conflict when it is archived,
-    InvalidInput when this version would not carry it out.
+    Nothing happens to an active rule. Raises NotFound, Conflict when it is archived or its version has not the
+    approval that it needs, InvalidInput when this version would not carry it out.
     """
-    rule = _lock_rule(rule_id)
-    _refuse_archived(rule)
+    rule = writing.lock_rule(rule_id)
+    writing.refuse_archived(rule)
     if not rule.is_active:
-        _require_support(_validated(rule.content())["actions"])
+        current = RuleVersion.objects.filter(rule=rule, version=rule.version).first()
+        if current is not None and not current.may_be_in_force:
+            raise Conflict(
+                f"Version {rule.version} of the rule needs the approval of a second person first.",
+                code="approval_required",
+            )
+        writing.require_support(writing.validated(rule.content())["actions"])
         rule.is_active = True
         _save(rule, "is_active")
-        _record(rule, "rule.activated", actor)
+        append([writing.event(rule, "rule.activated", actor)])
     return rule
 
 
 @transaction.atomic
 def deactivate_rule(*, rule_id: UUID, actor: AbstractBaseUser) -> TradingRule:
-    """Take a rule out of force; nothing happens to an inactive one. Raises NotFound."""
-    rule = _lock_rule(rule_id)
-    if rule.is_active:
-        rule.is_active = False
-        _save(rule, "is_active")
-        _record(rule, "rule.deactivated", actor)
+    """Take a rule out of force, or keep it out when it is approved; else nothing happens to an inactive one.
+
+    Needs nobody's approval. Raises NotFound.
+    """
+    rule = writing.lock_rule(rule_id)
+    if rule.is_active or rule.activate_when_approved:
+        rule.is_active = rule.activate_when_approved = False
+        _save(rule, "is_active", "activate_when_approved")
+        append([writing.event(rule, "rule.deactivated", actor)])
     return rule
 
 
@@ -123,78 +151,88 @@ def deactivate_rule(*, rule_id: UUID, actor: AbstractBaseUser) -> TradingRule:
 def archive_rule(*, rule_id: UUID, actor: AbstractBaseUser) -> TradingRule:
     """Delete for the users, keep for the books: out of force for good, its history stays.
 
-    Nothing happens to an archived rule. Raises NotFound.
+    Nothing happens to an archived rule. Needs nobody's approval. Raises NotFound.
     """
-    rule = _lock_rule(rule_id)
+    rule = writing.lock_rule(rule_id)
     if rule.archived_at is None:
-        rule.is_active = False
+        rule.is_active = rule.activate_when_approved = False
         rule.archived_at = database_now()
-        _save(rule, "is_active", "archived_at")
-        _record(rule, "rule.archived", actor)
+        _save(rule, "is_active", "activate_when_approved", "archived_at")
+        append([writing.event(rule, "rule.archived", actor)])
     return rule
 
 
-def _validated(rule: Mapping[str, Any]) -> NormalizedRule:
-    result = validate_rule(rule)
-    if result.rule is None:
-        count = len(result.errors)
-        raise InvalidInput(
-            f"The rule has {count} {'fault' if count == 1 else 'faults'}.", errors=result.error_dicts()
-        )
-    return result.rule
+@transaction.atomic
+def approve_rule_version(*, rule_id: UUID, version: int, actor: AbstractBaseUser) -> TradingRule:
+    """Put in force exactly what this version says; the rule becomes active where it was made to be.
+
+    For risk officers and owners, never for the version's author. Raises NotFound, Forbidden, Conflict (`four_eyes`;
+    `not_waiting`; `superseded`: there is a newer version; `rule_archived`), InvalidInput when the rule would be
+    active and what it says is no longer valid or not carried out.
+    """
+    rule, row = _locked(rule_id, version, actor, approve=True)
+    writing.refuse_archived(rule)
+    _decide(row, actor, approve=True)
+    content = row.content()
+    if rule.is_active or rule.activate_when_approved:
+        writing.validated(content)
+    _put_in_force(rule, content, version=row.version)
+    alert = f"Version {row.version} of rule “{row.name}” is in force, approved by {actor.get_username()}"
+    if not rule.is_active:
+        alert = f"Version {row.version} of rule “{row.name}”, which is inactive, was approved by {actor.get_username()}"
+    append([
+        writing.event(rule, "rule.approved", actor, alert=alert, **{**content, "is_active": rule.is_active})
+    ])  # fmt: skip
+    return rule
 
 
-def not_carried_out(actions: Sequence[Mapping[str, Any]]) -> list[Fault]:
-    """What of valid actions this version does not carry out: a rule with any of it cannot be in force."""
-    unsupported: Callable[[Sequence[Mapping[str, Any]]], list[Fault]] = import_string(settings.RULE_SUPPORT)
-    return unsupported(actions)
+@transaction.atomic
+def reject_rule_version(*, rule_id: UUID, version: int, actor: AbstractBaseUser) -> TradingRule:
+    """Let this version never be in force; its author withdraws it so. Raises like `approve_rule_version`."""
+    rule, row = _locked(rule_id, version, actor, approve=False)
+    newest = pending_versions().filter(pk=row.pk).exists()
+    _decide(row, actor, approve=False)
+    if newest and rule.activate_when_approved:
+        rule.activate_when_approved = False
+        _save(rule, "activate_when_approved")
+    alert = f"Version {row.version} of rule “{row.name}” was rejected by {actor.get_username()}"
+    append([writing.event(rule, "rule.rejected", actor, alert=alert, version=row.version)])
+    return rule
 
 
-def _require_support(actions: Sequence[Mapping[str, Any]]) -> None:
-    """Only what the machine carries out is in force: nobody is to rely on a stop that is not watched."""
-    faults = not_carried_out(actions)
-    if faults:
-        raise InvalidInput(
-            "The rule cannot be in force: " + " ".join(fault.message for fault in faults),
-            errors=[fault.as_dict() for fault in faults],
-            code="not_carried_out",
-        )
+def _locked(
+    rule_id: UUID, version: int, actor: AbstractBaseUser, *, approve: bool
+) -> tuple[TradingRule, RuleVersion]:
+    """The rule, locked, and its version, if the actor may decide on it."""
+    rule = writing.lock_rule(rule_id)
+    row = RuleVersion.objects.filter(rule=rule, version=version).first()
+    if row is None:
+        raise NotFound(f"The rule has no version {version}.")
+    require_second_person(
+        proposed_by=row.created_by_id, actor=actor, portfolio_id=rule.portfolio_id, approve=approve
+    )
+    return rule, row
 
 
-def _lock_portfolio(portfolio_id: UUID) -> None:
-    if not Portfolio.objects.select_for_update(no_key=True).filter(pk=portfolio_id).exists():
-        raise NotFound("There is no such portfolio.")
+def _decide(row: RuleVersion, actor: AbstractBaseUser, *, approve: bool) -> None:
+    what = f"Version {row.version} of the rule"
+    decide(pending=pending_versions(), version=row, what=what, actor=actor, approve=approve)
 
 
-def _lock_rule(rule_id: UUID) -> TradingRule:
-    """The rule, locked after its portfolio (a rule never changes its portfolio)."""
-    portfolio_id = TradingRule.objects.filter(pk=rule_id).values_list("portfolio_id", flat=True).first()
-    if portfolio_id is None:
-        raise NotFound("There is no such rule.")
-    _lock_portfolio(portfolio_id)
-    return TradingRule.objects.select_for_update(no_key=True).get(pk=rule_id)
+def _put_in_force(rule: TradingRule, content: Mapping[str, Any], *, version: int) -> None:
+    """Let the rule say what this version says: active where it was, or where it was made to be.
 
-
-def _refuse_archived(rule: TradingRule) -> None:
-    if rule.archived_at is not None:
-        raise Conflict("The rule is archived: make a new one.", code="rule_archived")
+    Raises InvalidInput when it would be active and is not carried out.
+    """
+    active = rule.is_active or rule.activate_when_approved
+    if active:
+        writing.require_support(content["actions"])
+    for name, value in content.items():
+        setattr(rule, name, value)
+    rule.version, rule.is_active, rule.activate_when_approved = version, active, False
+    _save(rule, *content, "version", "is_active", "activate_when_approved")
 
 
 def _save(rule: TradingRule, *columns: str) -> None:
     rule.updated_at = database_now()
     rule.save(update_fields=[*columns, "updated_at"])
-
-
-def _add_version(rule: TradingRule, actor: AbstractBaseUser) -> None:
-    RuleVersion.objects.create(rule=rule, version=rule.version, created_by_id=actor.pk, **rule.content())
-
-
-def _record(rule: TradingRule, kind: str, actor: AbstractBaseUser, **details: Any) -> None:
-    payload = {
-        "rule_id": rule.id,
-        "version": rule.version,
-        "name": rule.name,
-        "actor": actor.get_username(),
-        **details,
-    }
-    append([Event(stream=rule.portfolio_id, kind=kind, at=database_now(), payload=payload)])

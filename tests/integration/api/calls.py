@@ -2,11 +2,15 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from django.urls import URLPattern, URLResolver, get_resolver
 from rest_framework.response import Response
 
+from portfolios.services.limits import set_limits
+from portfolios.services.portfolios import set_four_eyes
+from rules.services.rules import update_rule
 from sessions.services.sessions import pause_trading_session
 from tests.harness.trading import STOP_LOSS, STRONG_BUY_ENTRY
 from tests.integration.api.conftest import World
@@ -36,6 +40,7 @@ class Call:
             "pending": world.pending.id,
             "decision": world.filled.decision_id,
             "halt": world.halt.id,
+            "version": world.waiting,
         }
         send = getattr(world.as_(who), self.method)
         return send("/api/" + self.path.format(**ids), self.body(world), format="json", headers=headers)
@@ -43,7 +48,10 @@ class Call:
     @property
     def route(self) -> str:
         """Method and path with the kinds of id left out, as the router knows it."""
-        parts = ("<uuid>" if part.startswith("{") else part for part in self.path.split("?")[0].split("/"))
+        parts = (
+            "<int:version>" if part == "{version}" else "<uuid>" if part.startswith("{") else part
+            for part in self.path.split("?")[0].split("/")
+        )  # fmt: skip
         return f"{self.method} {'/'.join(parts)}"
 
 
@@ -62,6 +70,25 @@ def _stop_portfolio(world: World) -> dict[str, Any]:
 
 def _pause(world: World) -> None:
     pause_trading_session(session_id=world.desk.session.id, actor=world.users["alice"])
+
+
+def _propose_rule(world: World) -> None:
+    """By Tara, so that Alice and Bob may approve it."""
+    set_four_eyes(portfolio_id=world.desk.portfolio.id, enabled=True, actor=world.users["alice"])
+    changed = update_rule(
+        rule_id=world.rule.id, rule={**STRONG_BUY_ENTRY, "priority": 3}, actor=world.users["tara"]
+    )
+    world.waiting = changed.version + 1
+
+
+def _propose_limits(world: World) -> None:
+    """By Rita, another risk officer, so that Alice and Bob may approve them."""
+    set_four_eyes(portfolio_id=world.desk.portfolio.id, enabled=True, actor=world.users["alice"])
+    row = set_limits(
+        scope="portfolio", scope_id=world.desk.portfolio.id, values={"max_order_value": Decimal(7)},
+        actor=world.users["rita"],
+    )  # fmt: skip
+    world.waiting = row.version
 
 
 _ADVICE = {"external_id": "one", "symbol": "AAA", "recommendation": "BUY", "confidence": 0.7}
@@ -83,6 +110,10 @@ SPECIFIED = [
 ]
 BESIDE = [
     Call("get", "auto-trading/rules/{rule}/details"),
+    Call("get", "auto-trading/rules/{rule}/versions"),
+    Call("post", "auto-trading/rules/{rule}/versions/{version}/approve", before=_propose_rule),
+    Call("post", "auto-trading/rules/{rule}/versions/{version}/reject", before=_propose_rule),
+    Call("get", "approvals", of_hers=False),
     Call("post", "auto-trading/rules/validate", _rule, of_hers=False),
     Call("get", "auto-trading/rules/schema", of_hers=False),
     Call("get", "rule-fields", of_hers=False),
@@ -104,6 +135,9 @@ BESIDE = [
     Call("get", "portfolios/{portfolio}/limits"),
     Call("get", "portfolios/{portfolio}/risk"),
     Call("put", "portfolios/{portfolio}/limits", lambda world: {"max_order_value": "5000"}),
+    Call("post", "portfolios/{portfolio}/limits/{version}/approve", before=_propose_limits),
+    Call("post", "portfolios/{portfolio}/limits/{version}/reject", before=_propose_limits),
+    Call("post", "portfolios/{portfolio}/four-eyes", lambda world: {"enabled": True}),
     Call("get", "market/instruments", of_hers=False),
     Call("get", "market/quotes", of_hers=False),
     Call("get", "market/bars?symbol=AAA", of_hers=False),

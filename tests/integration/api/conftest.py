@@ -20,7 +20,7 @@ from tests.harness.trading import Desk, Market
 from trading.models import AutoTrade, Halt
 from trading.services import emergency_stop
 
-TEAM = {"bob": "risk_officer", "victor": "viewer", "tara": "trader"}
+TEAM = {"bob": "risk_officer", "victor": "viewer", "tara": "trader", "rita": "risk_officer"}
 
 
 @dataclass
@@ -36,6 +36,7 @@ class World:
     halt: Halt
     idle: Portfolio
     advice: Recommendation
+    waiting: int = 0  # the version that a test has proposed for a second person
 
     def as_(self, name: str | None) -> APIClient:
         """A client that sends this user's token; None: no token at all."""

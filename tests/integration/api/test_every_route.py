@@ -63,7 +63,7 @@ def test_what_never_was_is_not_found(world: World, path: str, key: str) -> None:
     assert world.as_("alice").get("/api/" + path.format(key)).status_code == 404
 
 
-@pytest.mark.parametrize("path", ["portfolios", "recommendations", "emergency-stop"])
+@pytest.mark.parametrize("path", ["portfolios", "recommendations", "emergency-stop", "approvals"])
 def test_charlies_lists_hold_nothing_of_alices(world: World, path: str) -> None:
     shown = world.as_("charlie").get(f"/api/{path}").content.decode()
     assert str(world.desk.portfolio.id) not in shown and str(world.idle.id) not in shown

@@ -8,7 +8,6 @@ from django.db import transaction
 from django.db.models import F
 
 from journal.models import Alert
-from portfolios.models import LimitSet
 from portfolios.services.books import open_books
 from portfolios.services.portfolios import deposit, withdraw
 from sessions.services.sessions import stop_trading_session
@@ -140,7 +139,8 @@ def test_a_reduction_passes_where_no_limits_are_set(
 ) -> None:
     market.advise("AAA")
     desk.step()
-    LimitSet.objects.all().delete()
+    with committed_db.as_owner() as owner:
+        owner.execute("TRUNCATE portfolios_limitset")
     desk.step(AAA=90.0)
     sale = desk.trades()[-1]
     assert (sale.trade_type, sale.status, sale.limits_version) == ("sell", "filled", "none")

@@ -1,0 +1,155 @@
+"""Within which limits a portfolio trades, and whether their changes wait for a second person."""
+
+from typing import Any
+from uuid import UUID
+
+from drf_spectacular.utils import OpenApiExample, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from foundation.api.base import ApiView
+from foundation.errors import NotFound
+from portfolios.api import serializers as shapes
+from portfolios.api.views import TAGS, shown_portfolios
+from portfolios.models import LimitSet
+from portfolios.selectors import (
+    MAY_APPROVE,
+    MAY_OWN,
+    MAY_SET_LIMITS,
+    current_limit_sets,
+    effective_limits,
+    limit_values,
+    pending_limit_sets,
+    visible_portfolio,
+)
+from portfolios.services.limits import approve_limits, reject_limits, set_limits
+from portfolios.services.portfolios import set_four_eyes
+
+
+def _version(row: LimitSet | None) -> dict[str, Any] | None:
+    if row is None:
+        return None
+    return {
+        "version": row.version,
+        "values": limit_values(row),
+        "approval": row.approval,
+        "created_at": row.created_at,
+        "created_by": row.created_by.get_username() if row.created_by is not None else None,
+        "decided_at": row.decided_at,
+        "decided_by": row.decided_by.get_username() if row.decided_by is not None else None,
+    }
+
+
+def _answer(portfolio_id: UUID) -> Response:
+    found = current_limit_sets([("platform", None), ("portfolio", portfolio_id)])
+    pending = pending_limit_sets().filter(scope=LimitSet.Scope.PORTFOLIO, scope_id=portfolio_id)
+    effective = effective_limits({portfolio_id: None})[portfolio_id]
+    limits = {
+        "platform": _version(found.get(("platform", None))),
+        "portfolio": _version(found.get(("portfolio", portfolio_id))),
+        "pending": _version(pending.first()),
+        "effective": dict(effective.values),
+        "versions": effective.versions,
+    }
+    return Response(shapes.LimitsSerializer(limits).data)
+
+
+class Limits(ApiView):
+    @extend_schema(
+        operation_id="getLimits", summary="Limits in force", responses=shapes.LimitsSerializer, tags=TAGS
+    )
+    def get(self, request: Request, portfolio_id: UUID) -> Response:
+        """What platform and portfolio set, and what holds: the tightest. A session may tighten it further.
+
+        `pending` is a version of the portfolio's that is not in force: it waits for a second person.
+        """
+        visible_portfolio(self.actor, portfolio_id)
+        return _answer(portfolio_id)
+
+    @extend_schema(
+        operation_id="setLimits",
+        summary="Set the portfolio's limits",
+        request=shapes.LimitValuesSerializer,
+        responses=shapes.LimitsSerializer,
+        examples=[
+            OpenApiExample(
+                "Two limits", value={"max_order_value": "5000", "max_daily_trades": "20"}, request_only=True
+            )
+        ],
+        tags=TAGS,
+    )
+    def put(self, request: Request, portfolio_id: UUID) -> Response:
+        """Put a new version in force, as a whole: what is left out is no longer set by the portfolio.
+
+        Where the portfolio needs four eyes, nothing changes yet: the version is shown as `pending`, in place of one
+        that waited before, until another risk officer or owner approves it. For risk officers and owners. The
+        platform's limits hold all the same.
+        """
+        visible_portfolio(self.actor, portfolio_id, roles=MAY_SET_LIMITS)
+        values = shapes.all_limits(self.body(shapes.LimitValuesSerializer))
+        set_limits(scope=LimitSet.Scope.PORTFOLIO, scope_id=portfolio_id, values=values, actor=self.actor)
+        return _answer(portfolio_id)
+
+
+class _Decision(ApiView):
+    """On one version of a portfolio's limits."""
+
+    def _limit_set_id(self, portfolio_id: UUID, version: int, *, approve: bool) -> UUID:
+        """Who withdraws his own needs no role, which the service sees to."""
+        visible_portfolio(self.actor, portfolio_id, roles=MAY_APPROVE if approve else None)
+        rows = LimitSet.objects.filter(scope=LimitSet.Scope.PORTFOLIO, scope_id=portfolio_id, version=version)
+        found = rows.values_list("id", flat=True).first()
+        if found is None:
+            raise NotFound(f"The portfolio's limits have no version {version}.")
+        return found
+
+
+class ApproveLimits(_Decision):
+    @extend_schema(
+        operation_id="approveLimits",
+        summary="Approve a version of the limits",
+        request=None,
+        responses=shapes.LimitsSerializer,
+        tags=TAGS,
+    )
+    def post(self, request: Request, portfolio_id: UUID, version: int) -> Response:
+        """Put in force what another person proposed. For risk officers and owners, never the proposer.
+
+        Refused with 409: `four_eyes` (it is your own), `not_waiting`, `superseded` (there is a newer version).
+        """
+        approve_limits(limit_set_id=self._limit_set_id(portfolio_id, version, approve=True), actor=self.actor)
+        return _answer(portfolio_id)
+
+
+class RejectLimits(_Decision):
+    @extend_schema(
+        operation_id="rejectLimits",
+        summary="Reject a version of the limits",
+        request=None,
+        responses=shapes.LimitsSerializer,
+        tags=TAGS,
+    )
+    def post(self, request: Request, portfolio_id: UUID, version: int) -> Response:
+        """Let a version that waits never be in force. For risk officers and owners; your own you withdraw so."""
+        reject_limits(limit_set_id=self._limit_set_id(portfolio_id, version, approve=False), actor=self.actor)
+        return _answer(portfolio_id)
+
+
+class FourEyes(ApiView):
+    @extend_schema(
+        operation_id="setFourEyes",
+        summary="Ask for a second person",
+        request=shapes.FourEyesSerializer,
+        responses=shapes.PortfolioSerializer,
+        examples=[OpenApiExample("Ask for it", value={"enabled": True}, request_only=True)],
+        tags=TAGS,
+    )
+    def post(self, request: Request, portfolio_id: UUID) -> Response:
+        """From now on changes of rules and limits wait for a second person; what is in force stays. For owners.
+
+        A portfolio with a live account needs one in any case. Only a superuser turns it off again (403
+        `staff_required`), and nobody with a live account (409 `live_account`).
+        """
+        visible_portfolio(self.actor, portfolio_id, roles=MAY_OWN)
+        set_four_eyes(portfolio_id=portfolio_id, actor=self.actor, **self.body(shapes.FourEyesSerializer))
+        return Response(shapes.PortfolioSerializer(shown_portfolios(self.actor).get(pk=portfolio_id)).data)
