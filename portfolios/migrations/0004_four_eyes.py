@@ -92,7 +92,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('market', '0002_recommendation_source_revision'),
-        ('portfolios', '0002_limits_on_every_scope'),
+        ('portfolios', '0003_instrument_permissions'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
