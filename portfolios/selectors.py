@@ -133,7 +133,12 @@ def effective_limits(owners: Mapping[uuid.UUID, uuid.UUID | None]) -> dict[uuid.
         for portfolio_id, session_id in owners.items()
     }
     found = current_limit_sets(key for mine in keys.values() for key in mine)
-    return {
-        portfolio_id: tightest(limit_row(found[key]) for key in mine if key in found)
-        for portfolio_id, mine in keys.items()
-    }
+    # Most portfolios have no limits of their own: those with the same sets share one answer.
+    combined: dict[tuple[LimitKey, ...], EffectiveLimits] = {}
+    effective = {}
+    for portfolio_id, mine in keys.items():
+        present = tuple(key for key in mine if key in found)
+        if present not in combined:
+            combined[present] = tightest(limit_row(found[key]) for key in present)
+        effective[portfolio_id] = combined[present]
+    return effective

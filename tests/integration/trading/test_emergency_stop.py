@@ -21,11 +21,12 @@ from portfolios.services.portfolios import set_member
 from tests.harness.databases import CommittedDatabase
 from tests.harness.trading import Desk, Market
 from tests.integration.trading.steps import risk_officer
+from trading.core.halts import HALT_KEY
 from trading.models import Halt
 from trading.services import emergency_stop
 from trading.services.emergency_stop import arm, drain, drain_all, release
 from trading.services.risk_management import halts_in_force
-from trading.services.trade_execution import HALT_KEY, execute_pending
+from trading.services.trade_execution import execute_pending
 from trading.services.verification import book_differences
 
 pytestmark = pytest.mark.integration
