@@ -37,6 +37,7 @@ from trading.selectors import (
     held_unattended,
     portfolios_with_own_silence,
     running_portfolios,
+    running_sessions,
     signs_of_life,
 )
 from trading.services.breakers import trip_found, trip_on_losses, trip_on_rates, trip_on_streaks
@@ -168,7 +169,7 @@ def _watch_unattended() -> None:
     view = market_view(snapshot)
     for batch in _batches(unattended):
         worth = read_worth(batch, view)
-        trip_on_losses(worth, session_ids={}, market_day=snapshot.as_of.date())
+        trip_on_losses(worth, session_ids=dict(running_sessions(batch)), market_day=snapshot.as_of.date())
         _note_equity(worth, view)
 
 
