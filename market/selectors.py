@@ -13,6 +13,9 @@ from market.core.calendar import ExchangeCalendar, TradingDay
 from market.core.indicators import Floats
 from market.models import Bar, CalendarDay, Exchange, Instrument, Quote, Recommendation, Snapshot
 
+FEED, FEED_FINISHED = "feed", "feed.finished"
+"""Components of the feed's signs of life: that it lives, and that it lives but its data has ended."""
+
 
 def instruments() -> QuerySet[Instrument]:
     return Instrument.objects.select_related("exchange").order_by("symbol")

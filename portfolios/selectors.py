@@ -183,7 +183,16 @@ def limit_rows(owners: Mapping[uuid.UUID, uuid.UUID | None]) -> dict[uuid.UUID, 
 def effective_limits(owners: Mapping[uuid.UUID, uuid.UUID | None]) -> dict[uuid.UUID, EffectiveLimits]:
     """For each portfolio (and its running session, or None) the limits that hold: the tightest of platform,
     account, portfolio and session. An instrument's are added for each order. Two queries."""
-    return {portfolio_id: tightest(rows) for portfolio_id, rows in limit_rows(owners).items()}
+    # Most portfolios have no limits of their own: those with the same sets share one answer.
+    combined: dict[tuple[tuple[str, int], ...], EffectiveLimits] = {}
+    effective = {}
+    for portfolio_id, rows in limit_rows(owners).items():
+        own = any(scope != "platform" for scope, _, _ in rows)
+        key = ((str(portfolio_id), 0),) if own else tuple((scope, version) for scope, version, _ in rows)
+        if key not in combined:
+            combined[key] = tightest(rows)
+        effective[portfolio_id] = combined[key]
+    return effective
 
 
 def instrument_permissions(portfolio_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Permissions]:

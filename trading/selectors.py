@@ -1,14 +1,32 @@
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 
-from django.db.models import Case, CharField, Model, OuterRef, Q, QuerySet, Subquery, UUIDField, Value, When
+from django.db import connection
+from django.db.models import (
+    Case,
+    CharField,
+    Exists,
+    Model,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+    UUIDField,
+    Value,
+    When,
+)
 from django.db.models.functions import Cast, Coalesce
 
-from portfolios.models import BrokerAccount, Member, Role
+from foundation.tasks import BEAT
+from market.selectors import FEED_FINISHED
+from portfolios.models import BrokerAccount, LimitSet, Member, Position, Role
 from portfolios.selectors import AnyUser, visible_portfolios
 from rules.models import TradingRule
 from sessions.models import TradingSession
+from trading.core.breakers import Breaker, LosingRun
 from trading.core.track_record import BookedFill, TrackRecord, round_trips, track_record
 from trading.models import AutoTrade, Decision, Execution, Halt
 
@@ -109,3 +127,144 @@ def track_record_of(
     told = {key for key, quantity in before.items() if quantity == 0 or (cut_off and quantity > 0)}
     fills = [fill for fill in reversed(newest) if fill.instrument_id in told]
     return track_record(round_trips(fills, rule_id=rule_id, held_before=before))
+
+
+# --- what breakers look at ----------------------------------------------------------------------
+
+
+def running_sessions(portfolio_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, uuid.UUID]:
+    """Portfolio -> its running session; those without are absent."""
+    running = TradingSession.objects.filter(
+        portfolio_id__in=list(portfolio_ids), status__in=TradingSession.RUNNING
+    )
+    return dict(running.values_list("portfolio_id", "id"))
+
+
+def running_portfolios() -> list[uuid.UUID]:
+    running = TradingSession.objects.filter(status__in=TradingSession.RUNNING)
+    return list(running.order_by("portfolio_id").values_list("portfolio_id", flat=True))
+
+
+def losing_streaks(portfolio_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, int]:
+    """How many closing trades in a row lost, of each portfolio given; 0 where the last one did not."""
+    return {key: run.losses for key, run in losing_runs(portfolio_ids).items()}
+
+
+def losing_runs(portfolio_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, LosingRun]:
+    """The same with the trade that lost last. One query, whose cost is the streak's length, not the history's.
+
+    A closing trade is a sell that is filled; it lost when what it realised is less than its fee. One that did not
+    ends the streak, and so does a risk officer who releases the streak's breaker: what was lost before is judged.
+    """
+    runs = dict.fromkeys(portfolio_ids, LosingRun())
+    with connection.cursor() as cursor:
+        cursor.execute(_LOSING_RUNS, [list(runs)])
+        return runs | {key: LosingRun(losses, last) for key, losses, last in cursor.fetchall()}
+
+
+_LOSING_RUNS = """
+    SELECT wanted.id, count(*), (array_agg(lost.id ORDER BY lost.executed_at, lost.updated_at, lost.id))[count(*)]
+    FROM unnest(%s::uuid[]) AS wanted (id)
+    CROSS JOIN LATERAL (
+        SELECT coalesce(max(released_at), '-infinity') AS at FROM trading_halt
+        WHERE armed_by_breaker = 'losing_streak' AND scope = 'portfolio' AND scope_id = wanted.id::text
+    ) AS released
+    LEFT JOIN LATERAL (
+        SELECT executed_at, updated_at, id FROM auto_trades
+        WHERE portfolio_id = wanted.id AND trade_type = 'sell' AND status = 'filled' AND realised_pnl >= fees
+        ORDER BY executed_at DESC, updated_at DESC, id DESC LIMIT 1
+    ) AS won ON true
+    CROSS JOIN LATERAL (
+        SELECT id, executed_at, updated_at FROM auto_trades
+        WHERE portfolio_id = wanted.id AND trade_type = 'sell' AND status = 'filled' AND realised_pnl < fees
+          AND (executed_at, updated_at, id) > (
+              coalesce(won.executed_at, '-infinity'), coalesce(won.updated_at, '-infinity'),
+              coalesce(won.id, '00000000-0000-0000-0000-000000000000'))
+          AND updated_at > released.at
+    ) AS lost
+    GROUP BY wanted.id
+"""
+
+
+def rejections_last_minute() -> dict[uuid.UUID, int]:
+    """Trades rejected within the last minute of database time, by portfolio, since the breaker's last release."""
+    return _within_a_minute(Breaker.REJECTION_RATE, "auto_trades", "updated_at", "AND status = 'rejected'")
+
+
+def messages_last_minute() -> dict[uuid.UUID, int]:
+    """Orders and cancels within the last minute of database time, by portfolio, since the breaker's last release."""
+    return _within_a_minute(Breaker.ORDER_RATE, "trading_ordermessage", "at")
+
+
+def _within_a_minute(breaker: Breaker, table: str, column: str, condition: str = "") -> dict[uuid.UUID, int]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            SELECT portfolio_id, count(*) FROM {table} AS found
+            WHERE {column} > statement_timestamp() - interval '1 minute' {condition}
+              AND {column} > (
+                  SELECT coalesce(max(released_at), '-infinity') FROM trading_halt
+                  WHERE armed_by_breaker = %s AND scope = 'portfolio' AND scope_id = found.portfolio_id::text)
+            GROUP BY portfolio_id
+            """,  # noqa: S608 - the texts above
+            [breaker.value],
+        )
+        return dict(cursor.fetchall())
+
+
+@dataclass(frozen=True)
+class SignsOfLife:
+    """Who was heard of when, in database time; None: never.
+
+    `feed_at`: the newest snapshot, or the feed's word that its data has ended; `version`: that snapshot's.
+    """
+
+    now: datetime
+    version: int | None
+    feed_at: datetime | None
+    beat_at: datetime | None
+    sessions_run: bool
+
+
+def signs_of_life() -> SignsOfLife:
+    """One query."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT clock_timestamp(), snapshot.version, greatest(snapshot.published_at, heard.finished), heard.beat,
+                   EXISTS (SELECT FROM trading_sessions WHERE status <> 'stopped')
+            FROM (SELECT) AS always
+            LEFT JOIN (SELECT version, published_at FROM market_snapshots ORDER BY version DESC LIMIT 1)
+                AS snapshot ON true
+            CROSS JOIN (
+                SELECT max(at) FILTER (WHERE component = %s) AS finished,
+                       max(at) FILTER (WHERE component = %s) AS beat
+                FROM foundation_heartbeat
+            ) AS heard
+            """,
+            [FEED_FINISHED, BEAT],
+        )
+        return SignsOfLife(*cursor.fetchone())
+
+
+def portfolios_with_own_silence() -> dict[uuid.UUID, uuid.UUID]:
+    """Portfolio -> session of those that run and have ever set a limit on silence themselves."""
+    sets = LimitSet.objects.filter(
+        Q(max_feed_silence_seconds__isnull=False) | Q(max_beat_silence_seconds__isnull=False),
+        scope_id__isnull=False,
+    ).values("scope_id")
+    accounts = BrokerAccount.objects.filter(pk__in=sets).values("portfolio_id")
+    running = TradingSession.objects.filter(status__in=TradingSession.RUNNING).filter(
+        Q(portfolio_id__in=sets) | Q(pk__in=sets) | Q(portfolio_id__in=accounts)
+    )
+    return dict(running.values_list("portfolio_id", "id"))
+
+
+def held_unattended() -> list[uuid.UUID]:
+    """Portfolios that hold something and are not evaluated: no session of theirs is active or paused."""
+    evaluated = TradingSession.objects.filter(
+        portfolio_id=OuterRef("portfolio_id"),
+        status__in=[TradingSession.Status.ACTIVE, TradingSession.Status.PAUSED],
+    )
+    held = Position.objects.filter(~Exists(evaluated), quantity__gt=0)
+    return list(held.order_by("portfolio_id").values_list("portfolio_id", flat=True).distinct())

@@ -12,6 +12,8 @@ from trading.services.emergency_stop import drain_all
 from trading.services.pruning import prune as prune_traces
 from trading.services.stopping import finish_stopping as finish_stopping_sessions
 from trading.services.trade_execution import execute_pending
+from trading.services.watching import watch_breakers as watch_all_breakers
+from trading.services.watching import watch_platform
 
 # A task ends after so many pieces of work and wakes a successor, so that no worker is held for long.
 SLICES_MAX = 50
@@ -19,8 +21,9 @@ SLICES_MAX = 50
 
 @shared_task(name="trading.tasks.evaluate_due")
 def evaluate_due() -> None:
-    """Evaluate due slices until none is due."""
+    """Evaluate due slices until none is due; first see that beat and feed are there."""
     beat(component="worker.evaluation")
+    watch_platform()
     for _ in range(SLICES_MAX):
         if evaluate_next_slice() is None:
             return
@@ -29,14 +32,20 @@ def evaluate_due() -> None:
 
 @shared_task(name="trading.tasks.execute_due")
 def execute_due() -> None:
-    """Execute what is pending."""
+    """Execute what is pending; first see that beat and feed are there."""
     beat(component="worker.execution")
+    watch_platform()
     execute_pending()
 
 
 @shared_task(name="trading.tasks.drain_halts")
 def drain_halts() -> None:
     drain_all()
+
+
+@shared_task(name="trading.tasks.watch_breakers")
+def watch_breakers() -> None:
+    watch_all_breakers()
 
 
 @shared_task(name="trading.tasks.finish_stopping")

@@ -149,6 +149,8 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TASK_DEFAULT_QUEUE = "market"
 CELERY_TASK_CREATE_MISSING_QUEUES = False
 CELERY_TASK_ROUTES = {
+    # beat's sign of life goes through the queue that matters most: who executes must be there, too.
+    "foundation.tasks.*": {"queue": "execution"},
     "market.tasks.*": {"queue": "market"},
     "trading.tasks.evaluate_due": {"queue": "evaluation"},
     "trading.tasks.*": {"queue": "execution"},

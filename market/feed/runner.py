@@ -26,7 +26,6 @@ from market.services.ingest import LeaseLost, apply_tick
 
 log = structlog.get_logger(__name__)
 
-COMPONENT = "feed"
 LEASE_NAME = "market.feed"
 LEASE_SECONDS = 6.0
 BEAT_SECONDS = 2.0
@@ -35,6 +34,10 @@ SLEEP_STEP_SECONDS = 0.1
 RETRY_SECONDS_FIRST, RETRY_SECONDS_MAX = 0.5, 10.0
 PRUNE_SECONDS = 300.0
 PRUNE_TASK, PRUNE_QUEUE = "market.tasks.prune_snapshots", "market"
+# By name: those who watch live above the market. They are woken by beat, too; the feed makes them notice that
+# beat is dead when there is no new snapshot to wake anybody with.
+WATCH_SECONDS = 5.0
+WATCH_TASK, WATCH_QUEUE = "trading.tasks.watch_breakers", "execution"
 REPLAY_FINISHED = "market.replay_finished"
 
 
@@ -67,7 +70,8 @@ class FeedRunner:
         self._sleep = sleep
         self._holder = f"{heartbeats.instance_name()}:{uuid.uuid4().hex[:8]}"
         self._lease: leases.HeldLease | None = None
-        self._next_beat = self._next_prune = 0.0
+        self._next_beat = self._next_prune = self._next_watch = 0.0
+        self._data_ended = False
         self._retry_seconds = RETRY_SECONDS_FIRST
 
     def run(self) -> None:
@@ -100,7 +104,7 @@ class FeedRunner:
         provider = self._build_provider(state=state)
         provider.resume(after=selectors.market_now())
         log.info("feed_publishing", provider=provider.name, symbols=len(state.instruments))
-        finish_announced = False
+        finish_announced = self._data_ended = False
         while not self._stop.requested:
             if self._beat() and fingerprint(active_instruments()) != state.fingerprint():
                 log.info("feed_instruments_changed")
@@ -113,7 +117,8 @@ class FeedRunner:
                 self._count_tick()
             elif provider.finished and not finish_announced:
                 self._announce_finish(provider)
-                finish_announced = True
+                finish_announced = self._data_ended = True
+                heartbeats.beat(component=selectors.FEED_FINISHED)
             else:
                 self._pause(provider.idle_seconds(monotonic_now=self._monotonic()))
 
@@ -134,19 +139,24 @@ class FeedRunner:
             self._pause(STANDBY_SECONDS)
 
     def _beat(self) -> bool:
-        """Every few seconds: a heartbeat, the lease prolonged, now and then a wake-up to prune. True when it
-        was time.
+        """Every few seconds: a heartbeat, the lease prolonged, now and then a wake-up to prune or to watch. True
+        when it was time.
         """
         now = self._monotonic()
         if now < self._next_beat:
             return False
         self._next_beat = now + BEAT_SECONDS
-        heartbeats.beat(component=COMPONENT)
+        heartbeats.beat(component=selectors.FEED)
+        if self._lease is not None and self._data_ended:
+            heartbeats.beat(component=selectors.FEED_FINISHED)  # there is nothing to publish: no silence
         if self._lease is not None and not leases.renew(self._lease, seconds=LEASE_SECONDS):
             raise LeaseLost(f"The lease {LEASE_NAME} was taken over.")
         if self._lease is not None and now >= self._next_prune:
             self._next_prune = now + PRUNE_SECONDS
             wake(PRUNE_TASK, queue=PRUNE_QUEUE)
+        if self._lease is not None and now >= self._next_watch:
+            self._next_watch = now + WATCH_SECONDS
+            wake(WATCH_TASK, queue=WATCH_QUEUE)
         return True
 
     def _count_tick(self) -> None:

@@ -7,7 +7,7 @@ fact need not even be known.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_FLOOR, Decimal
 
 from foundation.core.money import PLACES
 
@@ -51,6 +51,15 @@ def _most(
 
 def _least(name: str, default: int | str, unit: str, meaning: str, *, open_end: int = 0) -> LimitSpec:
     return LimitSpec(name, meaning, unit, Decimal(default), True, Decimal(open_end))
+
+
+# Of the messages that may be sent, entries leave this share to cancels and reductions.
+KEPT_FOR_REDUCTIONS = Decimal("0.2")
+
+
+def for_entries(limit: Decimal) -> Decimal:
+    """What a limit on messages leaves to entries, in whole messages; of a single one it keeps none back."""
+    return limit - (limit * KEPT_FOR_REDUCTIONS).to_integral_value(ROUND_FLOOR)
 
 
 PERCENT_OF_EQUITY = "percent of equity"

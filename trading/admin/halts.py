@@ -3,14 +3,19 @@
 from typing import Any
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.admin.widgets import AutocompleteSelect
+from django.db import OperationalError
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
 from unfold.decorators import action, display
+from unfold.enums import ActionVariant
+from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
-from foundation.admin.base import ServiceAdmin, ServiceForm, actor_of
+from foundation.admin.base import ServiceAdmin, ServiceForm, actor_of, as_domain_error
+from foundation.errors import DomainError
 from trading.models import AutoTrade, Halt
 from trading.services.emergency_stop import arm, release
 
@@ -68,6 +73,17 @@ class ArmForm(ServiceForm):
         return cleaned
 
 
+class StopForm(BaseDialogForm):
+    """Only why: what is stopped is everything."""
+
+    reason = forms.CharField(max_length=255, widget=UnfoldAdminTextInputWidget())
+    mode = forms.ChoiceField(
+        choices=[("halt", "halt: nothing but cancels"), ("reduce_only", "reduce only: sells go on")],
+        initial=Halt.Mode.HALT,
+        widget=UnfoldAdminSelectWidget(),
+    )
+
+
 @display(description="state", label=STATE_COLOURS)
 def state(halt: Halt) -> str:
     if halt.released_at is not None:
@@ -79,15 +95,17 @@ def state(halt: Halt) -> str:
 class HaltAdmin(ServiceAdmin):
     form = ArmForm
     list_display = (
-        "armed_at", state, "scope", "scope_id", "mode", "reason", "armed_by", "armed_by_rule", "drained_at",
+        "armed_at", state, "scope", "scope_id", "mode", "reason", "armed_by", "armed_by_rule",
+        "armed_by_breaker", "drained_at",
         "released_by", "released_at",
     )  # fmt: skip
     list_display_links = ("reason",)
     list_select_related = ("armed_by", "armed_by_rule", "released_by")
-    list_filter = ("scope", "mode", ("released_at", admin.EmptyFieldListFilter))
+    list_filter = ("scope", "mode", "armed_by_breaker", ("released_at", admin.EmptyFieldListFilter))
     search_fields = ("scope_id__exact", "reason")
     ordering = ("-armed_at",)
     actions = ("release_selected",)
+    actions_list = ("stop_everything",)
     actions_detail = ("let_go",)
     conditional_fields = {name: f"scope == '{name}'" for name in TARGETS}
 
@@ -103,6 +121,27 @@ class HaltAdmin(ServiceAdmin):
             scope=given["scope"], scope_id=form.scope_id(), mode=given["mode"], reason=given["reason"],
             actor=actor_of(request),
         )  # fmt: skip
+
+    @action(
+        description="Stop all trading", permissions=["arm"], icon="emergency_home", variant=ActionVariant.DANGER,
+        url_path="stop-everything",
+        dialog={"title": "Stop all trading", "form_class": StopForm, "form_submit_text": "Stop all trading",
+                "description": "The whole platform, at once. Somebody else must release it."},
+    )  # fmt: skip
+    def stop_everything(self, request: HttpRequest, form: StopForm) -> HttpResponse:
+        given = form.cleaned_data
+        try:
+            halt = arm(
+                scope=Halt.Scope.PLATFORM, mode=given["mode"], reason=given["reason"], actor=actor_of(request)
+            )  # fmt: skip
+        except (DomainError, OperationalError) as error:
+            self.message_user(request, as_domain_error(error).detail, messages.ERROR)
+        else:
+            self.message_user(request, f"Armed: {halt}. Nothing of it goes out any more.", messages.SUCCESS)
+        return HttpResponse(headers={"HX-Redirect": reverse("admin:trading_halt_changelist")})
+
+    def has_arm_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self.has_add_permission(request)
 
     @admin.action(description="Release", permissions=["operate"])
     def release_selected(self, request: HttpRequest, halts: QuerySet[Halt]) -> None:

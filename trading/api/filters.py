@@ -4,6 +4,7 @@ from django.db.models import Q, QuerySet
 from django_filters import rest_framework as filters
 
 from foundation.api.filters import MomentFilter
+from trading.core.breakers import Breaker
 from trading.core.order_states import OrderState
 from trading.models import AutoTrade, Decision, Halt, Side
 
@@ -57,6 +58,7 @@ DecisionFilters = type(
 class HaltFilters(filters.FilterSet):
     scope = filters.ChoiceFilter(choices=Halt.Scope.choices)
     scope_id = filters.CharFilter()
+    armed_by_breaker = filters.ChoiceFilter(choices=[(breaker.value, breaker.value) for breaker in Breaker])
     in_force = filters.BooleanFilter(method="choose", label="true: those not released; false: the others")
     portfolio = filters.UUIDFilter(
         method="cover",

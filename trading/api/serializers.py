@@ -152,13 +152,19 @@ class SessionStatusSerializer(serializers.Serializer[Any]):
 class HaltSerializer(serializers.ModelSerializer[Halt]):
     """Armed when you see it; drained when nothing in its scope is in flight any more.
 
-    `armed_by` is a person, `armed_by_rule_id` the rule whose action it was; neither for the machine itself.
+    `armed_by` is a person, `armed_by_rule_id` the rule whose action it was, `armed_by_breaker` the circuit breaker
+    that tripped, with the `numbers` that it measured; none of them for the command line.
     `portfolio_id` is the portfolio that its scope lies in, null for the platform and for symbols.
     """
 
     armed_by_rule_name = serializers.CharField(
         source="armed_by_rule.name", default=None, allow_null=True, read_only=True
     )
+    armed_by_breaker = serializers.CharField(read_only=True, help_text="empty: no breaker's")
+    episode = serializers.CharField(
+        read_only=True, help_text="what the breaker tripped for, which it does once"
+    )
+    numbers = JSON(read_only=True, help_text="what the breaker measured, and its limit")
     portfolio_id = serializers.UUIDField(allow_null=True, read_only=True)
     may_release = serializers.SerializerMethodField(help_text="whether you may, now")
     armed_by = serializers.CharField(
@@ -179,6 +185,9 @@ class HaltSerializer(serializers.ModelSerializer[Halt]):
             "armed_by",
             "armed_by_rule_id",
             "armed_by_rule_name",
+            "armed_by_breaker",
+            "episode",
+            "numbers",
             "portfolio_id",
             "armed_at",
             "drained_at",

@@ -8,16 +8,14 @@ neither, nor by anything that limits size, exposure or loss. `CONTROLS` is also 
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from decimal import ROUND_FLOOR, Decimal
+from decimal import Decimal
 from enum import StrEnum
 
-from portfolios.core.limits import SPECS
+from portfolios.core.limits import SPECS, for_entries
 from trading.core.verdicts import Finding, RefusalCode, RiskRequest
 
 Check = Callable[[RiskRequest], Finding]
 HUNDRED = Decimal(100)
-# Of the messages that may be sent, entries leave this share to cancels and reductions.
-KEPT_FOR_REDUCTIONS = Decimal("0.2")
 CODE = RefusalCode
 
 
@@ -147,7 +145,7 @@ def _messages(name: str, count: Callable[[RiskRequest], int]) -> Check:
         if limit is None:
             return Finding(CODE.NO_LIMIT_SET, r.reduces, "not set", name)
         if not r.reduces:
-            limit -= (limit * KEPT_FOR_REDUCTIONS).to_integral_value(ROUND_FLOOR)
+            limit = for_entries(limit)
         value = Decimal(count(r) + 1)
         return Finding(CODE.MAX_MESSAGES, value <= limit, value, limit, limit_name=name)
 

@@ -4,6 +4,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from uuid import UUID
 
+# Key of the advisory lock between paper batches (shared) and a draining halt (exclusive).
+HALT_KEY = 0x4175746F48616C74
+
 
 @dataclass(frozen=True)
 class HaltInForce:

@@ -8,6 +8,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from rules.models import TradingRule
+from trading.core.breakers import EPISODE_CHARACTERS_MAX, Breaker
 
 
 class Halt(models.Model):
@@ -43,6 +44,19 @@ class Halt(models.Model):
         related_name="halts",
         help_text="Whose action it was",
     )
+    # The defaults are the database's too: a process that does not know the columns may arm stops.
+    armed_by_breaker = models.CharField(
+        max_length=20, choices=[(breaker.value, breaker.value) for breaker in Breaker], blank=True, default="",
+        db_default="", help_text="Empty: a person, a rule or the command line",
+    )  # fmt: skip
+    episode = models.CharField(
+        max_length=EPISODE_CHARACTERS_MAX, blank=True, default="", db_default="",
+        help_text="What the breaker tripped for, which it does once",
+    )  # fmt: skip
+    numbers = models.JSONField(
+        default=dict, db_default=models.Value({}, models.JSONField()), blank=True,
+        help_text="What the breaker measured, and its limit",
+    )  # fmt: skip
     armed_at = models.DateTimeField(db_default=Now())
     journalled_at = models.DateTimeField(
         null=True, help_text="Told in the journal; arming does not wait for it"
@@ -61,7 +75,26 @@ class Halt(models.Model):
             ),
             models.CheckConstraint(condition=~Q(reason=""), name="halt_has_reason"),
             models.CheckConstraint(
-                condition=Q(armed_by=None) | Q(armed_by_rule=None), name="halt_armed_by_one"
+                condition=Q(armed_by=None, armed_by_rule=None)
+                | Q(armed_by=None, armed_by_breaker="")
+                | Q(armed_by_rule=None, armed_by_breaker=""),
+                name="halt_armed_by_one",
+            ),
+            models.CheckConstraint(
+                condition=Q(armed_by_breaker="", episode="")
+                | (Q(armed_by_breaker__in=[b.value for b in Breaker], mode="reduce_only") & ~Q(episode="")),
+                name="halt_of_a_breaker_reduces_in_an_episode",
+            ),
+            models.UniqueConstraint(
+                fields=["armed_by_breaker", "scope", "scope_id", "episode"],
+                condition=~Q(armed_by_breaker=""),
+                name="halt_of_a_breaker_once_per_episode",
+            ),
+            # A second one would stop nothing more, and somebody would have to release both.
+            models.UniqueConstraint(
+                fields=["armed_by_breaker", "scope", "scope_id"],
+                condition=~Q(armed_by_breaker="") & Q(released_at=None),
+                name="halt_of_a_breaker_in_force_once",
             ),
             models.UniqueConstraint(
                 fields=["armed_by_rule", "scope", "scope_id", "mode"],

@@ -122,6 +122,14 @@ class AutoTrade(models.Model):
                 name="trade_open",
             ),
             models.Index(fields=["portfolio", "market_day"]),
+            # What breakers count: the losses since the last sell that did not lose, and the last minute's
+            # rejections.
+            models.Index(
+                fields=["portfolio", "executed_at", "updated_at", "id"],
+                condition=Q(trade_type="sell", status="filled"),
+                name="trade_closing",
+            ),
+            models.Index(fields=["updated_at"], condition=Q(status="rejected"), name="trade_rejected"),
         ]
 
     def __str__(self) -> str:

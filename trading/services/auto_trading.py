@@ -1,7 +1,7 @@
 """The whole flow, from a due slice to committed intents, on one screen.
 
-claim a due slice → evaluate_rules (no locks) → execute_triggered_rules (portfolios locked, fresh facts)
-→ decisions, trades (pending), reservations → run recorded → journal → commit → wake the execution
+claim a due slice → breakers on losses → evaluate_rules (no locks) → execute_triggered_rules (portfolios locked,
+fresh facts) → decisions, trades (pending), reservations → run recorded → journal → commit → wake the execution
 """
 
 import uuid
@@ -34,10 +34,19 @@ from sessions.selectors import sessions_to_evaluate
 from sessions.services.sessions import report_failure
 from sessions.services.slices import claim_due_slice, note_failure, record_run
 from trading.models import AutoTrade
+from trading.services.breakers import trip_on_losses
 from trading.services.cooldowns import read_cooldowns, write_cooldowns
 from trading.services.deciding import ENTRY, Decider
 from trading.services.decisions import Draft, record
-from trading.services.facts import MarketView, facts_of, market_view, read_owned, valuation_of
+from trading.services.facts import (
+    MarketView,
+    Worth,
+    facts_of,
+    market_view,
+    read_owned,
+    read_worth,
+    valuation_of,
+)
 from trading.services.faults import TRANSIENT
 from trading.services.fresh_state import fresh_states
 from trading.services.order_management import store_trades, trade_event
@@ -141,7 +150,9 @@ def _evaluate_isolated(
         return Evaluated()
     try:
         with transaction.atomic():
-            triggered, rules = evaluate_rules(trading_sessions, view)
+            worth = read_worth([row.portfolio_id for row in trading_sessions], view)
+            _trip_breakers(trading_sessions, worth, view)  # before any entry is decided
+            triggered, rules = evaluate_rules(trading_sessions, view, worth)
             done = execute_triggered_rules(triggered, view, previous_slot=previous_slot)
             done.rules = rules
             _note_marks(trading_sessions, view)
@@ -151,6 +162,7 @@ def _evaluate_isolated(
     except Exception as error:  # whatever one session's data breaks must not stop the others
         if len(trading_sessions) == 1:
             log.exception("session_failed", session_id=str(trading_sessions[0].id))
+            _trip_breakers_alone(trading_sessions[0], view)
             reason = f"its evaluation failed: {type(error).__name__}: {error}"[:200]
             return Evaluated(to_blame=[(trading_sessions[0], reason)])
     half = len(trading_sessions) // 2
@@ -159,16 +171,34 @@ def _evaluate_isolated(
     return done
 
 
+def _trip_breakers(trading_sessions: Sequence[TradingSession], worth: Worth, view: MarketView) -> None:
+    """Daily loss and drawdown, whether any rule fires or not."""
+    session_ids = {row.portfolio_id: row.id for row in trading_sessions}
+    trip_on_losses(worth, session_ids=session_ids, market_day=view.snapshot.as_of.date())
+
+
+def _trip_breakers_alone(trading_session: TradingSession, view: MarketView) -> None:
+    """What broke the session's evaluation has undone its breakers with it, but its loss is as real as before."""
+    try:
+        with transaction.atomic():
+            worth = read_worth([trading_session.portfolio_id], view)
+            _trip_breakers([trading_session], worth, view)
+    except TRANSIENT:
+        raise
+    except Exception:
+        log.exception("breakers_failed", session_id=str(trading_session.id))
+
+
 def evaluate_rules(
-    trading_sessions: Sequence[TradingSession], view: MarketView
+    trading_sessions: Sequence[TradingSession], view: MarketView, worth: Worth
 ) -> tuple[list[TriggeredRule], int]:
     """All rules of all these sessions as programs over the snapshot: (what is true, number of rules).
+
+    `worth` is of these sessions' portfolios, at the view's prices.
 
     It writes nothing and locks nothing. Raises TooManyTriggered.
     """
     by_portfolio = {row.portfolio_id: row for row in trading_sessions}
-    owned = read_owned(by_portfolio)
-    values = {key: valuation_of(owned, key, view) for key in by_portfolio}
     configs = {row.id: read_config(row.config) for row in trading_sessions}
     rules = 0
     by_sources: dict[tuple[str, ...], dict[int, TradingSession]] = {}
@@ -184,7 +214,7 @@ def evaluate_rules(
             name=(trading_sessions[0].slice_id, sources),
         )
         owners: dict[Hashable, PortfolioFacts] = {
-            row.id: facts_of(values[row.portfolio_id], universe=configs[row.id].symbols, view=view)
+            row.id: facts_of(worth.valuations[row.portfolio_id], universe=configs[row.id].symbols, view=view)
             for row in rows.values()
         }
         hits += program.evaluate(view.facts(sources), owners, triggered_max=SESSION_HITS_MAX)

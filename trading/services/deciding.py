@@ -19,10 +19,12 @@ from rules.models import RuleVersion
 from rules.services.rule_engine import RuleContext, conflict_resolution, evaluate_rule, execute_actions
 from sessions.core.config import SessionConfig
 from sessions.models import TradingSession
+from trading.core.breakers import repeated_execution
 from trading.core.halts import HaltInForce, Halts
 from trading.core.risk import RefusalCode, Refused, findings_as_rows
 from trading.core.support import unsupported
-from trading.models import AutoTrade
+from trading.models import AutoTrade, Halt
+from trading.services.breakers import trip_found
 from trading.services.cooldowns import Cooldowns
 from trading.services.decisions import Draft, Outcome
 from trading.services.emergency_stop import REASON_CHARACTERS_MAX, arm
@@ -200,11 +202,27 @@ class Decider:
         halt = arm(
             scope=scope, scope_id=scope_id, mode=request.mode, reason=reason, actor=None, rule_id=rule_id
         )  # fmt: skip
-        in_force = HaltInForce(halt.id, halt.scope, halt.scope_id, halt.mode, halt.reason, rule_id)
-        self.state.halts = Halts([*self.state.halts, in_force])
+        self._stopped_by(halt)
         if not fired.trades:
             self.cooldowns.acted(fired.version, firing=fired.symbol, target=fired.symbol)
         self._draft(fired, Outcome.HALTED, detail=f"armed {what}. {sentence}", own_row=True)
+
+    def _disable(self, version: RuleVersion, verdict: Refused) -> None:
+        """A rule that fires too often makes no entries any more until a risk officer releases it."""
+        found = repeated_execution(
+            version=version.version, market_day=self.state.view.snapshot.as_of.date(),
+            executions=self.state.history.rule_executions(version.rule_id, self.state.limits), detail=verdict.detail,
+        )  # fmt: skip
+        halt = trip_found(found, scope=Halt.Scope.RULE, scope_id=str(version.rule_id))
+        if halt is not None:
+            self._stopped_by(halt)
+
+    def _stopped_by(self, halt: Halt) -> None:
+        """What was armed just now covers the rest of this evaluation, too."""
+        in_force = HaltInForce(
+            halt.id, halt.scope, halt.scope_id, halt.mode, halt.reason, halt.armed_by_rule_id
+        )
+        self.state.halts = Halts([*self.state.halts, in_force])
 
     def _outranked(self, wish: Wish, loss: Loss) -> None:
         detail, beaten_by = told_of(loss, self.versions[loss.beaten_by.key])
@@ -258,6 +276,8 @@ class Decider:
         }
         if isinstance(verdict, Refused):
             self._draft(fired, Outcome.REFUSED, code=verdict.code.value, detail=verdict.detail, **proof)
+            if verdict.code is RefusalCode.REPEATED_EXECUTION:
+                self._disable(version, verdict)
             return False
         detail = f"{wish.action.side} {sized.quantity.normalize():f} {symbol}. {fired.explanation.sentence}"
         draft = self._draft(fired, Outcome.TRADED, detail=detail, **proof)

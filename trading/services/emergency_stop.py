@@ -5,6 +5,7 @@ flight: draining takes the halt key exclusively once, for all halts that it know
 that had not seen them has ended, and cancels what is pending. From then on nothing is sent.
 """
 
+import json
 import uuid
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -16,6 +17,7 @@ from django.db import OperationalError, connection, transaction
 from django.db.models import QuerySet
 
 from foundation.clock import database_now
+from foundation.core.canonical import canonical_json
 from foundation.errors import Conflict, Forbidden, InvalidInput, NotFound
 from foundation.wakeups import wake_on_commit
 from journal.core.events import PLATFORM_STREAM, AlertSpec, Event
@@ -26,10 +28,11 @@ from portfolios.selectors import MAY_STOP, AnyUser, role_of
 from portfolios.services.books import open_books
 from rules.models import TradingRule
 from sessions.models import TradingSession
+from trading.core.breakers import Tripped
+from trading.core.halts import HALT_KEY
 from trading.core.order_states import IN_FLIGHT, OrderState
 from trading.models import AutoTrade, Halt
 from trading.services.order_management import end_pending, pending_of
-from trading.services.trade_execution import HALT_KEY
 
 log = structlog.get_logger(__name__)
 Scope = Halt.Scope
@@ -73,10 +76,13 @@ def arm(
     reason: str,
     actor: AbstractBaseUser | None,
     rule_id: uuid.UUID | None = None,
+    tripped: Tripped | None = None,
 ) -> Halt:
-    """Stop trading in a scope, at once. `actor` None: a rule (`rule_id`), a breaker or the command line.
+    """Stop trading in a scope, at once. `actor` None: a rule (`rule_id`), a breaker (`tripped`, which
+    `breakers.trip` gives) or the command line.
 
-    One row, committed first; the journal is told afterwards, by the sweep if its stream is busy now.
+    One row, committed first; the journal is told afterwards, by the sweep if its stream is busy now. Raises
+    InvalidInput, NotFound, and IntegrityError where a rule's or a breaker's own halt is there already.
     """
     if scope not in Scope.values:
         raise InvalidInput(f"scope: must be one of {', '.join(Scope.values)}, got {scope!r}.")
@@ -94,6 +100,9 @@ def arm(
         reason=reason.strip(),
         armed_by_id=actor.pk if actor else None,
         armed_by_rule_id=rule_id,
+        armed_by_breaker=tripped.breaker if tripped is not None else "",
+        episode=tripped.episode if tripped is not None else "",
+        numbers=json.loads(canonical_json(tripped.numbers)) if tripped is not None else {},
     )
     # After the outermost commit, whoever opened it: the halt must not wait for a busy journal.
     transaction.on_commit(partial(_tell_armed_quietly, scope, scope_id), robust=True)
@@ -123,7 +132,10 @@ def _tell_armed(scope: str, scope_id: str) -> None:
 
 def _armed_event(halt: Halt, at: datetime) -> Event:
     name = halt.armed_by.get_username() if halt.armed_by else "system"
-    by = f"by {name}" if halt.armed_by_rule_id is None else "by a rule"
+    if halt.armed_by_breaker:
+        by = f"by the breaker {halt.armed_by_breaker}"
+    else:
+        by = f"by {name}" if halt.armed_by_rule_id is None else "by a rule"
     alert = AlertSpec("critical", f"Emergency stop ({halt}) armed {by}: {halt.reason}")
     return _event(halt, "halt.armed", at, name, alert)
 
@@ -133,6 +145,8 @@ def _event(halt: Halt, kind: str, at: datetime, actor: str, alert: AlertSpec | N
         "halt_id": halt.id, "scope": halt.scope, "scope_id": halt.scope_id, "mode": halt.mode,
         "reason": halt.reason, "actor": actor, "rule_id": halt.armed_by_rule_id,
     }  # fmt: skip
+    if halt.armed_by_breaker:
+        payload |= {"breaker": halt.armed_by_breaker, "episode": halt.episode, "numbers": halt.numbers}
     return Event(stream=_stream_of(halt), kind=kind, at=at, payload=payload, alert=alert)
 
 

@@ -247,6 +247,20 @@ def valuation_of(rows: OwnedRows, portfolio_id: uuid.UUID, view: MarketView) -> 
     )
 
 
+@dataclass(frozen=True)
+class Worth:
+    """Some portfolios at the prices of one view, and the rows that it was told from."""
+
+    owned: OwnedRows
+    valuations: Mapping[uuid.UUID, Valuation]
+
+
+def read_worth(portfolio_ids: Iterable[uuid.UUID], view: MarketView) -> Worth:
+    """Five queries, no lock."""
+    owned = read_owned(portfolio_ids)
+    return Worth(owned, {key: valuation_of(owned, key, view) for key in owned.portfolios})
+
+
 def facts_of(valuation: Valuation, *, universe: frozenset[str] | None, view: MarketView) -> PortfolioFacts:
     """A valuation in the words of the rule catalogue."""
     return PortfolioFacts(

@@ -13,6 +13,7 @@ from portfolios.core.limits import EffectiveLimits
 from trading.core.history import History, OpenOrder, PastOrder
 from trading.core.order_states import OPEN, OrderState
 from trading.models import AutoTrade
+from trading.selectors import losing_streaks
 
 Origin = AutoTrade.Origin
 # What they sell is not held against anybody.
@@ -43,6 +44,8 @@ def histories(
     _add_orders(found, limits, as_of)
     _add_messages(found)
     _add_sales(found, limits, as_of)
+    for portfolio_id, losses in losing_streaks(found).items():
+        found[portfolio_id].losing_streak = losses
     bought = _bought(capped_sessions)
     for portfolio_id, mine in bought.items():
         found[portfolio_id].session_bought = mine

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from itertools import takewhile
 
 import numpy as np
 from django.db.models import Count, QuerySet
@@ -38,6 +37,7 @@ from trading.core.portfolio_risk import (
     unknown_returns_risk,
 )
 from trading.models import AutoTrade
+from trading.selectors import losing_streaks
 from trading.services.facts import (
     MarketView,
     OwnedRows,
@@ -49,7 +49,6 @@ from trading.services.facts import (
 )
 from trading.services.history import NOT_COUNTED
 
-STREAK_TOLD_MAX = 1_000
 READS_MAX = 3
 _WINDOW_MAX = timedelta(days=36_500)
 
@@ -250,7 +249,7 @@ def _standing(
         rule_executions=_rule_executions(trades, snapshot, limits),
         daily_loss_percentage=None if pnl is None else max(-pnl, ZERO),
         drawdown_percentage=loss.percentage,
-        losing_streak=_losing_streak(trades),
+        losing_streak=losing_streaks([portfolio_id])[portfolio_id],
         rejections_last_minute=trades.filter(
             status=OrderState.REJECTED, updated_at__gt=database_now() - timedelta(minutes=1)
         ).count(),
@@ -292,12 +291,3 @@ def _rule_executions(
         return None
     since = snapshot.as_of - min(timedelta(minutes=float(window)), _WINDOW_MAX)
     return _counts(trades.filter(rule__isnull=False, market_at__gt=since))
-
-
-def _losing_streak(trades: QuerySet[AutoTrade]) -> int:
-    """How many of the last sells in a row realised a loss after their fees; told up to STREAK_TOLD_MAX."""
-    sells = trades.filter(trade_type="sell", filled_quantity__gt=0).order_by(
-        "-executed_at", "-created_at", "-id"
-    )
-    results = sells.values_list("realised_pnl", "fees")[:STREAK_TOLD_MAX]
-    return sum(1 for _ in takewhile(lambda row: row[0] - row[1] < 0, results))

@@ -13,12 +13,20 @@ class Sweep:
     task: str
     queue: str
     seconds: int
+    description: str = "Makes up for lost wake-ups."
 
 
 SWEEPS = (
     Sweep("trading.tasks.evaluate_due", "evaluation", 2),
     Sweep("trading.tasks.execute_due", "execution", 2),
     Sweep("trading.tasks.drain_halts", "execution", 2),
+    Sweep("trading.tasks.watch_breakers", "execution", 2, "Looks at every circuit breaker."),
+    Sweep(
+        "foundation.tasks.show_beat_alive",
+        "execution",
+        5,
+        "Shows that beat is alive: without it, entries stop.",
+    ),
     Sweep("trading.tasks.finish_stopping", "execution", 3),
     Sweep("trading.tasks.prune", "execution", 600),
     Sweep("journal.tasks.deliver_alerts", "notification", 5),
@@ -37,6 +45,6 @@ def ensure_sweeps() -> None:
             name=f"sweep {sweep.task}",
             defaults={
                 "task": sweep.task, "interval": interval, "queue": sweep.queue,
-                "expire_seconds": max(sweep.seconds, 5), "description": "Makes up for lost wake-ups.",
+                "expire_seconds": max(sweep.seconds, 5), "description": sweep.description,
             },
         )  # fmt: skip

@@ -30,11 +30,12 @@ from portfolios.models import Portfolio
 from portfolios.services.books import Books, open_books
 from sessions.models import TradingSession
 from trading.brokers.paper import Unmatched, match
-from trading.core.halts import Halts, OrderScopes, forbids, strictest
+from trading.core.halts import HALT_KEY, Halts, OrderScopes, forbids, strictest
 from trading.core.order_states import OrderState
 from trading.core.paper import PaperFill
 from trading.models import AutoTrade
 from trading.services.bookkeeping import ReportedFill, book_fills
+from trading.services.breakers import trip_on_streaks
 from trading.services.faults import TRANSIENT
 from trading.services.fresh_state import halts_in_force
 from trading.services.order_management import end_pending, pending_of
@@ -43,8 +44,6 @@ log = structlog.get_logger(__name__)
 BATCH_PORTFOLIOS_MAX = 100
 # A market order that found no market for so long (database time) was decided on another world.
 PENDING_SECONDS_MAX = 60
-# Key of the advisory lock between paper batches (shared) and a draining halt (exclusive).
-HALT_KEY = 0x4175746F48616C74
 PAPER_PATH = (OrderState.PENDING, OrderState.SUBMITTING, OrderState.FILLED)
 Status = TradingSession.Status
 
@@ -143,7 +142,20 @@ def _execute_in(books: Books) -> int:
     if done.fills:
         reach("execution.before_commit")
         transaction.on_commit(partial(_log_fills, done.fills), robust=True)
+        _trip_after_commit(done.fills)
     return ended + len(done.fills)
+
+
+def _trip_after_commit(fills: Sequence[ReportedFill]) -> None:
+    """Look at the losing streaks of portfolios that have just lost; fills are booked whatever becomes of it, and
+    the sweep makes up for it."""
+    losers = {
+        trade.portfolio_id
+        for trade in (fill.trade for fill in fills)
+        if trade.trade_type == "sell" and trade.realised_pnl < trade.fees
+    }
+    if losers:
+        transaction.on_commit(partial(trip_on_streaks, losers), robust=True)
 
 
 def _log_fills(fills: Sequence[ReportedFill]) -> None:

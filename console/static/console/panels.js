@@ -74,13 +74,16 @@ export const decisions = (rows, open) =>
     ["Repeated", (row) => (row.repeated ? number(row.repeated) : ""), "number"],
   ], rows, { open, empty: "No rule has triggered yet." });
 
+const armedBy = (row) =>
+  row.armed_by_breaker ? `breaker ${row.armed_by_breaker.replaceAll("_", " ")}` : (row.armed_by ?? row.armed_by_rule_name ?? "system");
+
 export const halts = (rows, release) =>
   rows.map((row) =>
     h(
       "div",
       { class: "halt", role: "alert" },
       h("b", {}, `${row.mode === "halt" ? "HALTED" : "REDUCE ONLY"}: ${row.scope}${row.scope === "symbol" ? ` ${row.scope_id}` : ""}`),
-      h("span", {}, `${row.reason} — ${row.armed_by ?? row.armed_by_rule_name ?? "system"}, ${moment(row.armed_at)}, ${row.drained_at ? "drained" : "draining"}`),
+      h("span", {}, `${row.reason} — ${armedBy(row)}, ${moment(row.armed_at)}, ${row.drained_at ? "drained" : "draining"}`),
       row.may_release ? h("button", { type: "button", onclick: () => release(row) }, "Release") : null,
     ),
   );

@@ -1,6 +1,7 @@
 """Trades are cancelled, halts armed and released, alerts acknowledged; decisions are explained."""
 
 import html
+from decimal import Decimal
 
 import pytest
 from django.contrib.auth.models import Permission
@@ -18,6 +19,7 @@ from tests.integration.admin.conftest import (
     make_user,
 )
 from trading.models import Halt, RuleAct
+from trading.services.breakers import trip
 from trading.services.emergency_stop import arm
 
 pytestmark = pytest.mark.integration
@@ -131,6 +133,54 @@ def test_a_halt_is_armed_in_each_scope(scope, admin_page, cast, trade, django_ca
     assert halt.scope_id == names.get(scope, str(getattr(targets.get(scope), "pk", "")))
     assert (halt.armed_by, halt.reason) == (cast.dora, "prices look wrong")
     assert Entry.objects.filter(kind="halt.armed").count() == 1
+
+
+STOP = "admin:trading_halt_stop_everything"
+
+
+def test_one_button_stops_everything(admin_page, cast, django_capture_on_commit_callbacks):
+    page = admin_page.get(reverse("admin:trading_halt_changelist")).content.decode()
+    assert "Stop all trading" in page and reverse(STOP) in page
+    dialog = admin_page.get(reverse(STOP)).content.decode()
+    assert "Somebody else must release it" in dialog and 'name="reason"' in dialog
+    with django_capture_on_commit_callbacks(execute=True):
+        answer = admin_page.post(reverse(STOP), SENT | {"reason": "smoke", "mode": "halt"})
+    halt = Halt.objects.get()
+    assert (halt.scope, halt.mode, halt.reason, halt.armed_by) == ("platform", "halt", "smoke", cast.dora)
+    assert "Armed: halt on platform" in admin_page.get(answer["HX-Redirect"]).content.decode()
+    assert Entry.objects.filter(kind="halt.armed").count() == 1
+
+
+@pytest.mark.parametrize(
+    "form", [{"mode": "halt"}, {"reason": " ", "mode": "halt"}, {"reason": "x", "mode": "slow"}]
+)
+def test_the_button_asks_for_a_reason(admin_page, cast, form):
+    assert "HX-Redirect" not in admin_page.post(reverse(STOP), SENT | form)
+    assert not Halt.objects.exists()
+
+
+def test_who_may_arm_nothing_has_no_button(client, cast):
+    steffi = make_user("steffi", is_staff=True)
+    steffi.user_permissions.set(Permission.objects.filter(codename__in=("view_halt", "change_halt")))
+    client.force_login(steffi)
+    assert "Stop all trading" not in client.get(reverse("admin:trading_halt_changelist")).content.decode()
+    assert client.post(reverse(STOP), SENT | {"reason": "smoke", "mode": "halt"}).status_code == 403
+    assert not Halt.objects.exists()
+
+
+def test_a_breakers_stop_tells_its_numbers(admin_page, cast):
+    halt = trip(
+        breaker="daily_loss", scope="portfolio", scope_id=str(cast.portfolio.pk), episode="2010-03-01",
+        reason="the loss is 12.5 %", numbers={"loss_percentage": Decimal("12.5"), "limit": Decimal(10)},
+    )  # fmt: skip
+    listed = admin_page.get(
+        reverse("admin:trading_halt_changelist"), {"armed_by_breaker__exact": "daily_loss"}
+    )
+    assert [row.pk for row in listed.context["cl"].result_list] == [halt.pk]
+    page = html.unescape(
+        admin_page.get(reverse("admin:trading_halt_change", args=[halt.pk])).content.decode()
+    )
+    assert "daily_loss" in page and '"loss_percentage": "12.5"' in page and "2010-03-01" in page
 
 
 @pytest.mark.parametrize(

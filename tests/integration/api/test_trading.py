@@ -10,6 +10,7 @@ from portfolios.models import Member
 from tests.integration.api.conftest import World, rolled_back
 from trading.models import Decision
 from trading.services import emergency_stop
+from trading.services.breakers import trip
 
 pytestmark = pytest.mark.integration
 
@@ -237,6 +238,23 @@ def test_who_may_release_is_told_as_the_release_sees_it(
                 {name} if client.post(f"/api/emergency-stop/{halt.id}/release").status_code == 200 else set()
             )
     assert told == done == may
+
+
+def test_a_breakers_stop_is_told_with_its_numbers_and_found_by_it(world: World) -> None:
+    halt = trip(
+        breaker="rejection_rate", scope="portfolio", scope_id=str(world.desk.portfolio.id), episode="a minute",
+        reason="21 trades were rejected", numbers={"rejected": 21, "limit": Decimal(20)},
+    )  # fmt: skip
+    assert halt is not None
+    rows = world.as_("bob").get("/api/emergency-stop?armed_by_breaker=rejection_rate").json()["results"]
+    (row,) = rows
+    assert (row["id"], row["armed_by"], row["mode"]) == (str(halt.id), None, "reduce_only")
+    assert (row["armed_by_breaker"], row["episode"]) == ("rejection_rate", "a minute")
+    assert (row["numbers"], row["may_release"]) == ({"rejected": 21, "limit": "20"}, True)
+    others = world.as_("alice").get("/api/emergency-stop?armed_by_breaker=daily_loss").json()["results"]
+    assert others == []
+    assert world.as_("alice").post(f"/api/emergency-stop/{halt.id}/release").status_code == 403
+    assert world.as_("bob").post(f"/api/emergency-stop/{halt.id}/release").status_code == 200
 
 
 def test_only_staff_may_release_what_is_wider_than_a_portfolio(world: World) -> None:

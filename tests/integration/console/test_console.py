@@ -1,11 +1,16 @@
 """The operator's page: only for those who are logged in, and nothing in it comes from elsewhere."""
 
 import re
+from pathlib import Path
 
 import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.staticfiles import finders
+from django.test import Client
 from django.urls import reverse
+
+from portfolios.services.portfolios import create_portfolio
+from trading.models import Halt
 
 pytestmark = pytest.mark.integration
 PASSWORD = "a long password"
@@ -70,6 +75,36 @@ def test_everything_that_the_page_loads_is_there(client, alice):
         if name.endswith(".js"):
             with open(path, encoding="utf-8") as file:  # noqa: PTH123
                 wanted += [f"console/{module}" for module in re.findall(r'from "\./([^"]+)"', file.read())]
+
+
+def test_the_stop_button_stops_the_portfolio_with_the_pages_own_login(alice):
+    """What console.js sends when the dialog is submitted, with the session's cookie and the page's CSRF token."""
+    portfolio = create_portfolio(name="Growth", owner=alice)
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(alice)
+    page = client.get(reverse("console")).content.decode()
+    assert re.search(r'<button type="button" class="stop" id="stop"', page)
+    dialog = page[page.index('<dialog id="stop-dialog"') :]
+    fields = {"reason": "prices look wrong", "mode": re.findall(r'<option value="(\w+)"', dialog)[0]}
+    assert all(f'name="{name}"' in dialog for name in fields)
+    script = Path(str(finders.find("console/console.js"))).read_text(encoding="utf-8")
+    assert '$("stop").addEventListener("click", emergencyStop)' in script
+    sent = re.search(r'post\("emergency-stop", \{ (.*?) \}\)', script)
+    assert sent is not None
+    body = {"scope": "portfolio", "scope_id": str(portfolio.pk), **fields}
+    assert {pair.split(":")[0] for pair in sent.group(1).split(", ")} == set(body)
+    token = re.search(r'id="logout">.*?value="([^"]+)"', page)
+    assert token is not None
+    for headers, status in (({}, 403), ({"X-CSRFToken": token.group(1), "Idempotency-Key": "k"}, 201)):
+        answer = client.post(
+            "/api/emergency-stop", body, content_type="application/json", headers=headers
+        )  # fmt: skip
+        assert answer.status_code == status
+    halt = Halt.objects.get()
+    assert (halt.scope, halt.scope_id, halt.mode) == ("portfolio", str(portfolio.pk), "halt")
+    assert (halt.armed_by, halt.reason) == (alice, "prices look wrong")
+    shown = client.get(f"/api/emergency-stop?in_force=true&portfolio={portfolio.pk}").json()["results"]
+    assert [row["id"] for row in shown] == [str(halt.pk)]
 
 
 def test_the_page_is_not_for_posting(client, alice):

@@ -68,6 +68,35 @@ def test_it_shows_signs_of_life(sample, clock, no_wakeups):
     assert ("market.tasks.prune_snapshots",) in no_wakeups
 
 
+def test_it_wakes_the_watch_even_when_it_has_nothing_to_publish(sample, clock, stop, no_wakeups, settings):
+    """beat may be dead, and then nobody else wakes it."""
+    settings.MARKET_FEED = "none"
+    clock.at(21.0, stop.request)
+    runner(clock, stop).run()
+    assert 4 <= no_wakeups.count(("trading.tasks.watch_breakers",)) <= 5
+
+
+def test_only_a_feed_whose_data_has_ended_says_so(sample, clock, stop, settings):
+    ended = Heartbeat.objects.filter(component="feed.finished")
+    run(clock, 3)
+    assert not ended.exists()
+    settings.REPLAY_START = "2013-02-28"
+    Snapshot.objects.all().delete()
+    seen = []
+    clock.at(clock.now + 10.0, lambda: seen.append(ended.get().at))
+    clock.at(clock.now + 20.0, stop.request)
+    runner(clock, stop).run()
+    assert seen[0] < ended.get().at  # again and again
+
+
+def test_a_feed_that_stands_by_does_not_speak_for_the_one_that_publishes(sample, clock, stop, settings):
+    leases.acquire(name="market.feed", holder="other", seconds=60)
+    settings.REPLAY_START = "2013-03-02"
+    clock.at(8.0, stop.request)
+    runner(clock, stop).run()
+    assert not Heartbeat.objects.filter(component="feed.finished").exists()
+
+
 def test_a_second_feed_stands_by_until_the_lease_is_free(sample, clock, stop):
     held = leases.acquire(name="market.feed", holder="other", seconds=60)
     clock.at(5.0, lambda: seen.append(len(times())))

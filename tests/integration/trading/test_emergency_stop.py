@@ -1,31 +1,35 @@
 """Stopping always works: armed by one row, nothing goes out afterwards, nobody releases his own halt."""
 
 import os
+import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.core.management import CommandError, call_command
 from django.db import OperationalError, connection, connections, transaction
 from django.test.utils import CaptureQueriesContext
 
 from foundation.clock import database_now
 from foundation.errors import Conflict, Forbidden, InvalidInput, NotFound
+from journal.core.events import PLATFORM_STREAM
 from journal.models import Alert, Entry
 from portfolios.services.portfolios import set_member
 from tests.harness.databases import CommittedDatabase
 from tests.harness.trading import Desk, Market
 from tests.integration.trading.steps import risk_officer
+from trading.core.halts import HALT_KEY
 from trading.models import Halt
 from trading.services import emergency_stop
 from trading.services.emergency_stop import arm, drain, drain_all, release
 from trading.services.fresh_state import halts_in_force
-from trading.services.trade_execution import HALT_KEY, execute_pending
+from trading.services.trade_execution import execute_pending
 from trading.services.verification import book_differences
 
 pytestmark = pytest.mark.integration
@@ -156,22 +160,50 @@ def test_draining_waits_for_a_batch_that_has_not_seen_the_halt(
     assert halt.drained_at is not None
 
 
-def test_the_command_line_stops_with_valkey_down(
-    desk: Desk, market: Market, committed_db: CommittedDatabase
+@pytest.fixture
+def black_hole() -> Iterator[int]:
+    """The port of a Valkey that takes connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+@pytest.mark.parametrize("valkey", ["down", "black hole"])
+def test_the_command_line_stops_with_valkey_workers_and_web_down(
+    desk: Desk, market: Market, committed_db: CommittedDatabase, black_hole: int, valkey: str
 ) -> None:
+    """No process runs but the database's; the journal and the alert do not wait for anybody either."""
     market.advise("AAA")
     market.tick()
     desk.evaluate()
-    environment = committed_db.environment | {"REDIS_URL": "redis://127.0.0.1:1/0"}
+    port = 1 if valkey == "down" else black_hole
+    environment = committed_db.environment | {"REDIS_URL": f"redis://127.0.0.1:{port}/0"}
     command = [sys.executable, "manage.py", "emergency_stop", "--reason", "everything else is down"]
     done = subprocess.run(
-        command, cwd=BASE_DIR, env=os.environ | environment, capture_output=True, text=True, check=False
-    )
+        command, cwd=BASE_DIR, env=os.environ | environment, capture_output=True, text=True, check=False,
+        timeout=60,
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert "drained" in done.stdout
+    assert done.stdout.splitlines()[0].startswith("armed ") and "drained" in done.stdout
     (trade,) = desk.trades()
     assert trade.status == "cancelled"
-    assert Halt.objects.get().drained_at is not None
+    halt = Halt.objects.get()
+    assert halt.drained_at is not None and (halt.scope, halt.mode) == ("platform", "halt")
+    told = Entry.objects.filter(stream_id=PLATFORM_STREAM, kind__startswith="halt.").order_by("seq")
+    assert list(told.values_list("kind", flat=True)) == ["halt.armed", "halt.drained"]
+    assert "everything else is down" in Alert.objects.get(kind="halt.armed").message
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--scope", "portfolio", "--scope-id", "mine"], "must be a UUID"),
+        (["--scope", "symbol", "--scope-id", "ZZZ"], "There is no instrument"),
+    ],
+)
+def test_the_command_line_says_what_it_cannot_stop(desk: Desk, options: list[str], sentence: str) -> None:
+    with pytest.raises(CommandError, match=sentence):
+        call_command("emergency_stop", "--reason", "a test", *options)
+    assert not Halt.objects.exists()
 
 
 def test_a_batch_reads_only_the_halts_of_its_own_scopes(

@@ -11,7 +11,7 @@ from sessions.selectors import get_active_sessions
 from tests.harness.trading import Desk, Market
 from trading.selectors import get_trading_history
 from trading.services.auto_trading import evaluate_rules, execute_triggered_rules
-from trading.services.facts import market_view
+from trading.services.facts import market_view, read_worth
 from trading.services.performance import get_session_performance
 from trading.services.trade_execution import execute_trade
 
@@ -23,7 +23,8 @@ def test_evaluate_rules_finds_what_is_true_and_writes_no_trade(desk: Desk, marke
     market.tick()
     snapshot = snapshots.current()
     assert snapshot is not None
-    triggered, rules = evaluate_rules([desk.session], market_view(snapshot))
+    view = market_view(snapshot)
+    triggered, rules = evaluate_rules([desk.session], view, read_worth([desk.portfolio.id], view))
     assert [(hit.version.name, hit.symbol) for hit in triggered] == [("AI Strong Buy Entry", "AAA")]
     assert rules == 2
     assert desk.trades() == [] and desk.decisions() == []

@@ -1,0 +1,196 @@
+"""Circuit breakers: whether a fact has reached its limit, in which episode, and with which numbers. Pure.
+
+A loss, a drawdown, a losing streak and the rate of orders trip their breaker when the limit is *reached*, which is
+when the risk check refuses entries, too. Rejections and a silence trip it when the limit is *exceeded*: so much is
+permitted.
+
+An *episode* is what a breaker trips once for: released by a person, it does not trip again before the next one.
+A limit that nobody has set trips nothing, nor does a fact that is unknown (an equity with a price missing):
+the risk check refuses entries on unknown facts, and a stop that a person must release would outlive the doubt.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from foundation.core.canonical import plain_decimal, utc_text
+from foundation.core.money import as_decimal
+from portfolios.core.limits import for_entries
+
+EPISODE_CHARACTERS_MAX = 64
+
+
+class Breaker(StrEnum):
+    DAILY_LOSS = "daily_loss"
+    DRAWDOWN = "drawdown"
+    LOSING_STREAK = "losing_streak"
+    REJECTION_RATE = "rejection_rate"
+    ORDER_RATE = "order_rate"
+    FEED_SILENCE = "feed_silence"
+    BEAT_SILENCE = "beat_silence"
+    REPEATED_EXECUTION = "repeated_execution"
+
+
+@dataclass(frozen=True)
+class Tripped:
+    """Why a breaker trips. `numbers` hold the fact and its limit, which the journal keeps."""
+
+    breaker: Breaker
+    episode: str
+    reason: str
+    numbers: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        assert 0 < len(self.episode) <= EPISODE_CHARACTERS_MAX
+
+
+def daily_loss(*, pnl_percentage: float, limit: Decimal | None, market_day: date) -> Tripped | None:
+    """`pnl_percentage` of the day's first equity, negative for a loss; an episode is a market day."""
+    if limit is None or not pnl_percentage < 0 or (loss := as_decimal(-pnl_percentage)) < limit:
+        return None
+    return Tripped(
+        Breaker.DAILY_LOSS,
+        market_day.isoformat(),
+        f"the loss of {market_day} is {_text(loss)} % of the day's first equity; the limit is {_text(limit)} %",
+        {"loss_percentage": loss, "limit": limit},
+    )
+
+
+def drawdown(*, drawdown_percentage: float, limit: Decimal | None, peak: Decimal) -> Tripped | None:
+    """An episode is the `peak` equity that it is measured from."""
+    if limit is None or not drawdown_percentage > 0 or (down := as_decimal(drawdown_percentage)) < limit:
+        return None
+    return Tripped(
+        Breaker.DRAWDOWN,
+        _text(peak),
+        f"equity is {_text(down)} % below its peak of {_text(peak)}; the limit is {_text(limit)} %",
+        {"drawdown_percentage": down, "peak_equity": peak, "limit": limit},
+    )
+
+
+@dataclass(frozen=True)
+class LosingRun:
+    """Losses in a row, and the trade that made the last of them (None: there is none)."""
+
+    losses: int = 0
+    last_trade_id: UUID | None = None
+
+
+def losing_streak(*, run: LosingRun, limit: Decimal | None) -> Tripped | None:
+    """An episode is the last losing trade; what was lost before a release is not counted any more."""
+    if limit is None or run.last_trade_id is None or run.losses < limit:
+        return None
+    return Tripped(
+        Breaker.LOSING_STREAK,
+        str(run.last_trade_id),
+        f"{run.losses} losing trades in a row; the limit is {_text(limit)}",
+        {"losses": run.losses, "last_trade_id": str(run.last_trade_id), "limit": limit},
+    )
+
+
+def rejection_rate(*, rejected: int, limit: Decimal | None, now: datetime) -> Tripped | None:
+    """`rejected` within the minute before `now`, database time; an episode is a minute of the clock."""
+    if limit is None or rejected <= limit:
+        return None
+    return Tripped(
+        Breaker.REJECTION_RATE,
+        _minute(now),
+        f"{rejected} trades were rejected within a minute; the limit is {_text(limit)}",
+        {"rejected": rejected, "limit": limit},
+    )
+
+
+def order_rate(*, messages: int, limit: Decimal | None, now: datetime) -> Tripped | None:
+    """`messages` (orders and cancels) within the minute before `now`, database time; an episode is a minute of the
+    clock.
+
+    It trips when they have used up what the risk check leaves to entries (`for_entries`): whatever orders so much
+    has run wild, and is not to go on when the minute is over.
+    """
+    if limit is None or messages < for_entries(limit):
+        return None
+    return Tripped(
+        Breaker.ORDER_RATE,
+        _minute(now),
+        f"{messages} orders and cancels within a minute, of {_text(for_entries(limit))} that entries may use",
+        {"messages": messages, "for_entries": for_entries(limit), "limit": limit},
+    )
+
+
+def repeated_execution(*, version: int, market_day: date, executions: int, detail: str) -> Tripped:
+    """A rule fired more often than its window permits, as the risk check found (`detail`); an episode is a market
+    day of one version of the rule."""
+    return Tripped(
+        Breaker.REPEATED_EXECUTION,
+        f"v{version} {market_day}",
+        detail,
+        {"executions": executions, "version": version},
+    )
+
+
+@dataclass(frozen=True)
+class Silence:
+    """How long somebody has not been heard of. `last` is the last sign, `since` when the listening began.
+
+    Nothing before `since` counts: who was away himself cannot tell whether the other was silent.
+    """
+
+    last: datetime | None
+    since: datetime
+    now: datetime
+
+    @property
+    def seconds(self) -> Decimal:
+        begin = self.since if self.last is None else max(self.last, self.since)
+        return as_decimal((self.now - begin).total_seconds())
+
+    def exceeds(self, limit: Decimal | None) -> bool:
+        return limit is not None and self.seconds > limit
+
+    def numbers(self, limit: Decimal) -> dict[str, Any]:
+        last = utc_text(self.last) if self.last is not None else None
+        return {"silent_seconds": self.seconds, "last_sign": last, "limit": limit}
+
+
+def feed_silence(*, silence: Silence, version: int, any_open: bool, limit: Decimal | None) -> Tripped | None:
+    """No market data while an exchange is open; an episode is the last sign of the feed.
+
+    `version` is the newest snapshot's, `any_open` whether it says that an exchange is open.
+    """
+    if limit is None or not any_open or not silence.exceeds(limit):
+        return None
+    last = utc_text(silence.last) if silence.last is not None else "never"
+    return Tripped(
+        Breaker.FEED_SILENCE,
+        f"{version} {last}",
+        f"no market data for {_seconds(silence)} s while an exchange is open; the limit is {_text(limit)} s",
+        {**silence.numbers(limit), "version": version},
+    )
+
+
+def beat_silence(*, silence: Silence, limit: Decimal | None) -> Tripped | None:
+    """No sign of life of the scheduler: the dead-man's switch; an episode is the last sign."""
+    if limit is None or not silence.exceeds(limit):
+        return None
+    return Tripped(
+        Breaker.BEAT_SILENCE,
+        utc_text(silence.last) if silence.last is not None else "never",
+        f"celery-beat gave no sign of life for {_seconds(silence)} s; the limit is {_text(limit)} s",
+        silence.numbers(limit),
+    )
+
+
+def _text(number: Decimal) -> str:
+    return plain_decimal(number)
+
+
+def _seconds(silence: Silence) -> str:
+    return f"{silence.seconds:.1f}"
+
+
+def _minute(now: datetime) -> str:
+    return utc_text(now.replace(second=0, microsecond=0))

@@ -1,0 +1,190 @@
+"""Who watches: the platform's breakers on silence, and the sweep over all breakers.
+
+*Silence.* No market data while an exchange is open, or no sign of life of celery-beat, for longer than its limit
+stops entries on the whole platform, or in a portfolio that has set a tighter limit. Without a running session
+nobody is protected by it, and nothing trips.
+
+The dead-man's switch must not hang on what it watches: the sweep comes from beat, so each evaluation and execution
+looks first, too, and these are woken by the feed. With neither beat nor feed nothing is evaluated at all.
+
+*Since when.* A process counts silence from its own first look at the earliest: when everything starts again after a
+night, the last signs are hours old, and beat and feed get the limit's time to show theirs. A process that was there
+all the time, and could have heard them, does not wait for that.
+
+When the silence ends nothing is released by itself. Where the replay's data has ended, the feed says so again and
+again (`market.feed.runner`), which is no silence.
+"""
+
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+import structlog
+from django.db import connection
+
+from foundation.core.money import as_decimal
+from market.services import snapshots
+from portfolios.selectors import current_limit_sets, effective_limits
+from portfolios.services.marks import EquityMark, note_equity
+from trading.core import breakers as core
+from trading.core.breakers import Silence, Tripped
+from trading.models import Halt
+from trading.selectors import (
+    SignsOfLife,
+    held_unattended,
+    portfolios_with_own_silence,
+    running_portfolios,
+    running_sessions,
+    signs_of_life,
+)
+from trading.services.breakers import trip_found, trip_on_losses, trip_on_rates, trip_on_streaks
+from trading.services.facts import MarketView, Worth, market_view, read_worth
+
+log = structlog.get_logger(__name__)
+LOOK_SECONDS = 1.0
+BATCH_PORTFOLIOS = 512
+FEED, BEAT = "max_feed_silence_seconds", "max_beat_silence_seconds"
+Limits = Mapping[str, Decimal | None]
+
+
+class PlatformWatch:
+    """One process's watch over feed and beat; `since` is its first look, in database time."""
+
+    def __init__(self, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self.since: datetime | None = None
+        self._monotonic = monotonic
+        self._next_look = 0.0
+
+    def look_if_due(self) -> None:
+        """At most once a second. It never raises: who cannot watch must still let exits out."""
+        now = self._monotonic()
+        if now < self._next_look:
+            return
+        self._next_look = now + LOOK_SECONDS
+        try:
+            self.look()
+        except Exception:
+            connection.close_if_unusable_or_obsolete()
+            log.exception("watching_failed")
+
+    def look(self) -> list[Halt]:
+        """Trip what is due; returns the halts that were armed."""
+        signs = signs_of_life()
+        if self.since is None:
+            self.since = signs.now
+        if not signs.sessions_run:
+            return []
+        platform = current_limit_sets([("platform", None)]).get(("platform", None))
+        limits = {name: getattr(platform, name, None) for name in (FEED, BEAT)}
+        heard = _Heard.of(signs, since=self.since)
+        tripped = heard.judge(limits)
+        armed = [trip_found(one, scope=Halt.Scope.PLATFORM, scope_id="") for one in tripped]
+        for portfolio_id, own in _tighter(limits):
+            armed += [
+                trip_found(one, scope=Halt.Scope.PORTFOLIO, scope_id=str(portfolio_id))
+                for one in heard.judge(own)
+            ]
+        return [halt for halt in armed if halt is not None]
+
+
+@dataclass(frozen=True)
+class _Heard:
+    """What is judged: the silences by now."""
+
+    feed: Silence
+    beat: Silence
+    version: int | None
+
+    @classmethod
+    def of(cls, signs: SignsOfLife, *, since: datetime) -> "_Heard":
+        return cls(
+            feed=Silence(last=signs.feed_at, since=since, now=signs.now),
+            beat=Silence(last=signs.beat_at, since=since, now=signs.now),
+            version=signs.version,
+        )
+
+    def judge(self, limits: Limits) -> list[Tripped]:
+        found = [core.beat_silence(silence=self.beat, limit=limits[BEAT])]
+        if self.version is not None and self.feed.exceeds(limits[FEED]):  # the snapshot is read only then
+            found.append(
+                core.feed_silence(
+                    silence=self.feed, version=self.version, any_open=_any_open(), limit=limits[FEED]
+                )
+            )
+        return [one for one in found if one is not None]
+
+
+def _any_open() -> bool:
+    snapshot = snapshots.current()
+    return snapshot is not None and bool(snapshot.is_open.any())
+
+
+def _tighter(platform: Limits) -> Iterator[tuple[uuid.UUID, Limits]]:
+    """Of portfolios that run, what they themselves bear less of than the platform does."""
+    owners = portfolios_with_own_silence()
+    if not owners:
+        return
+    for portfolio_id, effective in sorted(effective_limits(dict(owners)).items()):
+        own = {name: effective.get(name) for name in (FEED, BEAT)}
+        yield (
+            portfolio_id,
+            {name: value if value != platform[name] else None for name, value in own.items()},
+        )
+
+
+WATCH = PlatformWatch()
+
+
+def watch_platform() -> None:
+    WATCH.look_if_due()
+
+
+def watch_breakers() -> None:
+    """The sweep over all breakers. What fails keeps the others from nothing."""
+    for watch in (WATCH.look, trip_on_rates, _watch_streaks, _watch_unattended):
+        try:
+            watch()
+        except Exception:
+            connection.close_if_unusable_or_obsolete()
+            log.exception("watching_failed", watch=watch.__name__)
+
+
+def _watch_streaks() -> None:
+    """Of running sessions: a limit may have been lowered, or a look after the booking been lost."""
+    for batch in _batches(running_portfolios()):
+        trip_on_streaks(batch)
+
+
+def _watch_unattended() -> None:
+    """Losses of portfolios that hold something and whose rules are not evaluated.
+
+    Nobody else notes what their day began with, so it is done here.
+    """
+    unattended, snapshot = held_unattended(), snapshots.current()
+    if not unattended or snapshot is None:
+        return
+    view = market_view(snapshot)
+    for batch in _batches(unattended):
+        worth = read_worth(batch, view)
+        trip_on_losses(worth, session_ids=dict(running_sessions(batch)), market_day=snapshot.as_of.date())
+        _note_equity(worth, view)
+
+
+def _note_equity(worth: Worth, view: MarketView) -> None:
+    day, marks = view.snapshot.as_of.date(), worth.owned.marks
+    note_equity(
+        [
+            EquityMark(key, day, as_decimal(valuation.equity))
+            for key, valuation in worth.valuations.items()
+            if valuation.equity == valuation.equity
+            and (key not in marks or marks[key].day < day or valuation.equity > float(marks[key].peak_equity))
+        ]
+    )
+
+
+def _batches(portfolio_ids: Sequence[uuid.UUID]) -> Iterator[Sequence[uuid.UUID]]:
+    for start in range(0, len(portfolio_ids), BATCH_PORTFOLIOS):
+        yield portfolio_ids[start : start + BATCH_PORTFOLIOS]
