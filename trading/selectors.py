@@ -1,13 +1,25 @@
 import uuid
 
-from django.db.models import Case, CharField, Model, OuterRef, Q, QuerySet, Subquery, UUIDField, Value, When
+from django.db.models import (
+    Case,
+    CharField,
+    F,
+    Model,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+    UUIDField,
+    Value,
+    When,
+)
 from django.db.models.functions import Cast, Coalesce
 
-from portfolios.models import BrokerAccount, Member, Role
+from portfolios.models import BrokerAccount, Member, Position, PositionMark, Role
 from portfolios.selectors import AnyUser, visible_portfolios
 from rules.models import TradingRule
 from sessions.models import TradingSession
-from trading.models import AutoTrade, Decision, Halt
+from trading.models import AutoTrade, Decision, Halt, Protection
 
 
 def get_trading_history(portfolio_id: uuid.UUID) -> QuerySet[AutoTrade]:
@@ -21,6 +33,26 @@ def visible_trades(user: AnyUser) -> QuerySet[AutoTrade]:
 
 def visible_decisions(user: AnyUser) -> QuerySet[Decision]:
     return Decision.objects.filter(portfolio__in=visible_portfolios(user))
+
+
+def shown_protections(portfolio_id: uuid.UUID) -> QuerySet[Protection]:
+    """A portfolio's protections with what they count from: `quantity`, `average_cost` and `noted_peak` of the
+    position (None: no peak of this opening is noted)."""
+    position = Position.objects.filter(portfolio=OuterRef("portfolio"), instrument=OuterRef("instrument"))
+    peak = PositionMark.objects.filter(
+        position__portfolio=OuterRef("portfolio"), position__instrument=OuterRef("instrument"),
+        opened_at=OuterRef("opened_at"),
+    )  # fmt: skip
+    return (
+        Protection.objects.filter(portfolio_id=portfolio_id)
+        .select_related("instrument", "rule_version")
+        .annotate(
+            symbol=F("instrument__symbol"),
+            quantity=Subquery(position.values("quantity")),
+            average_cost=Subquery(position.values("average_cost")),
+            noted_peak=Subquery(peak.values("peak_price")),
+        )
+    )
 
 
 def visible_halts(user: AnyUser) -> QuerySet[Halt]:

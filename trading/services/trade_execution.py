@@ -37,6 +37,7 @@ from trading.models import AutoTrade
 from trading.services.bookkeeping import ReportedFill, book_fills
 from trading.services.faults import TRANSIENT
 from trading.services.order_management import end_pending, pending_of
+from trading.services.protections import note_first_prices
 from trading.services.risk_management import halts_in_force
 
 log = structlog.get_logger(__name__)
@@ -139,6 +140,7 @@ def _execute_in(books: Books) -> int:
     ended = len(events)
     events += book_fills(done.fills, books=books)
     books.save()
+    note_first_prices((fill.trade for fill in done.fills), books=books, snapshot=snapshot)
     append(events)
     if done.fills:
         reach("execution.before_commit")

@@ -28,6 +28,8 @@ def rule(rule_type: str, *actions: dict[str, Any]) -> dict[str, Any]:
         ("entry", [BUY, ALERT]),
         ("entry", [{**BUY, "order_type": "market", "max_position_size": 10}]),
         ("entry", [{**BUY, "sizing_method": "fixed", "size_unit": "cash"}]),
+        ("entry", [{**BUY, "stop_loss_percentage": 5, "take_profit_percentage": 9}]),
+        ("entry", [{**BUY, "trailing_stop_percentage": 5}]),
         ("exit", [SELL]),
         ("risk", [SELL, {"type": "block_entries"}, {"type": "halt"}, ALERT]),
         ("risk", [{"type": "reduce", "percentage": 50}]),
@@ -45,8 +47,6 @@ def test_what_is_carried_out(rule_type: str, actions: list[dict[str, Any]]) -> N
         ({"order_type": "limit", "limit_offset_bps": 10}, "order_type", "Limit orders", '"market"'),
         ({"sizing_method": "kelly", "size_value": 0.5}, "sizing_method", "Kelly", '"percentage"'),
         ({"sizing_method": "volatility_target"}, "sizing_method", "volatility", '"fixed"'),
-        ({"stop_loss_percentage": 5}, "stop_loss_percentage", "Stop losses", "Remove it"),
-        ({"take_profit_percentage": 5}, "take_profit_percentage", "Take profits", "Remove it"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -67,13 +67,13 @@ def test_each_word_is_named() -> None:
         **BUY,
         "sizing_method": "risk_per_trade",
         "stop_loss_percentage": 5,
-        "take_profit_percentage": 9,
+        "order_type": "limit",
+        "limit_offset_bps": 10,
     }
     assert check_rule(rule("entry", action)).errors == ()
     assert {fault.path for fault in unsupported([action])} == {
         "actions[0].sizing_method",
-        "actions[0].stop_loss_percentage",
-        "actions[0].take_profit_percentage",
+        "actions[0].order_type",
     }
 
 
