@@ -48,7 +48,8 @@ class Protector:
         """What is sold belongs to the portfolio's running session, whatever its status, if there is one."""
         ids = list(books.portfolios)
         running = TradingSession.objects.filter(portfolio_id__in=ids, status__in=TradingSession.RUNNING)
-        sessions: dict[uuid.UUID, TradingSession | None] = {row.portfolio_id: row for row in running}
+        sessions: dict[uuid.UUID, TradingSession | None] = dict.fromkeys(ids)
+        sessions |= {row.portfolio_id: row for row in running}
         view = market_view(snapshot)
         open_sales = AutoTrade.objects.filter(
             portfolio_id__in=ids, origin=AutoTrade.Origin.PROTECTION,
