@@ -13,6 +13,7 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str, str, str], ...]], ...] = (
         ("Rules", "rule", "rules", "tradingrule"),
         ("Trades", "swap_horiz", "trading", "autotrade"),
         ("Decisions", "psychology", "trading", "decision"),
+        ("Protections", "shield", "trading", "protection"),
         ("Rests", "bedtime", "trading", "ruleact"),
         ("Emergency stops", "emergency_home", "trading", "halt"),
         ("Limits", "tune", "portfolios", "limitset"),

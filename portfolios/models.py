@@ -214,7 +214,7 @@ class PortfolioMark(models.Model):
 
 
 class PositionMark(models.Model):
-    """The highest price since a position was opened (trailing exits). Written by evaluation only.
+    """The highest price since a position was opened (trailing exits). Written by `services.marks` only.
 
     It stands apart from the position so that a tick never waits for a fill's lock.
     """

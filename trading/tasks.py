@@ -9,6 +9,7 @@ from foundation.heartbeats import beat
 from foundation.wakeups import wake
 from trading.services.auto_trading import evaluate_next_slice
 from trading.services.emergency_stop import drain_all
+from trading.services.protection_watch import watch_protections as watch_positions
 from trading.services.pruning import prune as prune_traces
 from trading.services.stopping import finish_stopping as finish_stopping_sessions
 from trading.services.trade_execution import execute_pending
@@ -36,6 +37,13 @@ def execute_due() -> None:
     beat(component="worker.execution")
     watch_platform()
     execute_pending()
+
+
+@shared_task(name="trading.tasks.watch_protections")
+def watch_protections() -> None:
+    """Sell the positions whose stop or target is reached; what was ordered is executed by its own task."""
+    beat(component="worker.execution")
+    watch_positions()
 
 
 @shared_task(name="trading.tasks.drain_halts")

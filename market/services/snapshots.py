@@ -21,6 +21,7 @@ log = structlog.get_logger(__name__)
 # By name: who evaluates and executes lives above the market and is not imported.
 EVALUATE_TASK, EVALUATE_QUEUE = "trading.tasks.evaluate_due", "evaluation"
 EXECUTE_TASK, EXECUTE_QUEUE = "trading.tasks.execute_due", "execution"
+PROTECT_TASK, PROTECT_QUEUE = "trading.tasks.watch_protections", "execution"
 
 PUBLISH_LOCK_KEY = 0x6D61726B_65740001
 """advisory lock of publishers: versions are gapless because only one at a time takes the next"""
@@ -60,6 +61,7 @@ def publish(*, snapshot: MarketSnapshot) -> int:
     digest = snapshot_cache.digest_of(payload)
     Snapshot.objects.create(version=version, as_of=snapshot.as_of, digest=digest, payload=payload)
     transaction.on_commit(partial(snapshot_cache.store, version=version, payload=payload), robust=True)
+    wake_on_commit(PROTECT_TASK, queue=PROTECT_QUEUE)
     wake_on_commit(EVALUATE_TASK, queue=EVALUATE_QUEUE)
     wake_on_commit(EXECUTE_TASK, queue=EXECUTE_QUEUE)
     return version

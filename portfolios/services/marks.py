@@ -1,7 +1,8 @@
 """The marks that a day's profit, the drawdown and trailing exits are measured against.
 
 Written by evaluation, as its last rows before the journal, and shifted by deposits and withdrawals, which are
-neither profit nor loss.
+neither profit nor loss. Peaks are noted besides by every buy, with the price it was filled at the market of, and by
+whoever watches the positions' protections, so that they do not hang on a session.
 """
 
 import uuid
@@ -11,8 +12,6 @@ from datetime import date, datetime
 from decimal import Decimal
 
 from django.db import connection
-
-from portfolios.models import PositionMark
 
 
 @dataclass(frozen=True)
@@ -65,13 +64,24 @@ def shift_equity(portfolio_id: uuid.UUID, *, amount: Decimal) -> None:
 
 
 def note_peaks(peaks: Sequence[PeakMark]) -> None:
-    """Store new peaks; the caller passes only those that rose or belong to a new opening."""
-    PositionMark.objects.bulk_create(
-        [
-            PositionMark(position_id=peak.position_id, opened_at=peak.opened_at, peak_price=peak.price)
-            for peak in sorted(peaks, key=lambda peak: peak.position_id)
-        ],
-        update_conflicts=True,
-        unique_fields=["position"],
-        update_fields=["opened_at", "peak_price"],
-    )
+    """A new opening takes its first price; from then on the peak only rises, whoever comes late with an older one.
+
+    At most one for each position; the caller passes only those that may have risen.
+    """
+    if not peaks:
+        return
+    ordered = sorted(peaks, key=lambda peak: peak.position_id)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            INSERT INTO portfolios_positionmark AS mark (position_id, opened_at, peak_price)
+            SELECT position_id, opened_at, peak_price
+            FROM unnest(%s::bigint[], %s::timestamptz[], %s::numeric[]) AS n (position_id, opened_at, peak_price)
+            ON CONFLICT (position_id) DO UPDATE SET
+                peak_price = CASE WHEN excluded.opened_at > mark.opened_at THEN excluded.peak_price
+                                  WHEN excluded.opened_at < mark.opened_at THEN mark.peak_price
+                                  ELSE greatest(mark.peak_price, excluded.peak_price) END,
+                opened_at = greatest(mark.opened_at, excluded.opened_at)
+            """,
+            [[p.position_id for p in ordered], [p.opened_at for p in ordered], [p.price for p in ordered]],
+        )

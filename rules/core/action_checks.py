@@ -73,6 +73,9 @@ BUY_ONLY: Mapping[str, Bounds] = {
     "max_position_size": _PERCENT_OF_EQUITY,
     "stop_loss_percentage": Bounds(0, 100, "percent below the entry price", high_open=True),
     "take_profit_percentage": Bounds(0, TAKE_PROFIT_PERCENTAGE_MAX, "percent above the entry price"),
+    "trailing_stop_percentage": Bounds(
+        0, 100, "percent below the highest price since the entry", high_open=True
+    ),
 }
 LIMIT_OFFSET = Bounds(-LIMIT_OFFSET_BPS_MAX, LIMIT_OFFSET_BPS_MAX, "basis points", low_open=False)
 REDUCE: Mapping[str, Bounds] = {

@@ -64,7 +64,9 @@ class ActionRequest:
 
     `max_position_size` is in percent of equity; `limit_offset_bps` in basis points of
     the last price, positive for a better price; `stop_loss_percentage` and
-    `take_profit_percentage` in percent below and above the average entry price.
+    `take_profit_percentage` in percent below and above the average entry price,
+    `trailing_stop_percentage` in percent below the highest price since the position
+    was opened.
     """
 
     symbol: str
@@ -77,6 +79,7 @@ class ActionRequest:
     limit_offset_bps: Decimal | None = None
     stop_loss_percentage: Decimal | None = None
     take_profit_percentage: Decimal | None = None
+    trailing_stop_percentage: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +156,7 @@ def _trade(action: Mapping[str, Any], symbol: str) -> ActionRequest:
         limit_offset_bps=_decimal(action.get("limit_offset_bps")),
         stop_loss_percentage=_decimal(action.get("stop_loss_percentage")),
         take_profit_percentage=_decimal(action.get("take_profit_percentage")),
+        trailing_stop_percentage=_decimal(action.get("trailing_stop_percentage")),
     )
 
 

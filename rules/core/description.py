@@ -172,12 +172,20 @@ def _bought(action: Mapping[str, Any]) -> str:
     text = f"buy {told}{_order(action)}"
     if "max_position_size" in action:
         text += f", up to {number_text(action['max_position_size'])} % in one position"
-    ends = [
+    return text + _protected(action)
+
+
+def _protected(action: Mapping[str, Any]) -> str:
+    """Where the position that was bought is sold again."""
+    of_entry = [
         f"{number_text(action[key])} % {side}"
         for key, side in (("stop_loss_percentage", "below"), ("take_profit_percentage", "above"))
         if key in action
     ]
-    return text + (f", and sell it {' or '.join(ends)} the average entry price" if ends else "")
+    ends = [f"{' or '.join(of_entry)} the average entry price"] if of_entry else []
+    if "trailing_stop_percentage" in action:
+        ends.append(f"{number_text(action['trailing_stop_percentage'])} % below its highest price since then")
+    return f", and sell it {', or '.join(ends)}" if ends else ""
 
 
 def _sold(action: Mapping[str, Any], it: str) -> str:

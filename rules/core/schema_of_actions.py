@@ -31,6 +31,7 @@ _TOLD: Mapping[str, str] = {
     "max_position_size": "The position never grows beyond it.",
     "stop_loss_percentage": "Where the position is sold at a loss.",
     "take_profit_percentage": "Where the position is sold at a gain.",
+    "trailing_stop_percentage": "How far the price may fall from its height before the position is sold.",
     "percentage": "What is sold; the rule needs a cooldown.",
     "to_position_size": "What is above it is sold.",
 }

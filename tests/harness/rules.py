@@ -147,6 +147,7 @@ _BUY_BESIDE: Json = {
     "max_position_size": _percents,
     "stop_loss_percentage": _below_hundred,
     "take_profit_percentage": st.sampled_from((0.5, 50, 1000)),
+    "trailing_stop_percentage": _below_hundred,
 }
 _ORDERS: st.SearchStrategy[Json] = st.one_of(
     st.just({}),

@@ -1,5 +1,5 @@
-"""Pages of decisions, rests, trades, executions and halts."""
+"""Pages of decisions, protections, rests, trades, executions and halts."""
 
-from trading.admin import decisions, halts, rests, trades
+from trading.admin import decisions, halts, protections, rests, trades
 
-__all__ = ["decisions", "halts", "rests", "trades"]
+__all__ = ["decisions", "halts", "protections", "rests", "trades"]

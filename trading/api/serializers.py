@@ -17,7 +17,10 @@ JSON = serializers.DictField
 
 
 class TradeSerializer(serializers.ModelSerializer[AutoTrade]):
-    """`trigger_price` is what it was decided on, `executed_price` the mean of its fills."""
+    """`trigger_price` is what it was decided on, `executed_price` the mean of its fills.
+
+    The percentages are how the position is protected from the first fill of a buy on; null: not so.
+    """
 
     rule_name = serializers.CharField(source="rule.name", default=None, allow_null=True, read_only=True)
 
@@ -41,6 +44,9 @@ class TradeSerializer(serializers.ModelSerializer[AutoTrade]):
             "filled_quantity",
             "fees",
             "realised_pnl",
+            "stop_loss_percentage",
+            "take_profit_percentage",
+            "trailing_stop_percentage",
             "status",
             "status_reason",
             "client_order_id",

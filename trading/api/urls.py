@@ -1,6 +1,6 @@
 from django.urls import path
 
-from trading.api import halts, risk, views
+from trading.api import halts, protections, risk, views
 
 urlpatterns = [
     path("auto-trading/sessions/<uuid:id>/status", views.SessionStatus.as_view(), name="session-status"),
@@ -12,6 +12,16 @@ urlpatterns = [
         "auto-trading/decisions/<uuid:id>/details", views.DecisionDetails.as_view(), name="decision-details"
     ),
     path("portfolios/<uuid:portfolio_id>/risk", risk.Risk.as_view(), name="portfolio-risk"),
+    path(
+        "portfolios/<uuid:portfolio_id>/protections",
+        protections.Protections.as_view(),
+        name="portfolio-protections",
+    ),
+    path(
+        "portfolios/<uuid:portfolio_id>/protections/<str:symbol>",
+        protections.OneProtection.as_view(),
+        name="portfolio-protection",
+    ),
     path("emergency-stop", halts.EmergencyStops.as_view(), name="emergency-stops"),
     path(
         "emergency-stop/<uuid:id>/release",

@@ -1,6 +1,7 @@
 """A market snapshot as the facts that rules ask for. Pure; shapes are float64[S] over the snapshot's symbols."""
 
 from collections.abc import Sequence
+from decimal import Decimal
 
 import numpy as np
 
@@ -58,6 +59,17 @@ STALE_SECONDS = 120.0
 def fresh_values(snapshot: MarketSnapshot, values: Vector, *, now_epoch: float) -> Vector:
     """float64[…, S] with NaN for the symbols whose quote was received more than STALE_SECONDS ago."""
     return np.where(now_epoch - snapshot.price_received_at <= STALE_SECONDS, values, np.nan)
+
+
+def fresh_prices(snapshot: MarketSnapshot, *, now_epoch: float) -> dict[int, Decimal]:
+    """By instrument, without those that are stale, unknown or not above 0: what protections may act on."""
+    fresh = fresh_values(snapshot, snapshot.column("price"), now_epoch=now_epoch)
+    prices = {}
+    for place in np.flatnonzero(fresh > 0).tolist():  # NaN is not above 0
+        price = snapshot.price(snapshot.symbols[place])
+        if price is not None:
+            prices[snapshot.instrument_ids[place]] = price
+    return prices
 
 
 def market_facts(

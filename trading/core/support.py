@@ -1,8 +1,8 @@
 """What of the rule language the trading room does not carry out yet.
 
-The language knows it, so such a rule can be written, checked and kept; but nobody may believe himself protected
-by a stop that nobody watches. So it is not put in force, and should one be in force all the same (from an
-older database), its trades are refused.
+The language knows it, so such a rule can be written, checked and kept; but nobody may rely on what does not
+happen. So it is not put in force, and should one be in force all the same (from an older database), its trades are
+refused.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,6 @@ from rules.core.faults import Fault
 _VALUES: Mapping[str, tuple[Mapping[str, str], str]] = {
     "order_type": ({"limit": "Limit orders"}, 'Use "market"'),
 }
-_KEYS: Mapping[str, str] = {"stop_loss_percentage": "Stop losses", "take_profit_percentage": "Take profits"}
 
 
 def unsupported(actions: Sequence[Mapping[str, Any]]) -> list[Fault]:
@@ -22,10 +21,8 @@ def unsupported(actions: Sequence[Mapping[str, Any]]) -> list[Fault]:
     faults = []
     for index, action in enumerate(actions):
         for key, value in action.items():
-            what, cure = _KEYS.get(key), "Remove it"
-            if key in _VALUES:
-                words, cure = _VALUES[key]
-                what = words.get(value)
+            words, cure = _VALUES.get(key, ({}, ""))
+            what = words.get(value)
             if what is not None:
                 message = f"{what} are not carried out in this version."
                 faults.append(

@@ -83,6 +83,20 @@ class Decision(models.Model):
                 F("created_at").desc(),
                 name="decision_predecessor",
             ),
+            # The same of decisions that no session took: the last one of the portfolio.
+            models.Index(
+                F("portfolio"),
+                Coalesce("rule", Value(uuid.UUID(int=0))),
+                Coalesce("instrument", Value(0, models.BigIntegerField())),
+                Case(
+                    When(outcome__in=["alerted", "blocking", "halted"], then=F("outcome")),
+                    default=Value(""),
+                ),
+                F("last_slot").desc(),
+                F("created_at").desc(),
+                condition=Q(session=None),
+                name="decision_predecessor_outside",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -12,6 +12,14 @@ from portfolios.models import BrokerAccount, Portfolio
 from rules.models import RuleVersion, TradingRule
 from sessions.models import TradingSession
 from trading.core.order_states import OrderState
+from trading.models.columns import (
+    PERCENTAGES_IN_RANGE,
+    STOP_LOSS,
+    TAKE_PROFIT,
+    TRAILING_STOP,
+    UNPROTECTED,
+    percentage,
+)
 from trading.models.decisions import Decision
 
 
@@ -74,6 +82,10 @@ class AutoTrade(models.Model):
     market_at = models.DateTimeField(help_text="Market time of the decision")
     market_day = models.DateField(help_text="UTC date of market_at, which daily limits count by")
     executed_at = models.DateTimeField(null=True, help_text="Market time of the last fill")
+    # How the position is protected that a buy opens or adds to.
+    stop_loss_percentage = percentage(STOP_LOSS)
+    take_profit_percentage = percentage(TAKE_PROFIT)
+    trailing_stop_percentage = percentage(TRAILING_STOP)
     created_at = models.DateTimeField(db_default=Now())
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -85,6 +97,17 @@ class AutoTrade(models.Model):
                 condition=Q(session__isnull=False, origin="rule"),
                 name="one_trade_per_session_slot_instrument",
             ),
+            # Of those that have no fill yet: an order that turns up executed after it was given up must be
+            # booked, though another has been made in its place.
+            models.UniqueConstraint(
+                fields=["portfolio", "instrument"],
+                condition=Q(origin="protection", status__in=["pending", "submitting", "accepted"]),
+                name="one_protective_trade_at_a_time",
+            ),
+            models.CheckConstraint(
+                condition=Q(trade_type="buy") | UNPROTECTED, name="trade_protects_what_it_buys"
+            ),
+            models.CheckConstraint(condition=PERCENTAGES_IN_RANGE, name="trade_protection_within_range"),
             models.CheckConstraint(condition=Q(quantity__gt=0), name="trade_quantity_positive"),
             models.CheckConstraint(
                 condition=Q(filled_quantity__gte=0, filled_quantity__lte=F("quantity")),

@@ -1,4 +1,5 @@
-"""Fills become books: execution, ledger, position, reservation, trade, session totals, all in one transaction.
+"""Fills become books: execution, ledger, position and its protection, reservation, trade, session totals, all in
+one transaction.
 
 A fill is unique by the broker's execution id; told twice, it is booked once.
 """
@@ -17,6 +18,7 @@ from portfolios.services.books import Books, Fill
 from trading.core.order_states import OrderState
 from trading.models import AutoTrade, Execution
 from trading.services.order_management import move, trade_event
+from trading.services.protections import FilledProtections
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,7 @@ def book_fills(fills: Sequence[ReportedFill], *, books: Books) -> list[Event]:
     events: list[Event] = []
     by_path: dict[tuple[str, ...], list[AutoTrade]] = {}
     totals: dict[uuid.UUID, Totals] = {}
+    protections = FilledProtections()
     for fill in fills:
         if (fill.trade.account_id, fill.execution_id) in known:
             continue
@@ -60,13 +63,15 @@ def book_fills(fills: Sequence[ReportedFill], *, books: Books) -> list[Event]:
             )
         )  # fmt: skip
         by_path.setdefault(fill.path, []).append(fill.trade)
+        position = books.position(fill.trade.portfolio_id, fill.trade.instrument_id)
+        protections.note(fill.trade, quantity=fill.quantity, at=fill.market_at, position=position)
         events += _events_of(fill, realised, books)
     for path, trades in by_path.items():
         moved = move(trades, *path)
         assert len(moved) == len(trades), "the portfolio is locked"
     Execution.objects.bulk_create(executions)
     _store_totals(totals)
-    return events
+    return events + protections.store()
 
 
 def _book_one(fill: ReportedFill, books: Books) -> Decimal:

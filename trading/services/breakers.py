@@ -19,7 +19,12 @@ from portfolios.selectors import effective_limits
 from trading.core import breakers as core
 from trading.core.breakers import Breaker, Tripped
 from trading.models import Halt
-from trading.selectors import losing_runs, messages_last_minute, rejections_last_minute, running_sessions
+from trading.selectors.breakers import (
+    losing_runs,
+    messages_last_minute,
+    rejections_last_minute,
+    running_sessions,
+)
 from trading.services.emergency_stop import REASON_CHARACTERS_MAX, arm
 from trading.services.facts import Worth
 

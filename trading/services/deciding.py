@@ -21,6 +21,7 @@ from sessions.core.config import SessionConfig
 from sessions.models import TradingSession
 from trading.core.breakers import repeated_execution
 from trading.core.halts import HaltInForce, Halts
+from trading.core.protections import percentages
 from trading.core.risk import RefusalCode, Refused, findings_as_rows
 from trading.core.support import unsupported
 from trading.models import AutoTrade, Halt
@@ -288,6 +289,10 @@ class Decider:
             instrument=wish.instrument, origin=AutoTrade.Origin.RULE,
             actor=f"rule:{version.rule_id}:v{version.version}",
             recommendation_id=self.state.view.recommendation_id(sources, symbol) if uses_advice(version) else None,
+            protected=percentages(
+                stop_loss=wish.action.stop_loss_percentage, take_profit=wish.action.take_profit_percentage,
+                trailing_stop=wish.action.trailing_stop_percentage,
+            ),
         )  # fmt: skip
         self.verdicts.trades.append(make_trade(self.state, intent))
         return True

@@ -18,7 +18,7 @@ Outcome = Decision.Outcome
 # A rule that also alerts, blocks or halts has a row of decisions of its own for each of these; every other
 # outcome is the answer to its wish to trade, or to its firing as such.
 _APART = (Outcome.ALERTED, Outcome.BLOCKING, Outcome.HALTED)
-_Key = tuple[uuid.UUID | None, uuid.UUID | None, int | None, str]
+_Key = tuple[uuid.UUID, uuid.UUID | None, int | None, str]
 
 
 @dataclass
@@ -45,9 +45,9 @@ class Draft:
     id: uuid.UUID = field(default_factory=uuid.uuid4)
 
     def key(self) -> _Key:
-        """Whose predecessor it has."""
+        """Whose predecessor it has: the session's, or of what no session decided the portfolio's."""
         apart = str(self.outcome) if self.outcome in _APART else ""
-        return (self.session_id, self.rule_id, self.instrument_id, apart)
+        return (self.session_id or self.portfolio_id, self.rule_id, self.instrument_id, apart)
 
 
 def _plain(value: Any) -> Any:
@@ -65,15 +65,15 @@ class _Predecessor:
     detail: str
 
 
-# As the index `decision_predecessor` has them: a NULL is looked up like any other value, so that each key is one
-# probe and nothing is sorted.
-_PREDECESSORS = """
-    SELECT k.session_id, k.rule_id, k.instrument_id, k.apart,
+# As the indexes `decision_predecessor` and `decision_predecessor_outside` have them: a NULL is looked up like any
+# other value, so that each key is one probe and nothing is sorted.
+_LAST_OF = """
+    SELECT k.owner_id, k.rule_id, k.instrument_id, k.apart,
            d.id, d.rule_version_id, d.outcome, d.code, d.last_slot, d.detail
-    FROM unnest(%s::uuid[], %s::uuid[], %s::bigint[], %s::text[]) AS k (session_id, rule_id, instrument_id, apart)
+    FROM unnest(%s::uuid[], %s::uuid[], %s::bigint[], %s::text[]) AS k (owner_id, rule_id, instrument_id, apart)
     CROSS JOIN LATERAL (
         SELECT id, rule_version_id, outcome, code, last_slot, detail FROM trading_decision AS d
-        WHERE d.session_id = k.session_id
+        WHERE {owned}
           AND coalesce(d.rule_id, '00000000-0000-0000-0000-000000000000'::uuid)
             = coalesce(k.rule_id, '00000000-0000-0000-0000-000000000000'::uuid)
           AND coalesce(d.instrument_id, 0::bigint) = coalesce(k.instrument_id, 0::bigint)
@@ -81,15 +81,22 @@ _PREDECESSORS = """
         ORDER BY d.last_slot DESC, d.created_at DESC LIMIT 1
     ) AS d
 """
+_PREDECESSORS = _LAST_OF.format(owned="d.session_id = k.owner_id")
+_PREDECESSORS_OUTSIDE = _LAST_OF.format(owned="d.session_id IS NULL AND d.portfolio_id = k.owner_id")
 
 
 def _predecessors(drafts: Sequence[Draft]) -> dict[_Key, _Predecessor]:
     """The last decision of the session on each draft's rule and symbol: one probe of an index for each."""
-    keys = sorted({draft.key() for draft in drafts}, key=str)
+    inside = {draft.key() for draft in drafts if draft.session_id is not None}
+    outside = {draft.key() for draft in drafts if draft.session_id is None}
+    found: dict[_Key, _Predecessor] = {}
     with connection.cursor() as cursor:
-        columns = [[key[column] for key in keys] for column in range(4)]
-        cursor.execute(_PREDECESSORS, columns)
-        return {tuple(row[:4]): _Predecessor(*row[4:]) for row in cursor.fetchall()}
+        for query, wanted in ((_PREDECESSORS, inside), (_PREDECESSORS_OUTSIDE, outside)):
+            keys = sorted(wanted, key=str)
+            if keys:
+                cursor.execute(query, [[key[column] for key in keys] for column in range(4)])
+                found |= {tuple(row[:4]): _Predecessor(*row[4:]) for row in cursor.fetchall()}
+    return found
 
 
 def _equal(draft: Draft, previous: _Predecessor) -> bool:

@@ -13,7 +13,7 @@ from portfolios.core.limits import EffectiveLimits
 from trading.core.history import History, OpenOrder, PastOrder
 from trading.core.order_states import OPEN, OrderState
 from trading.models import AutoTrade
-from trading.selectors import losing_streaks
+from trading.selectors.breakers import losing_streaks
 
 Origin = AutoTrade.Origin
 # What they sell is not held against anybody.

@@ -21,6 +21,7 @@ from journal.services.journal import append
 from market.models import Instrument
 from portfolios.services.books import Books, open_books
 from trading.core.order_states import OrderState, check_path
+from trading.core.protections import NONE, Percentages
 from trading.core.risk import Approved
 from trading.models import AutoTrade, OrderMessage
 from trading.services.cooldowns import take_back_acts
@@ -40,6 +41,7 @@ class Intent:
     origin: str
     actor: str
     recommendation_id: uuid.UUID | None = None
+    protected: Percentages = NONE  # of the position that a buy opens or adds to
 
 
 def make_trade(state: FreshState, intent: Intent) -> AutoTrade:
@@ -69,6 +71,9 @@ def make_trade(state: FreshState, intent: Intent) -> AutoTrade:
         trade_type=request.side,
         quantity=request.quantity,
         trigger_price=request.price,
+        stop_loss_percentage=intent.protected.stop_loss,
+        take_profit_percentage=intent.protected.take_profit,
+        trailing_stop_percentage=intent.protected.trailing_stop,
         status=OrderState.PENDING,
         client_order_id=f"at-{trade_id.hex}",
         limits_version=request.limits.versions,

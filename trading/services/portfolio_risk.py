@@ -37,7 +37,7 @@ from trading.core.portfolio_risk import (
     unknown_returns_risk,
 )
 from trading.models import AutoTrade
-from trading.selectors import losing_streaks
+from trading.selectors.breakers import losing_streaks
 from trading.services.facts import (
     MarketView,
     OwnedRows,

@@ -2,12 +2,10 @@
 
 import uuid
 from datetime import datetime
-from decimal import Decimal
 
 import structlog
 from django.db import transaction
 
-from foundation.core.money import ZERO
 from foundation.version import may_trade
 from journal.core.events import AlertSpec, Event
 from journal.services.journal import append
@@ -17,20 +15,12 @@ from sessions.core.config import read_config
 from sessions.models import TradingSession
 from sessions.services.sessions import finish_stop
 from trading.core.order_states import OPEN
-from trading.core.risk import Refused, findings_as_rows
 from trading.models import AutoTrade
-from trading.services.decisions import Draft, Outcome, record
+from trading.services.decisions import Draft, Outcome
 from trading.services.facts import market_view
-from trading.services.fresh_state import FreshState, fresh_states
-from trading.services.order_management import (
-    Intent,
-    end_pending,
-    make_trade,
-    pending_of,
-    store_trades,
-    trade_event,
-)
-from trading.services.risk_management import OrderWish, validate_trade
+from trading.services.fresh_state import fresh_states
+from trading.services.order_management import end_pending, pending_of
+from trading.services.reducing import Reduction, sell, store
 
 Origin = AutoTrade.Origin
 log = structlog.get_logger(__name__)
@@ -82,24 +72,20 @@ def _flatten(row: TradingSession, books: Books) -> list[Event]:
         return []
     view = market_view(snapshot)
     state = fresh_states(books, sessions={row.portfolio_id: row}, view=view)[row.portfolio_id]
+    started_by = row.started_by.get_username() if row.started_by else "system"
     drafts, trades = [], []
     for position in sorted(to_sell, key=lambda p: p.instrument_id):
-        draft, trade = _sell_all(
-            state, position.instrument_id, position.quantity - position.reserved_quantity
-        )
+        reduction = Reduction(
+            instrument_id=position.instrument_id, quantity=position.quantity - position.reserved_quantity,
+            session_id=row.id, origin=Origin.FLATTEN, actor=f"session:{row.id} of {started_by}", why="flatten",
+            explanation={"sentence": "The session stops and was asked to flatten."},
+        )  # fmt: skip
+        draft, trade = sell(state, reduction)
         drafts.append(draft)
         trades += [trade] if trade is not None else []
-    recorded = record(drafts, snapshot=snapshot, previous_slot=snapshot.version - 1)
-    store_trades(trades)
+    recorded, created = store(drafts, trades, snapshot=snapshot)
     stuck = [draft for draft in drafts if draft.outcome != Outcome.TRADED and draft.id in recorded.rows]
-    return (
-        recorded.events
-        + [_stuck_event(draft, snapshot.as_of) for draft in stuck]
-        + [
-            trade_event(trade, "trade.created", at=trade.market_at, trigger_price=trade.trigger_price)
-            for trade in trades
-        ]
-    )
+    return recorded.events + [_stuck_event(draft, snapshot.as_of) for draft in stuck] + created
 
 
 def _stuck_event(draft: Draft, at: datetime) -> Event:
@@ -112,34 +98,3 @@ def _stuck_event(draft: Draft, at: datetime) -> Event:
         "detail": draft.detail,
     }
     return Event(draft.portfolio_id, "session.flatten_refused", at, payload, alert)
-
-
-def _sell_all(state: FreshState, instrument_id: int, quantity: Decimal) -> tuple[Draft, AutoTrade | None]:
-    instrument = state.view.instruments[instrument_id]
-    price = state.price(instrument)
-    session = state.session
-    assert session is not None
-    draft = Draft(
-        portfolio_id=state.portfolio_id, session_id=session.id, rule_id=None, rule_version_id=None,
-        instrument_id=instrument_id, symbol=instrument.symbol, outcome=Outcome.NO_SIZE,
-        explanation={"sentence": "The session stops and was asked to flatten."}, detail="the price is unknown",
-        sizing={"method": "full_position", "quantity": quantity, "price": price or ZERO},
-    )  # fmt: skip
-    if price is None:
-        return draft, None
-    wish = OrderWish("sell", quantity, instrument, price, protective=True)
-    verdict = validate_trade(state, wish)
-    draft.checks = list(findings_as_rows(verdict.findings))
-    if isinstance(verdict, Refused):
-        draft.outcome, draft.code, draft.detail = Outcome.REFUSED, verdict.code.value, verdict.detail
-        return draft, None
-    draft.outcome, draft.detail = (
-        Outcome.TRADED,
-        f"sell {quantity.normalize():f} {instrument.symbol}: flatten",
-    )
-    started_by = session.started_by.get_username() if session.started_by else "system"
-    intent = Intent(
-        decision_id=draft.id, rule_id=None, rule_version_id=None, approved=verdict, instrument=instrument,
-        origin=Origin.FLATTEN, actor=f"session:{session.id} of {started_by}",
-    )  # fmt: skip
-    return draft, make_trade(state, intent)

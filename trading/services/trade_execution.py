@@ -39,6 +39,7 @@ from trading.services.breakers import trip_on_streaks
 from trading.services.faults import TRANSIENT
 from trading.services.fresh_state import halts_in_force
 from trading.services.order_management import end_pending, pending_of
+from trading.services.protections import note_first_prices
 
 log = structlog.get_logger(__name__)
 BATCH_PORTFOLIOS_MAX = 100
@@ -138,6 +139,7 @@ def _execute_in(books: Books) -> int:
     ended = len(events)
     events += book_fills(done.fills, books=books)
     books.save()
+    note_first_prices((fill.trade for fill in done.fills), books=books, snapshot=snapshot)
     append(events)
     if done.fills:
         reach("execution.before_commit")

@@ -32,7 +32,7 @@ from portfolios.services.marks import EquityMark, note_equity
 from trading.core import breakers as core
 from trading.core.breakers import Silence, Tripped
 from trading.models import Halt
-from trading.selectors import (
+from trading.selectors.breakers import (
     SignsOfLife,
     held_unattended,
     portfolios_with_own_silence,

@@ -34,6 +34,7 @@ from sessions.models import EvaluationRun
 from sessions.services.sessions import start_trading_session
 from trading.models import AutoTrade, Decision, Execution, RuleAct
 from trading.services.emergency_stop import arm
+from trading.services.protections import set_protection
 
 MARKET_TIME = datetime(2004, 1, 5, 21, tzinfo=UTC)
 RULE = {
@@ -173,7 +174,12 @@ def make_everything(dora):
         account=trade.account, execution_id=f"e{number}", trade=trade, quantity=1, price=10, fee=0,
         market_at=MARKET_TIME,
     )  # fmt: skip
-    Position.objects.create(portfolio=portfolio, instrument=instrument, quantity=3)
+    Position.objects.create(
+        portfolio=portfolio, instrument=instrument, quantity=3, average_cost=10, opened_at=MARKET_TIME
+    )
+    set_protection(
+        portfolio_id=portfolio.pk, symbol=instrument.symbol, stop_loss_percentage=Decimal(5), actor=owner
+    )
     Reservation.objects.create(owner_id=uuid.uuid4(), portfolio=portfolio, instrument=instrument, cash=5)
     EvaluationRun.objects.create(
         slice=row.slice,

@@ -18,7 +18,7 @@ from tests.integration.admin.conftest import (
     make_trade,
     make_user,
 )
-from trading.models import Halt, RuleAct
+from trading.models import Halt, Protection, RuleAct
 from trading.services.breakers import trip
 from trading.services.emergency_stop import arm
 
@@ -245,3 +245,25 @@ def test_the_journal_of_one_portfolio(admin_page, cast, everything):
 def test_a_snapshot_is_listed_without_its_payload(admin_page, everything):
     page = admin_page.get(reverse("admin:market_snapshot_changelist"))
     assert page.context["cl"].result_list[0].get_deferred_fields() == {"payload"}
+
+
+def test_a_protection_is_set_anew_and_removed_by_the_services(admin_page, everything):
+    row = Protection.objects.get()
+    page = reverse("admin:trading_protection_change", args=[row.pk])
+    refused = admin_page.post(page, {"stop_loss_percentage": "100"})
+    assert "stop_loss_percentage" in refused.context["adminform"].form.errors
+    assert admin_page.post(page, {"trailing_stop_percentage": "7.5"}).status_code == 302
+    row.refresh_from_db()
+    assert (row.stop_loss_percentage, row.trailing_stop_percentage) == (None, Decimal("7.5"))
+    assert (row.actor, last_kind(row.portfolio)) == ("user:dora", "protection.set")
+    answer = admin_page.post(reverse("admin:trading_protection_remove", args=[row.pk]), SENT)
+    assert answer["HX-Redirect"] == reverse("admin:trading_protection_changelist")
+    assert not Protection.objects.exists() and last_kind(row.portfolio) == "protection.removed"
+
+
+def test_selected_protections_are_removed(admin_page, everything):
+    row = Protection.objects.get()
+    data = {"action": "remove_selected", "_selected_action": [row.pk]}
+    page = admin_page.post(reverse("admin:trading_protection_changelist"), data, follow=True)
+    assert "1 protection removed." in page.content.decode()
+    assert not Protection.objects.exists()

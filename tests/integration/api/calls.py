@@ -14,6 +14,7 @@ from rules.services.rules import update_rule
 from sessions.services.sessions import pause_trading_session
 from tests.harness.trading import STOP_LOSS, STRONG_BUY_ENTRY
 from tests.integration.api.conftest import World
+from trading.services.protections import set_protection
 
 MODULES = ("market.", "portfolios.", "rules.", "sessions.", "trading.")
 METHODS = ("get", "post", "put", "patch", "delete")  # OPTIONS is none of them: 405 everywhere
@@ -41,6 +42,7 @@ class Call:
             "decision": world.filled.decision_id,
             "halt": world.halt.id,
             "version": world.waiting,
+            "symbol": "AAA",
         }
         send = getattr(world.as_(who), self.method)
         return send("/api/" + self.path.format(**ids), self.body(world), format="json", headers=headers)
@@ -66,6 +68,13 @@ def _start(world: World) -> dict[str, Any]:
 
 def _stop_portfolio(world: World) -> dict[str, Any]:
     return {"scope": "portfolio", "scope_id": str(world.desk.portfolio.id), "reason": "Prices look wrong"}
+
+
+def _protect(world: World) -> None:
+    set_protection(
+        portfolio_id=world.desk.portfolio.id, symbol="AAA", stop_loss_percentage=Decimal(5),
+        actor=world.users["alice"],
+    )  # fmt: skip
 
 
 def _pause(world: World) -> None:
@@ -132,6 +141,9 @@ BESIDE = [
     Call("post", "portfolios/{portfolio}/withdrawals", lambda world: {"amount": "250.00"}, 201),
     Call("get", "portfolios/{portfolio}/positions"),
     Call("get", "portfolios/{portfolio}/ledger"),
+    Call("get", "portfolios/{portfolio}/protections", before=_protect),
+    Call("put", "portfolios/{portfolio}/protections/{symbol}", lambda world: {"stop_loss_percentage": "5"}),
+    Call("delete", "portfolios/{portfolio}/protections/{symbol}", status=204, before=_protect),
     Call("get", "portfolios/{portfolio}/limits"),
     Call("get", "portfolios/{portfolio}/risk"),
     Call("put", "portfolios/{portfolio}/limits", lambda world: {"max_order_value": "5000"}),
@@ -175,4 +187,4 @@ def _patterns(patterns: list[Any], prefix: str) -> Iterator[tuple[str, URLPatter
 
 
 def _plain(path: str) -> str:
-    return "/".join("<uuid>" if part.startswith("<uuid:") else part for part in path.split("/"))
+    return "/".join("<uuid>" if part.startswith(("<uuid:", "<str:")) else part for part in path.split("/"))

@@ -15,6 +15,7 @@ from sessions.models import TradingSession
 from tests.harness.trading import STOP_LOSS
 from tests.integration.api.conftest import World
 from trading.services import emergency_stop
+from trading.services.protections import set_protection
 
 pytestmark = pytest.mark.integration
 
@@ -41,6 +42,14 @@ def more_trades(world: World) -> None:
         world.market.advise(symbol)
     world.desk.step()
     world.desk.step()
+
+
+def more_protections(world: World) -> None:
+    more_trades(world)
+    for symbol in ("AAA", "BBB", "CCC"):
+        set_protection(
+            portfolio_id=world.desk.portfolio.id, symbol=symbol, stop_loss_percentage=Decimal(5), actor=None
+        )
 
 
 def more_stops(world: World) -> None:
@@ -79,6 +88,7 @@ def more_market(world: World) -> None:
         ("auto-trading/decisions/{portfolio}", more_trades),
         ("portfolios/{portfolio}/positions", more_trades),
         ("portfolios/{portfolio}/ledger", more_trades),
+        ("portfolios/{portfolio}/protections", more_protections),
         ("portfolios", more_portfolios),
         ("emergency-stop", more_stops),
         ("market/quotes", more_market),

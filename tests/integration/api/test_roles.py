@@ -24,6 +24,8 @@ def may(call: Call, who: str) -> bool:
         return who == "tara"
     if call.path.startswith("emergency-stop"):
         return True
+    if "/protections/" in call.path:
+        return who == "tara" or call.method == "put"
     return who == "bob" and call.path.endswith("limits")
 
 

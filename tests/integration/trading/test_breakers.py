@@ -24,7 +24,12 @@ from sessions.models import TradingSession
 from tests.harness.trading import STRONG_BUY_ENTRY, Desk, Market
 from tests.integration.trading.steps import decisions_of, risk_officer, step_later
 from trading.models import AutoTrade, Halt
-from trading.selectors import losing_runs, losing_streaks, messages_last_minute, rejections_last_minute
+from trading.selectors.breakers import (
+    losing_runs,
+    losing_streaks,
+    messages_last_minute,
+    rejections_last_minute,
+)
 from trading.services import auto_trading, breakers
 from trading.services.breakers import trip, trip_on_rates, trip_on_streaks
 from trading.services.emergency_stop import drain_all, release

@@ -36,3 +36,19 @@ def test_each_key_is_one_probe_with_and_without_a_rule_and_an_instrument(desk: D
     assert (scan["Node Type"], scan.get("Index Name")) == ("Index Scan", "decision_predecessor")
     assert (scan["Actual Loops"], scan.get("Rows Removed by Filter", 0)) == (4, 0)
     assert "Sort" not in {node["Node Type"] for node in nodes(explained[0]["Plan"])}
+
+
+def test_what_no_session_decided_is_one_probe_of_its_own(desk: Desk) -> None:
+    keys = [(desk.portfolio.id, None, of, "") for of in (None, desk.market.instruments[0].id)]
+    with connection.cursor() as cursor:
+        cursor.execute(ROWS, [desk.portfolio.id, desk.session.id, None])
+        cursor.execute(ROWS, [desk.portfolio.id, None, None])
+        columns = [[key[column] for key in keys] for column in range(4)]
+        cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {decisions._PREDECESSORS_OUTSIDE}", columns)
+        ((explained,),) = cursor.fetchall()
+    (scan,) = [
+        node for node in nodes(explained[0]["Plan"]) if node.get("Relation Name") == "trading_decision"
+    ]
+    assert (scan["Node Type"], scan.get("Index Name")) == ("Index Scan", "decision_predecessor_outside")
+    assert (scan["Actual Loops"], scan.get("Rows Removed by Filter", 0)) == (2, 0)
+    assert "Sort" not in {node["Node Type"] for node in nodes(explained[0]["Plan"])}

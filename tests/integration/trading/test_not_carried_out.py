@@ -21,16 +21,16 @@ def in_force(desk: Desk, **changes: Any) -> TradingRule:
     return stored
 
 
-def test_it_is_refused_rather_than_traded_without_its_stop(market: Market) -> None:
+def test_it_is_refused_rather_than_traded_without_its_limit(market: Market) -> None:
     market.tick()
     desk = Desk.open(market, rules=())
-    in_force(desk, stop_loss_percentage=5)
+    in_force(desk, order_type="limit", limit_offset_bps=10)
     market.advise("AAA")
     desk.step()
     assert desk.trades() == []
     (told,) = decisions_of(desk, "Old")
     assert (told.outcome, told.code) == ("refused", "NOT_PERMITTED")
-    assert told.detail == "NOT_PERMITTED: Stop losses are not carried out in this version."
+    assert told.detail == "NOT_PERMITTED: Limit orders are not carried out in this version."
 
 
 def test_it_outranks_nobody(market: Market) -> None:

@@ -37,6 +37,7 @@ def test_a_buy_carries_its_limit_and_its_exits_to_the_last_digit():
         "limit_offset_bps": -2.3,
         "stop_loss_percentage": 5.1,
         "take_profit_percentage": 12,
+        "trailing_stop_percentage": 3.3,
     }
     assert requests_of([action], symbol="AAPL", held=[]) == [
         ActionRequest(
@@ -50,6 +51,7 @@ def test_a_buy_carries_its_limit_and_its_exits_to_the_last_digit():
             limit_offset_bps=Decimal("-2.3"),
             stop_loss_percentage=Decimal("5.1"),
             take_profit_percentage=Decimal(12),
+            trailing_stop_percentage=Decimal("3.3"),
         )
     ]
 

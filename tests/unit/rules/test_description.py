@@ -127,6 +127,17 @@ BUY = {"type": "buy", "sizing_method": "percentage", "size_value": 5}
         ),
         (
             "entry",
+            {**BUY, "stop_loss_percentage": 8, "trailing_stop_percentage": 5},
+            "buy 5 % of equity, and sell it 8 % below the average entry price, or 5 % below its highest price since "
+            "then",
+        ),
+        (
+            "entry",
+            {**BUY, "trailing_stop_percentage": 2.5},
+            "buy 5 % of equity, and sell it 2.5 % below its highest price since then",
+        ),
+        (
+            "entry",
             {**BUY, "order_type": "limit", "limit_offset_bps": 10},
             "buy 5 % of equity with a limit 10 basis points below the last price",
         ),

@@ -53,6 +53,8 @@ def errors(actions, rule_type):
         {**LIMIT, "limit_offset_bps": 1000},
         {**BUY, "stop_loss_percentage": 99.9, "take_profit_percentage": 1000},
         {**BUY, "stop_loss_percentage": 0.1},
+        {**BUY, "trailing_stop_percentage": 0.1},
+        {**BUY, "trailing_stop_percentage": 99.9},
     ],
 )
 def test_a_buy_that_makes_sense(action):
@@ -121,6 +123,9 @@ def test_a_sell_that_makes_sense(action):
         ({**BUY, "stop_loss_percentage": 0}, ".stop_loss_percentage", "below the entry", "above 0 and below 100"),
         ({**BUY, "stop_loss_percentage": 100}, ".stop_loss_percentage", "100 percent", "above 0 and below 100"),
         ({**BUY, "stop_loss_percentage": -5}, ".stop_loss_percentage", "-5 percent", "Did you mean 5?"),
+        ({**BUY, "trailing_stop_percentage": 0}, ".trailing_stop_percentage", "below the highest", "above 0 and below"),
+        ({**BUY, "trailing_stop_percentage": 100}, ".trailing_stop_percentage", "100 percent", "above 0 and below 100"),
+        ({**BUY, "trailing_stop_percentage": -5}, ".trailing_stop_percentage", "-5 percent", "Did you mean 5?"),
         ({**BUY, "take_profit_percentage": 0}, ".take_profit_percentage", "above the entry", "above 0 up to 1000"),
         ({**BUY, "take_profit_percentage": 1001}, ".take_profit_percentage", "1001", "above 0 up to 1000"),
         # orders
@@ -151,6 +156,7 @@ def test_a_buy_that_makes_no_sense(action, path, reason, cure):
         ({**SELL, "sizing_method": "risk_per_trade"}, ".sizing_method", "does not size a sell", "fixed"),
         ({**SELL_PART, "max_position_size": 5}, ".max_position_size", "A sell has no", "Remove"),
         ({**SELL, "stop_loss_percentage": 5}, ".stop_loss_percentage", "A sell has no", "Remove"),
+        ({**SELL, "trailing_stop_percentage": 5}, ".trailing_stop_percentage", "A sell has no", "Remove"),
         ({**SELL, "take_profit_percentage": 5}, ".take_profit_percentage", "A sell has no", "Remove"),
         ({**SELL, "order_type": "limit"}, "", 'needs "limit_offset_bps"', "Add"),
     ],

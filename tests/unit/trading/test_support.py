@@ -31,6 +31,8 @@ def rule(rule_type: str, *actions: dict[str, Any]) -> dict[str, Any]:
         ("entry", [{**BUY, "sizing_method": "fixed", "size_unit": "cash"}]),
         ("entry", [{**BUY, "sizing_method": "kelly", "size_value": 0.5, "max_position_size": 10}]),
         ("entry", [{**BUY, "sizing_method": "volatility_target", "max_position_size": 10}]),
+        ("entry", [{**BUY, "stop_loss_percentage": 5, "take_profit_percentage": 9}]),
+        ("entry", [{**BUY, "trailing_stop_percentage": 5}]),
         ("exit", [SELL]),
         ("risk", [SELL, {"type": "block_entries"}, {"type": "halt"}, ALERT]),
         ("risk", [{"type": "reduce", "percentage": 50}]),
@@ -46,8 +48,6 @@ def test_what_is_carried_out(rule_type: str, actions: list[dict[str, Any]]) -> N
     ("changes", "path", "named", "cure"),
     [
         ({"order_type": "limit", "limit_offset_bps": 10}, "order_type", "Limit orders", '"market"'),
-        ({"stop_loss_percentage": 5}, "stop_loss_percentage", "Stop losses", "Remove it"),
-        ({"take_profit_percentage": 5}, "take_profit_percentage", "Take profits", "Remove it"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -68,12 +68,12 @@ def test_each_word_is_named() -> None:
         **BUY,
         "sizing_method": "risk_per_trade",
         "stop_loss_percentage": 5,
-        "take_profit_percentage": 9,
+        "order_type": "limit",
+        "limit_offset_bps": 10,
     }
     assert check_rule(rule("entry", action)).errors == ()
     assert {fault.path for fault in unsupported([action])} == {
-        "actions[0].stop_loss_percentage",
-        "actions[0].take_profit_percentage",
+        "actions[0].order_type",
     }
 
 

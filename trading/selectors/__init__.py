@@ -1,0 +1,143 @@
+import uuid
+from collections.abc import Mapping
+from decimal import Decimal
+
+from django.db.models import (
+    Case,
+    CharField,
+    F,
+    Model,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+    UUIDField,
+    Value,
+    When,
+)
+from django.db.models.functions import Cast, Coalesce
+
+from portfolios.models import BrokerAccount, Member, Position, PositionMark, Role
+from portfolios.selectors import AnyUser, visible_portfolios
+from rules.models import TradingRule
+from sessions.models import TradingSession
+from trading.core.track_record import BookedFill, TrackRecord, round_trips, track_record
+from trading.models import AutoTrade, Decision, Execution, Halt, Protection
+
+# How far back a rule's record goes, in fills of its instruments: it is read under the portfolio's lock.
+RECORD_FILLS_MAX = 5_000
+
+
+def get_trading_history(portfolio_id: uuid.UUID) -> QuerySet[AutoTrade]:
+    """Every trade of a portfolio, the newest first."""
+    return AutoTrade.objects.filter(portfolio_id=portfolio_id).order_by("-created_at", "-id")
+
+
+def visible_trades(user: AnyUser) -> QuerySet[AutoTrade]:
+    return AutoTrade.objects.filter(portfolio__in=visible_portfolios(user))
+
+
+def visible_decisions(user: AnyUser) -> QuerySet[Decision]:
+    return Decision.objects.filter(portfolio__in=visible_portfolios(user))
+
+
+def shown_protections(portfolio_id: uuid.UUID) -> QuerySet[Protection]:
+    """A portfolio's protections with what they count from: `quantity`, `average_cost` and `noted_peak` of the
+    position (None: no peak of this opening is noted)."""
+    position = Position.objects.filter(portfolio=OuterRef("portfolio"), instrument=OuterRef("instrument"))
+    peak = PositionMark.objects.filter(
+        position__portfolio=OuterRef("portfolio"), position__instrument=OuterRef("instrument"),
+        opened_at=OuterRef("opened_at"),
+    )  # fmt: skip
+    return (
+        Protection.objects.filter(portfolio_id=portfolio_id)
+        .select_related("instrument", "rule_version")
+        .annotate(
+            symbol=F("instrument__symbol"),
+            quantity=Subquery(position.values("quantity")),
+            average_cost=Subquery(position.values("average_cost")),
+            noted_peak=Subquery(peak.values("peak_price")),
+        )
+    )
+
+
+def visible_halts(user: AnyUser) -> QuerySet[Halt]:
+    """Halts that cover something of the user's: the platform's, symbols', and those within his portfolios.
+
+    Staff see all: they arm and release what is wider than a portfolio.
+    """
+    if user.is_active and getattr(user, "is_staff", False):
+        return Halt.objects.all()
+    mine = visible_portfolios(user)
+    text = CharField()
+    return Halt.objects.filter(
+        Q(scope__in=[Halt.Scope.PLATFORM, Halt.Scope.SYMBOL])
+        | Q(scope="portfolio", scope_id__in=mine.values(key=Cast("id", text)))
+        | Q(
+            scope="account",
+            scope_id__in=BrokerAccount.objects.filter(portfolio__in=mine).values(key=Cast("id", text)),
+        )
+        | Q(
+            scope="session",
+            scope_id__in=TradingSession.objects.filter(portfolio__in=mine).values(key=Cast("id", text)),
+        )
+        | Q(
+            scope="rule",
+            scope_id__in=TradingRule.objects.filter(portfolio__in=mine).values(key=Cast("id", text)),
+        )
+    )
+
+
+def _portfolio_of(model: type[Model]) -> Subquery:
+    rows = model._default_manager.filter(pk=Cast(OuterRef("scope_id"), UUIDField()))
+    return Subquery(rows.values("portfolio_id"))
+
+
+def shown_halts(user: AnyUser) -> QuerySet[Halt]:
+    """Visible halts with `portfolio_id`, which they lie in (None: platform and symbol), and the user's `role` there."""
+    lies_in = Case(
+        When(scope=Halt.Scope.PORTFOLIO, then=Cast("scope_id", UUIDField())),
+        When(scope=Halt.Scope.ACCOUNT, then=_portfolio_of(BrokerAccount)),
+        When(scope=Halt.Scope.SESSION, then=_portfolio_of(TradingSession)),
+        When(scope=Halt.Scope.RULE, then=_portfolio_of(TradingRule)),
+        output_field=UUIDField(),
+    )
+    user_id = user.pk
+    assert user_id is not None, "only a user sees halts"
+    mine = Member.objects.filter(user_id=user_id, portfolio_id=OuterRef("portfolio_id"))
+    # As portfolios.selectors.role_of: a superuser without membership acts as owner.
+    otherwise = Role.OWNER if getattr(user, "is_superuser", False) else None
+    role = Coalesce(
+        Subquery(mine.values("role")[:1]), Value(otherwise, CharField()), output_field=CharField()
+    )
+    rows = visible_halts(user).annotate(portfolio_id=lies_in).annotate(role=role)
+    return rows.select_related("armed_by", "armed_by_rule", "released_by")
+
+
+def track_record_of(
+    portfolio_id: uuid.UUID, *, rule_id: uuid.UUID, held: Mapping[int, Decimal]
+) -> TrackRecord:
+    """The closed round trips of a rule, of all its versions, in one query. `held`: units now, by instrument.
+
+    Of a longer history only the newest RECORD_FILLS_MAX fills count; what they do not explain of what is held was
+    there before and is sold first. An instrument whose whole history does not explain it, as after a split, is left
+    out: which buy was sold at which profit can not be told.
+    """
+    bought = AutoTrade.objects.filter(portfolio_id=portfolio_id, rule_id=rule_id, trade_type="buy")
+    rows = (
+        Execution.objects.filter(
+            trade__portfolio_id=portfolio_id, trade__instrument_id__in=bought.values("instrument_id")
+        )
+        .order_by("-market_at", "-id")
+        .values_list(
+            "trade__instrument_id", "trade_id", "trade__rule_id", "trade__trade_type", "quantity", "price", "fee"
+        )
+    )  # fmt: skip
+    newest = [BookedFill(*row) for row in rows[:RECORD_FILLS_MAX]]
+    before = {fill.instrument_id: held.get(fill.instrument_id, Decimal(0)) for fill in newest}
+    for fill in newest:
+        before[fill.instrument_id] -= fill.quantity if fill.side == "buy" else -fill.quantity
+    cut_off = len(newest) == RECORD_FILLS_MAX
+    told = {key for key, quantity in before.items() if quantity == 0 or (cut_off and quantity > 0)}
+    fills = [fill for fill in reversed(newest) if fill.instrument_id in told]
+    return track_record(round_trips(fills, rule_id=rule_id, held_before=before))

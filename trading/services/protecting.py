@@ -1,0 +1,156 @@
+"""What the protections of some portfolios come to, under their locks and on fresh facts.
+
+Everything that is to be written is collected; reservations stand in the open books at once.
+"""
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from foundation.core.canonical import plain_decimal
+from foundation.core.money import round_money
+from journal.core.events import AlertSpec, Event, Severity
+from market.core.snapshot import MarketSnapshot
+from portfolios.models import Position
+from portfolios.services.books import Books
+from sessions.models import TradingSession
+from trading.core.market_facts import fresh_prices
+from trading.core.order_states import OPEN
+from trading.core.protections import Kind, Threshold, triggered
+from trading.models import AutoTrade, Protection
+from trading.services.decisions import Draft
+from trading.services.facts import MarketView, market_view
+from trading.services.fresh_state import FreshState, fresh_states
+from trading.services.protections import Key, percentages_of
+from trading.services.reducing import Reduction, sell
+
+
+@dataclass
+class Protector:
+    """Decides for all protections of the portfolios in open books. Make it with `of`."""
+
+    books: Books
+    view: MarketView
+    states: Mapping[uuid.UUID, FreshState]
+    prices: Mapping[int, Decimal]  # fresh ones, by instrument
+    ordered: set[Key]  # of which a protective sale is open
+    drafts: list[Draft] = field(default_factory=list)
+    trades: list[AutoTrade] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+    changed: list[Protection] = field(default_factory=list)  # whose refusal is another now
+    gone: list[Protection] = field(default_factory=list)  # whose position is closed
+
+    @classmethod
+    def of(cls, books: Books, snapshot: MarketSnapshot) -> "Protector":
+        """What is sold belongs to the portfolio's running session, whatever its status, if there is one."""
+        ids = list(books.portfolios)
+        running = TradingSession.objects.filter(portfolio_id__in=ids, status__in=TradingSession.RUNNING)
+        sessions: dict[uuid.UUID, TradingSession | None] = dict.fromkeys(ids)
+        sessions |= {row.portfolio_id: row for row in running}
+        view = market_view(snapshot)
+        open_sales = AutoTrade.objects.filter(
+            portfolio_id__in=ids, origin=AutoTrade.Origin.PROTECTION,
+            status__in=[state.value for state in OPEN],
+        )  # fmt: skip
+        return cls(
+            books=books,
+            view=view,
+            states=fresh_states(books, sessions=sessions, view=view),
+            prices=fresh_prices(snapshot, now_epoch=view.now_epoch),
+            ordered=set(open_sales.values_list("portfolio_id", "instrument_id")),
+        )
+
+    def decide(self) -> None:
+        rows = Protection.objects.filter(portfolio_id__in=list(self.books.portfolios))
+        for row in rows.order_by("portfolio_id", "instrument_id"):
+            position = self.books.positions.get((row.portfolio_id, row.instrument_id))
+            if position is None or position.quantity == 0 or position.opened_at != row.opened_at:
+                self.gone.append(row)
+                continue
+            price = self.prices.get(row.instrument_id)
+            if price is None:
+                continue
+            state = self.states[row.portfolio_id]
+            threshold = _threshold(row, position, state, price)
+            if threshold is None:
+                self._refused(row, "")
+            elif (row.portfolio_id, row.instrument_id) not in self.ordered:
+                self._sell(row, position, state, threshold)
+
+    def _sell(self, row: Protection, position: Position, state: FreshState, threshold: Threshold) -> None:
+        """All that is free; what is promised to another sale is on its way already."""
+        quantity = position.quantity - position.reserved_quantity
+        if quantity <= 0:
+            return
+        price = self.prices[row.instrument_id]
+        symbol = state.view.instruments[row.instrument_id].symbol
+        reduction = Reduction(
+            instrument_id=row.instrument_id, quantity=quantity, session_id=None,
+            origin=AutoTrade.Origin.PROTECTION, actor=f"protection:{row.id} {threshold.kind.value}",
+            why=threshold.kind.words, explanation=_explained(threshold, symbol=symbol, price=price, row=row),
+        )  # fmt: skip
+        draft, trade = sell(state, reduction)
+        self.drafts.append(draft)
+        if trade is not None:
+            self.trades.append(trade)
+        elif draft.code == row.refusal:
+            return  # told already; the decision counts that it repeats
+        draft.own_row = True
+        self._refused(row, draft.code)
+        self.events.append(_event(row, draft, trade, threshold, price=price, at=state.view.snapshot.as_of))
+
+    def _refused(self, row: Protection, code: str) -> None:
+        if row.refusal != code:
+            row.refusal = code
+            self.changed.append(row)
+
+
+def _threshold(row: Protection, position: Position, state: FreshState, price: Decimal) -> Threshold | None:
+    mark = state.rows.peaks.get(position.pk)
+    noted = mark.peak_price if mark is not None and mark.opened_at == position.opened_at else None
+    return triggered(percentages_of(row), average_cost=position.average_cost, noted_peak=noted, price=price)
+
+
+def _explained(threshold: Threshold, *, symbol: str, price: Decimal, row: Protection) -> dict[str, Any]:
+    """As a rule's condition is told, with what the threshold follows from."""
+    kind = threshold.kind
+    above = kind is Kind.TAKE_PROFIT
+    reference = "peak" if kind is Kind.TRAILING_STOP else "average cost"
+    limit = round_money(threshold.price)
+    sentence = (
+        f"{kind.words.capitalize()} of {symbol}: the price is {plain_decimal(price)}, at or "
+        f"{'above' if above else 'below'} {plain_decimal(limit)}, which is {plain_decimal(threshold.percentage)} % "
+        f"{'above' if above else 'below'} its {reference} of {plain_decimal(threshold.reference)}."
+    )
+    condition = {
+        "field": "price", "operator": "greater_or_equal" if above else "less_or_equal", "fact": price,
+        "threshold": limit, "outcome": True,
+    }  # fmt: skip
+    return {
+        "outcome": True, "sentence": sentence, "conditions": {"all": [condition], "outcome": True},
+        "protection": {
+            "id": row.id, "kind": kind.value, "percentage": threshold.percentage,
+            "reference": reference, "reference_price": threshold.reference, "threshold": limit, "price": price,
+        },
+    }  # fmt: skip
+
+
+def _event(
+    row: Protection, draft: Draft, trade: AutoTrade | None, threshold: Threshold, *, price: Decimal, at: datetime
+) -> Event:  # fmt: skip
+    """`protection.triggered`, or `protection.refused`: a position that wants to be sold and is not."""
+    payload = {
+        "protection_id": row.id, "decision_id": draft.id, "symbol": draft.symbol, "protection": threshold.kind.value,
+        "percentage": threshold.percentage, "threshold": round_money(threshold.price), "price": price,
+        "quantity": draft.sizing["quantity"], "code": draft.code, "detail": draft.detail,
+        "trade_id": trade.id if trade is not None else None,
+    }  # fmt: skip
+    sentence = draft.explanation["sentence"]
+    if trade is not None:
+        severity: Severity = "info" if threshold.kind is Kind.TAKE_PROFIT else "warning"
+        return Event(row.portfolio_id, "protection.triggered", at, payload, AlertSpec(severity, sentence))
+    alert = AlertSpec("critical", f"{sentence} It cannot be sold yet: {draft.detail}")
+    return Event(row.portfolio_id, "protection.refused", at, payload, alert)

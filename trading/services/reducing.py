@@ -1,0 +1,77 @@
+"""Selling what is held because something other than a rule wants it: a stopping session, a position's protection.
+
+The same path as a rule's sale takes: a decision that tells why, every control, a trade that reserves at once.
+"""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from foundation.core.money import ZERO
+from journal.core.events import Event
+from market.core.snapshot import MarketSnapshot
+from trading.core.risk import Refused, findings_as_rows
+from trading.models import AutoTrade
+from trading.services.decisions import Draft, Outcome, Recorded, record
+from trading.services.fresh_state import FreshState
+from trading.services.order_management import Intent, make_trade, store_trades, trade_event
+from trading.services.risk_management import OrderWish, validate_trade
+
+
+@dataclass(frozen=True)
+class Reduction:
+    """What is to be sold at market, and why.
+
+    quantity in units, of what no other order has reserved; `why` in one or two words, for the decision's sentence;
+    session_id: the session that decides it, None when none does.
+    """
+
+    instrument_id: int
+    quantity: Decimal
+    session_id: uuid.UUID | None
+    origin: str
+    actor: str
+    why: str
+    explanation: dict[str, Any]
+
+
+def sell(state: FreshState, reduction: Reduction) -> tuple[Draft, AutoTrade | None]:
+    """The decision, and the unsaved trade if it may go out; the trade belongs to the state's session."""
+    instrument = state.view.instruments[reduction.instrument_id]
+    quantity, price = reduction.quantity, state.price(instrument)
+    draft = Draft(
+        portfolio_id=state.portfolio_id, session_id=reduction.session_id, rule_id=None, rule_version_id=None,
+        instrument_id=instrument.id, symbol=instrument.symbol, outcome=Outcome.NO_SIZE,
+        explanation=reduction.explanation, detail="the price is unknown",
+        sizing={"method": "full_position", "quantity": quantity, "price": price or ZERO},
+    )  # fmt: skip
+    if price is None:
+        return draft, None
+    wish = OrderWish("sell", quantity, instrument, price, protective=True)
+    verdict = validate_trade(state, wish)
+    draft.checks = list(findings_as_rows(verdict.findings))
+    if isinstance(verdict, Refused):
+        draft.outcome, draft.code, draft.detail = Outcome.REFUSED, verdict.code.value, verdict.detail
+        return draft, None
+    draft.outcome = Outcome.TRADED
+    draft.detail = f"sell {quantity.normalize():f} {instrument.symbol}: {reduction.why}"
+    intent = Intent(
+        decision_id=draft.id, rule_id=None, rule_version_id=None, approved=verdict, instrument=instrument,
+        origin=reduction.origin, actor=reduction.actor,
+    )  # fmt: skip
+    return draft, make_trade(state, intent)
+
+
+def store(
+    drafts: Sequence[Draft], trades: Sequence[AutoTrade], *, snapshot: MarketSnapshot
+) -> tuple[Recorded, list[Event]]:
+    """Write decisions and trades; the events of both, the decisions' first. The caller saves the books."""
+    recorded = record(drafts, snapshot=snapshot, previous_slot=snapshot.version - 1)
+    store_trades(trades)
+    created = [
+        trade_event(trade, "trade.created", at=trade.market_at, trigger_price=trade.trigger_price)
+        for trade in trades
+    ]
+    return recorded, created
