@@ -2,10 +2,12 @@
 
 import uuid
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from decimal import Decimal
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
+from django.db import connection
 from django.db.models import Q, QuerySet
 
 from foundation.errors import Forbidden, NotFound
@@ -137,3 +139,24 @@ def effective_limits(owners: Mapping[uuid.UUID, uuid.UUID | None]) -> dict[uuid.
         portfolio_id: tightest(limit_row(found[key]) for key in mine if key in found)
         for portfolio_id, mine in keys.items()
     }
+
+
+def held_before(
+    *, instrument_id: int, moment: datetime, portfolio_ids: Iterable[uuid.UUID]
+) -> dict[uuid.UUID, Decimal]:
+    """Units that each portfolio held just before a market time, by the ledger; those without any are absent.
+
+    What was reversed since counts as if it had never been.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT portfolio_id, sum(CASE WHEN debit_account = 'holdings' THEN amount ELSE -amount END)
+            FROM ledger_transfers
+            WHERE instrument_id = %s AND market_at < %s AND portfolio_id = ANY(%s)
+                AND 'holdings' IN (debit_account, credit_account)
+            GROUP BY portfolio_id
+            """,
+            [instrument_id, moment, list(portfolio_ids)],
+        )
+        return {portfolio_id: units for portfolio_id, units in cursor.fetchall() if units > 0}

@@ -150,6 +150,7 @@ CELERY_TASK_DEFAULT_QUEUE = "market"
 CELERY_TASK_CREATE_MISSING_QUEUES = False
 CELERY_TASK_ROUTES = {
     "market.tasks.*": {"queue": "market"},
+    "portfolios.tasks.*": {"queue": "market"},
     "trading.tasks.evaluate_due": {"queue": "evaluation"},
     "trading.tasks.*": {"queue": "execution"},
     "journal.tasks.*": {"queue": "notification"},

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from trading.api import halts, views
+from trading.api import halts, reversals, views
 
 urlpatterns = [
     path("auto-trading/sessions/<uuid:id>/status", views.SessionStatus.as_view(), name="session-status"),
@@ -10,6 +10,11 @@ urlpatterns = [
     path("auto-trading/decisions/<uuid:portfolio_id>", views.Decisions.as_view(), name="decisions"),
     path(
         "auto-trading/decisions/<uuid:id>/details", views.DecisionDetails.as_view(), name="decision-details"
+    ),
+    path(
+        "portfolios/<uuid:portfolio_id>/ledger/<uuid:entry_id>/reversal",
+        reversals.LedgerReversal.as_view(),
+        name="ledger-reversal",
     ),
     path("emergency-stop", halts.EmergencyStops.as_view(), name="emergency-stops"),
     path(
