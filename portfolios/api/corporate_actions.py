@@ -17,6 +17,7 @@ from market.services.corporate_actions import EXTERNAL_ID_LENGTH_MAX, UNITS_MAX,
 from portfolios.selectors import AnyUser
 
 TAGS = ["corporate actions"]
+_KINDS = f"one of {', '.join(CorporateAction.Kind.values)}"
 
 
 def _money(help_text: str, **options: Any) -> serializers.DecimalField:
@@ -30,7 +31,7 @@ class NewCorporateActionSerializer(StrictSerializer):
         max_length=EXTERNAL_ID_LENGTH_MAX, help_text="the source's own id: recording it twice stores it once"
     )
     symbol = serializers.CharField(max_length=20)
-    kind = serializers.ChoiceField(choices=CorporateAction.Kind.choices)
+    kind = serializers.CharField(max_length=20, help_text=_KINDS)
     ex_at = serializers.DateTimeField(help_text="market time: whoever held just before is entitled")
     amount = _money("of a dividend: currency for each unit", required=False, allow_null=True)
     new_units = serializers.IntegerField(
@@ -50,6 +51,7 @@ class CorporateActionSerializer(serializers.ModelSerializer[CorporateAction]):
     """`booked` and `waiting` count portfolios; it waits for those whose working orders are in the way."""
 
     symbol = serializers.CharField(source="instrument.symbol", read_only=True)
+    kind = serializers.CharField(read_only=True, help_text=_KINDS)
     booked = serializers.IntegerField(read_only=True)
     waiting = serializers.IntegerField(read_only=True)
 

@@ -36,6 +36,7 @@ class Call:
             "pending": world.pending.id,
             "decision": world.filled.decision_id,
             "halt": world.halt.id,
+            "entry": world.filled_entry,
         }
         send = getattr(world.as_(who), self.method)
         return send("/api/" + self.path.format(**ids), self.body(world), format="json", headers=headers)
@@ -62,6 +63,11 @@ def _stop_portfolio(world: World) -> dict[str, Any]:
 
 def _pause(world: World) -> None:
     pause_trading_session(session_id=world.desk.session.id, actor=world.users["alice"])
+
+
+def _dividend(world: World) -> dict[str, Any]:
+    at = world.market.as_of.isoformat()
+    return {"external_id": "one", "symbol": "AAA", "kind": "dividend", "ex_at": at, "amount": "0.25"}
 
 
 _ADVICE = {"external_id": "one", "symbol": "AAA", "recommendation": "BUY", "confidence": 0.7}
@@ -101,8 +107,11 @@ BESIDE = [
     Call("post", "portfolios/{portfolio}/withdrawals", lambda world: {"amount": "250.00"}, 201),
     Call("get", "portfolios/{portfolio}/positions"),
     Call("get", "portfolios/{portfolio}/ledger"),
+    Call("post", "portfolios/{portfolio}/ledger/{entry}/reversal", lambda world: {"reason": "Busted"}, 201),
     Call("get", "portfolios/{portfolio}/limits"),
     Call("put", "portfolios/{portfolio}/limits", lambda world: {"max_order_value": "5000"}),
+    Call("get", "corporate-actions", status=403, of_hers=False),  # for staff, which Alice is not
+    Call("post", "corporate-actions", _dividend, 403, of_hers=False),
     Call("get", "market/instruments", of_hers=False),
     Call("get", "market/quotes", of_hers=False),
     Call("get", "market/bars?symbol=AAA", of_hers=False),
