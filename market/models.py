@@ -279,11 +279,15 @@ class CorporateAction(models.Model):
         indexes = [models.Index(fields=["instrument", "ex_at"], name="market_corporate_action_ex")]
         constraints = [
             models.CheckConstraint(
+                # A comparison with NULL is no refusal: what must be there is asked for by name.
                 condition=Q(
-                    kind="dividend", amount__gt=0, amount__lt=TOO_LARGE, new_units=None, old_units=None,
-                    cash_in_lieu_price=None,
+                    kind="dividend", amount__isnull=False, amount__gt=0, amount__lt=TOO_LARGE, new_units=None,
+                    old_units=None, cash_in_lieu_price=None,
                 )
-                | Q(kind="split", amount=None, new_units__gt=0, old_units__gt=0) & ~Q(new_units=F("old_units")),
+                | Q(
+                    ~Q(new_units=F("old_units")), kind="split", amount=None, new_units__isnull=False,
+                    new_units__gt=0, old_units__isnull=False, old_units__gt=0,
+                ),
                 name="market_corporate_action_fits_its_kind",
             ),
             models.UniqueConstraint(

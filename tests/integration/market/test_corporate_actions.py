@@ -117,6 +117,15 @@ def test_a_split_before_what_is_in_force_already_is_refused(market: Market) -> N
 
 def test_the_database_knows_what_belongs_to_which_kind() -> None:
     action, _ = tell(DIVIDEND)
-    for wrong in ({"amount": None}, {"new_units": 2, "old_units": 1}, {"kind": "split"}, {"external_id": ""}):
+    wrongs: list[dict[str, Any]] = [
+        {"amount": None},
+        {"new_units": 2, "old_units": 1},
+        {"kind": "split"},
+        {"kind": "split", "amount": None},
+        {"kind": "split", "amount": None, "new_units": 2},
+        {"kind": "split", "amount": None, "new_units": 2, "old_units": 2},
+        {"external_id": ""},
+    ]
+    for wrong in wrongs:
         with pytest.raises(IntegrityError), transaction.atomic():
             CorporateAction.objects.filter(pk=action.pk).update(**wrong)
