@@ -1,6 +1,9 @@
-"""What the market room knows, read-only: the feed and the recommenders write it."""
+"""What the market room knows, read-only: the feed and the recommenders write it.
 
-from typing import Any
+Corporate actions alone are recorded here.
+"""
+
+from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.db.models import QuerySet
@@ -8,11 +11,12 @@ from django.http import HttpRequest
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
 from unfold.decorators import display
 
-from foundation.admin.base import LongListAdmin, ReadOnlyAdmin
-from foundation.admin.presentation import badge
+from foundation.admin.base import LongListAdmin, ReadOnlyAdmin, ServiceAdmin, ServiceForm, actor_of
+from foundation.admin.presentation import badge, presented
 from market.models import (
     Bar,
     CalendarDay,
+    CorporateAction,
     Exchange,
     Instrument,
     Quote,
@@ -20,6 +24,7 @@ from market.models import (
     RecommendationSource,
     Snapshot,
 )
+from market.services.corporate_actions import NewCorporateAction, record
 
 ADVICE_COLOURS = {
     "STRONG_BUY": "success",
@@ -82,6 +87,45 @@ class SnapshotAdmin(LongListAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Snapshot]:
         return super().get_queryset(request).defer("payload")
+
+
+class CorporateActionForm(ServiceForm):
+    paths: ClassVar[dict[str, str]] = {"symbol": "instrument"}
+
+    class Meta:
+        model = CorporateAction
+        fields = (
+            "external_id", "instrument", "kind", "ex_at", "amount", "new_units", "old_units", "cash_in_lieu_price"
+        )  # fmt: skip
+
+
+@admin.register(CorporateAction)
+class CorporateActionAdmin(ServiceAdmin):
+    """Recorded here once; who is entitled is booked in the background, and seen among the books."""
+
+    form = CorporateActionForm
+    list_display = ("ex_at", "instrument", "kind", "amount", "new_units", "old_units", "external_id")
+    list_display_links = ("instrument",)
+    list_select_related = ("instrument",)
+    list_filter = ("kind", ("instrument", AutocompleteSelectFilter))
+    search_fields = ("instrument__symbol__exact", "external_id__exact")
+    search_help_text = "A symbol, or the source's own id"
+    ordering = ("-ex_at", "id")
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
+        names = [*CorporateActionForm.Meta.fields]
+        return [presented(CorporateAction, name) for name in names] if obj is not None else names
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
+        return self.get_fields(request, obj) if obj is not None else []
+
+    def carry_out(self, request: HttpRequest, form: Any, obj: Any) -> CorporateAction:
+        given = dict(form.cleaned_data)
+        item = NewCorporateAction(symbol=given.pop("instrument").symbol, **given)
+        return record(item, actor=actor_of(request))[0]
 
 
 @admin.register(RecommendationSource)

@@ -240,3 +240,70 @@ class Recommendation(models.Model):
 
     def __str__(self) -> str:
         return f"{self.source_id} {self.recommendation} {self.instrument_id}"
+
+
+class CorporateAction(models.Model):
+    """What a company does to its shares, as a fact of the market: who holds it is booked by the portfolios' room.
+
+    Never changed once stored, but that a cash-in-lieu price which was not known yet may be filled in.
+    """
+
+    class Kind(models.TextChoices):
+        DIVIDEND = "dividend"
+        SPLIT = "split"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    external_id = models.CharField(
+        max_length=200, unique=True, help_text="the source's own id: recording it twice stores it once"
+    )
+    instrument = models.ForeignKey(Instrument, on_delete=models.PROTECT, related_name="corporate_actions")
+    kind = models.CharField(max_length=20, choices=Kind)
+    ex_at = models.DateTimeField(
+        help_text="market time from which the price is without it: whoever held just before is entitled"
+    )
+    amount = models.DecimalField(
+        max_digits=20, decimal_places=8, null=True, blank=True,
+        help_text="of a dividend: currency for each unit held",
+    )  # fmt: skip
+    new_units = models.PositiveIntegerField(
+        null=True, blank=True, help_text="of a split: 3 in a 3:2 split, 1 in a reverse split of 1:10"
+    )
+    old_units = models.PositiveIntegerField(null=True, blank=True, help_text="of a split: 2 in a 3:2 split")
+    cash_in_lieu_price = models.DecimalField(
+        max_digits=20, decimal_places=8, null=True, blank=True,
+        help_text="of a split: currency for each new unit, paid for what is less than the lot",
+    )  # fmt: skip
+    created_at = models.DateTimeField(db_default=Now(), help_text="database time")
+
+    class Meta:
+        indexes = [models.Index(fields=["instrument", "ex_at"], name="market_corporate_action_ex")]
+        constraints = [
+            models.CheckConstraint(
+                # A comparison with NULL is no refusal: what must be there is asked for by name.
+                condition=Q(
+                    kind="dividend", amount__isnull=False, amount__gt=0, amount__lt=TOO_LARGE, new_units=None,
+                    old_units=None, cash_in_lieu_price=None,
+                )
+                | Q(
+                    ~Q(new_units=F("old_units")), kind="split", amount=None, new_units__isnull=False,
+                    new_units__gt=0, old_units__isnull=False, old_units__gt=0,
+                ),
+                name="market_corporate_action_fits_its_kind",
+            ),
+            models.UniqueConstraint(
+                fields=["instrument", "ex_at"], condition=Q(kind="split"), name="market_one_split_at_a_time"
+            ),
+            models.CheckConstraint(
+                condition=Q(cash_in_lieu_price=None)
+                | Q(cash_in_lieu_price__gt=0, cash_in_lieu_price__lt=TOO_LARGE),
+                name="market_corporate_action_price_positive",
+            ),
+            models.CheckConstraint(
+                condition=~Q(external_id=""), name="market_corporate_action_has_external_id"
+            ),
+        ]  # fmt: skip
+
+    def __str__(self) -> str:
+        if self.kind == self.Kind.SPLIT:
+            return f"{self.new_units}:{self.old_units} split of {self.instrument}"
+        return f"dividend of {self.amount} on {self.instrument}"

@@ -10,7 +10,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
-from market.models import Instrument
+from market.models import CorporateAction, Instrument
 from portfolios.approval import WAITING, Decidable, four_eyes_constraints
 from portfolios.core.limits import LIMIT_NAMES
 
@@ -115,12 +115,16 @@ class LedgerTransfer(models.Model):
         CAPITAL = "capital"  # what its owner paid in and took out
         MARKET = "market"  # the counterparty of every fill
         FEES = "fees"  # what trading cost
+        INCOME = "income"  # what holdings paid: dividends
 
     class Kind(models.TextChoices):
         DEPOSIT = "deposit"
         WITHDRAWAL = "withdrawal"
         FILL = "fill"
         FEE = "fee"
+        DIVIDEND = "dividend"
+        SPLIT = "split"  # units that came or went without a price
+        CASH_IN_LIEU = "cash_in_lieu"  # the fraction that a split left, sold
         REVERSAL = "reversal"
 
     id = models.BigAutoField(primary_key=True)
@@ -136,7 +140,9 @@ class LedgerTransfer(models.Model):
     execution_id = models.CharField(max_length=100, blank=True)
     reverses = models.OneToOneField("self", on_delete=models.PROTECT, null=True, related_name="reversed_by")
     memo = models.CharField(max_length=255, blank=True)
-    market_at = models.DateTimeField(null=True, help_text="Market time")
+    market_at = models.DateTimeField(
+        null=True, help_text="Market time; a reversal's is that of what it reverses"
+    )
     created_at = models.DateTimeField(db_default=Now())
 
     class Meta:
@@ -146,6 +152,11 @@ class LedgerTransfer(models.Model):
             models.CheckConstraint(
                 condition=~Q(debit_account=F("credit_account")), name="transfer_between_two"
             ),
+            models.CheckConstraint(
+                condition=Q(kind="reversal", reverses__isnull=False)
+                | (~Q(kind="reversal") & Q(reverses=None)),
+                name="transfer_reversal_names_what",
+            ),
         ]
         indexes = [models.Index(fields=["portfolio", "-id"])]
 
@@ -154,7 +165,10 @@ class LedgerTransfer(models.Model):
 
 
 class Position(models.Model):
-    """What is held of an instrument: Σ fills. Quantity 0 keeps the row, with its realised profit."""
+    """What is held of an instrument: Σ fills and splits. Quantity 0 keeps the row, with its realised profit.
+
+    `cost` is exact; `average_cost` is derived from it and written with it.
+    """
 
     portfolio = models.ForeignKey(Portfolio, on_delete=models.PROTECT, related_name="positions")
     instrument = models.ForeignKey(Instrument, on_delete=models.PROTECT, related_name="+")
@@ -162,7 +176,12 @@ class Position(models.Model):
     reserved_quantity = models.DecimalField(
         max_digits=20, decimal_places=8, default=0, help_text="Promised to working sell orders"
     )
-    average_cost = models.DecimalField(max_digits=20, decimal_places=8, default=0)
+    cost = models.DecimalField(
+        max_digits=20, decimal_places=8, default=0, help_text="What the held quantity cost, before fees"
+    )
+    average_cost = models.DecimalField(
+        max_digits=20, decimal_places=8, default=0, help_text="cost / quantity, to 8 places; 0 when flat"
+    )
     realised_pnl = models.DecimalField(max_digits=20, decimal_places=8, default=0, help_text="Before fees")
     opened_at = models.DateTimeField(null=True, help_text="Market time")
 
@@ -170,6 +189,10 @@ class Position(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["portfolio", "instrument"], name="position_once"),
             models.CheckConstraint(condition=Q(quantity__gte=0), name="position_not_short"),
+            models.CheckConstraint(
+                condition=Q(cost__gte=0) & (Q(quantity__gt=0) | Q(cost=0)),
+                name="position_cost_of_what_is_held",
+            ),
             models.CheckConstraint(
                 condition=Q(reserved_quantity__gte=0, reserved_quantity__lte=F("quantity")),
                 name="position_reserved_within_quantity",
@@ -261,6 +284,63 @@ class InstrumentPermission(models.Model):
 
     def __str__(self) -> str:
         return f"{self.instrument} {self.kind}"
+
+
+class CorporateActionBooking(models.Model):
+    """What a corporate action is to one portfolio, once. `booked_at` empty: it waits, and `waiting_for` says why.
+
+    Written by `services.corporate_actions`, and by a reversal. `entry_id` is empty where there was nothing to
+    book (a dividend below half a cent).
+    """
+
+    action = models.ForeignKey(CorporateAction, on_delete=models.PROTECT, related_name="bookings")
+    portfolio = models.ForeignKey(Portfolio, on_delete=models.PROTECT, related_name="corporate_actions")
+    quantity = models.DecimalField(
+        max_digits=20, decimal_places=8, default=0, help_text="Entitled: held just before the ex time"
+    )
+    realised_pnl = models.DecimalField(
+        max_digits=20, decimal_places=8, default=0, help_text="Of the position, by a split's cash in lieu"
+    )
+    reversal_pnl = models.DecimalField(
+        max_digits=20, decimal_places=8, default=0, help_text="Of the position, by the reversal"
+    )
+    entry_id = models.UUIDField(null=True, unique=True, help_text="The entry in the ledger")
+    waiting_for = models.CharField(max_length=255, blank=True)
+    created_at = models.DateTimeField(db_default=Now())
+    booked_at = models.DateTimeField(null=True, help_text="Database time")
+    reversed_at = models.DateTimeField(null=True, help_text="Database time")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["action", "portfolio"], name="corporate_action_booked_once"),
+            models.CheckConstraint(
+                condition=Q(booked_at__isnull=False) | Q(entry_id=None),
+                name="corporate_action_entry_when_booked",
+            ),
+            models.CheckConstraint(
+                condition=Q(reversed_at__isnull=False) | Q(reversal_pnl=0),
+                name="corporate_action_reversal_pnl_when_reversed",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["action"], condition=Q(booked_at=None), name="corporate_action_waiting")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.action} for {self.portfolio_id}"
+
+
+class CorporateActionSettlement(models.Model):
+    """How far the booking of a corporate action is. It begins once market time has reached the ex time."""
+
+    action = models.OneToOneField(
+        CorporateAction, on_delete=models.PROTECT, primary_key=True, related_name="settlement"
+    )
+    began_at = models.DateTimeField(db_default=Now(), help_text="Database time")
+    finished_at = models.DateTimeField(null=True, help_text="Database time; nobody looks at it any more")
+
+    def __str__(self) -> str:
+        return f"settlement of {self.action_id}"
 
 
 def _limit_field(name: str) -> models.DecimalField:

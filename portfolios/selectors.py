@@ -2,10 +2,12 @@
 
 import uuid
 from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime
 from decimal import Decimal
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
+from django.db import connection
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from foundation.errors import Forbidden, NotFound
@@ -183,15 +185,15 @@ def limit_rows(owners: Mapping[uuid.UUID, uuid.UUID | None]) -> dict[uuid.UUID, 
 def effective_limits(owners: Mapping[uuid.UUID, uuid.UUID | None]) -> dict[uuid.UUID, EffectiveLimits]:
     """For each portfolio (and its running session, or None) the limits that hold: the tightest of platform,
     account, portfolio and session. An instrument's are added for each order. Two queries."""
-    # Most portfolios have no limits of their own: those with the same sets share one answer.
-    combined: dict[tuple[tuple[str, int], ...], EffectiveLimits] = {}
+    platform: EffectiveLimits | None = (
+        None  # most portfolios have no limits of their own, and share one answer
+    )
     effective = {}
     for portfolio_id, rows in limit_rows(owners).items():
-        own = any(scope != "platform" for scope, _, _ in rows)
-        key = ((str(portfolio_id), 0),) if own else tuple((scope, version) for scope, version, _ in rows)
-        if key not in combined:
-            combined[key] = tightest(rows)
-        effective[portfolio_id] = combined[key]
+        if any(scope != LimitSet.Scope.PLATFORM for scope, _, _ in rows):
+            effective[portfolio_id] = tightest(rows)
+        else:
+            platform = effective[portfolio_id] = platform or tightest(rows)
     return effective
 
 
@@ -206,3 +208,24 @@ def instrument_permissions(portfolio_ids: Collection[uuid.UUID]) -> dict[uuid.UU
         row = Permission(instrument_id, kind, reason, of_platform=portfolio_id is None)
         (of_all if portfolio_id is None else own.setdefault(portfolio_id, [])).append(row)
     return {key: permissions_of([*of_all, *own.get(key, ())]) for key in portfolio_ids}
+
+
+def held_before(
+    *, instrument_id: int, moment: datetime, portfolio_ids: Iterable[uuid.UUID]
+) -> dict[uuid.UUID, Decimal]:
+    """Units that each portfolio held just before a market time, by the ledger; those without any are absent.
+
+    What was reversed since counts as if it had never been.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT portfolio_id, sum(CASE WHEN debit_account = 'holdings' THEN amount ELSE -amount END)
+            FROM ledger_transfers
+            WHERE instrument_id = %s AND market_at < %s AND portfolio_id = ANY(%s)
+                AND 'holdings' IN (debit_account, credit_account)
+            GROUP BY portfolio_id
+            """,
+            [instrument_id, moment, list(portfolio_ids)],
+        )
+        return {portfolio_id: units for portfolio_id, units in cursor.fetchall() if units > 0}

@@ -152,6 +152,7 @@ CELERY_TASK_ROUTES = {
     # beat's sign of life goes through the queue that matters most: who executes must be there, too.
     "foundation.tasks.*": {"queue": "execution"},
     "market.tasks.*": {"queue": "market"},
+    "portfolios.tasks.*": {"queue": "market"},
     "trading.tasks.evaluate_due": {"queue": "evaluation"},
     "trading.tasks.*": {"queue": "execution"},
     "journal.tasks.*": {"queue": "notification"},

@@ -5,13 +5,16 @@ from unfold.contrib.filters.admin import AutocompleteSelectFilter
 
 from foundation.admin.base import LongListAdmin, ReadOnlyAdmin
 from foundation.admin.presentation import badge
-from portfolios.models import BrokerAccount, LedgerTransfer, Position, Reservation
+from portfolios.models import BrokerAccount, CorporateActionBooking, LedgerTransfer, Position, Reservation
 
 KIND_COLOURS = {
     "deposit": "success",
     "withdrawal": "warning",
     "fill": "info",
     "fee": "primary",
+    "dividend": "success",
+    "split": "info",
+    "cash_in_lieu": "info",
     "reversal": "danger",
 }
 BY_PORTFOLIO = ("portfolio", AutocompleteSelectFilter)
@@ -54,6 +57,7 @@ class PositionAdmin(LongListAdmin):
         "instrument",
         "quantity",
         "reserved_quantity",
+        "cost",
         "average_cost",
         "realised_pnl",
         "opened_at",
@@ -70,3 +74,23 @@ class ReservationAdmin(LongListAdmin):
     list_select_related = ("portfolio", "instrument")
     list_filter = (BY_PORTFOLIO,)
     ordering = ("-created_at",)
+
+
+@admin.register(CorporateActionBooking)
+class CorporateActionBookingAdmin(LongListAdmin):
+    """What a corporate action was to each portfolio; one without a time of booking waits."""
+
+    list_display = (
+        "action",
+        "portfolio",
+        "quantity",
+        "booked_at",
+        "waiting_for",
+        "realised_pnl",
+        "reversed_at",
+    )
+    list_select_related = ("action__instrument", "portfolio")
+    list_filter = (BY_PORTFOLIO, ("booked_at", admin.EmptyFieldListFilter))
+    search_fields = ("action__external_id__exact", "entry_id__exact")
+    search_help_text = "The action's own id, or an entry of the ledger"
+    ordering = ("-id",)

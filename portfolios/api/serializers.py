@@ -110,6 +110,7 @@ class PositionSerializer(serializers.ModelSerializer[Position]):
             "symbol",
             "quantity",
             "reserved_quantity",
+            "cost",
             "average_cost",
             "price",
             "market_value",
@@ -131,6 +132,12 @@ class LedgerTransferSerializer(serializers.ModelSerializer[LedgerTransfer]):
     """`amount` of `asset` from the credited to the debited account; one business event shares `entry_id`."""
 
     trade_id = serializers.UUIDField(source="owner_id", read_only=True, allow_null=True)
+    reverses = serializers.IntegerField(
+        source="reverses_id",
+        read_only=True,
+        allow_null=True,
+        help_text="the transfer that this one takes back",
+    )
     debit_account = serializers.CharField(read_only=True, help_text=_ACCOUNTS)
     credit_account = serializers.CharField(read_only=True, help_text=_ACCOUNTS)
 
@@ -146,6 +153,7 @@ class LedgerTransferSerializer(serializers.ModelSerializer[LedgerTransfer]):
             "amount",
             "trade_id",
             "execution_id",
+            "reverses",
             "memo",
             "market_at",
             "created_at",

@@ -1,8 +1,9 @@
 from django.urls import path
 
-from portfolios.api import limits, views
+from portfolios.api import corporate_actions, limits, views
 
 urlpatterns = [
+    path("corporate-actions", corporate_actions.CorporateActions.as_view(), name="corporate-actions"),
     path("me", views.Me.as_view(), name="me"),
     path("portfolios", views.Portfolios.as_view(), name="portfolios"),
     path("portfolios/<uuid:portfolio_id>", views.OnePortfolio.as_view(), name="portfolio"),

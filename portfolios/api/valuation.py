@@ -28,7 +28,7 @@ def worth_of(position: Position, snapshot: MarketSnapshot | None) -> Worth:
     return Worth(
         price=price,
         market_value=round_money(position.quantity * price),
-        unrealised_pnl=round_money(position.quantity * (price - position.average_cost)),
+        unrealised_pnl=round_money(position.quantity * price) - position.cost,
     )
 
 

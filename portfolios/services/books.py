@@ -74,7 +74,7 @@ class Books:
             self.positions[key] = self._positions_of.setdefault(portfolio_id, {})[instrument_id] = made
         return self.positions[key]
 
-    def _transfer(
+    def transfer(
         self,
         entry_id: uuid.UUID,
         portfolio_id: uuid.UUID,
@@ -84,6 +84,10 @@ class Books:
         amount: Decimal,
         **more: Any,
     ) -> None:
+        """One line of an entry; an amount of zero is none. `more` is further columns of the transfer.
+
+        For the services of this room that know what else an event changes; others call what stands below.
+        """
         if amount == 0:
             return
         portfolio = self.portfolios[portfolio_id]
@@ -100,7 +104,7 @@ class Books:
 
     def deposit(self, portfolio_id: uuid.UUID, *, amount: Decimal, memo: str = "") -> uuid.UUID:
         entry_id = uuid.uuid4()
-        self._transfer(entry_id, portfolio_id, Kind.DEPOSIT, Account.CASH, Account.CAPITAL, amount, memo=memo)
+        self.transfer(entry_id, portfolio_id, Kind.DEPOSIT, Account.CASH, Account.CAPITAL, amount, memo=memo)
         return entry_id
 
     def withdraw(self, portfolio_id: uuid.UUID, *, amount: Decimal, memo: str = "") -> uuid.UUID:
@@ -110,7 +114,7 @@ class Books:
         if amount > free:
             raise InvalidInput(f"amount: {amount} is more than the free cash of {free}.")
         entry_id = uuid.uuid4()
-        self._transfer(
+        self.transfer(
             entry_id, portfolio_id, Kind.WITHDRAWAL, Account.CAPITAL, Account.CASH, amount, memo=memo
         )
         return entry_id
@@ -160,11 +164,8 @@ class Books:
 
     def book_fill(self, fill: Fill) -> Decimal:
         """Two transfers, cash against instrument, and one for the fee. Returns the realised profit before the fee."""
-        position = self.position(fill.portfolio_id, fill.instrument_id)
-        state = PositionState(
-            quantity=position.quantity, average_cost=position.average_cost, realised_pnl=position.realised_pnl,
-            opened_at=position.opened_at,
-        )  # fmt: skip
+        key = (fill.portfolio_id, fill.instrument_id)
+        state = self.state(*key)
         entry_id, amount = uuid.uuid4(), round_money(fill.quantity * fill.price)
         common: dict[str, Any] = {
             "owner_id": fill.owner_id, "execution_id": fill.execution_id, "market_at": fill.market_at,
@@ -172,22 +173,39 @@ class Books:
         units = {**common, "asset": fill.symbol, "instrument_id": fill.instrument_id}
         args = (entry_id, fill.portfolio_id)
         if fill.side == "buy":
-            after = after_buy(state, quantity=fill.quantity, price=fill.price, at=fill.market_at)
-            self._transfer(*args, Kind.FILL, Account.MARKET, Account.CASH, amount, **common)
-            self._transfer(*args, Kind.FILL, Account.HOLDINGS, Account.MARKET, fill.quantity, **units)
+            after = after_buy(state, quantity=fill.quantity, amount=amount, at=fill.market_at)
+            self.transfer(*args, Kind.FILL, Account.MARKET, Account.CASH, amount, **common)
+            self.transfer(*args, Kind.FILL, Account.HOLDINGS, Account.MARKET, fill.quantity, **units)
         else:
-            after = after_sell(state, quantity=fill.quantity, price=fill.price)
-            self._transfer(*args, Kind.FILL, Account.CASH, Account.MARKET, amount, **common)
-            self._transfer(*args, Kind.FILL, Account.MARKET, Account.HOLDINGS, fill.quantity, **units)
-        self._transfer(*args, Kind.FEE, Account.FEES, Account.CASH, fill.fee, **common)
+            after = after_sell(state, quantity=fill.quantity, amount=amount)
+            self.transfer(*args, Kind.FILL, Account.CASH, Account.MARKET, amount, **common)
+            self.transfer(*args, Kind.FILL, Account.MARKET, Account.HOLDINGS, fill.quantity, **units)
+        self.transfer(*args, Kind.FEE, Account.FEES, Account.CASH, fill.fee, **common)
+        self.earn(fill.portfolio_id, -fill.fee)
+        return self.settle(*key, after)
+
+    def state(self, portfolio_id: uuid.UUID, instrument_id: int) -> PositionState:
+        """The position as arithmetic knows it."""
+        row = self.position(portfolio_id, instrument_id)
+        return PositionState(
+            quantity=row.quantity, cost=row.cost, realised_pnl=row.realised_pnl, opened_at=row.opened_at
+        )
+
+    def settle(self, portfolio_id: uuid.UUID, instrument_id: int, after: PositionState) -> Decimal:
+        """The position becomes `after`, its average cost with it. Returns what that realised."""
+        row = self.position(portfolio_id, instrument_id)
+        realised = after.realised_pnl - row.realised_pnl
+        row.quantity, row.cost, row.average_cost = after.quantity, after.cost, after.average_cost
+        row.realised_pnl, row.opened_at = after.realised_pnl, after.opened_at
         self.changes += 1
-        realised = after.realised_pnl - state.realised_pnl
-        position.quantity, position.average_cost = after.quantity, after.average_cost
-        position.realised_pnl, position.opened_at = after.realised_pnl, after.opened_at
-        self.portfolios[fill.portfolio_id].realised_pnl += realised - fill.fee
-        self._changed_portfolios.add(fill.portfolio_id)
-        self._changed_positions.add((fill.portfolio_id, fill.instrument_id))
+        self._changed_positions.add((portfolio_id, instrument_id))
+        self.earn(portfolio_id, realised)
         return realised
+
+    def earn(self, portfolio_id: uuid.UUID, amount: Decimal) -> None:
+        """Realised profit of the portfolio: of positions, of income, less fees."""
+        self.portfolios[portfolio_id].realised_pnl += amount
+        self._changed_portfolios.add(portfolio_id)
 
     def save(self) -> None:
         """Write everything; a handful of statements whatever the number of portfolios."""
@@ -196,7 +214,14 @@ class Books:
             [self.positions[key] for key in sorted(self._changed_positions)],
             update_conflicts=True,
             unique_fields=["portfolio", "instrument"],
-            update_fields=["quantity", "reserved_quantity", "average_cost", "realised_pnl", "opened_at"],
+            update_fields=[
+                "quantity",
+                "reserved_quantity",
+                "cost",
+                "average_cost",
+                "realised_pnl",
+                "opened_at",
+            ],
         )
         LedgerTransfer.objects.bulk_create(self._transfers)
         if self._gone_reservations:

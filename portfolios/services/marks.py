@@ -85,3 +85,15 @@ def note_peaks(peaks: Sequence[PeakMark]) -> None:
             """,
             [[p.position_id for p in ordered], [p.opened_at for p in ordered], [p.price for p in ordered]],
         )
+
+
+def rescale_peaks(position_ids: Sequence[int], *, new_units: int, old_units: int) -> None:
+    """After a split prices count in new units, and the peaks with them. The portfolios are locked."""
+    if not position_ids:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE portfolios_positionmark SET peak_price = round(peak_price * %s / %s, 8) "
+            "WHERE position_id = ANY(%s)",
+            [old_units, new_units, sorted(position_ids)],
+        )

@@ -62,7 +62,17 @@ class TradeSerializer(serializers.ModelSerializer[AutoTrade]):
 class ExecutionSerializer(serializers.ModelSerializer[Execution]):
     class Meta:
         model = Execution
-        fields = ("execution_id", "quantity", "price", "fee", "realised_pnl", "market_at", "created_at")
+        fields = (
+            "execution_id",
+            "quantity",
+            "price",
+            "fee",
+            "realised_pnl",
+            "reversed_at",
+            "reversal_pnl",
+            "market_at",
+            "created_at",
+        )
         read_only_fields = fields
 
 

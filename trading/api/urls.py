@@ -1,6 +1,6 @@
 from django.urls import path
 
-from trading.api import halts, protections, risk, views
+from trading.api import halts, protections, reversals, risk, views
 
 urlpatterns = [
     path("auto-trading/sessions/<uuid:id>/status", views.SessionStatus.as_view(), name="session-status"),
@@ -21,6 +21,11 @@ urlpatterns = [
         "portfolios/<uuid:portfolio_id>/protections/<str:symbol>",
         protections.OneProtection.as_view(),
         name="portfolio-protection",
+    ),
+    path(
+        "portfolios/<uuid:portfolio_id>/ledger/<uuid:entry_id>/reversal",
+        reversals.LedgerReversal.as_view(),
+        name="ledger-reversal",
     ),
     path("emergency-stop", halts.EmergencyStops.as_view(), name="emergency-stops"),
     path(

@@ -10,7 +10,10 @@ from foundation.core.money import ZERO
 
 @dataclass(frozen=True)
 class ClosedTrade:
-    """Realised profit of one filled sell in currency, after its own fee; fees of any filled trade."""
+    """Realised profit of one filled sell in currency, after its own fee; fees of any filled trade.
+
+    A buy realises nothing, unless its fill was reversed when not all of its units could carry their cost.
+    """
 
     side: str
     realised: Decimal
@@ -25,11 +28,11 @@ def summarise(trades: Sequence[ClosedTrade], *, unrealised: Decimal | None) -> d
     sells = [trade for trade in trades if trade.side == "sell"]
     gains = sum((t.realised for t in sells if t.realised > 0), ZERO)
     losses = -sum((t.realised for t in sells if t.realised < 0), ZERO)
-    buy_fees = sum((t.fee for t in trades if t.side == "buy"), ZERO)
+    of_buys = sum((t.realised - t.fee for t in trades if t.side == "buy"), ZERO)
     return {
         "total_trades": len(trades),
         "successful_trades": sum(1 for t in sells if t.realised > 0),
-        "realised_pnl": gains - losses - buy_fees,
+        "realised_pnl": gains - losses + of_buys,
         "unrealised_pnl": unrealised,
         "fees": sum((t.fee for t in trades), ZERO),
         "win_rate": (Decimal(sum(1 for t in sells if t.realised > 0)) / len(sells)).quantize(

@@ -65,8 +65,8 @@ class AutoTrade(models.Model):
     trigger_price = _amount(help_text="Price that it was decided on")
     executed_price = _amount(null=True, help_text="Mean price of its fills")
     filled_quantity = _amount(default=0)
-    fees = _amount(default=0)
-    realised_pnl = _amount(default=0, help_text="Of a sell, before fees")
+    fees = _amount(default=0, help_text="Of its fills but for the reversed ones")
+    realised_pnl = _amount(default=0, help_text="Before fees; what reversals of its fills realised included")
     status = models.CharField(
         max_length=20, choices=[(s.value, s.value) for s in OrderState], default="pending"
     )
@@ -170,6 +170,8 @@ class Execution(models.Model):
     price = _amount()
     fee = _amount()
     realised_pnl = _amount(default=0, help_text="Of a sell, before the fee")
+    reversed_at = models.DateTimeField(null=True, help_text="Database time; its fee was given back, too")
+    reversal_pnl = _amount(default=0, help_text="Realised by the reversal, before the fee")
     market_at = models.DateTimeField()
     created_at = models.DateTimeField(db_default=Now())
 
@@ -178,6 +180,10 @@ class Execution(models.Model):
             models.UniqueConstraint(fields=["account", "execution_id"], name="execution_once"),
             models.CheckConstraint(
                 condition=Q(quantity__gt=0, price__gt=0, fee__gte=0), name="execution_positive"
+            ),
+            models.CheckConstraint(
+                condition=Q(reversed_at__isnull=False) | Q(reversal_pnl=0),
+                name="execution_reversal_pnl_when_reversed",
             ),
         ]
 

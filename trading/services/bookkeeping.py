@@ -70,7 +70,7 @@ def book_fills(fills: Sequence[ReportedFill], *, books: Books) -> list[Event]:
         moved = move(trades, *path)
         assert len(moved) == len(trades), "the portfolio is locked"
     Execution.objects.bulk_create(executions)
-    _store_totals(totals)
+    store_totals(totals)
     return events + protections.store()
 
 
@@ -107,8 +107,9 @@ def _events_of(fill: ReportedFill, realised: Decimal, books: Books) -> list[Even
     )  # fmt: skip
     told.payload["status"] = trade_status
     changed = {
-        "symbol": trade.symbol, "quantity": position.quantity, "average_cost": position.average_cost,
-        "realised_pnl": position.realised_pnl, "cash": books.portfolios[trade.portfolio_id].cash,
+        "symbol": trade.symbol, "quantity": position.quantity, "cost": position.cost,
+        "average_cost": position.average_cost, "realised_pnl": position.realised_pnl,
+        "cash": books.portfolios[trade.portfolio_id].cash,
     }  # fmt: skip
     return [
         told,
@@ -132,12 +133,18 @@ def _raise_totals(totals: dict[uuid.UUID, Totals], fill: ReportedFill, realised:
         return
     total = totals.setdefault(trade.session_id, Totals())
     total.trades += trade.filled_quantity == fill.quantity
-    ends = trade.filled_quantity == trade.quantity
-    total.successful += ends and trade.trade_type == "sell" and trade.realised_pnl > trade.fees
+    total.successful += is_successful(trade)
     total.pnl += realised - fill.fee
 
 
-def _store_totals(totals: dict[uuid.UUID, Totals]) -> None:
+def is_successful(trade: AutoTrade) -> bool:
+    """A sell that has ended with a profit after fees."""
+    ended = trade.filled_quantity == trade.quantity
+    return ended and trade.trade_type == "sell" and trade.realised_pnl > trade.fees
+
+
+def store_totals(totals: dict[uuid.UUID, Totals]) -> None:
+    """Add to the totals of sessions; their portfolios are locked."""
     if not totals:
         return
     ids = sorted(totals)

@@ -35,5 +35,5 @@ def _unrealised(portfolio_id: uuid.UUID) -> Decimal | None:
         price = snapshot.price(position.instrument.symbol) if snapshot is not None else None
         if price is None:
             return None
-        total += (price - position.average_cost) * position.quantity
+        total += price * position.quantity - position.cost
     return total

@@ -26,7 +26,8 @@ from market.models import (
     RecommendationSource,
     Snapshot,
 )
-from portfolios.models import Position, Reservation
+from market.services.corporate_actions import NewCorporateAction, record
+from portfolios.models import CorporateActionBooking, Position, Reservation
 from portfolios.services.limits import set_limits
 from portfolios.services.portfolios import create_portfolio, deposit, set_member
 from rules.services.rules import create_rule
@@ -175,11 +176,24 @@ def make_everything(dora):
         market_at=MARKET_TIME,
     )  # fmt: skip
     Position.objects.create(
-        portfolio=portfolio, instrument=instrument, quantity=3, average_cost=10, opened_at=MARKET_TIME
+        portfolio=portfolio,
+        instrument=instrument,
+        quantity=3,
+        average_cost=10,
+        cost=30,
+        opened_at=MARKET_TIME,
     )
     set_protection(
         portfolio_id=portfolio.pk, symbol=instrument.symbol, stop_loss_percentage=Decimal(5), actor=owner
     )
+    action, _ = record(
+        NewCorporateAction(
+            external_id=f"action-{number}", symbol=instrument.symbol, kind="dividend", ex_at=MARKET_TIME,
+            amount=Decimal("0.25"),
+        ),
+        actor=owner,
+    )  # fmt: skip
+    CorporateActionBooking.objects.create(action=action, portfolio=portfolio, waiting_for="an order")
     Reservation.objects.create(owner_id=uuid.uuid4(), portfolio=portfolio, instrument=instrument, cash=5)
     EvaluationRun.objects.create(
         slice=row.slice,

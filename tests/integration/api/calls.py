@@ -43,6 +43,7 @@ class Call:
             "halt": world.halt.id,
             "version": world.waiting,
             "symbol": "AAA",
+            "entry": world.filled_entry,
         }
         send = getattr(world.as_(who), self.method)
         return send("/api/" + self.path.format(**ids), self.body(world), format="json", headers=headers)
@@ -100,6 +101,11 @@ def _propose_limits(world: World) -> None:
     world.waiting = row.version
 
 
+def _dividend(world: World) -> dict[str, Any]:
+    at = world.market.as_of.isoformat()
+    return {"external_id": "one", "symbol": "AAA", "kind": "dividend", "ex_at": at, "amount": "0.25"}
+
+
 _ADVICE = {"external_id": "one", "symbol": "AAA", "recommendation": "BUY", "confidence": 0.7}
 
 SPECIFIED = [
@@ -144,12 +150,15 @@ BESIDE = [
     Call("get", "portfolios/{portfolio}/protections", before=_protect),
     Call("put", "portfolios/{portfolio}/protections/{symbol}", lambda world: {"stop_loss_percentage": "5"}),
     Call("delete", "portfolios/{portfolio}/protections/{symbol}", status=204, before=_protect),
+    Call("post", "portfolios/{portfolio}/ledger/{entry}/reversal", lambda world: {"reason": "Busted"}, 201),
     Call("get", "portfolios/{portfolio}/limits"),
     Call("get", "portfolios/{portfolio}/risk"),
     Call("put", "portfolios/{portfolio}/limits", lambda world: {"max_order_value": "5000"}),
     Call("post", "portfolios/{portfolio}/limits/{version}/approve", before=_propose_limits),
     Call("post", "portfolios/{portfolio}/limits/{version}/reject", before=_propose_limits),
     Call("post", "portfolios/{portfolio}/four-eyes", lambda world: {"enabled": True}),
+    Call("get", "corporate-actions", status=403, of_hers=False),  # for staff, which Alice is not
+    Call("post", "corporate-actions", _dividend, 403, of_hers=False),
     Call("get", "market/instruments", of_hers=False),
     Call("get", "market/quotes", of_hers=False),
     Call("get", "market/bars?symbol=AAA", of_hers=False),

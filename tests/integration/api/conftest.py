@@ -5,6 +5,7 @@ import copy
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.contrib.auth import get_user_model
@@ -13,7 +14,7 @@ from knox.models import get_token_model
 from rest_framework.test import APIClient
 
 from market.models import Recommendation
-from portfolios.models import Portfolio
+from portfolios.models import LedgerTransfer, Portfolio
 from portfolios.services.portfolios import create_portfolio, set_member
 from rules.models import TradingRule
 from tests.harness.trading import Desk, Market
@@ -37,6 +38,11 @@ class World:
     idle: Portfolio
     advice: Recommendation
     waiting: int = 0  # the version that a test has proposed for a second person
+
+    @property
+    def filled_entry(self) -> UUID:
+        """The entry in the ledger of the filled trade."""
+        return LedgerTransfer.objects.filter(owner_id=self.filled.id, kind="fill").latest("id").entry_id
 
     def as_(self, name: str | None) -> APIClient:
         """A client that sends this user's token; None: no token at all."""

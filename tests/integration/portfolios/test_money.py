@@ -82,9 +82,28 @@ def test_the_ledger_cannot_be_rewritten_even_by_raw_sql(portfolio: Portfolio) ->
         "UPDATE ledger_transfers SET amount = 1",
         "DELETE FROM ledger_transfers",
         "TRUNCATE ledger_transfers",
+        f"UPDATE ledger_transfers SET memo = 'x' WHERE portfolio_id = '{portfolio.id}'",
+        f"DELETE FROM ledger_transfers WHERE portfolio_id = '{portfolio.id}'",
+        "TRUNCATE ledger_transfers CASCADE",
+        "TRUNCATE journal_entries, ledger_transfers",
+        "INSERT INTO ledger_transfers SELECT * FROM ledger_transfers ON CONFLICT (id) DO UPDATE SET amount = 1",
+        "MERGE INTO ledger_transfers t USING ledger_transfers s ON s.id = t.id WHEN MATCHED THEN DELETE",
+        "WITH gone AS (DELETE FROM ledger_transfers RETURNING *) SELECT * FROM gone",
+        "UPDATE journal_entries SET payload = '{}'",
+        "DELETE FROM journal_entries",
     ):
         with pytest.raises(DatabaseError, match="permission denied"), transaction.atomic():
             connection.cursor().execute(statement)
+    assert LedgerTransfer.objects.get().amount == D("1000.50")
+
+
+def test_the_ledger_cannot_be_rewritten_by_a_model_either(portfolio: Portfolio) -> None:
+    row = LedgerTransfer.objects.get()
+    row.amount = D(1)
+    for act in (row.save, row.delete, LedgerTransfer.objects.all().delete):
+        with pytest.raises(DatabaseError, match="permission denied"), transaction.atomic():
+            act()
+    assert LedgerTransfer.objects.get().amount == D("1000.50")
 
 
 def test_a_stranger_finds_nothing_and_a_viewer_may_not_trade(

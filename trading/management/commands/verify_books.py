@@ -7,8 +7,8 @@ from trading.services.verification import book_differences
 
 class Command(BaseCommand):
     help = (
-        "Recompute cash, positions, reservations, and the profit of trades, portfolios and sessions from the "
-        "ledger and the executions; name each difference."
+        "Recompute cash, positions with their cost, reservations, and the profit of trades, portfolios and sessions "
+        "from the ledger and the executions, and walk the journal's chains; name each difference."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
