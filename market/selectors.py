@@ -1,17 +1,26 @@
 """Reads of the market room."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
 from django.db import connection
-from django.db.models import QuerySet
+from django.db.models import Max, QuerySet
 
 from market.core.calendar import ExchangeCalendar, TradingDay
 from market.core.indicators import Floats
-from market.models import Bar, CalendarDay, Exchange, Instrument, Quote, Recommendation, Snapshot
+from market.models import (
+    Bar,
+    CalendarDay,
+    CorporateAction,
+    Exchange,
+    Instrument,
+    Quote,
+    Recommendation,
+    Snapshot,
+)
 
 FEED, FEED_FINISHED = "feed", "feed.finished"
 """Components of the feed's signs of life: that it lives, and that it lives but its data has ended."""
@@ -227,6 +236,16 @@ def advice_at_bars(*, instrument_ids: Sequence[int], bar_at: Floats) -> list[tup
             "moments": bar_at[bars, columns].tolist(),
         },
     )
+
+
+def latest_splits(
+    *, instrument_ids: Collection[int], after: datetime, until: datetime
+) -> dict[int, datetime]:
+    """Instrument -> when it was last split within (after, until], market time; those that were not are absent."""
+    splits = CorporateAction.objects.filter(
+        kind=CorporateAction.Kind.SPLIT, instrument_id__in=instrument_ids, ex_at__gt=after, ex_at__lte=until
+    )
+    return dict(splits.values_list("instrument_id").annotate(at=Max("ex_at")))
 
 
 def _advice(wanted: str, parameters: Mapping[str, Any]) -> list[tuple[int, CurrentAdvice]]:

@@ -210,6 +210,29 @@ def instrument_permissions(portfolio_ids: Collection[uuid.UUID]) -> dict[uuid.UU
     return {key: permissions_of([*of_all, *own.get(key, ())]) for key in portfolio_ids}
 
 
+def unsettled_splits(portfolio_ids: Iterable[uuid.UUID] | None = None) -> frozenset[tuple[uuid.UUID, int]]:
+    """(portfolio, instrument) that a split is due for by market time, and not booked: the market's prices count in
+    new units, and what is held in old ones. None: of all portfolios. One query, which looks at open splits only.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT held.portfolio_id, held.instrument_id
+            FROM market_corporateaction AS action
+            JOIN portfolios_position AS held ON held.instrument_id = action.instrument_id AND held.quantity > 0
+            LEFT JOIN portfolios_corporateactionsettlement AS settled ON settled.action_id = action.id
+            LEFT JOIN portfolios_corporateactionbooking AS booking
+                ON booking.action_id = action.id AND booking.portfolio_id = held.portfolio_id
+            WHERE action.kind = 'split' AND settled.finished_at IS NULL
+                AND action.ex_at <= (SELECT as_of FROM market_snapshots ORDER BY version DESC LIMIT 1)
+                AND CASE WHEN booking.id IS NULL THEN settled.action_id IS NULL ELSE booking.booked_at IS NULL END
+                AND (%(all)s OR held.portfolio_id = ANY(%(ids)s))
+            """,
+            {"all": portfolio_ids is None, "ids": list(portfolio_ids or ())},
+        )
+        return frozenset(cursor.fetchall())
+
+
 def held_before(
     *, instrument_id: int, moment: datetime, portfolio_ids: Iterable[uuid.UUID]
 ) -> dict[uuid.UUID, Decimal]:

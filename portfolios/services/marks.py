@@ -23,8 +23,11 @@ class EquityMark:
 
 @dataclass(frozen=True)
 class PeakMark:
+    """`quantity` is what was held when the price was seen: after a split, or a fill, it counts no more."""
+
     position_id: int
     opened_at: datetime
+    quantity: Decimal
     price: Decimal
 
 
@@ -66,7 +69,8 @@ def shift_equity(portfolio_id: uuid.UUID, *, amount: Decimal) -> None:
 def note_peaks(peaks: Sequence[PeakMark]) -> None:
     """A new opening takes its first price; from then on the peak only rises, whoever comes late with an older one.
 
-    At most one for each position; the caller passes only those that may have risen.
+    At most one for each position; the caller passes only those that may have risen. A price that was seen while
+    another quantity was held is left out: it may count in units before a split.
     """
     if not peaks:
         return
@@ -75,15 +79,22 @@ def note_peaks(peaks: Sequence[PeakMark]) -> None:
         cursor.execute(
             """
             INSERT INTO portfolios_positionmark AS mark (position_id, opened_at, peak_price)
-            SELECT position_id, opened_at, peak_price
-            FROM unnest(%s::bigint[], %s::timestamptz[], %s::numeric[]) AS n (position_id, opened_at, peak_price)
+            SELECT n.position_id, n.opened_at, n.peak_price
+            FROM unnest(%s::bigint[], %s::timestamptz[], %s::numeric[], %s::numeric[])
+                AS n (position_id, opened_at, quantity, peak_price)
+            JOIN portfolios_position AS held ON held.id = n.position_id AND held.quantity = n.quantity
             ON CONFLICT (position_id) DO UPDATE SET
                 peak_price = CASE WHEN excluded.opened_at > mark.opened_at THEN excluded.peak_price
                                   WHEN excluded.opened_at < mark.opened_at THEN mark.peak_price
                                   ELSE greatest(mark.peak_price, excluded.peak_price) END,
                 opened_at = greatest(mark.opened_at, excluded.opened_at)
             """,
-            [[p.position_id for p in ordered], [p.opened_at for p in ordered], [p.price for p in ordered]],
+            [
+                [p.position_id for p in ordered],
+                [p.opened_at for p in ordered],
+                [p.quantity for p in ordered],
+                [p.price for p in ordered],
+            ],
         )
 
 

@@ -35,10 +35,11 @@ _portfolios = itertools.count(1)
 
 @dataclass
 class Market:
-    """Prices and advice stand until changed; `tick` publishes them a minute later. `closes`: of the last two bars."""
+    """Prices and advice stand until changed; `tick` publishes them a minute later. Each completes a bar
+    at the price before it, where `closes` says nothing else."""
 
     prices: dict[str, float] = field(default_factory=lambda: dict.fromkeys(SYMBOLS, 100.0))
-    closes: dict[str, float] = field(default_factory=lambda: dict.fromkeys(SYMBOLS, 100.0))
+    closes: dict[str, float] = field(default_factory=dict)
     advice: dict[str, Recommendation] = field(default_factory=dict)
     is_open: bool = True
     price_age_seconds: float = 0.0
@@ -75,6 +76,7 @@ class Market:
     def tick(self, *, minutes: float = 1, **prices: float) -> int:
         """Move prices and time and publish; returns the snapshot's version."""
         self.as_of += timedelta(minutes=minutes)
+        closes = self.prices | self.closes
         self.prices |= prices
         count = len(SYMBOLS)
         price = np.array([self.prices[symbol] for symbol in SYMBOLS])
@@ -83,7 +85,7 @@ class Market:
         values[FIELDS.index("volatility")] = [self.volatilities.get(symbol, np.nan) for symbol in SYMBOLS]
         received = database_now().timestamp() - self.price_age_seconds
         completed = np.full((2, len(FIELDS), count), np.nan)
-        completed[:, 0] = [self.closes[symbol] for symbol in SYMBOLS]
+        completed[:, 0] = [closes[symbol] for symbol in SYMBOLS]
         day = self.as_of.replace(hour=0, minute=0, second=0).timestamp()
         return snapshots.publish(
             snapshot=MarketSnapshot(

@@ -13,7 +13,6 @@ import structlog
 from django.db import connection, transaction
 
 from foundation.clock import database_now
-from foundation.core.money import as_decimal
 from foundation.kill_points import reach
 from foundation.version import may_trade
 from foundation.wakeups import wake_on_commit
@@ -22,7 +21,6 @@ from journal.services.journal import append
 from market.core.snapshot import MarketSnapshot
 from market.services import snapshots
 from portfolios.services.books import open_books
-from portfolios.services.marks import EquityMark, PeakMark, note_equity, note_peaks
 from rules.core.facts import PortfolioFacts
 from rules.core.source import Triggered
 from rules.models import RuleVersion
@@ -38,17 +36,10 @@ from trading.services.breakers import trip_on_losses
 from trading.services.cooldowns import read_cooldowns, write_cooldowns
 from trading.services.deciding import ENTRY, Decider
 from trading.services.decisions import Draft, record
-from trading.services.facts import (
-    MarketView,
-    Worth,
-    facts_of,
-    market_view,
-    read_owned,
-    read_worth,
-    valuation_of,
-)
+from trading.services.facts import MarketView, Worth, facts_of, market_view, read_worth
 from trading.services.faults import TRANSIENT
 from trading.services.fresh_state import fresh_states
+from trading.services.marking import mark_equity, mark_peaks
 from trading.services.order_management import store_trades, trade_event
 
 log = structlog.get_logger(__name__)
@@ -301,25 +292,7 @@ def _alert_events(
 
 
 def _note_marks(trading_sessions: Sequence[TradingSession], view: MarketView) -> None:
-    """Keep what a day's profit, the drawdown and trailing exits are measured against.
-
-    After the portfolios' locks, as a deposit does it, so that the two never wait for each other in a circle.
-    """
-    owned = read_owned([row.portfolio_id for row in trading_sessions])
-    day = view.snapshot.as_of.date()
-    equity_marks = []
-    for portfolio_id in owned.portfolios:
-        equity = valuation_of(owned, portfolio_id, view).equity
-        mark = owned.marks.get(portfolio_id)
-        if equity == equity and (mark is None or mark.day < day or equity > float(mark.peak_equity)):
-            equity_marks.append(EquityMark(portfolio_id, day, as_decimal(equity)))
-    note_equity(equity_marks)
-    peaks = []
-    for position in (row for rows in owned.positions.values() for row in rows if row.opened_at is not None):
-        price = view.snapshot.price(view.instruments[position.instrument_id].symbol)
-        peak = owned.peaks.get(position.id)
-        if price is None or position.opened_at is None:
-            continue
-        if peak is None or peak.opened_at != position.opened_at or price > peak.peak_price:
-            peaks.append(PeakMark(position.id, position.opened_at, price))
-    note_peaks(peaks)
+    """After the portfolios' locks, as a deposit does it, so that the two never wait for each other in a circle."""
+    worth = read_worth([row.portfolio_id for row in trading_sessions], view)
+    mark_equity(worth.owned, worth.valuations, view)
+    mark_peaks(worth.owned, view)

@@ -19,6 +19,7 @@ from market.models import Instrument, Recommendation
 from market.services.returns import standardised_returns
 from portfolios.core.facts import Holding, Marks, Valuation, value
 from portfolios.models import Portfolio, PortfolioMark, Position, PositionMark, Reservation
+from portfolios.selectors import unsettled_splits
 from rules.core.facts import MarketFacts, PortfolioFacts, Vector
 from trading.core.diversification import Diversification, Neighbourhood
 from trading.core.market_facts import fresh_values, market_facts, preferred
@@ -33,6 +34,8 @@ class OwnedRows:
     reservations: Mapping[uuid.UUID, list[Reservation]]
     marks: Mapping[uuid.UUID, PortfolioMark]
     peaks: Mapping[int, PositionMark]
+    unsettled: frozenset[tuple[uuid.UUID, int]] = frozenset()
+    """(portfolio, instrument) with a split in the prices that is not in the position yet: of these no price is known"""
 
 
 @dataclass(frozen=True)
@@ -165,7 +168,7 @@ def _grouped(rows: Iterable[Row]) -> dict[uuid.UUID, list[Row]]:
 
 
 def read_owned(portfolio_ids: Iterable[uuid.UUID]) -> OwnedRows:
-    """Five queries, no lock."""
+    """Six queries, no lock."""
     wanted = list(portfolio_ids)
     return with_marks(
         portfolios=Portfolio.objects.in_bulk(wanted),
@@ -180,7 +183,7 @@ def with_marks(
     positions: Iterable[Position],
     reservations: Iterable[Reservation],
 ) -> OwnedRows:
-    """Add the marks (two queries) to rows that somebody has, locked or not."""
+    """Add marks and unsettled splits (three queries) to rows that somebody has, locked or not."""
     held = list(positions)
     return OwnedRows(
         portfolios=portfolios,
@@ -191,6 +194,7 @@ def with_marks(
             row.position_id: row
             for row in PositionMark.objects.filter(position_id__in=[p.id for p in held if p.id is not None])
         },
+        unsettled=unsettled_splits(portfolios),
     )
 
 
@@ -237,11 +241,12 @@ def marks_of(rows: OwnedRows, portfolio_id: uuid.UUID, *, as_of: datetime) -> Ma
 def valuation_of(rows: OwnedRows, portfolio_id: uuid.UUID, view: MarketView) -> Valuation:
     """The portfolio at the view's prices; a day that has not begun yet for it counts from its present equity."""
     portfolio = rows.portfolios[portfolio_id]
+    unsettled = [view.instruments[key].symbol for owner, key in rows.unsettled if owner == portfolio_id]
     return value(
         cash=portfolio.cash,
         reserved_cash=portfolio.reserved_cash,
         holdings=holdings_of(rows, portfolio_id, view.instruments),
-        prices=view.prices,
+        prices={**view.prices, **dict.fromkeys(unsettled, math.nan)} if unsettled else view.prices,
         marks=marks_of(rows, portfolio_id, as_of=view.snapshot.as_of),
         as_of=view.snapshot.as_of,
     )
@@ -256,7 +261,7 @@ class Worth:
 
 
 def read_worth(portfolio_ids: Iterable[uuid.UUID], view: MarketView) -> Worth:
-    """Five queries, no lock."""
+    """Six queries, no lock."""
     owned = read_owned(portfolio_ids)
     return Worth(owned, {key: valuation_of(owned, key, view) for key in owned.portfolios})
 

@@ -95,6 +95,7 @@ class FreshState:
             reservations={self.portfolio_id: self.books.reservations_of(self.portfolio_id)},
             marks=self.rows.marks,
             peaks=self.rows.peaks,
+            unsettled=self.rows.unsettled,
         )
         return valuation_of(rows, self.portfolio_id, self.view)
 
@@ -135,6 +136,9 @@ class FreshState:
         return found
 
     def price(self, instrument: Instrument) -> Decimal | None:
+        """None where it counts in other units than what is held: a split is on its way into the books."""
+        if (self.portfolio_id, instrument.id) in self.rows.unsettled:
+            return None
         return self.view.snapshot.price(instrument.symbol)
 
     def price_age_seconds(self, instrument: Instrument) -> Decimal:

@@ -70,10 +70,9 @@ class Protector:
             if position is None or position.quantity == 0 or position.opened_at != row.opened_at:
                 self.gone.append(row)
                 continue
-            price = self.prices.get(row.instrument_id)
-            if price is None:
+            price, state = self.prices.get(row.instrument_id), self.states[row.portfolio_id]
+            if price is None or (row.portfolio_id, row.instrument_id) in state.rows.unsettled:
                 continue
-            state = self.states[row.portfolio_id]
             threshold = _threshold(row, position, state, price)
             if threshold is None:
                 self._refused(row, "")

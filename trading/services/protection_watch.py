@@ -27,6 +27,7 @@ from journal.models import Alert
 from journal.services.journal import append
 from market.core.snapshot import MarketSnapshot
 from market.services import snapshots
+from portfolios.selectors import unsettled_splits
 from portfolios.services.books import open_books
 from portfolios.services.marks import PeakMark, note_peaks
 from trading.core.market_facts import fresh_prices
@@ -57,8 +58,12 @@ def watch_protections() -> int:
 
 @dataclass
 class Seen:
-    """Portfolios in which something is to be done, and peaks that have risen."""
+    """Portfolios in which something is to be done, and peaks that have risen.
 
+    `unsettled`: (portfolio, instrument) whose price and position count in different units.
+    """
+
+    unsettled: frozenset[tuple[uuid.UUID, int]] = frozenset()
     portfolios: set[uuid.UUID] = field(default_factory=set)
     peaks: list[PeakMark] = field(default_factory=list)
 
@@ -66,7 +71,7 @@ class Seen:
 def _look(snapshot: MarketSnapshot) -> Seen:
     """One pass over all protections, without locks."""
     prices = fresh_prices(snapshot, now_epoch=database_now().timestamp())
-    seen = Seen()
+    seen = Seen(unsettled=unsettled_splits())
     with connection.cursor() as cursor:
         cursor.execute(_WATCHED)
         for values in cursor:
@@ -110,11 +115,11 @@ def _see(row: Watched, prices: Mapping[int, Decimal], seen: Seen) -> None:
         seen.portfolios.add(row.portfolio_id)  # to be forgotten
         return
     price = prices.get(row.instrument_id)
-    if price is None:
+    if price is None or (row.portfolio_id, row.instrument_id) in seen.unsettled:
         return
     noted = row.peak_price if row.mark_opened_at == row.opened_at else None
     if noted is None or price > noted:
-        seen.peaks.append(PeakMark(row.position_id, row.opened_at, price))
+        seen.peaks.append(PeakMark(row.position_id, row.opened_at, row.quantity, price))
     assert row.average_cost is not None and row.reserved_quantity is not None
     protected = Percentages(row.stop_loss, row.take_profit, row.trailing_stop)
     threshold = triggered(protected, average_cost=row.average_cost, noted_peak=noted, price=price)

@@ -133,7 +133,7 @@ def note_first_prices(trades: Iterable[AutoTrade], *, books: Books, snapshot: Ma
         position = books.position(trade.portfolio_id, trade.instrument_id)
         price = snapshot.price(trade.symbol)
         if trade.trade_type == "buy" and position.opened_at is not None and price is not None:
-            peaks[position.pk] = PeakMark(position.pk, position.opened_at, price)
+            peaks[position.pk] = PeakMark(position.pk, position.opened_at, position.quantity, price)
     note_peaks(list(peaks.values()))
 
 

@@ -8,6 +8,7 @@ snapshot is read last, so no trade is filled on a market older than the one it w
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 from functools import partial
 
@@ -25,6 +26,7 @@ from journal.core.events import AlertSpec, Event
 from journal.models import Alert
 from journal.services.journal import append
 from market.core.snapshot import MarketSnapshot
+from market.selectors import latest_splits
 from market.services import snapshots
 from portfolios.models import Portfolio
 from portfolios.services.books import Books, open_books
@@ -173,9 +175,13 @@ def _sort(trades: Sequence[AutoTrade], halts: Halts, snapshot: MarketSnapshot, b
     """Gate and match each trade, in the order in which they were made."""
     done = Sorted()
     now = database_now()
+    splits = latest_splits(
+        instrument_ids={trade.instrument_id for trade in trades},
+        after=min(trade.market_at for trade in trades), until=snapshot.as_of,
+    )  # fmt: skip
     spent: dict[uuid.UUID, Decimal] = {}
     for trade in trades:
-        objection = _objection(trade, halts)
+        objection = _objection(trade, halts, split_at=splits.get(trade.instrument_id))
         if objection is not None:
             done.ended.setdefault((OrderState.CANCELLED, objection), []).append(trade)
             continue
@@ -214,8 +220,8 @@ def _beyond_reserve(
     return None
 
 
-def _objection(trade: AutoTrade, halts: Halts) -> str | None:
-    """Why the trade may not go out any more; None when it may."""
+def _objection(trade: AutoTrade, halts: Halts, *, split_at: datetime | None) -> str | None:
+    """Why the trade may not go out any more; None when it may. `split_at`: of its instrument, since some trade."""
     reduces = trade.trade_type == "sell"
     scopes = OrderScopes(
         account_id=trade.account_id, portfolio_id=trade.portfolio_id, session_id=trade.session_id,
@@ -224,6 +230,8 @@ def _objection(trade: AutoTrade, halts: Halts) -> str | None:
     halt = strictest(halts, scopes)
     if halt is not None and forbids(halt, reduces=reduces):
         return f"HALTED: {halt.mode} on {halt.scope} {halt.scope_id}: {halt.reason}"
+    if split_at is not None and trade.market_at < split_at:
+        return "a split came between its decision and its execution: its quantity is in old units"
     if trade.origin != AutoTrade.Origin.RULE:
         return None
     assert trade.session is not None and trade.rule is not None

@@ -25,10 +25,8 @@ from decimal import Decimal
 import structlog
 from django.db import connection
 
-from foundation.core.money import as_decimal
 from market.services import snapshots
 from portfolios.selectors import current_limit_sets, effective_limits
-from portfolios.services.marks import EquityMark, note_equity
 from trading.core import breakers as core
 from trading.core.breakers import Silence, Tripped
 from trading.models import Halt
@@ -41,7 +39,8 @@ from trading.selectors.breakers import (
     signs_of_life,
 )
 from trading.services.breakers import trip_found, trip_on_losses, trip_on_rates, trip_on_streaks
-from trading.services.facts import MarketView, Worth, market_view, read_worth
+from trading.services.facts import market_view, read_worth
+from trading.services.marking import mark_equity
 
 log = structlog.get_logger(__name__)
 LOOK_SECONDS = 1.0
@@ -170,19 +169,7 @@ def _watch_unattended() -> None:
     for batch in _batches(unattended):
         worth = read_worth(batch, view)
         trip_on_losses(worth, session_ids=dict(running_sessions(batch)), market_day=snapshot.as_of.date())
-        _note_equity(worth, view)
-
-
-def _note_equity(worth: Worth, view: MarketView) -> None:
-    day, marks = view.snapshot.as_of.date(), worth.owned.marks
-    note_equity(
-        [
-            EquityMark(key, day, as_decimal(valuation.equity))
-            for key, valuation in worth.valuations.items()
-            if valuation.equity == valuation.equity
-            and (key not in marks or marks[key].day < day or valuation.equity > float(marks[key].peak_equity))
-        ]
-    )
+        mark_equity(worth.owned, worth.valuations, view)
 
 
 def _batches(portfolio_ids: Sequence[uuid.UUID]) -> Iterator[Sequence[uuid.UUID]]:
