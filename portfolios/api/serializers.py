@@ -163,9 +163,10 @@ class LimitVersionSerializer(serializers.Serializer[Any]):
 
 
 class LimitsSerializer(serializers.Serializer[Any]):
-    """What platform and portfolio set, and the tightest of both. No limit set means no trade."""
+    """What platform, broker account and portfolio set, and the tightest of them. No limit set means no trade."""
 
     platform = LimitVersionSerializer(allow_null=True)
+    account = LimitVersionSerializer(allow_null=True)
     portfolio = LimitVersionSerializer(allow_null=True)
     effective = LimitValuesSerializer()
     versions = serializers.CharField(help_text="of which the effective ones are made, as orders name them")

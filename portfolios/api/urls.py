@@ -1,6 +1,6 @@
 from django.urls import path
 
-from portfolios.api import views
+from portfolios.api import permissions, scoped_limits, views
 
 urlpatterns = [
     path("me", views.Me.as_view(), name="me"),
@@ -15,4 +15,21 @@ urlpatterns = [
     path("portfolios/<uuid:portfolio_id>/positions", views.Positions.as_view(), name="portfolio-positions"),
     path("portfolios/<uuid:portfolio_id>/ledger", views.Ledger.as_view(), name="portfolio-ledger"),
     path("portfolios/<uuid:portfolio_id>/limits", views.Limits.as_view(), name="portfolio-limits"),
+    path(
+        "portfolios/<uuid:portfolio_id>/account-limits",
+        scoped_limits.AccountLimits.as_view(),
+        name="portfolio-account-limits",
+    ),
+    path(
+        "portfolios/<uuid:portfolio_id>/permissions",
+        permissions.PortfolioPermissions.as_view(),
+        name="portfolio-permissions",
+    ),
+    path("limits", scoped_limits.LimitCatalogue.as_view(), name="limit-catalogue"),
+    path("platform/limits", scoped_limits.PlatformLimits.as_view(), name="platform-limits"),
+    path("platform/permissions", permissions.PlatformPermissions.as_view(), name="platform-permissions"),
+    # a symbol may contain a slash
+    path(
+        "instruments/<path:symbol>/limits", scoped_limits.InstrumentLimits.as_view(), name="instrument-limits"
+    ),
 ]

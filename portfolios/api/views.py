@@ -19,6 +19,7 @@ from portfolios.models import LedgerTransfer, LimitSet, Member, Portfolio, Posit
 from portfolios.selectors import (
     MAY_OWN,
     MAY_SET_LIMITS,
+    account_of,
     current_limit_sets,
     effective_limits,
     limit_values,
@@ -181,7 +182,7 @@ class Ledger(ApiView):
         )
 
 
-def _version(row: LimitSet | None) -> dict[str, Any] | None:
+def version_shown(row: LimitSet | None) -> dict[str, Any] | None:
     if row is None:
         return None
     return {
@@ -194,11 +195,13 @@ def _version(row: LimitSet | None) -> dict[str, Any] | None:
 
 class Limits(ApiView):
     def _answer(self, portfolio_id: UUID) -> Response:
-        found = current_limit_sets([("platform", None), ("portfolio", portfolio_id)])
+        account_id = account_of(portfolio_id)
+        found = current_limit_sets([("platform", None), ("account", account_id), ("portfolio", portfolio_id)])
         effective = effective_limits({portfolio_id: None})[portfolio_id]
         limits = {
-            "platform": _version(found.get(("platform", None))),
-            "portfolio": _version(found.get(("portfolio", portfolio_id))),
+            "platform": version_shown(found.get(("platform", None))),
+            "account": version_shown(found.get(("account", account_id))),
+            "portfolio": version_shown(found.get(("portfolio", portfolio_id))),
             "effective": dict(effective.values),
             "versions": effective.versions,
         }
@@ -208,7 +211,10 @@ class Limits(ApiView):
         operation_id="getLimits", summary="Limits in force", responses=shapes.LimitsSerializer, tags=TAGS
     )
     def get(self, request: Request, portfolio_id: UUID) -> Response:
-        """What platform and portfolio set, and what holds: the tightest. A session may tighten it further."""
+        """What platform, account and portfolio set, and what holds: the tightest of them.
+
+        A session and an instrument may tighten it further for their orders.
+        """
         visible_portfolio(self.actor, portfolio_id)
         return self._answer(portfolio_id)
 

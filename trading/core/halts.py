@@ -4,6 +4,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from uuid import UUID
 
+SCOPES = ("platform", "account", "portfolio", "session", "rule", "symbol")
+
 
 @dataclass(frozen=True)
 class HaltInForce:
