@@ -19,7 +19,7 @@ OURS = [
     in {"foundation", "journal", "market", "portfolios", "rules", "trading_sessions", "trading"}
 ]
 MAY_BE_ADDED = {"portfolios.Portfolio", "portfolios.LimitSet", "rules.TradingRule", "trading_sessions.TradingSession",
-                "trading.Halt"}  # fmt: skip
+                "trading.Halt", "trading.AutoTrade", "portfolios.InstrumentPermission"}  # fmt: skip
 # A deletion is an archiving here, a revocation there.
 MAY_BE_DELETED = {"rules.TradingRule"}
 
