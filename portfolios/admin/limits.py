@@ -95,7 +95,10 @@ class NewLimits(ServiceForm):
             if target == scope and target in cleaned and cleaned[target] is None:
                 self.add_error(target, f"Choose the {target} that the limits are for.")
             elif target != scope and cleaned.get(target) is not None:
-                self.add_error(target, f"These are the {scope}'s limits: leave this empty.")
+                # the field itself is hidden while another scope is chosen
+                self.add_error(
+                    "scope", f"The {target} is chosen, too: take that scope, or clear it there first."
+                )
         return cleaned
 
     def target(self) -> dict[str, Any]:
@@ -123,7 +126,6 @@ class LimitSetAdmin(ServiceAdmin):
         "created_at",
     )
     list_display_links = ("version",)
-    list_select_related = ("created_by", "instrument")
     list_filter = ("scope",)
     search_fields = ("scope_id__exact", "instrument__symbol__exact")
     search_help_text = "The id of an account, portfolio or session, or a symbol"
@@ -136,7 +138,7 @@ class LimitSetAdmin(ServiceAdmin):
         name = Portfolio.objects.filter(
             Q(pk=OuterRef("scope_id")) | Q(broker_account__pk=OuterRef("scope_id"))
         ).values("name")[:1]
-        rows = super().get_queryset(request).select_related("instrument")
+        rows = super().get_queryset(request).select_related("created_by", "instrument")
         return rows.annotate(portfolio_name=Subquery(name))
 
     @display(description="of")

@@ -66,7 +66,8 @@ class ListsForm(ServiceForm):
         if scope == PORTFOLIO and portfolio is None and "portfolio" not in self.errors:
             self.add_error("portfolio", "Choose the portfolio that the lists are for.")
         if scope == PLATFORM and portfolio is not None:
-            self.add_error("portfolio", "The platform's lists are for all portfolios: leave this empty.")
+            # the field itself is hidden while the platform is chosen
+            self.add_error("scope", "The portfolio is chosen, too: take that scope, or clear it there first.")
         return cleaned
 
 
@@ -74,7 +75,6 @@ class ListsForm(ServiceForm):
 class InstrumentPermissionAdmin(ServiceAdmin):
     form = ListsForm
     list_display = ("instrument", badge("kind", KIND_COLOURS), "of", "reason", "created_by", "created_at")
-    list_select_related = ("instrument", "portfolio", "created_by")
     list_filter = ("kind", ("portfolio", AutocompleteSelectFilter), ("instrument", AutocompleteSelectFilter))
     search_fields = ("instrument__symbol__exact",)
     search_help_text = "A symbol"
@@ -90,6 +90,9 @@ class InstrumentPermissionAdmin(ServiceAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[InstrumentPermission]:
         related = ("instrument", "portfolio", "created_by")
         return super().get_queryset(request).select_related(*related)
+
+    def has_set_lists_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self.has_add_permission(request)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -125,7 +128,7 @@ class InstrumentPermissionAdmin(ServiceAdmin):
         self.message_user(request, "The lists are set.", messages.SUCCESS)
         return HttpResponseRedirect(reverse("admin:portfolios_instrumentpermission_changelist"))
 
-    @action(description="Edit the lists", permissions=["add"], icon="edit")
+    @action(description="Edit the lists", permissions=["set_lists"], icon="edit")
     def edit_lists(self, request: HttpRequest, object_id: str) -> HttpResponseRedirect:
         """Changes nothing: it opens the form with what is in force for the same portfolio, or the platform."""
         row = self.existing(request, object_id)
