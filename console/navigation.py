@@ -17,6 +17,7 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str, str, str], ...]], ...] = (
         ("Rests", "bedtime", "trading", "ruleact"),
         ("Emergency stops", "emergency_home", "trading", "halt"),
         ("Limits", "tune", "portfolios", "limitset"),
+        ("Permissions", "checklist", "portfolios", "instrumentpermission"),
     )),
     ("Books", (
         ("Portfolios", "account_balance_wallet", "portfolios", "portfolio"),

@@ -6,6 +6,7 @@
     ├── NotFound       404  does not exist, or is not the caller's to see
     ├── Conflict       409  valid, but not in the present state
     ├── Unprocessable  422  understood and refused
+    │   └── RecordedRefusal  …  and the refusal itself is written down, which stays
     └── Unavailable    503  cannot be decided now; try again
 
 The API renders each as RFC 9457 problem details; the admin and the command line print the detail.
@@ -54,6 +55,12 @@ class Conflict(DomainError):
 
 class Unprocessable(DomainError):
     status, code, title = 422, "unprocessable", "The request was understood and refused"
+
+
+class RecordedRefusal(Unprocessable):
+    """Raised after its record is written: whoever catches it inside a transaction commits all the same."""
+
+    code = "refused"
 
 
 class Unavailable(DomainError):

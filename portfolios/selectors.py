@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
@@ -14,7 +15,7 @@ from foundation.errors import Forbidden, NotFound
 from journal.core.events import PLATFORM_STREAM
 from portfolios.approval import MAY_BE_IN_FORCE, NOT_REJECTED, WAITING
 from portfolios.core.limits import LIMIT_NAMES, EffectiveLimits, LimitRow, tightest
-from portfolios.core.permissions import Permission, Permissions, permissions_of
+from portfolios.core.permissions import RESTRICTED, Permission, Permissions, permissions_of
 from portfolios.models import BrokerAccount, InstrumentPermission, LimitSet, Member, Portfolio, Role
 
 AnyUser = AbstractBaseUser | AnonymousUser
@@ -252,3 +253,32 @@ def held_before(
             [instrument_id, moment, list(portfolio_ids)],
         )
         return {portfolio_id: units for portfolio_id, units in cursor.fetchall() if units > 0}
+
+
+def account_of(portfolio_id: uuid.UUID) -> uuid.UUID | None:
+    """The id of the broker account that serves the portfolio."""
+    mine = BrokerAccount.objects.filter(portfolio_id=portfolio_id)
+    return mine.values_list("id", flat=True).first()
+
+
+def current_instrument_limits(instrument_id: int) -> LimitSet | None:
+    """The version that `instrument_limits` says is in force; None where the instrument has none of its own."""
+    row = instrument_limits().get(instrument_id)
+    if row is None:
+        return None
+    _, version, _ = row
+    return LimitSet.objects.get(scope=LimitSet.Scope.INSTRUMENT, instrument_id=instrument_id, version=version)
+
+
+def permission_lists(portfolio_id: uuid.UUID | None) -> dict[str, Any]:
+    """The lists of a portfolio, or (None) of the platform: `permitted` symbols, `restricted` symbol -> reason."""
+    mine = Q(portfolio=None) if portfolio_id is None else Q(portfolio_id=portfolio_id)
+    rows = list(
+        InstrumentPermission.objects.filter(mine)
+        .order_by("instrument__symbol")
+        .values_list("instrument__symbol", "kind", "reason")
+    )
+    return {
+        "permitted": [symbol for symbol, kind, _ in rows if kind != RESTRICTED],
+        "restricted": {symbol: reason for symbol, kind, reason in rows if kind == RESTRICTED},
+    }

@@ -1,7 +1,8 @@
 """`Idempotency-Key`: the same POST sent twice has one effect and one answer.
 
 The key's row is inserted first, in the transaction that does the work, so a concurrent twin waits
-for the first to commit and then gets its answer. A failed request leaves no row: it may be retried.
+for the first to commit and then gets its answer. A failed request leaves no row: it may be retried. But a
+refusal that is itself recorded (RecordedRefusal) is an answer like any other.
 """
 
 import hashlib
@@ -14,7 +15,8 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from foundation.errors import InvalidInput, Unprocessable
+from foundation.api.problems import CONTENT_TYPE, problem_of
+from foundation.errors import InvalidInput, RecordedRefusal, Unprocessable
 from foundation.models import IdempotencyKey
 
 HEADER = "Idempotency-Key"
@@ -61,8 +63,14 @@ def answer_once(request: Request, work: Callable[[], Response]) -> Response:
             if stored.fingerprint != fingerprint:
                 raise Unprocessable(f"This {HEADER} was used for another request. Use a new one.")
             assert stored.status is not None
-            return Response(stored.body, status=stored.status, headers={"Idempotent-Replayed": "true"})
-        response = work()
+            return Response(
+                stored.body, status=stored.status, headers={"Idempotent-Replayed": "true"},
+                content_type=CONTENT_TYPE if stored.status >= 400 else None,
+            )  # fmt: skip
+        try:
+            response = work()
+        except RecordedRefusal as refusal:
+            response = problem_of(refusal)
         body: Any = json.loads(JSONRenderer().render(response.data)) if response.data is not None else None
         IdempotencyKey.objects.filter(user_id=user_id, key=key).update(status=response.status_code, body=body)
     return response

@@ -44,6 +44,21 @@ def problem(
     return Response(body, status=status, content_type=CONTENT_TYPE)
 
 
+def problem_of(error: DomainError) -> Response:
+    """What an expected error is answered with."""
+    response = problem(
+        status=error.status,
+        title=error.title,
+        detail=error.detail,
+        code=error.code,
+        errors=error.errors,
+        **error.extra,
+    )
+    if error.status == 503:
+        response["Retry-After"] = "1"
+    return response
+
+
 def _flatten(detail: Any, path: str = "") -> list[dict[str, Any]]:
     """DRF's nested validation detail as a list of {path, message}."""
     if isinstance(detail, dict):
@@ -100,17 +115,7 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
     """DRF's EXCEPTION_HANDLER. An unexpected error is logged and answered as a bare 500 problem."""
     set_rollback()
     if isinstance(error, DomainError):
-        response = problem(
-            status=error.status,
-            title=error.title,
-            detail=error.detail,
-            code=error.code,
-            errors=error.errors,
-            **error.extra,
-        )
-        if error.status == 503:
-            response["Retry-After"] = "1"
-        return response
+        return problem_of(error)
     if isinstance(error, Http404):
         error = exceptions.NotFound("There is no such thing, or it is not yours to see.")
     elif isinstance(error, PermissionDenied):

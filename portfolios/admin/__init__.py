@@ -1,5 +1,5 @@
 """Pages of portfolios, their books and their limits."""
 
-from portfolios.admin import books, limits, portfolios
+from portfolios.admin import books, limits, permissions, portfolios
 
-__all__ = ["books", "limits", "portfolios"]
+__all__ = ["books", "limits", "permissions", "portfolios"]

@@ -39,6 +39,7 @@ ELSEWHERE = (
     ("Positions", "admin:portfolios_position_changelist", "portfolio__id__exact"),
     ("Ledger", "admin:portfolios_ledgertransfer_changelist", "portfolio__id__exact"),
     ("Limits", "admin:portfolios_limitset_changelist", "q"),
+    ("Permissions", "admin:portfolios_instrumentpermission_changelist", "portfolio__id__exact"),
     ("Journal", "admin:journal_entry_changelist", "stream__id__exact"),
 )
 

@@ -16,6 +16,7 @@ from portfolios.selectors import (
     MAY_APPROVE,
     MAY_OWN,
     MAY_SET_LIMITS,
+    account_of,
     current_limit_sets,
     effective_limits,
     limit_values,
@@ -26,7 +27,7 @@ from portfolios.services.limits import approve_limits, reject_limits, set_limits
 from portfolios.services.portfolios import set_four_eyes
 
 
-def _version(row: LimitSet | None) -> dict[str, Any] | None:
+def version_shown(row: LimitSet | None) -> dict[str, Any] | None:
     if row is None:
         return None
     return {
@@ -40,14 +41,16 @@ def _version(row: LimitSet | None) -> dict[str, Any] | None:
     }
 
 
-def _answer(portfolio_id: UUID) -> Response:
-    found = current_limit_sets([("platform", None), ("portfolio", portfolio_id)])
+def limits_answer(portfolio_id: UUID) -> Response:
+    account_id = account_of(portfolio_id)
+    found = current_limit_sets([("platform", None), ("account", account_id), ("portfolio", portfolio_id)])
     pending = pending_limit_sets().filter(scope=LimitSet.Scope.PORTFOLIO, scope_id=portfolio_id)
     effective = effective_limits({portfolio_id: None})[portfolio_id]
     limits = {
-        "platform": _version(found.get(("platform", None))),
-        "portfolio": _version(found.get(("portfolio", portfolio_id))),
-        "pending": _version(pending.first()),
+        "platform": version_shown(found.get(("platform", None))),
+        "account": version_shown(found.get(("account", account_id))),
+        "portfolio": version_shown(found.get(("portfolio", portfolio_id))),
+        "pending": version_shown(pending.first()),
         "effective": dict(effective.values),
         "versions": effective.versions,
     }
@@ -59,12 +62,14 @@ class Limits(ApiView):
         operation_id="getLimits", summary="Limits in force", responses=shapes.LimitsSerializer, tags=TAGS
     )
     def get(self, request: Request, portfolio_id: UUID) -> Response:
-        """What platform and portfolio set, and what holds: the tightest. A session may tighten it further.
+        """What platform, account and portfolio set, and what holds: the tightest of them.
+
+        A session and an instrument may tighten it further for their orders.
 
         `pending` is a version of the portfolio's that is not in force: it waits for a second person.
         """
         visible_portfolio(self.actor, portfolio_id)
-        return _answer(portfolio_id)
+        return limits_answer(portfolio_id)
 
     @extend_schema(
         operation_id="setLimits",
@@ -88,7 +93,7 @@ class Limits(ApiView):
         visible_portfolio(self.actor, portfolio_id, roles=MAY_SET_LIMITS)
         values = shapes.all_limits(self.body(shapes.LimitValuesSerializer))
         set_limits(scope=LimitSet.Scope.PORTFOLIO, scope_id=portfolio_id, values=values, actor=self.actor)
-        return _answer(portfolio_id)
+        return limits_answer(portfolio_id)
 
 
 class _Decision(ApiView):
@@ -118,7 +123,7 @@ class ApproveLimits(_Decision):
         Refused with 409: `four_eyes` (it is your own), `not_waiting`, `superseded` (there is a newer version).
         """
         approve_limits(limit_set_id=self._limit_set_id(portfolio_id, version, approve=True), actor=self.actor)
-        return _answer(portfolio_id)
+        return limits_answer(portfolio_id)
 
 
 class RejectLimits(_Decision):
@@ -132,7 +137,7 @@ class RejectLimits(_Decision):
     def post(self, request: Request, portfolio_id: UUID, version: int) -> Response:
         """Let a version that waits never be in force. For risk officers and owners; your own you withdraw so."""
         reject_limits(limit_set_id=self._limit_set_id(portfolio_id, version, approve=False), actor=self.actor)
-        return _answer(portfolio_id)
+        return limits_answer(portfolio_id)
 
 
 class FourEyes(ApiView):

@@ -185,9 +185,10 @@ class LimitVersionSerializer(serializers.Serializer[Any]):
 
 
 class LimitsSerializer(serializers.Serializer[Any]):
-    """What platform and portfolio set, and the tightest of both. No limit set means no trade."""
+    """What platform, broker account and portfolio set, and the tightest of them. No limit set means no trade."""
 
     platform = LimitVersionSerializer(allow_null=True)
+    account = LimitVersionSerializer(allow_null=True)
     portfolio = LimitVersionSerializer(allow_null=True)
     pending = LimitVersionSerializer(
         allow_null=True, help_text="the portfolio's next version, which waits for a second person's approval"

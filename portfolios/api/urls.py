@@ -1,6 +1,6 @@
 from django.urls import path
 
-from portfolios.api import corporate_actions, limits, views
+from portfolios.api import corporate_actions, limits, permissions, scoped_limits, views
 
 urlpatterns = [
     path("corporate-actions", corporate_actions.CorporateActions.as_view(), name="corporate-actions"),
@@ -26,5 +26,22 @@ urlpatterns = [
         "portfolios/<uuid:portfolio_id>/limits/<int:version>/reject",
         limits.RejectLimits.as_view(),
         name="portfolio-limits-reject",
+    ),
+    path(
+        "portfolios/<uuid:portfolio_id>/account-limits",
+        scoped_limits.AccountLimits.as_view(),
+        name="portfolio-account-limits",
+    ),
+    path(
+        "portfolios/<uuid:portfolio_id>/permissions",
+        permissions.PortfolioPermissions.as_view(),
+        name="portfolio-permissions",
+    ),
+    path("limits", scoped_limits.LimitCatalogue.as_view(), name="limit-catalogue"),
+    path("platform/limits", scoped_limits.PlatformLimits.as_view(), name="platform-limits"),
+    path("platform/permissions", permissions.PlatformPermissions.as_view(), name="platform-permissions"),
+    # a symbol may contain a slash
+    path(
+        "instruments/<path:symbol>/limits", scoped_limits.InstrumentLimits.as_view(), name="instrument-limits"
     ),
 ]

@@ -119,6 +119,8 @@ LIMIT_NAMES: Mapping[str, str] = {
     for spec in CATALOGUE
 }
 
+SCOPES = ("platform", "account", "portfolio", "session", "instrument")
+"""what limits are set on; every limit may be set on each"""
 LIMIT_RANGE = "must be a number from 0 to below 10^12 with at most 8 decimal places"
 
 

@@ -2,6 +2,8 @@
 
 import uuid
 from collections.abc import Collection, Mapping
+from difflib import get_close_matches
+from typing import Any
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import connection, transaction
@@ -15,6 +17,10 @@ from market.models import Instrument
 from portfolios.core.permissions import PERMITTED, RESTRICTED
 from portfolios.models import InstrumentPermission, Portfolio
 
+SYMBOLS_MAX = 10_000
+REASON_CHARACTERS_MAX = 255
+ERRORS_MAX = 20
+"""of unknown symbols: looking for a similar name is dear"""
 PLATFORM_KEY = 0x5065726D697473_01
 """of the advisory lock that makes writers of the platform's lists wait for each other"""
 
@@ -58,18 +64,35 @@ def set_instrument_permissions(
 
 def _instruments(permitted: Collection[str], restricted: Mapping[str, str]) -> dict[str, int]:
     """Ids by symbol, of instruments that there are and that stand in one list only."""
+    if len(permitted) + len(restricted) > SYMBOLS_MAX:
+        raise InvalidInput(f"The lists may have at most {SYMBOLS_MAX:,} symbols together.")
     known = dict(Instrument.objects.values_list("symbol", "id"))
-    errors = [
-        {"path": f"{name}[{index}]", "message": f"there is no instrument {symbol!r}"}
-        for name, symbols in (("permitted", permitted), ("restricted", restricted))
-        for index, symbol in enumerate(symbols)
-        if symbol not in known
-    ]
+    named = [(f"permitted[{index}]", symbol) for index, symbol in enumerate(permitted)]
+    named += [(f"restricted.{symbol}", symbol) for symbol in restricted]
+    unknown = [(path, symbol) for path, symbol in named if symbol not in known]
+    errors = [_unknown(path, symbol, known) for path, symbol in unknown[:ERRORS_MAX]]
     errors += [
-        {"path": f"permitted[{index}]", "message": f"{symbol} is restricted too: keep it in one of the lists"}
+        {
+            "path": f"permitted[{index}]",
+            "message": f"{symbol} is restricted too: keep it in one of the lists.",
+        }
         for index, symbol in enumerate(permitted)
         if symbol in restricted
+    ]
+    errors += [
+        {
+            "path": f"restricted.{symbol}",
+            "message": f"A reason has at most {REASON_CHARACTERS_MAX} characters.",
+        }
+        for symbol, reason in restricted.items()
+        if len(reason) > REASON_CHARACTERS_MAX
     ]
     if errors:
         raise InvalidInput("; ".join(f"{e['path']}: {e['message']}" for e in errors), errors=errors)
     return known
+
+
+def _unknown(path: str, symbol: str, known: Collection[str]) -> dict[str, Any]:
+    row = {"path": path, "message": f"There is no instrument {symbol!r}."}
+    near = get_close_matches(symbol, known, n=1)
+    return row | ({"suggestion": f"Did you mean {near[0]}?"} if near else {})

@@ -33,6 +33,11 @@ CONFIG_HELP = (
     'All keys may be left out. "universe": {"symbols": ["AAPL", …]}: what it may trade, else everything. '
     '"recommendation_sources": ["baseline", …]: in order of preference, else the newest of all. '
     '"limits": {"max_order_value": "5000", …}: they may only tighten. '
+    '"capital_cap": {"percentage": 10} of equity, or {"amount": "5000"}: the most that it may have invested, else '
+    "everything; sizes are measured by it. "
+    '"trading_window": {"weekdays": ["MONDAY", …], "from": "09:45", "to": "15:30", "minutes_after_open": 15, '
+    '"minutes_before_close": 30, "blackout_dates": ["2026-12-24", …]}: when entries may be made, on the exchange\'s '
+    "clock, else always; each of its keys may be left out. "
     '"on_stop": "keep" or "flatten": what stopping does with open positions.'
 )
 

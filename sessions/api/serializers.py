@@ -40,7 +40,10 @@ class StartSessionSerializer(StrictSerializer):
     config = serializers.JSONField(
         default=dict,
         help_text="{universe?: {symbols}, recommendation_sources?: […], limits?: {name: number}, "
-        "on_stop?: keep|flatten}; limits may only tighten",
+        "capital_cap?: {percentage} or {amount}, trading_window?: {weekdays?, from?, to?, minutes_after_open?, "
+        "minutes_before_close?, blackout_dates?}, on_stop?: keep|flatten}. Limits may only tighten; the capital cap is "
+        "the most that the session may have invested, in percent of equity or in the base currency; outside the "
+        "window, on the exchange's clock, no entry is made",
     )
 
 

@@ -1,18 +1,21 @@
-"""Orders and their fills, read-only; a trade of which nothing was sent can be cancelled."""
+"""Orders and their fills, read-only: one is placed by hand by adding it, and cancelled while nothing was sent."""
 
-from typing import Any
+from typing import Any, ClassVar
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
-from unfold.admin import TabularInline
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from unfold.admin import ModelAdmin, TabularInline
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
 from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 
-from foundation.admin.base import LongListAdmin, actor_of
+from foundation.admin.base import LongListAdmin, ServiceAdmin, ServiceForm, actor_of
 from foundation.admin.presentation import badge, presented
+from foundation.errors import RecordedRefusal
 from trading.models import AutoTrade, Execution
+from trading.services.manual import place_trade
 from trading.services.order_management import cancel_trade
 
 STATUS_COLOURS = {
@@ -52,8 +55,19 @@ class ExecutionInline(TabularInline):
         return False
 
 
+class OrderForm(ServiceForm):
+    """A market order, asked of every control as a rule's is."""
+
+    paths: ClassVar[dict[str, str]] = {"symbol": "instrument"}
+
+    class Meta:
+        model = AutoTrade
+        fields = ("portfolio", "instrument", "trade_type", "quantity")
+
+
 @admin.register(AutoTrade)
-class AutoTradeAdmin(LongListAdmin):
+class AutoTradeAdmin(ServiceAdmin, LongListAdmin):
+    form = OrderForm
     list_display = (
         "market_at", "portfolio", badge("trade_type", SIDE_COLOURS, description="side"), "quantity", "symbol",
         badge("status", STATUS_COLOURS), "executed_price", "fees", "realised_pnl", "rule", "status_reason",
@@ -71,6 +85,7 @@ class AutoTradeAdmin(LongListAdmin):
     search_help_text = "A symbol, an order's id, or a trade's id"
     ordering = ("-created_at",)
     inlines = (ExecutionInline,)
+    autocomplete_fields = ("portfolio", "instrument")
     actions = ("cancel_selected",)
     actions_detail = ("cancel",)
     fieldsets = (
@@ -91,6 +106,53 @@ class AutoTradeAdmin(LongListAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[AutoTrade]:
         related = ("portfolio", "rule", "session__portfolio", "account__portfolio", "decision")
         return super().get_queryset(request).select_related(*related)
+
+    # --- by hand -----------------------------------------------------------------------------------
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return bool(ModelAdmin.has_add_permission(self, request))
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> list[tuple[Any, dict[str, Any]]]:
+        if obj is None:
+            return [(None, {"fields": list(OrderForm.Meta.fields)})]
+        return super().get_fieldsets(request, obj)
+
+    def get_inlines(self, request: HttpRequest, obj: Any) -> tuple[type[ExecutionInline], ...]:
+        return self.inlines if obj is not None else ()
+
+    def carry_out(self, request: HttpRequest, form: OrderForm, obj: Any) -> AutoTrade:
+        given = form.cleaned_data
+        return place_trade(
+            portfolio_id=given["portfolio"].pk, symbol=given["instrument"].symbol, side=given["trade_type"],
+            quantity=given["quantity"], actor=actor_of(request),
+        )  # fmt: skip
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        """A recorded refusal must not roll its record back, so it goes on as an answer."""
+        try:
+            super().save_model(request, obj, form, change)
+        except RecordedRefusal as refusal:
+            request.recorded = refusal  # type: ignore[attr-defined]
+
+    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        return None if hasattr(request, "recorded") else super().log_addition(request, obj, message)
+
+    def response_add(
+        self, request: HttpRequest, obj: Any, post_url_continue: str | None = None
+    ) -> HttpResponse:
+        """Refused: to the decision, which shows every control, for those who may see it."""
+        refusal: RecordedRefusal | None = getattr(request, "recorded", None)
+        if refusal is None:
+            placed: HttpResponse = super().response_add(request, obj, post_url_continue)
+            return placed
+        self.message_user(request, f"Refused: {refusal.detail}", messages.ERROR)
+        if request.user.has_perm("trading.view_decision"):
+            place = reverse("admin:trading_decision_change", args=[refusal.extra["decision_id"]])
+        else:
+            place = reverse("admin:trading_autotrade_add")
+        return HttpResponseRedirect(place)
+
+    # --- after that --------------------------------------------------------------------------------
 
     @display(description="reason")
     def why(self, trade: AutoTrade) -> str:

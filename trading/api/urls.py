@@ -1,9 +1,11 @@
 from django.urls import path
 
-from trading.api import halts, protections, reversals, risk, views
+from trading.api import halts, orders, protections, reversals, risk, views
 
 urlpatterns = [
     path("auto-trading/sessions/<uuid:id>/status", views.SessionStatus.as_view(), name="session-status"),
+    path("auto-trading/trades", orders.PlaceTrade.as_view(), name="trade-place"),
+    path("auto-trading/trades/validate", orders.ValidateTrade.as_view(), name="trade-validate"),
     path("auto-trading/trades/<uuid:portfolio_id>", views.Trades.as_view(), name="trades"),
     path("auto-trading/trades/<uuid:id>/details", views.TradeDetails.as_view(), name="trade-details"),
     path("auto-trading/trades/<uuid:id>/cancel", views.CancelTrade.as_view(), name="trade-cancel"),

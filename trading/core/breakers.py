@@ -36,6 +36,38 @@ class Breaker(StrEnum):
 
 
 @dataclass(frozen=True)
+class BreakerSpec:
+    """In words, for `docs/risk-controls.md`: what it stops, when, on which limit, who looks, and for how long once."""
+
+    breaker: Breaker
+    stops: str
+    trips: str
+    limit: str
+    looked_at: str
+    episode: str
+
+
+BREAKERS: tuple[BreakerSpec, ...] = (
+    BreakerSpec(Breaker.DAILY_LOSS, "portfolio", "the day's loss reaches it", "max_daily_loss_percentage",
+                "each evaluation, before its entries; sweep", "market day"),
+    BreakerSpec(Breaker.DRAWDOWN, "portfolio", "the drawdown reaches it", "max_drawdown_percentage",
+                "each evaluation, before its entries; sweep", "peak equity"),
+    BreakerSpec(Breaker.LOSING_STREAK, "portfolio", "as many closing trades in a row lost; a release begins anew",
+                "max_losing_streak", "after a losing sell is booked; sweep", "last losing trade"),
+    BreakerSpec(Breaker.REJECTION_RATE, "portfolio", "more trades were rejected within a minute, counted since"
+                " the last release", "max_rejections_per_minute", "sweep", "minute"),
+    BreakerSpec(Breaker.ORDER_RATE, "portfolio", "orders and cancels within a minute, counted since the last"
+                " release, use up what it leaves to entries", "max_messages_per_minute", "sweep", "minute"),
+    BreakerSpec(Breaker.FEED_SILENCE, "platform", "no market data came for longer while an exchange is open",
+                "max_feed_silence_seconds", "each evaluation, execution and sweep", "last sign of the feed"),
+    BreakerSpec(Breaker.BEAT_SILENCE, "platform", "celery-beat gave no sign of life for longer",
+                "max_beat_silence_seconds", "each evaluation, execution and sweep", "last sign of beat"),
+    BreakerSpec(Breaker.REPEATED_EXECUTION, "rule", "the rule fires more often within its window",
+                "max_rule_executions", "each order", "rule version and market day"),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
 class Tripped:
     """Why a breaker trips. `numbers` hold the fact and its limit, which the journal keeps."""
 

@@ -7,6 +7,8 @@ from uuid import UUID
 # Key of the advisory lock between paper batches (shared) and a draining halt (exclusive).
 HALT_KEY = 0x4175746F48616C74
 
+SCOPES = ("platform", "account", "portfolio", "session", "rule", "symbol")
+
 
 @dataclass(frozen=True)
 class HaltInForce:

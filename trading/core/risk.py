@@ -19,6 +19,11 @@ def assess(request: RiskRequest) -> Approved | Refused:
     failed = next((finding for finding in findings if not finding.passed), None)
     if failed is None:
         return Approved(request=request, findings=findings)
+    return refused(failed, findings)
+
+
+def refused(failed: Finding, findings: tuple[Finding, ...]) -> Refused:
+    """By the first of the findings that did not pass."""
     return Refused(code=failed.code, detail=_detail(failed), findings=findings)
 
 

@@ -66,7 +66,8 @@ class _Predecessor:
 
 
 # As the indexes `decision_predecessor` and `decision_predecessor_outside` have them: a NULL is looked up like any
-# other value, so that each key is one probe and nothing is sorted.
+# other value, so that each key is one probe and nothing is sorted. What a person asked for by hand is nobody's
+# predecessor: a flatten that is refused after it is told all the same.
 _LAST_OF = """
     SELECT k.owner_id, k.rule_id, k.instrument_id, k.apart,
            d.id, d.rule_version_id, d.outcome, d.code, d.last_slot, d.detail
@@ -78,6 +79,7 @@ _LAST_OF = """
             = coalesce(k.rule_id, '00000000-0000-0000-0000-000000000000'::uuid)
           AND coalesce(d.instrument_id, 0::bigint) = coalesce(k.instrument_id, 0::bigint)
           AND CASE WHEN d.outcome IN ('alerted', 'blocking', 'halted') THEN d.outcome ELSE '' END = k.apart
+          AND d.sizing ->> 'method' IS DISTINCT FROM 'by_hand'
         ORDER BY d.last_slot DESC, d.created_at DESC LIMIT 1
     ) AS d
 """

@@ -29,6 +29,7 @@ from market.models import (
 from market.services.corporate_actions import NewCorporateAction, record
 from portfolios.models import CorporateActionBooking, Position, Reservation
 from portfolios.services.limits import set_limits
+from portfolios.services.permissions import set_instrument_permissions
 from portfolios.services.portfolios import create_portfolio, deposit, set_member
 from rules.services.rules import create_rule
 from sessions.models import EvaluationRun
@@ -167,6 +168,11 @@ def make_everything(dora):
     )  # its name is its portfolio's
     set_limits(scope="portfolio", scope_id=portfolio.pk, values={"max_daily_trades": Decimal(3)}, actor=owner)
     instrument = make_instrument(f"T{number}")
+    of_instrument = {"instrument_id": instrument.pk, "values": {"max_daily_trades": Decimal(2)}}
+    set_limits(scope="instrument", actor=owner, **of_instrument)
+    set_instrument_permissions(
+        portfolio_id=portfolio.pk, permitted=[instrument.symbol], restricted={}, actor=owner
+    )
     source = RecommendationSource.objects.create(name=f"source-{number}", pusher=owner)
     make_market(instrument, source, number)
     trade = make_trade(make_decision(row, rule, instrument))

@@ -19,7 +19,8 @@ OURS = [
     in {"foundation", "journal", "market", "portfolios", "rules", "trading_sessions", "trading"}
 ]
 MAY_BE_ADDED = {"portfolios.Portfolio", "portfolios.LimitSet", "rules.TradingRule", "trading_sessions.TradingSession",
-                "trading.Halt", "market.CorporateAction"}  # fmt: skip
+                "trading.Halt", "trading.AutoTrade", "portfolios.InstrumentPermission",
+                "market.CorporateAction"}  # fmt: skip
 # A deletion is an archiving here, a revocation there.
 MAY_BE_DELETED = {"rules.TradingRule"}
 

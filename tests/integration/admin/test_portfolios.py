@@ -3,12 +3,14 @@
 from decimal import Decimal
 
 import pytest
-from django.urls import reverse
+from django.urls import reverse, reverse_lazy
 
 from journal.core.events import PLATFORM_STREAM
 from journal.models import Entry
-from portfolios.models import BrokerAccount, LedgerTransfer, LimitSet, Member, Portfolio
+from portfolios.models import BrokerAccount, InstrumentPermission, LedgerTransfer, LimitSet, Member, Portfolio
+from portfolios.selectors import permission_lists
 from portfolios.services.limits import set_limits
+from tests.integration.admin.conftest import make_instrument
 
 pytestmark = pytest.mark.integration
 SENT = {"_form_submitted": "True"}
@@ -140,6 +142,9 @@ def test_the_platforms_limits_are_journalled_on_the_platforms_stream(admin_page,
     ("fields", "field"),
     [
         ({"scope": "portfolio"}, "portfolio"),  # of which portfolio?
+        ({"scope": "account"}, "account"),
+        ({"scope": "instrument"}, "instrument"),
+        ({"scope": "session"}, "scope"),  # set on the session's page
         ({"scope": "platform", "max_order_value": "-1"}, "max_order_value"),  # the service refuses it
         ({"scope": "platform", "max_order_value": "many"}, "max_order_value"),
     ],
@@ -150,3 +155,111 @@ def test_limits_that_are_none_are_refused_at_the_field(fields, field, admin_page
     assert page.status_code == 200
     assert list(page.context["adminform"].form.errors) == [field]
     assert LimitSet.objects.count() == before
+
+
+def test_limits_that_name_two_things_are_refused(admin_page, cast):
+    both = {"scope": "platform", "portfolio": cast.portfolio.pk, "max_order_value": "5"}
+    page = admin_page.post(reverse("admin:portfolios_limitset_add"), both)
+    (error,) = page.context["adminform"].form.errors["scope"]
+    assert error == "The portfolio is chosen, too: take that scope, or clear it there first."
+    assert LimitSet.objects.filter(max_order_value=5).count() == 0
+
+
+@pytest.mark.parametrize("scope", ["account", "portfolio", "instrument"])
+def test_limits_are_set_on_each_scope_and_opened_again_from_a_version(scope, admin_page, cast):
+    instrument = make_instrument("TEST")
+    target = {"account": cast.portfolio.broker_account, "portfolio": cast.portfolio, "instrument": instrument}
+    form = {"scope": scope, scope: target[scope].pk, "max_order_value": "700"}
+    assert admin_page.post(reverse("admin:portfolios_limitset_add"), form).status_code == 302
+    row = LimitSet.objects.get(scope=scope)
+    assert (row.version, row.max_order_value, row.created_by) == (1, 700, cast.dora)
+    assert (row.instrument, row.scope_id) == (
+        (instrument, None) if scope == "instrument" else (None, target[scope].pk)
+    )
+    assert last_kind(PLATFORM_STREAM if scope == "instrument" else cast.portfolio.pk) == "limits.set"
+    listed = admin_page.get(reverse("admin:portfolios_limitset_changelist"), {"scope__exact": scope})
+    assert ("TEST" if scope == "instrument" else "Growth") in listed.content.decode()
+    opened = admin_page.get(reverse("admin:portfolios_limitset_new_version", args=[row.pk]), follow=True)
+    initial = opened.context["adminform"].form.initial
+    assert (initial["scope"], initial[scope], initial["max_order_value"]) == (scope, target[scope].pk, "700")
+
+
+def test_a_sessions_limits_are_set_on_its_page(admin_page, cast, trading_session):
+    set_limits(
+        scope="session", scope_id=trading_session.pk, values={"max_order_value": Decimal(5)}, actor=cast.alice,
+        portfolio_id=cast.portfolio.pk,
+    )  # fmt: skip
+    row = LimitSet.objects.get(scope="session")
+    answer = admin_page.get(reverse("admin:portfolios_limitset_new_version", args=[row.pk]))
+    page = reverse("admin:trading_sessions_tradingsession_change", args=[trading_session.pk])
+    assert answer["Location"] == page
+
+
+@pytest.mark.parametrize(
+    "address", ["instrument=x", "instrument=99999999999999999999", "account=7", "portfolio=x"]
+)
+def test_an_address_that_names_nothing_opens_the_platforms_limits(address, admin_page, cast):
+    page = admin_page.get(f"{reverse('admin:portfolios_limitset_add')}?{address}")
+    assert page.context["adminform"].form.initial["scope"] == "platform"
+
+
+# --- instruments that may be bought ------------------------------------------------------------------
+
+LISTS = reverse_lazy("admin:portfolios_instrumentpermission_add")
+
+
+def test_the_lists_are_typed_as_text_and_opened_again(admin_page, cast):
+    for symbol in ("AAA", "BBB", "CCC"):
+        make_instrument(symbol)
+    both = {"scope": "platform", "portfolio": cast.portfolio.pk, "permitted": "AAA"}
+    assert list(admin_page.post(LISTS, both).context["adminform"].form.errors) == ["scope"]
+    form = {
+        "scope": "portfolio", "portfolio": cast.portfolio.pk, "permitted": "AAA,\n BBB",
+        "restricted": "\nCCC: Compliance: see memo\n",
+    }  # fmt: skip
+    page = admin_page.post(LISTS, form)
+    assert page["Location"] == reverse("admin:portfolios_instrumentpermission_changelist")
+    assert permission_lists(cast.portfolio.pk) == {
+        "permitted": ["AAA", "BBB"], "restricted": {"CCC": "Compliance: see memo"},
+    }  # fmt: skip
+    assert last_kind(cast.portfolio.pk) == "permissions.set"
+    row = InstrumentPermission.objects.get(instrument__symbol="CCC")
+    assert row.created_by == cast.dora
+    shown = admin_page.get(reverse("admin:portfolios_instrumentpermission_change", args=[row.pk]))
+    assert shown.status_code == 200
+    opened = admin_page.get(
+        reverse("admin:portfolios_instrumentpermission_edit_lists", args=[row.pk]), follow=True
+    )
+    initial = opened.context["adminform"].form.initial
+    assert (initial["permitted"], initial["restricted"]) == ("AAA BBB", "CCC: Compliance: see memo")
+    assert admin_page.post(LISTS, {"scope": "portfolio", "portfolio": cast.portfolio.pk}).status_code == 302
+    assert permission_lists(cast.portfolio.pk) == {"permitted": [], "restricted": {}}
+
+
+def test_the_platforms_lists_hold_everywhere(admin_page, cast):
+    make_instrument("AAA")
+    assert admin_page.post(LISTS, {"scope": "platform", "restricted": "AAA"}).status_code == 302
+    assert permission_lists(None) == {"permitted": [], "restricted": {"AAA": ""}}
+    assert last_kind(PLATFORM_STREAM) == "permissions.set"
+    listed = admin_page.get(reverse("admin:portfolios_instrumentpermission_changelist"))
+    assert "everything" in listed.content.decode()
+
+
+@pytest.mark.parametrize(
+    ("fields", "field", "told"),
+    [
+        ({"scope": "portfolio"}, "portfolio", "Choose the portfolio"),
+        ({"scope": "platform", "permitted": "AAA AAB"}, "permitted", "permitted[1]: There is no instrument"),
+        ({"scope": "platform", "restricted": "AAB: why"}, "restricted", "Did you mean AAA?"),
+        ({"scope": "platform", "restricted": "AAA: why\nAAA: again"}, "restricted", "stands twice"),
+        ({"scope": "platform", "restricted": ": why"}, "restricted", "Write the symbol"),
+        ({"scope": "platform", "permitted": "AAA", "restricted": "AAA"}, "permitted", "keep it in one"),
+    ],
+)
+def test_lists_that_are_none_are_refused_at_the_field(fields, field, told, admin_page, cast):
+    make_instrument("AAA")
+    page = admin_page.post(LISTS, fields)
+    assert page.status_code == 200
+    errors = page.context["adminform"].form.errors
+    assert list(errors) == [field] and told in errors[field][0]
+    assert not InstrumentPermission.objects.exists()

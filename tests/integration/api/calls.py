@@ -22,7 +22,7 @@ METHODS = ("get", "post", "put", "patch", "delete")  # OPTIONS is none of them: 
 
 @dataclass(frozen=True)
 class Call:
-    """`of_hers`: it speaks of something of Alice's, which must not exist for Charlie."""
+    """`of_hers`: it speaks of something of Alice's, which must not exist for Charlie. `by`: who may do it."""
 
     method: str
     path: str
@@ -30,6 +30,7 @@ class Call:
     status: int = 200
     of_hers: bool = True
     before: Callable[[World], Any] = lambda world: None
+    by: str = "alice"
 
     def send(self, world: World, who: str | None, **headers: str) -> Response:
         self.before(world)
@@ -51,10 +52,13 @@ class Call:
     @property
     def route(self) -> str:
         """Method and path with the kinds of id left out, as the router knows it."""
+        kinds = {"{version}": "<int:version>"}
+        if not self.path.startswith("portfolios/"):
+            kinds["{symbol}"] = "<path:symbol>"
         parts = (
-            "<int:version>" if part == "{version}" else "<uuid>" if part.startswith("{") else part
+            kinds.get(part, "<uuid>") if part.startswith("{") else part
             for part in self.path.split("?")[0].split("/")
-        )  # fmt: skip
+        )
         return f"{self.method} {'/'.join(parts)}"
 
 
@@ -106,6 +110,25 @@ def _dividend(world: World) -> dict[str, Any]:
     return {"external_id": "one", "symbol": "AAA", "kind": "dividend", "ex_at": at, "amount": "0.25"}
 
 
+def _order(world: World) -> dict[str, Any]:
+    """Neither held nor ordered yet."""
+    portfolio_id = str(world.desk.portfolio.id)
+    return {"portfolio_id": portfolio_id, "symbol": "CCC", "trade_type": "buy", "quantity": "10"}
+
+
+def _fresh(world: World) -> None:
+    """The world may have been made a while ago, and an order needs a price that is not old."""
+    world.market.tick()
+
+
+def _lists(world: World) -> dict[str, Any]:
+    return {"permitted": ["AAA", "BBB"], "restricted": {"CCC": "Compliance"}}
+
+
+def _limit(world: World) -> dict[str, Any]:
+    return {"max_order_value": "5000"}
+
+
 _ADVICE = {"external_id": "one", "symbol": "AAA", "recommendation": "BUY", "confidence": 0.7}
 
 SPECIFIED = [
@@ -123,6 +146,14 @@ SPECIFIED = [
     Call("get", "auto-trading/trades/{trade}/details"),
     Call("post", "auto-trading/trades/{pending}/cancel"),
 ]
+OF_STAFF = [
+    Call("get", "platform/limits", of_hers=False, by="steffi"),
+    Call("put", "platform/limits", _limit, of_hers=False, by="steffi"),
+    Call("get", "platform/permissions", of_hers=False, by="steffi"),
+    Call("put", "platform/permissions", _lists, of_hers=False, by="steffi"),
+    Call("get", "instruments/{symbol}/limits", of_hers=False, by="steffi"),
+    Call("put", "instruments/{symbol}/limits", _limit, of_hers=False, by="steffi"),
+]
 BESIDE = [
     Call("get", "auto-trading/rules/{rule}/details"),
     Call("get", "auto-trading/rules/{rule}/versions"),
@@ -134,6 +165,8 @@ BESIDE = [
     Call("get", "rule-fields", of_hers=False),
     Call("post", "auto-trading/sessions/{session}/pause"),
     Call("post", "auto-trading/sessions/{session}/resume", before=_pause),
+    Call("post", "auto-trading/trades", _order, 201, before=_fresh),
+    Call("post", "auto-trading/trades/validate", _order, before=_fresh),
     Call("get", "auto-trading/decisions/{portfolio}"),
     Call("get", "auto-trading/decisions/{decision}/details"),
     Call("get", "emergency-stop", of_hers=False),
@@ -153,12 +186,18 @@ BESIDE = [
     Call("post", "portfolios/{portfolio}/ledger/{entry}/reversal", lambda world: {"reason": "Busted"}, 201),
     Call("get", "portfolios/{portfolio}/limits"),
     Call("get", "portfolios/{portfolio}/risk"),
-    Call("put", "portfolios/{portfolio}/limits", lambda world: {"max_order_value": "5000"}),
+    Call("put", "portfolios/{portfolio}/limits", _limit),
     Call("post", "portfolios/{portfolio}/limits/{version}/approve", before=_propose_limits),
     Call("post", "portfolios/{portfolio}/limits/{version}/reject", before=_propose_limits),
     Call("post", "portfolios/{portfolio}/four-eyes", lambda world: {"enabled": True}),
     Call("get", "corporate-actions", status=403, of_hers=False),  # for staff, which Alice is not
     Call("post", "corporate-actions", _dividend, 403, of_hers=False),
+    Call("get", "portfolios/{portfolio}/account-limits"),
+    Call("put", "portfolios/{portfolio}/account-limits", _limit),
+    Call("get", "portfolios/{portfolio}/permissions"),
+    Call("put", "portfolios/{portfolio}/permissions", _lists),
+    Call("get", "limits", of_hers=False),
+    *OF_STAFF,
     Call("get", "market/instruments", of_hers=False),
     Call("get", "market/quotes", of_hers=False),
     Call("get", "market/bars?symbol=AAA", of_hers=False),

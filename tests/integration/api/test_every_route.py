@@ -22,7 +22,8 @@ def test_the_specification_has_thirteen_endpoints() -> None:
 
 @by_route
 def test_alice_gets_her_answer(world: World, call: Call) -> None:
-    answer = call.send(world, "alice")
+    """And staff what is theirs."""
+    answer = call.send(world, call.by)
     assert answer.status_code == call.status, answer.content
 
 

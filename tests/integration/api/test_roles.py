@@ -4,7 +4,7 @@ import pytest
 
 from portfolios.models import BrokerAccount
 from portfolios.services.portfolios import set_member
-from tests.integration.api.calls import CALLS, Call
+from tests.integration.api.calls import CALLS, OF_STAFF, Call
 from tests.integration.api.conftest import World
 from trading.models import Halt
 from trading.services import emergency_stop
@@ -26,7 +26,7 @@ def may(call: Call, who: str) -> bool:
         return True
     if "/protections/" in call.path:
         return who == "tara" or call.method == "put"
-    return who == "bob" and call.path.endswith("limits")
+    return who == "bob" and call.path.endswith(("limits", "permissions"))
 
 
 @pytest.mark.parametrize("call", READS, **ids)
@@ -47,6 +47,12 @@ def test_trader_and_risk_officer_each_keep_to_their_own(world: World, call: Call
     # Bob may release a stop, but not this one, which he armed himself.
     permitted = 409 if who == "bob" and "{halt}" in call.path else call.status
     assert call.send(world, who).status_code == (permitted if may(call, who) else 403)
+
+
+@pytest.mark.parametrize("call", OF_STAFF, **ids)
+def test_what_holds_in_every_portfolio_is_for_staff(world: World, call: Call) -> None:
+    answer = call.send(world, "alice")
+    assert (answer.status_code, answer.json()["code"]) == (403, "staff_required")
 
 
 @pytest.mark.parametrize("scope", ["platform", "symbol", "account"])

@@ -1,0 +1,189 @@
+"""Limits of the platform, of a broker account and of an instrument, and the catalogue of all that there are."""
+
+from typing import Any, ClassVar
+from uuid import UUID
+
+from drf_spectacular.utils import OpenApiExample, extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from foundation.api.base import ApiView
+from foundation.api.schema import Problems
+from foundation.errors import NotFound
+from market.models import Instrument
+from portfolios.api.access import require_staff
+from portfolios.api.limits import limits_answer, version_shown
+from portfolios.api.serializers import (
+    LimitsSerializer,
+    LimitValuesSerializer,
+    LimitVersionSerializer,
+    all_limits,
+)
+from portfolios.core.limits import CATALOGUE
+from portfolios.models import LimitSet
+from portfolios.selectors import (
+    MAY_SET_LIMITS,
+    account_of,
+    current_instrument_limits,
+    current_limit_sets,
+    visible_portfolio,
+)
+from portfolios.services.limits import set_limits
+
+TAGS = ["limits"]
+_OF_STAFF: Problems = {"403": "For staff only."}
+_EXAMPLE = OpenApiExample(
+    "Two limits", value={"max_order_value": "5000", "max_spread_bps": "50"}, request_only=True
+)
+
+
+class LimitSpecSerializer(serializers.Serializer[Any]):
+    """One limit. Each may be set on the platform, an account, a portfolio, a session and an instrument."""
+
+    name = serializers.CharField()
+    meaning = serializers.CharField()
+    unit = serializers.CharField()
+    default = serializers.DecimalField(
+        max_digits=20, decimal_places=8, help_text="of the platform in a new installation"
+    )
+    higher_is_tighter = serializers.BooleanField(
+        help_text="true: of several scopes the highest value holds; false: the lowest"
+    )
+    open_end = serializers.DecimalField(
+        max_digits=20,
+        decimal_places=8,
+        allow_null=True,
+        help_text="the value at which everything passes, even what is unknown",
+    )
+
+
+class ScopeLimitsSerializer(serializers.Serializer[Any]):
+    current = LimitVersionSerializer(allow_null=True, help_text="in force; null where nothing was ever set")
+
+
+def _answer(row: LimitSet | None) -> Response:
+    return Response(ScopeLimitsSerializer({"current": version_shown(row)}).data)
+
+
+class LimitCatalogue(ApiView):
+    pagination_class = None  # some thirty, always wanted together
+
+    @extend_schema(
+        operation_id="getLimitCatalogue",
+        summary="The limits that there are",
+        responses=LimitSpecSerializer(many=True),
+        filters=False,
+        tags=TAGS,
+    )
+    def get(self, request: Request) -> Response:
+        """Every limit that may be set: what it means, its unit, and which of two values is the tighter one."""
+        return Response(LimitSpecSerializer(CATALOGUE, many=True).data)
+
+
+class PlatformLimits(ApiView):
+    problems: ClassVar[Problems] = _OF_STAFF
+
+    @extend_schema(
+        operation_id="getPlatformLimits",
+        summary="The platform's limits",
+        responses=ScopeLimitsSerializer,
+        tags=TAGS,
+    )
+    def get(self, request: Request) -> Response:
+        """The ceilings that hold in every portfolio. For staff."""
+        require_staff(self.actor)
+        return self._current()
+
+    @extend_schema(
+        operation_id="setPlatformLimits",
+        summary="Set the platform's limits",
+        request=LimitValuesSerializer,
+        responses=ScopeLimitsSerializer,
+        examples=[_EXAMPLE],
+        tags=TAGS,
+    )
+    def put(self, request: Request) -> Response:
+        """Make a new version, as a whole: what is left out is no longer set by the platform. For staff.
+
+        A limit that no scope sets means no trade: send all that are in force, with the one that is to change.
+        """
+        require_staff(self.actor)
+        values = all_limits(self.body(LimitValuesSerializer))
+        set_limits(scope=LimitSet.Scope.PLATFORM, values=values, actor=self.actor)
+        return self._current()
+
+    def _current(self) -> Response:
+        return _answer(current_limit_sets([("platform", None)]).get(("platform", None)))
+
+
+class AccountLimits(ApiView):
+    @extend_schema(
+        operation_id="getAccountLimits",
+        summary="Limits of the broker account",
+        responses=LimitsSerializer,
+        tags=TAGS,
+    )
+    def get(self, request: Request, portfolio_id: UUID) -> Response:
+        """The same as the portfolio's limits: what each scope sets, the account among them, and what holds."""
+        visible_portfolio(self.actor, portfolio_id)
+        return limits_answer(portfolio_id)
+
+    @extend_schema(
+        operation_id="setAccountLimits",
+        summary="Set the broker account's limits",
+        request=LimitValuesSerializer,
+        responses=LimitsSerializer,
+        examples=[_EXAMPLE],
+        tags=TAGS,
+    )
+    def put(self, request: Request, portfolio_id: UUID) -> Response:
+        """Make a new version for the account that serves this portfolio, as a whole. For risk officers and owners."""
+        visible_portfolio(self.actor, portfolio_id, roles=MAY_SET_LIMITS)
+        account_id = account_of(portfolio_id)
+        if account_id is None:
+            raise NotFound("This portfolio has no broker account.")
+        values = all_limits(self.body(LimitValuesSerializer))
+        set_limits(
+            scope=LimitSet.Scope.ACCOUNT, scope_id=account_id, values=values, actor=self.actor,
+            portfolio_id=portfolio_id,
+        )  # fmt: skip
+        return limits_answer(portfolio_id)
+
+
+class InstrumentLimits(ApiView):
+    problems: ClassVar[Problems] = _OF_STAFF
+
+    @extend_schema(
+        operation_id="getInstrumentLimits",
+        summary="An instrument's limits",
+        responses=ScopeLimitsSerializer,
+        tags=TAGS,
+    )
+    def get(self, request: Request, symbol: str) -> Response:
+        """What this instrument's orders are limited to, in every portfolio. For staff."""
+        return _answer(current_instrument_limits(self._instrument_id(symbol)))
+
+    @extend_schema(
+        operation_id="setInstrumentLimits",
+        summary="Set an instrument's limits",
+        request=LimitValuesSerializer,
+        responses=ScopeLimitsSerializer,
+        examples=[_EXAMPLE],
+        tags=TAGS,
+    )
+    def put(self, request: Request, symbol: str) -> Response:
+        """Make a new version, as a whole; it holds for this instrument's orders in every portfolio. For staff."""
+        instrument_id = self._instrument_id(symbol)
+        values = all_limits(self.body(LimitValuesSerializer))
+        set_limits(
+            scope=LimitSet.Scope.INSTRUMENT, instrument_id=instrument_id, values=values, actor=self.actor
+        )
+        return _answer(current_instrument_limits(instrument_id))
+
+    def _instrument_id(self, symbol: str) -> int:
+        require_staff(self.actor)
+        found = Instrument.objects.filter(symbol=symbol).values_list("id", flat=True).first()
+        if found is None:
+            raise NotFound(f"There is no instrument {symbol[:40]!r}.")
+        return found
