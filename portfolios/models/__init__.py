@@ -1,0 +1,14 @@
+"""What a portfolio owns, who may see it, and within which limits it may trade.
+
+Money, positions and reservations are written by `portfolios.services` only, under the portfolio's lock.
+"""
+
+from portfolios.models.books import LedgerTransfer, PortfolioMark, Position, PositionMark, Reservation
+from portfolios.models.corporate_actions import CorporateActionBooking, CorporateActionSettlement
+from portfolios.models.limits import InstrumentPermission, LimitSet
+from portfolios.models.owners import BrokerAccount, Member, Portfolio, Role
+
+__all__ = [
+    "BrokerAccount", "CorporateActionBooking", "CorporateActionSettlement", "InstrumentPermission", "LedgerTransfer",
+    "LimitSet", "Member", "Portfolio", "PortfolioMark", "Position", "PositionMark", "Reservation", "Role",
+]  # fmt: skip
