@@ -63,6 +63,8 @@ class Standing:
     drawdown_percentage: Decimal | None
     losing_streak: int
     rejections_last_minute: int
+    messages_last_second: int
+    messages_last_minute: int
 
     @property
     def gross_exposure(self) -> Decimal | None:
@@ -181,6 +183,8 @@ MEASURES: Mapping[str, Callable[[Standing], Measures]] = {
     ),
     "max_losing_streak": lambda now: _one(now.losing_streak),
     "max_rejections_per_minute": lambda now: _one(now.rejections_last_minute),
+    "max_messages_per_second": lambda now: _one(now.messages_last_second),
+    "max_messages_per_minute": lambda now: _one(now.messages_last_minute),
 }
 
 _ORDER = "Holds for each order."
@@ -205,8 +209,6 @@ PER_ORDER: Mapping[str, str] = {
 """limits on single orders: a portfolio that stands still uses nothing of them"""
 
 NOT_MEASURED: Mapping[str, str] = {
-    "max_messages_per_second": "Counted as each message is sent, over a moment too short to report.",
-    "max_messages_per_minute": "Counted as each message is sent.",
     "max_feed_silence_seconds": "Watched for the whole platform.",
     "max_beat_silence_seconds": "Watched for the whole platform.",
 }

@@ -42,7 +42,9 @@ def histories(
     """
     found = {key: History(as_of) for key in limits}
     _add_orders(found, limits, as_of)
-    _add_messages(found)
+    for portfolio_id, (second, minute) in messages_sent(found).items():
+        found[portfolio_id].messages_last_second = second
+        found[portfolio_id].messages_last_minute = minute
     _add_sales(found, limits, as_of)
     for portfolio_id, losses in losing_streaks(found).items():
         found[portfolio_id].losing_streak = losses
@@ -83,8 +85,11 @@ def _add_orders(
         )
 
 
-def _add_messages(found: Mapping[uuid.UUID, History]) -> None:
-    """In database time, to the moment: what was decided a second ago exactly is a second ago."""
+def messages_sent(portfolio_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, tuple[int, int]]:
+    """Orders and cancels within the last second and the last minute of database time; those without any are absent.
+
+    To the moment: what was decided exactly a second ago is not within it.
+    """
     with connection.cursor() as cursor:
         cursor.execute(
             """
@@ -92,11 +97,9 @@ def _add_messages(found: Mapping[uuid.UUID, History]) -> None:
             FROM trading_ordermessage, (SELECT clock_timestamp() AS now) AS t
             WHERE portfolio_id = ANY(%s) AND at > t.now - interval '1 minute' GROUP BY portfolio_id
             """,
-            [list(found)],
+            [list(portfolio_ids)],
         )
-        for portfolio_id, second, minute in cursor.fetchall():
-            found[portfolio_id].messages_last_second = second
-            found[portfolio_id].messages_last_minute = minute
+        return {portfolio_id: (second, minute) for portfolio_id, second, minute in cursor.fetchall()}
 
 
 def _add_sales(

@@ -47,7 +47,7 @@ from trading.services.facts import (
     read_owned,
     valuation_of,
 )
-from trading.services.history import NOT_COUNTED
+from trading.services.history import NOT_COUNTED, messages_sent
 
 READS_MAX = 3
 _WINDOW_MAX = timedelta(days=36_500)
@@ -237,6 +237,7 @@ def _standing(
 ) -> Standing:  # fmt: skip
     trades = AutoTrade.objects.filter(portfolio_id=portfolio_id)
     pnl = loss.daily_pnl_percentage
+    second, minute = messages_sent([portfolio_id]).get(portfolio_id, (0, 0))
     return Standing(
         equity=valued.equity,
         exposures=valued.exposures,
@@ -253,6 +254,8 @@ def _standing(
         rejections_last_minute=trades.filter(
             status=OrderState.REJECTED, updated_at__gt=database_now() - timedelta(minutes=1)
         ).count(),
+        messages_last_second=second,
+        messages_last_minute=minute,
     )
 
 

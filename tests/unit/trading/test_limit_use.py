@@ -47,6 +47,8 @@ def standing(**changes: Any) -> Standing:
         "drawdown_percentage": D(5),
         "losing_streak": 3,
         "rejections_last_minute": 1,
+        "messages_last_second": 2,
+        "messages_last_minute": 30,
     }
     return Standing(**given | changes)
 
@@ -84,6 +86,8 @@ def test_every_limit_of_the_catalogue_has_exactly_one_entry() -> None:
         ("max_drawdown_percentage", "5", None),
         ("max_losing_streak", "3", None),
         ("max_rejections_per_minute", "1", None),
+        ("max_messages_per_second", "2", None),
+        ("max_messages_per_minute", "30", None),
     ],
 )
 def test_what_is_used(name: str, value: str, subject: Subject | None) -> None:
