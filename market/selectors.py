@@ -238,6 +238,13 @@ def advice_at_bars(*, instrument_ids: Sequence[int], bar_at: Floats) -> list[tup
     )
 
 
+def trades_within(*, after: datetime, until: datetime) -> bool:
+    """Whether any exchange of an active instrument has a session that opens or is open within (after, until]."""
+    exchanges = Instrument.objects.filter(is_active=True).values("exchange_id")
+    days = CalendarDay.objects.filter(exchange_id__in=exchanges, opens_at__lte=until, closes_at__gt=after)
+    return days.exists()
+
+
 def latest_splits(
     *, instrument_ids: Collection[int], after: datetime, until: datetime
 ) -> dict[int, datetime]:

@@ -16,9 +16,12 @@ from django.db import connection
 
 @dataclass(frozen=True)
 class EquityMark:
+    """`cash` is the portfolio's when the equity was read: money that moved since has moved the marks, too."""
+
     portfolio_id: uuid.UUID
     day: date
     equity: Decimal
+    cash: Decimal
 
 
 @dataclass(frozen=True)
@@ -32,23 +35,39 @@ class PeakMark:
 
 
 def note_equity(marks: Sequence[EquityMark]) -> None:
-    """A new market day takes its first equity; the peak only rises."""
+    """A new market day takes its first equity; the peak only rises.
+
+    A portfolio that somebody is changing, or that has other cash by now, is left to the next look: nobody waits
+    here, and no mark is made of an equity that a deposit or a withdrawal has made untrue.
+    """
     if not marks:
         return
     ordered = sorted(marks, key=lambda mark: mark.portfolio_id)
     with connection.cursor() as cursor:
         cursor.execute(
             """
+            WITH n AS (
+                SELECT * FROM unnest(%s::uuid[], %s::date[], %s::numeric[], %s::numeric[])
+                    AS n (portfolio_id, day, equity, cash)
+            ), same AS (
+                SELECT id FROM portfolios_portfolio JOIN n ON n.portfolio_id = id AND n.cash = portfolios_portfolio.cash
+                FOR SHARE OF portfolios_portfolio SKIP LOCKED
+            )
             INSERT INTO portfolios_portfoliomark AS mark (portfolio_id, day, day_open_equity, peak_equity)
-            SELECT portfolio_id, day, equity, equity
-            FROM unnest(%s::uuid[], %s::date[], %s::numeric[]) AS n (portfolio_id, day, equity)
+            SELECT portfolio_id, day, equity, equity FROM n JOIN same ON same.id = n.portfolio_id
+            ORDER BY portfolio_id
             ON CONFLICT (portfolio_id) DO UPDATE SET
                 day_open_equity = CASE WHEN excluded.day > mark.day
                                        THEN excluded.day_open_equity ELSE mark.day_open_equity END,
                 peak_equity = greatest(mark.peak_equity, excluded.peak_equity),
                 day = greatest(mark.day, excluded.day)
             """,
-            [[m.portfolio_id for m in ordered], [m.day for m in ordered], [m.equity for m in ordered]],
+            [
+                [m.portfolio_id for m in ordered],
+                [m.day for m in ordered],
+                [m.equity for m in ordered],
+                [m.cash for m in ordered],
+            ],
         )
 
 

@@ -5,7 +5,8 @@
   "recommendation_sources": ["baseline"],          in order of preference; left out: newest of all
   "limits": {"max_order_value": "5000"},           may only tighten
   "capital_cap": {"percentage": 10},               the part of the portfolio that it may have invested, in percent
-                                                   of equity, or {"amount": "5000"}; left out: all of it
+                                                   of equity, or {"amount": "5000"}; left out: all of it. It counts
+                                                   what this session bought, not what was there before it
   "trading_window": {"from": "09:45", …},          when it may make entries (sessions.core.window); left out: always
   "on_stop": "keep" | "flatten"                    what stopping does with open positions
 }

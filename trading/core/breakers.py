@@ -63,7 +63,7 @@ BREAKERS: tuple[BreakerSpec, ...] = (
     BreakerSpec(Breaker.BEAT_SILENCE, "platform", "celery-beat gave no sign of life for longer",
                 "max_beat_silence_seconds", "each evaluation, execution and sweep", "last sign of beat"),
     BreakerSpec(Breaker.REPEATED_EXECUTION, "rule", "the rule fires more often within its window",
-                "max_rule_executions", "each order", "rule version and market day"),
+                "max_rule_executions", "each order", "its last release"),
 )  # fmt: skip
 
 
@@ -153,14 +153,19 @@ def order_rate(*, messages: int, limit: Decimal | None, now: datetime) -> Trippe
     )
 
 
-def repeated_execution(*, version: int, market_day: date, executions: int, detail: str) -> Tripped:
-    """A rule fired more often than its window permits, as the risk check found (`detail`); an episode is a market
-    day of one version of the rule."""
+def repeated_execution(
+    *, version: int, released_at: datetime | None, executions: Decimal, limit: Decimal, detail: str
+) -> Tripped:
+    """A rule fired more often than its window permits, as the risk check found (`detail`).
+
+    An episode is what came since its last release, which begins a new count: it is disabled until a risk officer
+    releases it, each time.
+    """
     return Tripped(
         Breaker.REPEATED_EXECUTION,
-        f"v{version} {market_day}",
+        f"since {utc_text(released_at)}" if released_at is not None else "first",
         detail,
-        {"executions": executions, "version": version},
+        {"executions": executions, "limit": limit, "version": version},
     )
 
 

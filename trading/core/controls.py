@@ -189,7 +189,7 @@ def _within_capital_cap(r: RiskRequest) -> Finding:
     if r.capital_cap is None:
         return Finding(CODE.CAPITAL_CAP, True, "any", "none")
     value = r.session_invested + r.value
-    if value.is_nan():
+    if value.is_nan() or r.capital_cap.is_nan():
         return Finding(CODE.CAPITAL_CAP, r.reduces, "unknown", r.capital_cap)
     return Finding(CODE.CAPITAL_CAP, r.reduces or value <= r.capital_cap, value, r.capital_cap)
 

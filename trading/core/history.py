@@ -11,11 +11,23 @@ from typing import NamedTuple
 from portfolios.core.limits import EffectiveLimits
 
 INFINITY = Decimal("Infinity")
+# A limit may be any number; nobody looks further back than this, and no date lies before the calendar's first.
+LOOK_BACK_MAX = timedelta(days=3_660)
 _OTHER_SIDE = {"buy": "sell", "sell": "buy"}
 
 
+def window(limit: Decimal | None, *, minutes: bool = False) -> timedelta:
+    """A limit that is a length of time, in seconds or minutes; none when it is not set."""
+    unit = 60 if minutes else 1
+    seconds = float(limit or 0) * unit
+    return timedelta(seconds=min(seconds, LOOK_BACK_MAX.total_seconds()))
+
+
 class PastOrder(NamedTuple):
-    """counts: among the day's trades; what flattens and protects is not held against anybody."""
+    """counts: among the day's trades; what flattens and protects is not held against anybody.
+
+    judged: a risk officer has released its rule since, which fired too often.
+    """
 
     instrument_id: int
     side: str
@@ -24,6 +36,7 @@ class PastOrder(NamedTuple):
     market_at: datetime
     market_day: date
     counts: bool
+    judged: bool = False
 
 
 class OpenOrder(NamedTuple):
@@ -33,6 +46,22 @@ class OpenOrder(NamedTuple):
     session_id: uuid.UUID | None
     doubtful: bool
     """nobody knows what became of it"""
+
+
+class Traded(NamedTuple):
+    """Units of an instrument that a session bought (positive) or sold, or what a split made of one (factor)."""
+
+    at: datetime
+    units: Decimal
+    factor: Decimal = Decimal(1)
+
+
+def still_held(trades: Iterable[Traded]) -> Decimal:
+    """Units that a session bought and has not sold. What it sold beyond was there before it, and is not its own."""
+    held = Decimal(0)
+    for trade in sorted(trades, key=lambda trade: trade.at):
+        held = max(held * trade.factor + trade.units, Decimal(0))
+    return held
 
 
 @dataclass
@@ -56,7 +85,7 @@ class History:
         for order in orders:
             fingerprint = (order.instrument_id, order.side, order.quantity, order.rule_id)
             self._twins.setdefault(fingerprint, []).append(order.market_at)
-            if order.rule_id is not None:
+            if order.rule_id is not None and not order.judged:
                 self._of_rule.setdefault(order.rule_id, []).append(order.market_at)
             if order.counts and order.market_day == today:
                 self._today.update((None, order.instrument_id, order.rule_id or "no rule"))
@@ -72,18 +101,16 @@ class History:
         self, *, instrument_id: int, side: str, quantity: Decimal, rule_id: uuid.UUID | None, limits: EffectiveLimits
     ) -> int:  # fmt: skip
         """Orders with this fingerprint within `duplicate_order_seconds`; one exactly so long ago is none."""
-        seconds = limits.get("duplicate_order_seconds")
         times = self._twins.get((instrument_id, side, quantity, rule_id), [])
-        return self._since(times, timedelta(seconds=float(seconds or 0)))
+        return self._since(times, window(limits.get("duplicate_order_seconds")))
 
     def rule_executions(self, rule_id: uuid.UUID | None, limits: EffectiveLimits) -> int:
-        """Trades of the rule within `rule_execution_window_minutes`."""
-        minutes = limits.get("rule_execution_window_minutes")
+        """Trades of the rule within `rule_execution_window_minutes`, since it was last released."""
         times = self._of_rule.get(rule_id, []) if rule_id is not None else []
-        return self._since(times, timedelta(minutes=float(minutes or 0)))
+        return self._since(times, window(limits.get("rule_execution_window_minutes"), minutes=True))
 
-    def _since(self, times: Iterable[datetime], window: timedelta) -> int:
-        after = self.as_of - window
+    def _since(self, times: Iterable[datetime], length: timedelta) -> int:
+        after = self.as_of - length
         return sum(time > after for time in times)
 
     @property

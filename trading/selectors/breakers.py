@@ -6,13 +6,16 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import connection
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import CharField, Exists, Max, OuterRef, Q
+from django.db.models.functions import Cast
 
 from foundation.tasks import BEAT
 from market.selectors import FEED_FINISHED
 from portfolios.models import BrokerAccount, LimitSet, Position
+from rules.models import TradingRule
 from sessions.models import TradingSession
 from trading.core.breakers import Breaker, LosingRun
+from trading.models import Halt
 
 
 def running_sessions(portfolio_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, uuid.UUID]:
@@ -67,6 +70,19 @@ _LOSING_RUNS = """
     ) AS lost
     GROUP BY wanted.id
 """
+
+
+def releases_of_rules(portfolio_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, datetime]:
+    """When rules that fired too often were last released, database time; those that never were are absent."""
+    rules = TradingRule.objects.filter(portfolio_id__in=list(portfolio_ids)).values(
+        key=Cast("id", CharField())
+    )
+    halts = Halt.objects.filter(
+        armed_by_breaker=Breaker.REPEATED_EXECUTION, scope=Halt.Scope.RULE, scope_id__in=rules,
+        released_at__isnull=False,
+    )  # fmt: skip
+    latest = halts.values_list("scope_id").annotate(at=Max("released_at"))
+    return {uuid.UUID(scope_id): at for scope_id, at in latest}
 
 
 def rejections_last_minute() -> dict[uuid.UUID, int]:

@@ -25,6 +25,7 @@ from trading.core.protections import percentages
 from trading.core.risk import RefusalCode, Refused, findings_as_rows
 from trading.core.support import unsupported
 from trading.models import AutoTrade, Halt
+from trading.selectors.breakers import releases_of_rules
 from trading.services.breakers import trip_found
 from trading.services.cooldowns import Cooldowns
 from trading.services.decisions import Draft, Outcome
@@ -210,9 +211,11 @@ class Decider:
 
     def _disable(self, version: RuleVersion, verdict: Refused) -> None:
         """A rule that fires too often makes no entries any more until a risk officer releases it."""
+        finding = next(each for each in verdict.findings if not each.passed)
+        released_at = releases_of_rules([self.state.portfolio_id]).get(version.rule_id)
         found = repeated_execution(
-            version=version.version, market_day=self.state.view.snapshot.as_of.date(),
-            executions=self.state.history.rule_executions(version.rule_id, self.state.limits), detail=verdict.detail,
+            version=version.version, released_at=released_at, executions=finding.value, limit=finding.limit,
+            detail=verdict.detail,
         )  # fmt: skip
         halt = trip_found(found, scope=Halt.Scope.RULE, scope_id=str(version.rule_id))
         if halt is not None:

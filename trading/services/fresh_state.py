@@ -1,5 +1,6 @@
 """What a decision about one portfolio may rest on, fresh and under its lock: read in a handful of queries."""
 
+import math
 import uuid
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -128,12 +129,18 @@ class FreshState:
         found: dict[int, Decimal] = {}
         for position in self.books.positions_of(self.portfolio_id):
             if position.quantity > 0:
-                price = self.price(self.view.instruments[position.instrument_id])
-                found[position.instrument_id] = NAN if price is None else position.quantity * price
+                found[position.instrument_id] = position.quantity * self.known_price(position.instrument_id)
         for row in self.books.reservations_of(self.portfolio_id):
             if row.cash > 0:
                 found[row.instrument_id] = found.get(row.instrument_id, ZERO) + row.cash
         return found
+
+    def known_price(self, instrument_id: int) -> Decimal:
+        """As a fact: NaN where the quote is stale, as well as where there is none."""
+        instrument = self.view.instruments[instrument_id]
+        price = self.price(instrument)
+        fresh = math.isfinite(self.view.prices.get(instrument.symbol, math.nan))
+        return price if price is not None and fresh else NAN
 
     def price(self, instrument: Instrument) -> Decimal | None:
         """None where it counts in other units than what is held: a split is on its way into the books."""
@@ -159,8 +166,7 @@ class FreshState:
         for instrument_id, units in self.history.session_bought.items():
             held = min(units, self.books.position(self.portfolio_id, instrument_id).quantity)
             if held > 0:
-                price = self.price(self.view.instruments[instrument_id])
-                total += NAN if price is None else held * price
+                total += held * self.known_price(instrument_id)
         session_id = self.session.id if self.session is not None else None
         mine = {order.id for order in self.history.open_orders if order.session_id == session_id}
         working = self.books.reservations_of(self.portfolio_id)
@@ -218,7 +224,9 @@ def fresh_states(
     halts = halts_in_force(
         ids, account_ids=[row.id for row in accounts.values()], session_ids=session_ids.values()
     )
-    before = histories(limits, as_of=view.snapshot.as_of, capped_sessions=capped)
+    before = histories(
+        limits, of_instruments=of_instruments.values(), as_of=view.snapshot.as_of, capped_sessions=capped
+    )
     rows = with_marks(
         portfolios=books.portfolios,
         positions=books.positions.values(),

@@ -6,14 +6,16 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from django.db import connection
-from django.db.models import Max, Sum
+from django.db.models import Max
 
 from foundation.core.money import ZERO
-from portfolios.core.limits import EffectiveLimits
-from trading.core.history import History, OpenOrder, PastOrder
+from market.models import CorporateAction
+from portfolios.core.limits import EffectiveLimits, LimitRow
+from portfolios.models import CorporateActionBooking
+from trading.core.history import History, OpenOrder, PastOrder, Traded, still_held, window
 from trading.core.order_states import OPEN, OrderState
-from trading.models import AutoTrade
-from trading.selectors.breakers import losing_streaks
+from trading.models import AutoTrade, Execution
+from trading.selectors.breakers import losing_streaks, releases_of_rules
 
 Origin = AutoTrade.Origin
 # What they sell is not held against anybody.
@@ -34,46 +36,55 @@ def open_order(trade: AutoTrade) -> OpenOrder:
 
 
 def histories(
-    limits: Mapping[uuid.UUID, EffectiveLimits], *, as_of: datetime, capped_sessions: Collection[uuid.UUID]
+    limits: Mapping[uuid.UUID, EffectiveLimits],
+    *,
+    of_instruments: Iterable[LimitRow],
+    as_of: datetime,
+    capped_sessions: Collection[uuid.UUID],
 ) -> dict[uuid.UUID, History]:
     """Of portfolios whose locks the caller holds, so that nobody orders between this look and his order.
 
-    `limits` tell how far to look back; `capped_sessions` are those whose own purchases count.
+    `limits` and those `of_instruments` tell how far to look back; `capped_sessions` are those whose own purchases
+    count.
     """
     found = {key: History(as_of) for key in limits}
-    _add_orders(found, limits, as_of)
+    rows = [each.values for each in limits.values()] + [values for _, _, values in of_instruments]
+    _add_orders(found, as_of - max(
+        _longest(rows, "duplicate_order_seconds"), _longest(rows, "rule_execution_window_minutes", minutes=True)
+    ))  # fmt: skip
     for portfolio_id, (second, minute) in messages_sent(found).items():
         found[portfolio_id].messages_last_second = second
         found[portfolio_id].messages_last_minute = minute
-    _add_sales(found, limits, as_of)
+    _add_sales(found, as_of - _longest(rows, "entry_cooldown_minutes", minutes=True))
     for portfolio_id, losses in losing_streaks(found).items():
         found[portfolio_id].losing_streak = losses
-    bought = _bought(capped_sessions)
-    for portfolio_id, mine in bought.items():
+    for portfolio_id, mine in _bought(capped_sessions).items():
         found[portfolio_id].session_bought = mine
     return found
 
 
-def _longest(limits: Iterable[EffectiveLimits], name: str) -> float:
-    return max((float(each.get(name) or 0) for each in limits), default=0.0)
+def _longest(rows: Iterable[Mapping[str, Decimal | None]], name: str, *, minutes: bool = False) -> timedelta:
+    return max((window(row.get(name), minutes=minutes) for row in rows), default=timedelta())
 
 
-def _add_orders(
-    found: Mapping[uuid.UUID, History], limits: Mapping[uuid.UUID, EffectiveLimits], as_of: datetime
-) -> None:
-    seconds = _longest(limits.values(), "duplicate_order_seconds")
-    minutes = _longest(limits.values(), "rule_execution_window_minutes")
-    since = as_of - max(timedelta(seconds=seconds), timedelta(minutes=minutes))
+def _add_orders(found: Mapping[uuid.UUID, History], since: datetime) -> None:
     mine = AutoTrade.objects.filter(portfolio_id__in=found)
     recent = mine.filter(market_day__gte=since.date()).values_list(
-        "portfolio_id", "instrument_id", "trade_type", "quantity", "rule_id", "market_at", "market_day", "origin"
+        "portfolio_id", "instrument_id", "trade_type", "quantity", "rule_id", "market_at", "market_day", "origin",
+        "created_at",
     )  # fmt: skip
+    released = releases_of_rules(found)
     orders: dict[uuid.UUID, list[PastOrder]] = {}
-    for portfolio_id, instrument_id, side, quantity, rule_id, market_at, market_day, origin in recent:
-        counts = origin not in NOT_COUNTED
+    for (
+        portfolio_id, instrument_id, side, quantity, rule_id, market_at, market_day, origin, created_at,
+    ) in recent:  # fmt: skip
+        released_at = released.get(rule_id) if rule_id is not None else None
         orders.setdefault(portfolio_id, []).append(
-            PastOrder(instrument_id, side, quantity, rule_id, market_at, market_day, counts)
-        )
+            PastOrder(
+                instrument_id, side, quantity, rule_id, market_at, market_day, counts=origin not in NOT_COUNTED,
+                judged=released_at is not None and created_at <= released_at,
+            )
+        )  # fmt: skip
     for portfolio_id, rows in orders.items():
         found[portfolio_id].add(rows)
     working = mine.filter(status__in=[state.value for state in OPEN])
@@ -102,17 +113,13 @@ def messages_sent(portfolio_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, tuple
         return {portfolio_id: (second, minute) for portfolio_id, second, minute in cursor.fetchall()}
 
 
-def _add_sales(
-    found: Mapping[uuid.UUID, History], limits: Mapping[uuid.UUID, EffectiveLimits], as_of: datetime
-) -> None:
+def _add_sales(found: Mapping[uuid.UUID, History], since: datetime) -> None:
     """Only where somebody asks for a rest after a sale."""
-    minutes = _longest(limits.values(), "entry_cooldown_minutes")
-    if minutes <= 0:
+    if not found or since >= next(iter(found.values())).as_of:
         return
     sales = AutoTrade.objects.filter(
-        portfolio_id__in=found, trade_type="sell", filled_quantity__gt=0,
-        executed_at__gt=as_of - timedelta(minutes=minutes),
-    )  # fmt: skip
+        portfolio_id__in=found, trade_type="sell", filled_quantity__gt=0, executed_at__gt=since
+    )
     sold: dict[uuid.UUID, dict[int, datetime]] = {}
     for portfolio_id, instrument_id, at in sales.values_list("portfolio_id", "instrument_id").annotate(
         at=Max("executed_at")
@@ -123,14 +130,28 @@ def _add_sales(
 
 
 def _bought(session_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, dict[int, Decimal]]:
-    """Units that sessions have bought and not sold, by portfolio and instrument."""
+    """Units that sessions have bought and still hold, by portfolio and instrument: their executions in order, without
+    those that were reversed, and with the splits that came between."""
     if not session_ids:
         return {}
-    filled = AutoTrade.objects.filter(session_id__in=session_ids, filled_quantity__gt=0)
-    net: dict[uuid.UUID, dict[int, Decimal]] = {}
-    for portfolio_id, instrument_id, side, units in filled.values_list(
-        "portfolio_id", "instrument_id", "trade_type"
-    ).annotate(units=Sum("filled_quantity")):
-        mine = net.setdefault(portfolio_id, {})
-        mine[instrument_id] = mine.get(instrument_id, ZERO) + (units if side == "buy" else -units)
-    return net
+    traded: dict[tuple[uuid.UUID, int], list[Traded]] = {}
+    executed = Execution.objects.filter(trade__session_id__in=session_ids, reversed_at=None)
+    for portfolio_id, instrument_id, side, units, at in executed.order_by("market_at", "id").values_list(
+        "trade__portfolio_id", "trade__instrument_id", "trade__trade_type", "quantity", "market_at"
+    ):
+        traded.setdefault((portfolio_id, instrument_id), []).append(
+            Traded(at, units if side == "buy" else -units)
+        )
+    splits = CorporateActionBooking.objects.filter(
+        action__kind=CorporateAction.Kind.SPLIT, booked_at__isnull=False, reversed_at=None,
+        portfolio_id__in={portfolio_id for portfolio_id, _ in traded},
+    )  # fmt: skip
+    for portfolio_id, instrument_id, at, new, old in splits.values_list(
+        "portfolio_id", "action__instrument_id", "action__ex_at", "action__new_units", "action__old_units"
+    ):
+        if (portfolio_id, instrument_id) in traded and new is not None and old is not None:
+            traded[portfolio_id, instrument_id].append(Traded(at, ZERO, Decimal(new) / old))
+    found: dict[uuid.UUID, dict[int, Decimal]] = {}
+    for (portfolio_id, instrument_id), mine in traded.items():
+        found.setdefault(portfolio_id, {})[instrument_id] = still_held(mine)
+    return found

@@ -16,7 +16,8 @@ def mark_equity(owned: OwnedRows, valuations: Mapping[uuid.UUID, Valuation], vie
     for portfolio_id, valuation in valuations.items():
         equity, mark = valuation.equity, marks.get(portfolio_id)
         if equity == equity and (mark is None or mark.day < day or equity > float(mark.peak_equity)):
-            found.append(EquityMark(portfolio_id, day, as_decimal(equity)))
+            cash = owned.portfolios[portfolio_id].cash
+            found.append(EquityMark(portfolio_id, day, as_decimal(equity), cash))
     note_equity(found)
 
 

@@ -11,7 +11,6 @@ from decimal import Decimal
 import numpy as np
 from django.db.models import Count, QuerySet
 
-from foundation.clock import database_now
 from foundation.core.money import ZERO, as_decimal
 from foundation.errors import NotFound
 from market.core.indicators import correlations
@@ -25,7 +24,6 @@ from portfolios.models import Portfolio
 from portfolios.selectors import instrument_limits, limit_rows
 from sessions.models import TradingSession
 from trading.core.limit_use import HighestCorrelation, LimitUse, Standing, TradeCount, limit_uses
-from trading.core.order_states import OrderState
 from trading.core.portfolio_risk import (
     Concentration,
     Drawdown,
@@ -37,7 +35,7 @@ from trading.core.portfolio_risk import (
     unknown_returns_risk,
 )
 from trading.models import AutoTrade
-from trading.selectors.breakers import losing_streaks
+from trading.selectors.breakers import losing_streaks, rejections_last_minute
 from trading.services.facts import (
     MarketView,
     OwnedRows,
@@ -251,9 +249,7 @@ def _standing(
         daily_loss_percentage=None if pnl is None else max(-pnl, ZERO),
         drawdown_percentage=loss.percentage,
         losing_streak=losing_streaks([portfolio_id])[portfolio_id],
-        rejections_last_minute=trades.filter(
-            status=OrderState.REJECTED, updated_at__gt=database_now() - timedelta(minutes=1)
-        ).count(),
+        rejections_last_minute=rejections_last_minute().get(portfolio_id, 0),
         messages_last_second=second,
         messages_last_minute=minute,
     )

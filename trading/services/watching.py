@@ -19,12 +19,13 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 import structlog
 from django.db import connection
 
+from market.selectors import trades_within
 from market.services import snapshots
 from portfolios.selectors import current_limit_sets, effective_limits
 from trading.core import breakers as core
@@ -110,15 +111,20 @@ class _Heard:
         if self.version is not None and self.feed.exceeds(limits[FEED]):  # the snapshot is read only then
             found.append(
                 core.feed_silence(
-                    silence=self.feed, version=self.version, any_open=_any_open(), limit=limits[FEED]
+                    silence=self.feed, version=self.version, any_open=_any_open(self.feed), limit=limits[FEED]
                 )
             )
         return [one for one in found if one is not None]
 
 
-def _any_open() -> bool:
+def _any_open(silence: Silence) -> bool:
+    """Whether an exchange was open at the last snapshot, or has opened since: who died at night tells nothing of the
+    morning. Since then market time has gone on like database time, as it does wherever a feed is live."""
     snapshot = snapshots.current()
-    return snapshot is not None and bool(snapshot.is_open.any())
+    if snapshot is None or snapshot.is_open.any():
+        return snapshot is not None
+    now = snapshot.as_of + timedelta(seconds=float(silence.seconds))
+    return trades_within(after=snapshot.as_of, until=now)
 
 
 def _tighter(platform: Limits) -> Iterator[tuple[uuid.UUID, Limits]]:

@@ -196,6 +196,7 @@ def test_an_unknown_reference_never_holds_a_position_captive() -> None:
         "equity", "gross_exposure", "sector_exposure", "position_value", "daily_pnl_percentage", "drawdown_percentage",
         "execution_price", "bar_close", "spread_bps", "volatility", "volume", "relative_volume", "correlation",
         "effective_holdings", "effective_holdings_after", "session_invested", "recommendation_age_minutes",
+        "capital_cap",
     ],
 )  # fmt: skip
 def test_an_unknown_fact_refuses_a_buy(name: str) -> None:
