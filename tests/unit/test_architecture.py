@@ -48,7 +48,8 @@ def functions_named(name: str) -> list[str]:
     for file in source_files():
         for node in ast.parse(file.read_text(encoding="utf-8")).body:
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == name:
-                found.append(".".join(file.relative_to(BASE_DIR).with_suffix("").parts))
+                name_of_file = ".".join(file.relative_to(BASE_DIR).with_suffix("").parts)
+                found.append(name_of_file.removesuffix(".__init__"))
     return found
 
 

@@ -41,6 +41,8 @@ OF_MEMBERS = frozenset({Scope.PORTFOLIO, Scope.SESSION, Scope.RULE})
 DRAIN_TASK = "trading.tasks.drain_halts"
 DRAIN_BATCH_PORTFOLIOS = 200
 REASON_CHARACTERS_MAX = 255
+# So long an arming waits for a busy journal; the sweep tells it otherwise.
+TELLING_PATIENCE_MS = 50
 
 
 def portfolio_of(scope: str, scope_id: str) -> uuid.UUID | None:
@@ -114,14 +116,20 @@ def arm(
 def _tell_armed_quietly(scope: str, scope_id: str) -> None:
     try:
         if Halt.objects.filter(scope=scope, scope_id=scope_id, journalled_at=None).exists():
-            _tell_armed(scope, scope_id)
+            _tell_armed(scope, scope_id, patience_ms=TELLING_PATIENCE_MS)
     except OperationalError as error:
         log.warning("halts_not_journalled_yet", scope=scope, scope_id=scope_id, error=repr(error))
 
 
 @transaction.atomic
-def _tell_armed(scope: str, scope_id: str) -> None:
-    """Journal and alert every arming in a scope that nobody was told of yet; rules may arm many at once."""
+def _tell_armed(scope: str, scope_id: str, *, patience_ms: int | None = None) -> None:
+    """Journal and alert every arming in a scope that nobody was told of yet; rules may arm many at once.
+
+    With `patience_ms` it gives up where it had to wait longer for a lock: who armed the halt waits for his answer.
+    """
+    if patience_ms is not None:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT set_config('lock_timeout', %s, true)", [f"{patience_ms}ms"])
     rows = Halt.objects.select_for_update(no_key=True, of=("self",)).select_related("armed_by")
     untold = list(rows.filter(scope=scope, scope_id=scope_id, journalled_at=None).order_by("armed_at", "id"))
     if untold:

@@ -173,7 +173,7 @@ def test_a_stale_price_never_fires(market: Market) -> None:
     assert tick(desk, AAA=50.0) == 0
     assert tick(desk, AAA=500.0) == 0
     assert peak(desk) == 100, "and is no peak"
-    market.price_age_seconds = 119
+    market.price_age_seconds, market.closes["AAA"] = 119, 100.0
     assert tick(desk, AAA=50.0) == 1
 
 
