@@ -137,7 +137,9 @@ def wish(
     """An order at the last price."""
     price = view.snapshot.price(instrument.symbol)
     assert price is not None
-    return OrderWish(side=side, quantity=Decimal(quantity), instrument=instrument, price=price, rule_id=rule_id)
+    return OrderWish(
+        side=side, quantity=Decimal(quantity), instrument=instrument, price=price, rule_id=rule_id
+    )
 
 
 def intent_of(approved: Approved, wanted: OrderWish, *, decision_id: uuid.UUID) -> Intent:

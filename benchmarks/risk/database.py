@@ -20,7 +20,15 @@ from django.db import connection, transaction
 from benchmarks.figure import Figure
 from benchmarks.timing import seconds_of_each
 from benchmarks.trading_world import (
-    Market, Orders, Sessions, intent_of, open_portfolios, place, user, widen_rates, wish,
+    Market,
+    Orders,
+    Sessions,
+    intent_of,
+    open_portfolios,
+    place,
+    user,
+    widen_rates,
+    wish,
 )  # fmt: skip
 from market.models import Instrument
 from portfolios.models import InstrumentPermission
@@ -66,7 +74,9 @@ def measure() -> Iterator[Figure]:
         codes = [code for mine in given.codes.values() for code in mine]
         approved.append(codes.count(None))
         refused.update(code for code in codes if code is not None)
-        rates += [approved[-1] / taken for taken in seconds_of_each(lambda one: check(one, sessions), [given])]
+        rates += [
+            approved[-1] / taken for taken in seconds_of_each(lambda one: check(one, sessions), [given])
+        ]
         floors += [approved[-1] / taken for taken in seconds_of_each(look, [given])]
     orders, typical = PORTFOLIOS * ORDERS_OF_EACH, statistics.median(approved)
     yield Figure(
@@ -119,8 +129,12 @@ def look(given: Given) -> int:
 def assert_answered(given: Given, sessions: Sessions) -> None:
     told = check(given, sessions)
     for portfolio_id, codes in given.codes.items():
-        assert told[portfolio_id] == codes, f"portfolio {portfolio_id}: {told[portfolio_id]}, expected {codes}"
-    assert look(given) >= PORTFOLIOS * (1 + HELD + 1), "the floor reads portfolios, positions and reservations"
+        assert told[portfolio_id] == codes, (
+            f"portfolio {portfolio_id}: {told[portfolio_id]}, expected {codes}"
+        )
+    assert look(given) >= PORTFOLIOS * (1 + HELD + 1), (
+        "the floor reads portfolios, positions and reservations"
+    )
 
 
 def _make_world() -> tuple[Market, Sessions]:

@@ -21,9 +21,9 @@ REFUSED_SHARE = 0.3
 BASE = {
     "max_order_value": 10_000, "max_order_quantity": 100, "max_position_percentage": 20, "max_position_value": 30_000,
     "max_open_positions": 10, "max_gross_exposure_percentage": 60, "max_leverage": "0.95",
-    "max_sector_exposure_percentage": 50, "max_correlation": "0.6", "min_effective_holdings": 2, "max_volatility": "0.6",
-    "min_volume": 100_000, "min_relative_volume": "0.3", "max_spread_bps": 50, "max_price_deviation_percentage": 2,
-    "max_price_move_percentage": 25, "max_price_age_seconds": 30, "max_recommendation_age_minutes": 1_440,
+    "max_sector_exposure_percentage": 50, "max_correlation": "0.6", "min_effective_holdings": 2,
+    "max_volatility": "0.6", "min_volume": 100_000, "min_relative_volume": "0.3", "max_spread_bps": 50,
+    "max_price_deviation_percentage": 2, "max_price_move_percentage": 25, "max_price_age_seconds": 30, "max_recommendation_age_minutes": 1_440,
     "max_messages_per_second": 10, "max_messages_per_minute": 100, "duplicate_order_seconds": 30,
     "max_rule_executions": 10, "rule_execution_window_minutes": 60, "max_daily_trades": 20,
     "max_daily_trades_per_rule": 12, "max_daily_trades_per_symbol": 8, "max_daily_loss_percentage": 3,
@@ -161,6 +161,11 @@ def _many(r: RiskRequest) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _kept_for_reductions(r: RiskRequest) -> dict[str, Any]:
+    """Only the last fifth of the messages is left."""
+    return {"messages_last_second": int(_limit(r, "max_messages_per_second") * D("0.8") + 1)}
+
+
 def _concentrated(r: RiskRequest) -> dict[str, Any]:
     """Fewer effective holdings than there must be, and no more than now."""
     after = _limit(r, "min_effective_holdings") - D("0.0001")
@@ -186,7 +191,7 @@ PLANTS: list[tuple[str, bool, Plant]] = [
     ("PRICE_COLLAR", True, lambda r: {"bar_close": r.price * D("0.5")}),
     ("MAX_ORDER_VALUE", False, _expensive),
     ("MAX_ORDER_QUANTITY", False, _many),
-    ("MAX_MESSAGES", False, lambda r: {"messages_last_second": int(_limit(r, "max_messages_per_second")) * 8 // 10 + 1}),
+    ("MAX_MESSAGES", False, _kept_for_reductions),
     ("MAX_MESSAGES", True, _counted("messages_last_minute", "max_messages_per_minute")),
     ("DUPLICATE_ORDER", True, _always(twins=1)),
     ("REPEATED_EXECUTION", False, _counted("rule_executions", "max_rule_executions")),
