@@ -53,7 +53,6 @@ PORTFOLIOS = 40
 SYMBOLS = tuple(f"S{number:02}" for number in range(10))
 SCOPES = (Halt.Scope.PLATFORM, Halt.Scope.PORTFOLIO, Halt.Scope.SYMBOL)
 CASH = Decimal(50_000_000)
-FILLS_BEFORE = 5  # since the last release: then the load is full again
 WAIT_SECONDS_MAX = 60.0  # the workers' start included
 LOOK_SECONDS = 0.02
 LOOK_BACK = timedelta(seconds=20)  # orders do not wait for longer
@@ -69,6 +68,7 @@ class Trials:
     floor_ms: list[float] = field(default_factory=list)
     halts: list[uuid.UUID] = field(default_factory=list)
     black_holes: int = 0
+    seconds: float = 0.0  # of the load, once it flowed
     late: set[uuid.UUID] = field(default_factory=set)
 
 
@@ -80,7 +80,6 @@ def measure() -> Iterator[Figure]:
     for portfolio in Portfolio.objects.all():
         set_member(portfolio=portfolio, user=bob, role=Role.RISK_OFFICER, actor=alice)
     workers = [start_beside("benchmarks.halt.load", str(number)) for number in range(WORKERS)]
-    begin = time.monotonic()
     try:
         with _floor_table() as floor:
             done = _try_all(workers, floor, sessions, alice, bob)
@@ -88,25 +87,28 @@ def measure() -> Iterator[Figure]:
         for worker in workers:
             worker.kill()
             worker.wait(10)
-    yield from _figures(done, seconds=time.monotonic() - begin)
+    yield from _figures(done)
 
 
 def _try_all(
     workers: Sequence[subprocess.Popen[bytes]], floor: psycopg.Connection[Any], sessions: Sessions,
     alice: AbstractBaseUser, bob: AbstractBaseUser,
 ) -> Trials:  # fmt: skip
-    done, rng, begin = Trials(), random.Random(3), time.monotonic()
+    done, rng = Trials(), random.Random(3)
     valkey = redis.Redis.from_url(settings.REDIS_URL, socket_timeout=5).info("server")["process_id"]
+    filled = _wait_for_load(workers, after=0)
+    begin = time.monotonic()
     for number in range(TRIALS):
         if time.monotonic() - begin > SECONDS_MAX:
             break
-        _wait_for_load(workers)
+        filled = _wait_for_load(workers, after=filled)
         done.floor_ms.append(_insert_bare(floor))
         scope = SCOPES[number % 3]
         black_hole = number // 3 % 3 == 2
         done.black_holes += black_hole
         with _stopped(valkey) if black_hole else nullcontext():
             _try_one(done, scope, _scope_id(scope, rng, sessions), alice, bob)
+    done.seconds = time.monotonic() - begin
     return done
 
 
@@ -171,15 +173,16 @@ def _insert_bare(floor: psycopg.Connection[Any]) -> float:
     return (time.perf_counter() - begin) * 1000
 
 
-def _wait_for_load(workers: Sequence[subprocess.Popen[bytes]]) -> None:
-    """Until fills come again, and orders are pending for the next."""
-    begin, first = time.monotonic(), _newest_fill()
-    while _newest_fill() < first + FILLS_BEFORE or not AutoTrade.objects.filter(status="pending").exists():
+def _wait_for_load(workers: Sequence[subprocess.Popen[bytes]], *, after: int) -> int:
+    """Until something was filled after this fill, and orders are pending for the next batch; the newest fill."""
+    begin = time.monotonic()
+    while (newest := _newest_fill()) <= after or not AutoTrade.objects.filter(status="pending").exists():
         if any(worker.poll() is not None for worker in workers):
             raise RuntimeError("a worker of the load ended; see above")
         if time.monotonic() - begin > WAIT_SECONDS_MAX:
             raise RuntimeError(f"no orders flow within {WAIT_SECONDS_MAX:.0f} s")
         time.sleep(0.005)
+    return newest
 
 
 def _newest_fill() -> int:
@@ -197,10 +200,10 @@ def _scope_id(scope: str, rng: random.Random, sessions: Sessions) -> str:
     return pending.symbol if pending else rng.choice(SYMBOLS)
 
 
-def _figures(done: Trials, *, seconds: float) -> Iterator[Figure]:
+def _figures(done: Trials) -> Iterator[Figure]:
     trials = len(done.halts)
     armed, floor = _p99(done.armed_ms), _p99(done.floor_ms)
-    orders = AutoTrade.objects.count() / seconds
+    orders = AutoTrade.objects.count() / done.seconds
     yield Figure(
         "halt.armed_ms_p99", armed, "ms", floor,
         "p99 of a bare one-row INSERT and commit just before, under the same load", n=trials,
@@ -218,7 +221,7 @@ def _figures(done: Trials, *, seconds: float) -> Iterator[Figure]:
         "halt.sends_after_drained", len(late), "trades", len(otherwise),
         "trades that went out in the same scopes in equally long times just before arming", n=trials,
         notes=f"goal 0; sent, or a fill committed, between drained and released, by commit times and by two looks "
-        f"{LOOK_SECONDS * 1000:.0f} ms apart; {AutoTrade.objects.count()} orders in {seconds:.0f} s, "
+        f"{LOOK_SECONDS * 1000:.0f} ms apart; {AutoTrade.objects.count()} orders in {done.seconds:.0f} s, "
         f"{cancelled} of them cancelled by a halt; Valkey black-holed in {done.black_holes}",
     )  # fmt: skip
 

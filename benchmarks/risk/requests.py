@@ -19,15 +19,16 @@ REQUESTS_OF_EACH = 5
 REFUSED_SHARE = 0.3
 # What everybody has, times a factor of his own between 1 and 1.5: so all limits differ, and all facts are within.
 BASE = {
-    "max_order_value": 10_000, "max_order_quantity": 100, "max_position_percentage": 20, "max_position_value": 30_000,
-    "max_open_positions": 10, "max_gross_exposure_percentage": 60, "max_leverage": "0.95",
-    "max_sector_exposure_percentage": 50, "max_correlation": "0.6", "min_effective_holdings": 2,
-    "max_volatility": "0.6", "min_volume": 100_000, "min_relative_volume": "0.3", "max_spread_bps": 50,
-    "max_price_deviation_percentage": 2, "max_price_move_percentage": 25, "max_price_age_seconds": 30, "max_recommendation_age_minutes": 1_440,
-    "max_messages_per_second": 10, "max_messages_per_minute": 100, "duplicate_order_seconds": 30,
-    "max_rule_executions": 10, "rule_execution_window_minutes": 60, "max_daily_trades": 20,
-    "max_daily_trades_per_rule": 12, "max_daily_trades_per_symbol": 8, "max_daily_loss_percentage": 3,
-    "max_drawdown_percentage": 15, "max_losing_streak": 5, "entry_cooldown_minutes": 20,
+    "max_order_value": 10_000, "max_order_quantity": 100, "max_position_percentage": 20,
+    "max_position_value": 30_000, "max_open_positions": 10, "max_gross_exposure_percentage": 60,
+    "max_leverage": "0.95", "max_sector_exposure_percentage": 50, "max_correlation": "0.6",
+    "min_effective_holdings": 2, "max_volatility": "0.6", "min_volume": 100_000, "min_relative_volume": "0.3",
+    "max_spread_bps": 50, "max_price_deviation_percentage": 2, "max_price_move_percentage": 25,
+    "max_price_age_seconds": 30, "max_recommendation_age_minutes": 1_440, "max_messages_per_second": 10,
+    "max_messages_per_minute": 100, "duplicate_order_seconds": 30, "max_rule_executions": 10,
+    "rule_execution_window_minutes": 60, "max_daily_trades": 20, "max_daily_trades_per_rule": 12,
+    "max_daily_trades_per_symbol": 8, "max_daily_loss_percentage": 3, "max_drawdown_percentage": 15,
+    "max_losing_streak": 5, "entry_cooldown_minutes": 20,
 }  # fmt: skip
 COUNTED = ("messages", "executions", "trades", "open_positions", "streak")
 
