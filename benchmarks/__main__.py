@@ -4,10 +4,15 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 
-from benchmarks import first_trade, rules
+from benchmarks import first_trade, halt, risk, rules
 from benchmarks.figure import Figure
 
-GROUPS: dict[str, Callable[[], Iterator[Figure]]] = {"start": first_trade.measure, "rules": rules.measure}
+GROUPS: dict[str, Callable[[], Iterator[Figure]]] = {
+    "start": first_trade.measure,
+    "rules": rules.measure,
+    "risk": risk.measure,
+    "halt": halt.measure,
+}
 
 
 def main(arguments: list[str]) -> int:

@@ -1,4 +1,7 @@
-"""`python -m autotrading_project.embedded exec -- command …`: temporary servers around a command."""
+"""`python -m autotrading_project.embedded exec [--durable] -- command …`: temporary servers around a command.
+
+Without `--durable` PostgreSQL forgoes what protects it from power loss: right for tests, wrong for measurements.
+"""
 
 import contextlib
 import fcntl
@@ -17,7 +20,8 @@ from autotrading_project.embedded.errors import EmbeddedServerError
 from autotrading_project.embedded.processes import dies_with_parent
 from autotrading_project.embedded.servers import EmbeddedServers
 
-USAGE = "usage: python -m autotrading_project.embedded exec -- command [argument …]"
+USAGE = "usage: python -m autotrading_project.embedded exec [--durable] -- command [argument …]"
+DURABLE = "--durable"
 PREFIX = "autotrading-temporary-"
 COMMAND_STOP_SECONDS = 60.0
 
@@ -32,14 +36,17 @@ class StopRequested(BaseException):
 
 def main(arguments: list[str]) -> int:
     """The command's exit code; 128 + signal if we were stopped; 1 with a sentence if no server starts."""
-    if len(arguments) < 3 or arguments[:2] != ["exec", "--"]:
+    durable = DURABLE in arguments[1:2]
+    head = ["exec", DURABLE, "--"] if durable else ["exec", "--"]
+    command = arguments[len(head) :]
+    if arguments[: len(head)] != head or not command:
         print(USAGE, file=sys.stderr)
         return 2
     for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(signum, _request_stop)
     try:
-        with temporary_servers() as environment:
-            return _run(arguments[2:], environment)
+        with temporary_servers(durable=durable) as environment:
+            return _run(command, environment)
     except StopRequested as stop:
         return 128 + stop.signum
     except EmbeddedServerError as error:
@@ -57,7 +64,7 @@ def _ignore_signals() -> None:
 
 
 @contextlib.contextmanager
-def temporary_servers() -> Iterator[dict[str, str]]:
+def temporary_servers(*, durable: bool = False) -> Iterator[dict[str, str]]:
     """Both servers in a fresh directory, as an environment for the command; all removed at the end."""
     _remove_abandoned()
     data_dir = Path(tempfile.mkdtemp(prefix=PREFIX))
@@ -66,7 +73,7 @@ def temporary_servers() -> Iterator[dict[str, str]]:
         fcntl.flock(lock, fcntl.LOCK_EX)
         servers: EmbeddedServers | None = None
         try:
-            servers = EmbeddedServers(data_dir, durable=False, say=_say)
+            servers = EmbeddedServers(data_dir, durable=durable, say=_say)
             servers.start()
             yield {
                 "DATABASE_URL": servers.application_url or "",

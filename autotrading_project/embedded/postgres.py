@@ -41,6 +41,7 @@ SETTINGS = {
     "log_timezone": "UTC",
     "log_line_prefix": "%m [%p] %u@%d ",
     "jit": "off",
+    "track_commit_timestamp": "on",  # tells exactly whether something was committed before or after a stop
 }
 SETTINGS_OF_A_THROWAWAY = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 

@@ -3,6 +3,8 @@
 import pytest
 
 from benchmarks.__main__ import GROUPS, main
+from benchmarks.risk.pure import assert_answered
+from benchmarks.risk.requests import Batch, make_batch
 from benchmarks.rules import upkeep
 from benchmarks.rules.evaluating import time_evaluations
 from benchmarks.rules.kept_programs import time_kept_programs
@@ -13,6 +15,8 @@ from rules.core.facts import PortfolioFacts
 from rules.core.language import Operator
 from rules.core.program import compile_program
 from rules.core.validation import check_rule
+from trading.core.controls import CONTROLS
+from trading.core.risk import RefusalCode, assess
 
 MIXED = mixed_rules(1, 2_000, owned_share=0.01)
 
@@ -21,8 +25,8 @@ def share(chosen):
     return len([rule for rule in MIXED if chosen(rule)]) / len(MIXED)
 
 
-def test_the_rule_engine_has_its_group():
-    assert "rules" in GROUPS
+def test_every_part_that_is_measured_has_its_group():
+    assert list(GROUPS) == ["start", "rules", "risk", "halt"]
 
 
 def test_an_unknown_group_is_refused_before_anything_is_measured(capsys):
@@ -126,3 +130,33 @@ def test_memory_counts_whatever_a_program_keeps_of_its_rules(monkeypatch):
 
 def test_what_a_worker_pays_for_its_program_is_timed_without_a_database():
     assert min(time_kept_programs(MIXED[:50], owners=4, runs=3)) > 0
+
+
+def test_the_orders_of_a_batch_earn_every_refusal_and_most_are_approved():
+    batch = make_batch(1)
+    assert len(batch.requests) == 1_000 and len({id(one.limits) for one in batch.requests}) >= 200
+    assert set(batch.codes) == {None, *(code.value for code in RefusalCode)}
+    assert 600 <= batch.approved <= 800
+
+
+def test_each_control_refuses_an_order_of_a_batch():
+    refusing = set()
+    for request in make_batch(1).requests:
+        passed = [finding.passed for finding in assess(request).findings]
+        refusing |= {passed.index(False)} if False in passed else set()
+    assert refusing == set(range(len(CONTROLS)))
+
+
+def test_controls_and_bare_comparisons_answer_what_a_batch_was_made_for():
+    for seed in range(3):
+        assert_answered(make_batch(seed))
+    assert make_batch(1) == make_batch(1) != make_batch(2)
+
+
+@pytest.mark.parametrize("wrong", [None, "MAX_LEVERAGE"])
+def test_an_answer_that_differs_from_what_the_batch_was_made_for_stops_a_measurement(wrong):
+    batch = make_batch(1)
+    place = next(place for place, code in enumerate(batch.codes) if code not in (None, "MAX_LEVERAGE"))
+    codes = [*batch.codes[:place], wrong, *batch.codes[place + 1 :]]
+    with pytest.raises(AssertionError, match=f"request {place}"):
+        assert_answered(Batch(batch.requests, codes))

@@ -11,6 +11,7 @@ import pytest
 import redis
 
 from autotrading_project.embedded import EmbeddedServers
+from autotrading_project.embedded.__main__ import main
 from autotrading_project.embedded.processes import identify, runs, start_moment, wait_until
 
 pytestmark = pytest.mark.integration
@@ -48,6 +49,32 @@ def test_exec_gives_servers_and_the_commands_exit_code_and_leaves_nothing(open_p
     assert done.returncode == 7, done.stderr
     assert Path(done.stdout.strip()).parent == open_path
     assert list(open_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("option", "fsync"), [([], "off"), (["--durable"], "on")])
+def test_exec_gives_up_fsync_unless_asked_for_durability(open_path, option, fsync):
+    script = (
+        "import os, psycopg\n"
+        "owner = psycopg.connect(os.environ['DATABASE_OWNER_URL'])\n"
+        "print([owner.execute(f'SHOW {name}').fetchone()[0] for name in ('fsync', 'track_commit_timestamp')])"
+    )
+    done = subprocess.run(
+        [*EXEC[:-1], *option, "--", sys.executable, "-c", script],
+        cwd=BASE_DIR,
+        env=os.environ | {"TMPDIR": str(open_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.strip() == str([fsync, "on"]), done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments", [["exec"], ["exec", "--"], ["exec", "--durable", "true"], ["exec", "--fast", "--", "true"]]
+)
+def test_a_call_that_is_not_understood_starts_no_server(arguments, capsys):
+    assert main(arguments) == 2
+    assert "usage:" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
