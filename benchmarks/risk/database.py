@@ -31,7 +31,7 @@ from benchmarks.trading_world import (
     wish,
 )  # fmt: skip
 from market.models import Instrument
-from portfolios.models import InstrumentPermission
+from portfolios.models import InstrumentPermission, Portfolio
 from portfolios.services.books import open_books
 from portfolios.services.marks import EquityMark, note_equity
 from trading.core.risk import Refused
@@ -156,7 +156,8 @@ def _make_world() -> tuple[Market, Sessions]:
         instrument=view.by_symbol[RESTRICTED], kind=InstrumentPermission.Kind.RESTRICTED, reason="a benchmark"
     )
     arm(scope="symbol", scope_id=HALTED, reason="a benchmark", actor=alice)
-    note_equity([EquityMark(key, view.snapshot.as_of.date(), CASH) for key in sessions])
+    day, cash = view.snapshot.as_of.date(), Portfolio.objects.values_list("id", "cash")
+    note_equity([EquityMark(key, day, CASH, left) for key, left in cash])
     return market, sessions
 
 
