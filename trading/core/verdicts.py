@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from portfolios.core.limits import EffectiveLimits
 
@@ -137,8 +137,9 @@ class RiskRequest:
         return self.side == "sell"
 
 
-@dataclass(frozen=True)
-class Finding:
+class Finding(NamedTuple):
+    """One control's answer. A tuple, because each order makes some forty of them."""
+
     code: RefusalCode
     passed: bool
     value: Any
