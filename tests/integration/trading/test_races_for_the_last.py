@@ -20,7 +20,7 @@ from rules.models import RuleVersion
 from tests.harness import order_steps
 from tests.harness.racing import racing
 from tests.harness.trading import Desk, Market
-from tests.harness.trading_machine import NEVER
+from tests.harness.trading_scene import NEVER
 from trading.core.risk import Refused
 from trading.models import AutoTrade, OrderMessage
 from trading.services.emergency_stop import drain_all

@@ -15,7 +15,8 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from portfolios.services.books import Books
-from tests.harness.trading_machine import FAR, LIMITS, NEAR, Limits, Scene, TradingMachine, machine_on, set_the_scene
+from tests.harness.trading_machine import TradingMachine, machine_on
+from tests.harness.trading_scene import FAR, LIMITS, NEAR, Limits, Scene, set_the_scene
 from trading.core.history import History
 from trading.core.verdicts import RiskRequest
 from trading.services import risk_management, trade_execution
