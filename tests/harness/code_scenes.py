@@ -10,14 +10,21 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
+from django.contrib.auth import get_user_model
+
+from market.services import snapshots
+from portfolios.models import Portfolio, Role
 from portfolios.services.marks import EquityMark, note_equity
 from portfolios.services.permissions import set_instrument_permissions
+from portfolios.services.portfolios import set_member
 from rules.models import RuleVersion
 from tests.harness import order_steps
 from tests.harness.trading import Desk
 from trading.core.risk import Approved, Refused
 from trading.models import AutoTrade
-from trading.services.emergency_stop import arm
+from trading.services.breakers import trip_on_losses
+from trading.services.emergency_stop import arm, release
+from trading.services.facts import market_view, read_worth
 from trading.services.trade_execution import execute_pending
 
 D = Decimal
@@ -91,9 +98,23 @@ def marked(equity: int, *, days_ago: int) -> Callable[[Desk], None]:
 
     def prepare(desk: Desk) -> None:
         day: date = desk.market.as_of.date() - timedelta(days=days_ago)
-        note_equity([EquityMark(desk.portfolio.id, day, D(equity))])
+        cash = Portfolio.objects.get(pk=desk.portfolio.id).cash
+        note_equity([EquityMark(desk.portfolio.id, day, D(equity), cash)])
 
     return prepare
+
+
+def judged(desk: Desk) -> None:
+    """A risk officer has released the breaker that the loss has tripped: the control still refuses entries."""
+    bob, _ = get_user_model().objects.get_or_create(username="bob")
+    set_member(portfolio=desk.portfolio, user=bob, role=Role.RISK_OFFICER, actor=desk.owner)
+    snapshot = snapshots.current()
+    assert snapshot is not None
+    worth = read_worth([desk.portfolio.id], market_view(snapshot))
+    (halt,) = trip_on_losses(
+        worth, session_ids={desk.portfolio.id: desk.session.id}, market_day=snapshot.as_of.date()
+    )
+    release(halt_id=halt.id, actor=bob)
 
 
 def selling(desk: Desk) -> None:
@@ -147,10 +168,9 @@ SCENES: Mapping[str, Scene] = {
     "a quiet instrument": Scene("MARKET_CONDITION", {"min_volume": 1_000_001}),
     "relatively little volume": Scene("MARKET_CONDITION", {"min_relative_volume": "1.01"}),
     "a wide spread": Scene("MARKET_CONDITION", {"max_spread_bps": 19}),
-    "the day's loss": Scene("MAX_DAILY_LOSS", before=marked(112_000, days_ago=-1)),
-    "the drawdown": Scene("MAX_DRAWDOWN", before=marked(200_000, days_ago=30)),
-    # Any number of losses reaches 0.
-    "a losing streak": Scene("MAX_LOSING_STREAK", {"max_losing_streak": 0}, before=AT_A_LOSS),
+    "the day's loss": Scene("MAX_DAILY_LOSS", before=marked(112_000, days_ago=-1), then=judged),
+    "the drawdown": Scene("MAX_DRAWDOWN", before=marked(200_000, days_ago=30), then=judged),
+    "a losing streak": Scene("MAX_LOSING_STREAK", {"max_losing_streak": 1}, before=AT_A_LOSS),
     "a symbol that was just sold": Scene(
         "COOLDOWN", {"entry_cooldown_minutes": 10_000}, before=done(("buy", "AAA", 9), ("sell", "AAA", 9))
     ),

@@ -72,7 +72,7 @@ class Scene:
 
 def set_the_scene() -> Scene:
     """Alice's two portfolios; Bob is her risk officer and of the staff. The platform's ceilings are out of the way."""
-    market = Market()
+    market = Market(closes=dict.fromkeys(SYMBOLS, 100.0))
     market.tick()
     one, other = (Desk.open(market, cash=CASH, rules=(NEVER,)) for _ in range(2))
     bob = get_user_model().objects.create(username="bob", is_staff=True)
