@@ -108,6 +108,20 @@ def test_a_new_rule_waits_inactive(careful: World) -> None:
     assert careful.as_("bob").post(path).json()["is_active"] is True
 
 
+def test_a_rule_prepared_before_is_not_activated_by_one_person(world: World) -> None:
+    path = f"/api/auto-trading/rules/{world.rule.id}"
+    assert world.as_("tara").post(f"{path}/deactivate").status_code == 200
+    world.as_("alice").post(
+        f"/api/portfolios/{world.desk.portfolio.id}/four-eyes", {"enabled": True}, format="json"
+    )
+    answer = world.as_("tara").post(f"{path}/activate")
+    assert (answer.status_code, answer.json()["is_active"]) == (200, False)
+    assert answer.json()["pending_version"]["created_by"] == "tara"
+    refused = world.as_("tara").post(f"{path}/activate")
+    assert (refused.status_code, refused.json()["code"]) == (409, "approval_required")
+    assert decide(world, "bob", 2).json()["is_active"] is True
+
+
 def test_limits_wait_beside_those_in_force(careful: World) -> None:
     path = f"/api/portfolios/{careful.desk.portfolio.id}/limits"
     shown = careful.as_("bob").put(path, {"max_order_value": "5000"}, format="json").json()
