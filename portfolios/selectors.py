@@ -159,6 +159,14 @@ def pending_limit_sets() -> QuerySet[LimitSet]:
     return LimitSet.objects.filter(WAITING, ~Exists(newer))
 
 
+def pending_limits(scopes: Collection[LimitKey]) -> dict[LimitKey, LimitSet]:
+    """What waits for a second person on each of these scopes, with who proposed it; scopes without are absent."""
+    ids = {scope_id for _, scope_id in scopes if scope_id is not None}
+    rows = pending_limit_sets().filter(Q(scope_id__in=ids) | Q(scope=LimitSet.Scope.PLATFORM))
+    found = {(row.scope, row.scope_id): row for row in rows.select_related("created_by")}
+    return {key: found[key] for key in scopes if key in found}
+
+
 def limit_row(row: LimitSet) -> LimitRow:
     return (row.scope, row.version, limit_values(row))
 

@@ -89,9 +89,9 @@ def reject_limits(*, limit_set_id: uuid.UUID, actor: AbstractBaseUser) -> LimitS
 
 @transaction.atomic
 def _decide_limits(limit_set_id: uuid.UUID, actor: AbstractBaseUser, *, approve: bool) -> LimitSet:
-    row = LimitSet.objects.filter(pk=limit_set_id).first()
-    if row is None:
-        raise NotFound("There are no such limits.")
+    row = LimitSet.objects.filter(pk=limit_set_id).exclude(scope=LimitSet.Scope.SESSION).first()
+    if row is None:  # or a session's, which never wait, and are nobody's to see but its portfolio's
+        raise NotFound("There are no such limits, or they are not yours to see.")
     portfolio_id = _portfolio_of(row.scope, row.scope_id)
     require_second_person(
         proposed_by=row.created_by_id, actor=actor, portfolio_id=portfolio_id, approve=approve

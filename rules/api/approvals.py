@@ -128,13 +128,12 @@ def _limits(user: AnyUser) -> Iterator[dict[str, Any]]:
     for row in found:
         portfolio = portfolios.get(row.scope_id) if row.scope_id is not None else None
         assert row.created_by is not None, "somebody proposed what waits"
-        path = f"/api/portfolios/{row.scope_id}/limits/{row.version}"
         yield {
             "kind": "limits", "portfolio_id": portfolio.pk if portfolio else None,
             "portfolio": portfolio.name if portfolio else None, "rule_id": None, "version": row.version,
             "what": f"limits of {row.instrument.symbol if row.instrument else f'the {row.scope}'}",
             "proposed_by": row.created_by.get_username(), "proposed_at": row.created_at,
-            "path": path if row.scope == LimitSet.Scope.PORTFOLIO else None,
+            "path": f"/api/limits/{row.pk}",
         }  # fmt: skip
 
 

@@ -160,9 +160,7 @@ class WaitingSerializer(serializers.Serializer[Any]):
     what = serializers.CharField(help_text="the rule's name, or whose limits")
     proposed_by = serializers.CharField()
     proposed_at = serializers.DateTimeField()
-    path = serializers.CharField(
-        allow_null=True, help_text="POST to it with /approve or /reject; null: staff decide in the admin"
-    )
+    path = serializers.CharField(help_text="POST to it with /approve or /reject")
 
 
 class RuleBodySerializer(serializers.Serializer[Any]):

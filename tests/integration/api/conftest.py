@@ -38,6 +38,7 @@ class World:
     idle: Portfolio
     advice: Recommendation
     waiting: int = 0  # the version that a test has proposed for a second person
+    waiting_limits: UUID | None = None
 
     @property
     def filled_entry(self) -> UUID:

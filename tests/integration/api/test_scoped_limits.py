@@ -69,7 +69,7 @@ def test_an_instruments_limits_whatever_it_is_called(world: World) -> None:
     )
     for symbol in ("AAA", "BTC/USD"):
         path = f"/api/instruments/{symbol}/limits"
-        assert steffi.get(path).json() == {"current": None}
+        assert steffi.get(path).json() == {"current": None, "pending": None}
         for version in (1, 2):
             body = {"max_spread_bps": str(version)}
             current = steffi.put(path, body, format="json").json()["current"]
