@@ -10,6 +10,7 @@ from rest_framework.response import Response
 
 from portfolios.selectors import account_of
 from portfolios.services.limits import set_limits
+from portfolios.services.permissions import set_instrument_permissions
 from portfolios.services.portfolios import set_four_eyes
 from rules.services.rules import update_rule
 from sessions.services.sessions import pause_trading_session
@@ -45,6 +46,7 @@ class Call:
             "halt": world.halt.id,
             "version": world.waiting,
             "limits": world.waiting_limits,
+            "lists": world.waiting_lists,
             "symbol": "AAA",
             "entry": world.filled_entry,
         }
@@ -114,6 +116,14 @@ def _propose_account_limits(world: World) -> None:
         actor=world.users["rita"],
     )  # fmt: skip
     world.waiting_limits = row.id
+
+
+def _propose_lists(world: World) -> None:
+    """Of what Rita has restricted, nothing is to be restricted any more."""
+    lists = {"portfolio_id": world.desk.portfolio.id, "permitted": [], "actor": world.users["rita"]}
+    set_four_eyes(portfolio_id=world.desk.portfolio.id, enabled=True, actor=world.users["alice"])
+    set_instrument_permissions(**lists, restricted={"CCC": "Compliance"})
+    world.waiting_lists = set_instrument_permissions(**lists, restricted={}).id
 
 
 def _dividend(world: World) -> dict[str, Any]:
@@ -210,6 +220,8 @@ BESIDE = [
     Call("get", "limits", of_hers=False),
     Call("post", "limits/{limits}/approve", before=_propose_account_limits),
     Call("post", "limits/{limits}/reject", before=_propose_account_limits),
+    Call("post", "permissions/{lists}/approve", before=_propose_lists),
+    Call("post", "permissions/{lists}/reject", before=_propose_lists),
     *OF_STAFF,
     Call("get", "market/instruments", of_hers=False),
     Call("get", "market/quotes", of_hers=False),

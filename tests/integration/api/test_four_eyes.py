@@ -232,6 +232,28 @@ def test_what_holds_everywhere_is_shown_waiting_and_decided_by_other_staff(caref
     assert (after["current"]["values"]["max_order_value"], after["pending"]) == ("70.00000000", None)
 
 
+def test_looser_lists_are_shown_waiting_and_decided_by_another(careful: World) -> None:
+    path = f"/api/portfolios/{careful.desk.portfolio.id}/permissions"
+    strict = {"permitted": [], "restricted": {"CCC": "Compliance"}}
+    assert careful.as_("bob").put(path, strict, format="json").json()["pending"] is None
+    shown = careful.as_("alice").put(path, {"permitted": [], "restricted": {}}, format="json").json()
+    assert shown["restricted"] == {"CCC": "Compliance"}
+    waiting = shown["pending"]
+    assert (waiting["restricted"], waiting["created_by"], waiting["approval"]) == ({}, "alice", "waiting")
+    (row,) = careful.as_("bob").get("/api/approvals").json()
+    assert (row["kind"], row["path"]) == ("permissions", f"/api/permissions/{waiting['id']}")
+    for who, status, code in (
+        ("alice", 409, "four_eyes"),
+        ("charlie", 404, "not_found"),
+        ("victor", 403, "role_required"),
+    ):
+        answer = careful.as_(who).post(f"{row['path']}/approve")
+        assert (answer.status_code, answer.json()["code"]) == (status, code), who
+    assert careful.as_("bob").post(f"{row['path']}/approve").json()["decided_by"] == "bob"
+    shown = careful.as_("victor").get(path).json()
+    assert (shown["restricted"], shown["pending"]) == ({}, None)
+
+
 def test_a_sessions_limits_and_those_of_nobody_are_not_decided_on(careful: World) -> None:
     row = set_limits(
         scope="session", scope_id=careful.desk.session.id, values={"max_order_value": Decimal(1)},

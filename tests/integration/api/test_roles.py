@@ -26,7 +26,7 @@ def may(call: Call, who: str) -> bool:
         return True
     if "/protections/" in call.path:
         return True
-    if call.path.startswith("limits/"):
+    if call.path.startswith(("limits/", "permissions/")):
         return who == "bob"
     return who == "bob" and call.path.endswith(("limits", "permissions"))
 
