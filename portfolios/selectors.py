@@ -9,14 +9,23 @@ from typing import Any
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
 from django.db import connection
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet, Value
+from django.db.models.functions import Coalesce
 
 from foundation.errors import Forbidden, NotFound
 from journal.core.events import PLATFORM_STREAM
 from portfolios.approval import MAY_BE_IN_FORCE, NOT_REJECTED, WAITING
 from portfolios.core.limits import LIMIT_NAMES, EffectiveLimits, LimitRow, tightest
 from portfolios.core.permissions import RESTRICTED, Permission, Permissions, permissions_of
-from portfolios.models import BrokerAccount, InstrumentPermission, LimitSet, Member, Portfolio, Role
+from portfolios.models import (
+    BrokerAccount,
+    InstrumentPermission,
+    InstrumentPermissionProposal,
+    LimitSet,
+    Member,
+    Portfolio,
+    Role,
+)
 
 AnyUser = AbstractBaseUser | AnonymousUser
 # What a role may do includes what the roles before it may do, but that a risk officer does not trade.
@@ -159,6 +168,14 @@ def pending_limit_sets() -> QuerySet[LimitSet]:
     return LimitSet.objects.filter(WAITING, ~Exists(newer))
 
 
+def pending_limits(scopes: Collection[LimitKey]) -> dict[LimitKey, LimitSet]:
+    """What waits for a second person on each of these scopes, with who proposed it; scopes without are absent."""
+    ids = {scope_id for _, scope_id in scopes if scope_id is not None}
+    rows = pending_limit_sets().filter(Q(scope_id__in=ids) | Q(scope=LimitSet.Scope.PLATFORM))
+    found = {(row.scope, row.scope_id): row for row in rows.select_related("created_by")}
+    return {key: found[key] for key in scopes if key in found}
+
+
 def limit_row(row: LimitSet) -> LimitRow:
     return (row.scope, row.version, limit_values(row))
 
@@ -282,3 +299,12 @@ def permission_lists(portfolio_id: uuid.UUID | None) -> dict[str, Any]:
         "permitted": [symbol for symbol, kind, _ in rows if kind != RESTRICTED],
         "restricted": {symbol: reason for symbol, kind, reason in rows if kind == RESTRICTED},
     }
+
+
+def pending_permissions() -> QuerySet[InstrumentPermissionProposal]:
+    """Lists that wait for a second person: of each portfolio, and of the platform, the newest. A newer change of the
+    lists replaces one that waits, unless it was rejected itself."""
+    platform = uuid.UUID(int=0)  # stands for no portfolio, of which SQL does not say that two are the same
+    rows = InstrumentPermissionProposal.objects.alias(scope=Coalesce("portfolio_id", Value(platform)))
+    newer = rows.filter(NOT_REJECTED, scope=OuterRef("scope"), version__gt=OuterRef("version"))
+    return rows.filter(WAITING, ~Exists(newer))

@@ -12,11 +12,16 @@ from unfold.contrib.filters.admin import AutocompleteSelectFilter
 from unfold.decorators import action
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget
 
-from foundation.admin.base import ServiceAdmin, ServiceForm, actor_of
+from foundation.admin.base import ReadOnlyAdmin, ServiceAdmin, ServiceForm, actor_of
 from foundation.admin.presentation import badge
-from portfolios.models import InstrumentPermission, Portfolio
+from portfolios.admin.approval import WAITS, approval, approve_dialog, reject_dialog
+from portfolios.models import InstrumentPermission, InstrumentPermissionProposal, Portfolio
 from portfolios.selectors import permission_lists
-from portfolios.services.permissions import set_instrument_permissions
+from portfolios.services.permissions import (
+    approve_permissions,
+    reject_permissions,
+    set_instrument_permissions,
+)
 
 KIND_COLOURS = {"permitted": "success", "restricted": "danger"}
 PLATFORM, PORTFOLIO = "platform", "portfolio"
@@ -114,10 +119,11 @@ class InstrumentPermissionAdmin(ServiceAdmin):
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         """No row is saved here: lists are, which may even be empty now."""
         given = form.cleaned_data
-        set_instrument_permissions(
+        row = set_instrument_permissions(
             portfolio_id=given["portfolio"].pk if given["portfolio"] else None, permitted=given["permitted"],
             restricted=given["restricted"], actor=actor_of(request),
         )  # fmt: skip
+        request.waits = row.needs_approval  # type: ignore[attr-defined]
 
     def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
         """The journal has it."""
@@ -125,7 +131,10 @@ class InstrumentPermissionAdmin(ServiceAdmin):
     def response_add(
         self, request: HttpRequest, obj: Any, post_url_continue: str | None = None
     ) -> HttpResponse:
-        self.message_user(request, "The lists are set.", messages.SUCCESS)
+        if request.waits:  # type: ignore[attr-defined]
+            self.message_user(request, WAITS, messages.WARNING)
+        else:
+            self.message_user(request, "The lists are set.", messages.SUCCESS)
         return HttpResponseRedirect(reverse("admin:portfolios_instrumentpermission_changelist"))
 
     @action(description="Edit the lists", permissions=["set_lists"], icon="edit")
@@ -135,6 +144,50 @@ class InstrumentPermissionAdmin(ServiceAdmin):
         query = {"portfolio": row.portfolio_id} if row.portfolio_id else {}
         page = reverse("admin:portfolios_instrumentpermission_add")
         return HttpResponseRedirect(f"{page}?{urlencode(query)}")
+
+
+@admin.register(InstrumentPermissionProposal)
+class InstrumentPermissionProposalAdmin(ReadOnlyAdmin):
+    """What was asked for, version by version; approved or rejected here."""
+
+    list_display = ("of", "version", approval, "created_by", "created_at")
+    list_display_links = ("version",)
+    list_select_related = ("portfolio", "created_by")
+    list_filter = ("needs_approval", "approved", ("portfolio", AutocompleteSelectFilter))
+    ordering = ("-created_at",)
+    fields = (
+        "portfolio", "version", "permitted", "restricted", "created_by", "created_at", approval, "decided_by",
+        "decided_at",
+    )  # fmt: skip
+    actions_detail = ("approve", "reject")
+
+    @admin.display(description="of")
+    def of(self, row: InstrumentPermissionProposal) -> str:
+        return str(row.portfolio or "everything")
+
+    def has_set_lists_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return bool(request.user.has_perm("portfolios.add_instrumentpermission"))
+
+    @action(
+        description="Approve", permissions=["set_lists"], icon="check", url_path="approve",
+        dialog=approve_dialog(),
+    )  # fmt: skip
+    def approve(self, request: HttpRequest, form: Any, object_id: str) -> HttpResponse:
+        return self._decide(request, object_id, approve_permissions, "Approved: these lists are in force.")
+
+    @action(
+        description="Reject", permissions=["set_lists"], icon="close", url_path="reject", dialog=reject_dialog()
+    )  # fmt: skip
+    def reject(self, request: HttpRequest, form: Any, object_id: str) -> HttpResponse:
+        return self._decide(
+            request, object_id, reject_permissions, "Rejected: these lists never take effect."
+        )
+
+    def _decide(self, request: HttpRequest, object_id: str, service: Any, done: str) -> HttpResponse:
+        row = self.existing(request, object_id)
+        return self.run_dialog(
+            request, object_id, lambda: service(proposal_id=row.pk, actor=actor_of(request)), done=done
+        )
 
 
 def _named(text: str | None) -> Portfolio | None:

@@ -20,7 +20,7 @@ from portfolios.selectors import (
     current_limit_sets,
     effective_limits,
     limit_values,
-    pending_limit_sets,
+    pending_limits,
     visible_portfolio,
 )
 from portfolios.services.limits import approve_limits, reject_limits, set_limits
@@ -31,6 +31,8 @@ def version_shown(row: LimitSet | None) -> dict[str, Any] | None:
     if row is None:
         return None
     return {
+        "id": row.id,
+        "scope": row.scope,
         "version": row.version,
         "values": limit_values(row),
         "approval": row.approval,
@@ -43,14 +45,16 @@ def version_shown(row: LimitSet | None) -> dict[str, Any] | None:
 
 def limits_answer(portfolio_id: UUID) -> Response:
     account_id = account_of(portfolio_id)
-    found = current_limit_sets([("platform", None), ("account", account_id), ("portfolio", portfolio_id)])
-    pending = pending_limit_sets().filter(scope=LimitSet.Scope.PORTFOLIO, scope_id=portfolio_id)
+    scopes = [("platform", None), ("account", account_id), ("portfolio", portfolio_id)]
+    found, pending = current_limit_sets(scopes), pending_limits(scopes)
     effective = effective_limits({portfolio_id: None})[portfolio_id]
     limits = {
         "platform": version_shown(found.get(("platform", None))),
         "account": version_shown(found.get(("account", account_id))),
         "portfolio": version_shown(found.get(("portfolio", portfolio_id))),
-        "pending": version_shown(pending.first()),
+        "pending": version_shown(pending.get(("portfolio", portfolio_id))),
+        "account_pending": version_shown(pending.get(("account", account_id))),
+        "platform_pending": version_shown(pending.get(("platform", None))),
         "effective": dict(effective.values),
         "versions": effective.versions,
     }
@@ -66,7 +70,7 @@ class Limits(ApiView):
 
         A session and an instrument may tighten it further for their orders.
 
-        `pending` is a version of the portfolio's that is not in force: it waits for a second person.
+        `pending`, `account_pending` and `platform_pending` are not in force: they wait for a second person.
         """
         visible_portfolio(self.actor, portfolio_id)
         return limits_answer(portfolio_id)
@@ -138,6 +142,38 @@ class RejectLimits(_Decision):
         """Let a version that waits never be in force. For risk officers and owners; your own you withdraw so."""
         reject_limits(limit_set_id=self._limit_set_id(portfolio_id, version, approve=False), actor=self.actor)
         return limits_answer(portfolio_id)
+
+
+class ApproveLimitSet(ApiView):
+    @extend_schema(
+        operation_id="approveLimitSet",
+        summary="Approve limits of any scope",
+        request=None,
+        responses=shapes.LimitVersionSerializer,
+        tags=TAGS,
+    )
+    def post(self, request: Request, limit_set_id: UUID) -> Response:
+        """Put in force what another person proposed. Never for the proposer.
+
+        For risk officers and owners, of a portfolio and its account; for staff, of the platform and of instruments.
+        Refused with 409: `four_eyes` (it is your own), `not_waiting`, `superseded` (there is a newer version).
+        """
+        row = approve_limits(limit_set_id=limit_set_id, actor=self.actor)
+        return Response(shapes.LimitVersionSerializer(version_shown(row)).data)
+
+
+class RejectLimitSet(ApiView):
+    @extend_schema(
+        operation_id="rejectLimitSet",
+        summary="Reject limits of any scope",
+        request=None,
+        responses=shapes.LimitVersionSerializer,
+        tags=TAGS,
+    )
+    def post(self, request: Request, limit_set_id: UUID) -> Response:
+        """Let a version that waits never be in force. For whom may approve it; your own you withdraw so."""
+        row = reject_limits(limit_set_id=limit_set_id, actor=self.actor)
+        return Response(shapes.LimitVersionSerializer(version_shown(row)).data)
 
 
 class FourEyes(ApiView):

@@ -11,8 +11,15 @@ from rest_framework.response import Response
 from foundation.api.base import ApiView, StrictSerializer
 from foundation.api.schema import Problems
 from portfolios.api.access import require_staff
-from portfolios.selectors import MAY_SET_LIMITS, permission_lists, visible_portfolio
-from portfolios.services.permissions import REASON_CHARACTERS_MAX, SYMBOLS_MAX, set_instrument_permissions
+from portfolios.approval import Approval
+from portfolios.selectors import MAY_SET_LIMITS, pending_permissions, permission_lists, visible_portfolio
+from portfolios.services.permissions import (
+    REASON_CHARACTERS_MAX,
+    SYMBOLS_MAX,
+    approve_permissions,
+    reject_permissions,
+    set_instrument_permissions,
+)
 
 TAGS = ["permissions"]
 _EXAMPLE = OpenApiExample(
@@ -38,8 +45,33 @@ class PermissionListsSerializer(StrictSerializer):
     )
 
 
-class PortfolioPermissionsSerializer(PermissionListsSerializer):
-    platform = PermissionListsSerializer(help_text="of every portfolio; both must agree")
+class ProposedPermissionsSerializer(PermissionListsSerializer):
+    """Lists that somebody asked for."""
+
+    id = serializers.UUIDField(help_text="by which it is approved or rejected")
+    version = serializers.IntegerField()
+    approval = serializers.ChoiceField(choices=Approval.choices)
+    created_at = serializers.DateTimeField()
+    created_by = serializers.CharField(source="created_by.username", allow_null=True, default=None)
+    decided_at = serializers.DateTimeField(allow_null=True)
+    decided_by = serializers.CharField(
+        source="decided_by.username", allow_null=True, default=None, help_text="the second person"
+    )
+
+
+class PlatformPermissionsSerializer(PermissionListsSerializer):
+    pending = ProposedPermissionsSerializer(
+        allow_null=True, help_text="looser lists, which wait for a second person's approval"
+    )
+
+
+class PortfolioPermissionsSerializer(PlatformPermissionsSerializer):
+    platform = PlatformPermissionsSerializer(help_text="of every portfolio; both must agree")
+
+
+def _shown(portfolio_id: UUID | None) -> dict[str, Any]:
+    waiting = pending_permissions().filter(portfolio_id=portfolio_id)
+    return {**permission_lists(portfolio_id), "pending": waiting.select_related("created_by").first()}
 
 
 class PortfolioPermissions(ApiView):
@@ -63,14 +95,19 @@ class PortfolioPermissions(ApiView):
         tags=TAGS,
     )
     def put(self, request: Request, portfolio_id: UUID) -> Response:
-        """Replace both of the portfolio's lists, at once. For risk officers and owners."""
+        """Replace both of the portfolio's lists. For risk officers and owners.
+
+        Where the portfolio needs four eyes, and the new lists are looser (a restriction goes, what is permitted grows
+        or is no longer named), nothing changes yet: they are shown as `pending`, in place of any that waited before,
+        until another risk officer or owner approves them. What only tightens takes effect at once.
+        """
         visible_portfolio(self.actor, portfolio_id, roles=MAY_SET_LIMITS)
         lists = self.body(PermissionListsSerializer)
         set_instrument_permissions(portfolio_id=portfolio_id, actor=self.actor, **lists)
         return self._answer(portfolio_id)
 
     def _answer(self, portfolio_id: UUID) -> Response:
-        shown: dict[str, Any] = {**permission_lists(portfolio_id), "platform": permission_lists(None)}
+        shown = {**_shown(portfolio_id), "platform": _shown(None)}
         return Response(PortfolioPermissionsSerializer(shown).data)
 
 
@@ -80,26 +117,61 @@ class PlatformPermissions(ApiView):
     @extend_schema(
         operation_id="getPlatformPermissions",
         summary="Instruments that may be bought anywhere",
-        responses=PermissionListsSerializer,
+        responses=PlatformPermissionsSerializer,
         tags=TAGS,
     )
     def get(self, request: Request) -> Response:
         """The lists that hold in every portfolio. For staff; members see them with their portfolio's."""
         require_staff(self.actor)
-        return Response(PermissionListsSerializer(permission_lists(None)).data)
+        return Response(PlatformPermissionsSerializer(_shown(None)).data)
 
     @extend_schema(
         operation_id="setPlatformPermissions",
         summary="Set the instruments that may be bought anywhere",
         request=PermissionListsSerializer,
-        responses=PermissionListsSerializer,
+        responses=PlatformPermissionsSerializer,
         examples=[_EXAMPLE],
         tags=TAGS,
     )
     def put(self, request: Request) -> Response:
-        """Replace both lists, at once, for every portfolio. For staff."""
+        """Replace both lists, for every portfolio. For staff.
+
+        As soon as any portfolio needs four eyes looser lists wait as `pending` until other staff approve them.
+        """
         require_staff(self.actor)
         set_instrument_permissions(
             portfolio_id=None, actor=self.actor, **self.body(PermissionListsSerializer)
         )
-        return Response(PermissionListsSerializer(permission_lists(None)).data)
+        return Response(PlatformPermissionsSerializer(_shown(None)).data)
+
+
+class ApprovePermissions(ApiView):
+    @extend_schema(
+        operation_id="approvePermissions",
+        summary="Approve lists of instruments",
+        request=None,
+        responses=ProposedPermissionsSerializer,
+        tags=TAGS,
+    )
+    def post(self, request: Request, proposal_id: UUID) -> Response:
+        """Put in force exactly the lists that another person proposed. Never for the proposer.
+
+        For risk officers and owners of the portfolio; for staff, of the platform. Refused with 409: `four_eyes` (they
+        are your own), `not_waiting`, `superseded` (the lists were changed, or other ones proposed, since).
+        """
+        row = approve_permissions(proposal_id=proposal_id, actor=self.actor)
+        return Response(ProposedPermissionsSerializer(row).data)
+
+
+class RejectPermissions(ApiView):
+    @extend_schema(
+        operation_id="rejectPermissions",
+        summary="Reject lists of instruments",
+        request=None,
+        responses=ProposedPermissionsSerializer,
+        tags=TAGS,
+    )
+    def post(self, request: Request, proposal_id: UUID) -> Response:
+        """Let lists that wait never be in force. For whom may approve them; your own you withdraw so."""
+        row = reject_permissions(proposal_id=proposal_id, actor=self.actor)
+        return Response(ProposedPermissionsSerializer(row).data)

@@ -27,6 +27,8 @@ from portfolios.selectors import (
     account_of,
     current_instrument_limits,
     current_limit_sets,
+    pending_limit_sets,
+    pending_limits,
     visible_portfolio,
 )
 from portfolios.services.limits import set_limits
@@ -60,10 +62,12 @@ class LimitSpecSerializer(serializers.Serializer[Any]):
 
 class ScopeLimitsSerializer(serializers.Serializer[Any]):
     current = LimitVersionSerializer(allow_null=True, help_text="in force; null where nothing was ever set")
+    pending = LimitVersionSerializer(allow_null=True, help_text="waits for a second person's approval")
 
 
-def _answer(row: LimitSet | None) -> Response:
-    return Response(ScopeLimitsSerializer({"current": version_shown(row)}).data)
+def _answer(current: LimitSet | None, pending: LimitSet | None) -> Response:
+    shown = {"current": version_shown(current), "pending": version_shown(pending)}
+    return Response(ScopeLimitsSerializer(shown).data)
 
 
 class LimitCatalogue(ApiView):
@@ -107,6 +111,8 @@ class PlatformLimits(ApiView):
         """Make a new version, as a whole: what is left out is no longer set by the platform. For staff.
 
         A limit that no scope sets means no trade: send all that are in force, with the one that is to change.
+        As soon as any portfolio needs four eyes nothing changes yet: the version is shown as `pending`, in place of
+        one that waited before, until other staff approve it.
         """
         require_staff(self.actor)
         values = all_limits(self.body(LimitValuesSerializer))
@@ -114,7 +120,8 @@ class PlatformLimits(ApiView):
         return self._current()
 
     def _current(self) -> Response:
-        return _answer(current_limit_sets([("platform", None)]).get(("platform", None)))
+        key = ("platform", None)
+        return _answer(current_limit_sets([key]).get(key), pending_limits([key]).get(key))
 
 
 class AccountLimits(ApiView):
@@ -138,7 +145,11 @@ class AccountLimits(ApiView):
         tags=TAGS,
     )
     def put(self, request: Request, portfolio_id: UUID) -> Response:
-        """Make a new version for the account that serves this portfolio, as a whole. For risk officers and owners."""
+        """Make a new version for the account that serves this portfolio, as a whole. For risk officers and owners.
+
+        Where the portfolio needs four eyes, nothing changes yet: the version is shown as `account_pending`, in place
+        of one that waited before, until another risk officer or owner approves it.
+        """
         visible_portfolio(self.actor, portfolio_id, roles=MAY_SET_LIMITS)
         account_id = account_of(portfolio_id)
         if account_id is None:
@@ -162,7 +173,7 @@ class InstrumentLimits(ApiView):
     )
     def get(self, request: Request, symbol: str) -> Response:
         """What this instrument's orders are limited to, in every portfolio. For staff."""
-        return _answer(current_instrument_limits(self._instrument_id(symbol)))
+        return self._current(self._instrument_id(symbol))
 
     @extend_schema(
         operation_id="setInstrumentLimits",
@@ -173,13 +184,21 @@ class InstrumentLimits(ApiView):
         tags=TAGS,
     )
     def put(self, request: Request, symbol: str) -> Response:
-        """Make a new version, as a whole; it holds for this instrument's orders in every portfolio. For staff."""
+        """Make a new version, as a whole; it holds for this instrument's orders in every portfolio. For staff.
+
+        As soon as any portfolio needs four eyes nothing changes yet: the version is shown as `pending`, in place of
+        one that waited before, until other staff approve it.
+        """
         instrument_id = self._instrument_id(symbol)
         values = all_limits(self.body(LimitValuesSerializer))
         set_limits(
             scope=LimitSet.Scope.INSTRUMENT, instrument_id=instrument_id, values=values, actor=self.actor
         )
-        return _answer(current_instrument_limits(instrument_id))
+        return self._current(instrument_id)
+
+    def _current(self, instrument_id: int) -> Response:
+        pending = pending_limit_sets().filter(instrument_id=instrument_id).select_related("created_by")
+        return _answer(current_instrument_limits(instrument_id), pending.first())
 
     def _instrument_id(self, symbol: str) -> int:
         require_staff(self.actor)

@@ -8,7 +8,7 @@ from foundation.api.base import StrictSerializer
 from foundation.errors import InvalidInput
 from portfolios.api.valuation import worth_of
 from portfolios.approval import Approval
-from portfolios.core.limits import LIMIT_NAMES
+from portfolios.core.limits import LIMIT_NAMES, SCOPES
 from portfolios.models import BrokerAccount, LedgerTransfer, Member, Portfolio, Position, Role
 
 _ACCOUNTS = f"one of {', '.join(LedgerTransfer.Account.values)}"
@@ -175,6 +175,8 @@ class FourEyesSerializer(StrictSerializer):
 
 
 class LimitVersionSerializer(serializers.Serializer[Any]):
+    id = serializers.UUIDField(help_text="by which it is approved or rejected")
+    scope = serializers.CharField(help_text=f"one of {', '.join(SCOPES)}")
     version = serializers.IntegerField()
     values = LimitValuesSerializer()
     approval = serializers.ChoiceField(choices=Approval.choices)
@@ -192,6 +194,10 @@ class LimitsSerializer(serializers.Serializer[Any]):
     portfolio = LimitVersionSerializer(allow_null=True)
     pending = LimitVersionSerializer(
         allow_null=True, help_text="the portfolio's next version, which waits for a second person's approval"
+    )
+    account_pending = LimitVersionSerializer(allow_null=True, help_text="the account's, likewise")
+    platform_pending = LimitVersionSerializer(
+        allow_null=True, help_text="the platform's, which waits for staff"
     )
     effective = LimitValuesSerializer()
     versions = serializers.CharField(help_text="of which the effective ones are made, as orders name them")

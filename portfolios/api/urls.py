@@ -38,6 +38,18 @@ urlpatterns = [
         name="portfolio-permissions",
     ),
     path("limits", scoped_limits.LimitCatalogue.as_view(), name="limit-catalogue"),
+    path("limits/<uuid:limit_set_id>/approve", limits.ApproveLimitSet.as_view(), name="limit-set-approve"),
+    path("limits/<uuid:limit_set_id>/reject", limits.RejectLimitSet.as_view(), name="limit-set-reject"),
+    path(
+        "permissions/<uuid:proposal_id>/approve",
+        permissions.ApprovePermissions.as_view(),
+        name="permissions-approve",
+    ),
+    path(
+        "permissions/<uuid:proposal_id>/reject",
+        permissions.RejectPermissions.as_view(),
+        name="permissions-reject",
+    ),
     path("platform/limits", scoped_limits.PlatformLimits.as_view(), name="platform-limits"),
     path("platform/permissions", permissions.PlatformPermissions.as_view(), name="platform-permissions"),
     # a symbol may contain a slash

@@ -35,6 +35,12 @@ class LimitSpec:
             return None
         return max(known) if self.higher_is_tighter else min(known)
 
+    def is_looser(self, new: Decimal | None, old: Decimal | None) -> bool:
+        """Whether a scope that sets `new` in place of `old` holds up less; None sets nothing."""
+        if old is None or new is None:
+            return old is not None
+        return new < old if self.higher_is_tighter else new > old
+
     def lets_everything_pass(self, limit: Decimal) -> bool:
         if self.open_end is None:
             return False
@@ -131,6 +137,11 @@ def is_limit(value: Decimal) -> bool:
 
 LimitRow = tuple[str, int, Mapping[str, Decimal | None]]
 """(scope, version, values) of one limit set"""
+
+
+def loosened(old: Mapping[str, Decimal | None], new: Mapping[str, Decimal | None]) -> list[str]:
+    """The names of the limits that a scope's whole new version loosens; what it leaves out it no longer sets."""
+    return [name for name, spec in SPECS.items() if spec.is_looser(new.get(name), old.get(name))]
 
 
 @dataclass(frozen=True)

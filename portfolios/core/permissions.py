@@ -1,6 +1,6 @@
 """Which instruments a portfolio may buy. Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -33,6 +33,23 @@ class Permissions:
         if not all(instrument_id in mine for mine in self.permitted):
             return "it is not on the list of permitted instruments"
         return ""
+
+
+def loosens(
+    *,
+    permitted: Collection[str],
+    restricted: Collection[str],
+    old_permitted: Collection[str],
+    old_restricted: Collection[str],
+) -> bool:
+    """Whether new lists in place of the old ones hold up less, in symbols.
+
+    They do where a restriction goes, where a list of what is permitted grows, and where it is emptied, which permits
+    all. A new list where there was none only tightens.
+    """
+    if set(old_restricted) - set(restricted):
+        return True
+    return bool(old_permitted) and (not permitted or bool(set(permitted) - set(old_permitted)))
 
 
 def permissions_of(rows: Iterable[Permission]) -> Permissions:

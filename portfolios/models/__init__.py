@@ -5,10 +5,11 @@ Money, positions and reservations are written by `portfolios.services` only, und
 
 from portfolios.models.books import LedgerTransfer, PortfolioMark, Position, PositionMark, Reservation
 from portfolios.models.corporate_actions import CorporateActionBooking, CorporateActionSettlement
-from portfolios.models.limits import InstrumentPermission, LimitSet
+from portfolios.models.limits import InstrumentPermission, InstrumentPermissionProposal, LimitSet
 from portfolios.models.owners import BrokerAccount, Member, Portfolio, Role
 
 __all__ = [
-    "BrokerAccount", "CorporateActionBooking", "CorporateActionSettlement", "InstrumentPermission", "LedgerTransfer",
-    "LimitSet", "Member", "Portfolio", "PortfolioMark", "Position", "PositionMark", "Reservation", "Role",
+    "BrokerAccount", "CorporateActionBooking", "CorporateActionSettlement", "InstrumentPermission",
+    "InstrumentPermissionProposal", "LedgerTransfer", "LimitSet", "Member",
+    "Portfolio", "PortfolioMark", "Position", "PositionMark", "Reservation", "Role",
 ]  # fmt: skip

@@ -49,6 +49,40 @@ class InstrumentPermission(models.Model):
         return f"{self.instrument} {self.kind}"
 
 
+class InstrumentPermissionProposal(Decidable):
+    """Both lists, whole, as somebody asked for them: in force at once, or waiting for a second person.
+
+    What is in force are the rows of `InstrumentPermission`; these are what was asked for, and never change but for
+    one decision. `version` counts the changes of one portfolio's lists, or (none named) of the platform's.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    portfolio = models.ForeignKey(
+        Portfolio, on_delete=models.PROTECT, null=True, blank=True, related_name="+",
+        help_text="Empty: every portfolio",
+    )  # fmt: skip
+    version = models.PositiveIntegerField(editable=False)
+    permitted = models.JSONField(help_text="Symbols; none: all")
+    restricted = models.JSONField(help_text="Reasons by symbol")
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, editable=False, related_name="+"
+    )
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["portfolio", "version"], name="permission_proposal_version_once", nulls_distinct=False
+            ),
+            *four_eyes_constraints("permission_proposal"),
+        ]
+        indexes = [models.Index(fields=["portfolio"], condition=WAITING, name="permission_proposals_waiting")]
+        ordering = ["portfolio", "-version"]
+
+    def __str__(self) -> str:
+        return f"lists of {self.portfolio or 'every portfolio'} v{self.version}"
+
+
 def _limit_field(name: str) -> models.DecimalField:
     return models.DecimalField(
         max_digits=20, decimal_places=8, null=True, blank=True, help_text=LIMIT_NAMES[name]

@@ -27,7 +27,7 @@ def require_second_person(
     elif not (
         actor.is_active and (getattr(actor, "is_staff", False) or getattr(actor, "is_superuser", False))
     ):
-        raise Forbidden("Only staff decide on limits that hold in every portfolio.", code="staff_required")
+        raise Forbidden("Only staff decide on what holds in every portfolio.", code="staff_required")
     if own and approve:
         raise Conflict(
             "A change must be approved by another person than the one who proposed it.", code="four_eyes"

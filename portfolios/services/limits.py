@@ -13,9 +13,15 @@ from foundation.errors import Conflict, InvalidInput, NotFound
 from journal.core.events import PLATFORM_STREAM, AlertSpec, Event
 from journal.services.journal import append
 from portfolios.approval import MAY_BE_IN_FORCE
-from portfolios.core.limits import CATALOGUE, LIMIT_NAMES, LIMIT_RANGE, is_limit
+from portfolios.core.limits import CATALOGUE, LIMIT_NAMES, LIMIT_RANGE, is_limit, loosened
 from portfolios.models import BrokerAccount, LimitSet, Portfolio
-from portfolios.selectors import any_needs_four_eyes, limit_values, needs_four_eyes, pending_limit_sets
+from portfolios.selectors import (
+    any_needs_four_eyes,
+    current_limit_sets,
+    limit_values,
+    needs_four_eyes,
+    pending_limit_sets,
+)
 from portfolios.services.approvals import decide, require_second_person
 
 # Key of the advisory lock that makes writers of the platform's limits wait for each other.
@@ -44,14 +50,17 @@ def set_limits(
 ) -> LimitSet:  # fmt: skip
     """Make a new version, as a whole: in force at once, or waiting for a second person's approval.
 
-    It waits where it concerns a portfolio that needs four eyes; a session's never does, which only tightens what
-    the other scopes set. `scope_id` names an account, portfolio or session, `instrument_id` an instrument. For a
-    session's limits `portfolio_id` says whose journal tells of it. Two at once on one scope take turns: on the
-    portfolio's lock, or on the platform's key. Raises InvalidInput, Conflict (nobody proposes what must wait).
+    It waits where it concerns a portfolio that needs four eyes. A session's never does, for it only tightens what
+    the other scopes set; there it may not loosen what the session itself has. `scope_id` names an account, portfolio
+    or session, `instrument_id` an instrument. For a session's limits `portfolio_id` says whose they are. Two at once
+    on one scope take turns: on the portfolio's lock, or on the platform's key. Raises InvalidInput, Conflict
+    (`four_eyes`: nobody proposes what must wait, or it loosens a session's limits).
     """
     values = checked_values(values)
     portfolio_id = _portfolio_of(scope, scope_id) or portfolio_id
     _lock(portfolio_id)
+    if scope == LimitSet.Scope.SESSION:
+        _refuse_loosening(scope_id, portfolio_id, values)
     waits = _needs_approval(scope, portfolio_id)
     if waits and actor is None:
         raise Conflict(
@@ -80,9 +89,9 @@ def reject_limits(*, limit_set_id: uuid.UUID, actor: AbstractBaseUser) -> LimitS
 
 @transaction.atomic
 def _decide_limits(limit_set_id: uuid.UUID, actor: AbstractBaseUser, *, approve: bool) -> LimitSet:
-    row = LimitSet.objects.filter(pk=limit_set_id).first()
-    if row is None:
-        raise NotFound("There are no such limits.")
+    row = LimitSet.objects.filter(pk=limit_set_id).exclude(scope=LimitSet.Scope.SESSION).first()
+    if row is None:  # or a session's, which never wait, and are nobody's to see but its portfolio's
+        raise NotFound("There are no such limits, or they are not yours to see.")
     portfolio_id = _portfolio_of(row.scope, row.scope_id)
     require_second_person(
         proposed_by=row.created_by_id, actor=actor, portfolio_id=portfolio_id, approve=approve
@@ -104,10 +113,30 @@ def _portfolio_of(scope: str, scope_id: uuid.UUID | None) -> uuid.UUID | None:
     return scope_id if scope == LimitSet.Scope.PORTFOLIO else None
 
 
-def _needs_approval(scope: str, portfolio_id: uuid.UUID | None) -> bool:
-    if scope == LimitSet.Scope.SESSION:
-        return False
+def _refuse_loosening(
+    session_id: uuid.UUID | None, portfolio_id: uuid.UUID | None, values: Mapping[str, Decimal | None]
+) -> None:
+    """Of a session that has limits, where a second person is needed: one person may only tighten them."""
+    if not _second_person_needed(portfolio_id):
+        return
+    key = (LimitSet.Scope.SESSION, session_id)
+    current = current_limit_sets([key]).get(key)
+    names = [] if current is None else loosened(limit_values(current), values)
+    if names:
+        raise Conflict(
+            "On a portfolio that needs four eyes a session's limits may only be tightened. These would be looser: "
+            f"{', '.join(names)}. Keep what they are, or stop the session and start another.",
+            code="four_eyes", limits=names,
+        )  # fmt: skip
+
+
+def _second_person_needed(portfolio_id: uuid.UUID | None) -> bool:
+    """In this portfolio; None: in any."""
     return any_needs_four_eyes() if portfolio_id is None else bool(needs_four_eyes([portfolio_id]))
+
+
+def _needs_approval(scope: str, portfolio_id: uuid.UUID | None) -> bool:
+    return scope != LimitSet.Scope.SESSION and _second_person_needed(portfolio_id)
 
 
 def _add_version(

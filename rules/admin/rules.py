@@ -228,7 +228,7 @@ class TradingRuleAdmin(ServiceAdmin):
 
     @admin.action(description="Activate", permissions=["change"])
     def activate_selected(self, request: HttpRequest, rules: QuerySet[TradingRule]) -> None:
-        self._each(request, rules, activate_rule, "activated")
+        self._each(request, rules, activate_rule, "activated, or waiting for another person's approval")
 
     @admin.action(description="Deactivate", permissions=["change"])
     def deactivate_selected(self, request: HttpRequest, rules: QuerySet[TradingRule]) -> None:
@@ -239,7 +239,8 @@ class TradingRuleAdmin(ServiceAdmin):
         dialog=_dialog("Activate", "The rule is in force from the next evaluation on."),
     )  # fmt: skip
     def activate(self, request: HttpRequest, form: Any, object_id: str) -> HttpResponse:
-        return self._one(request, object_id, activate_rule, "The rule is active.")
+        done = "The rule is active, or will be once another person has approved it."
+        return self._one(request, object_id, activate_rule, done)
 
     @action(
         description="Deactivate", permissions=["operate"], icon="pause",

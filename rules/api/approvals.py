@@ -13,7 +13,13 @@ from rest_framework.response import Response
 from foundation.api.base import ApiView
 from portfolios.api.access import owned
 from portfolios.models import BrokerAccount, LimitSet, Portfolio
-from portfolios.selectors import MAY_APPROVE, AnyUser, deciding_portfolios, pending_limit_sets
+from portfolios.selectors import (
+    MAY_APPROVE,
+    AnyUser,
+    deciding_portfolios,
+    pending_limit_sets,
+    pending_permissions,
+)
 from rules.api import serializers as shapes
 from rules.api.views import TAGS, shown_rules
 from rules.models import RuleVersion
@@ -86,12 +92,12 @@ class Approvals(ApiView):
         tags=["approvals"],
     )
     def get(self, request: Request) -> Response:
-        """Versions of rules and limits that others proposed and that you may approve, oldest first.
+        """Versions of rules, limits and lists of instruments that others proposed and you may approve, oldest first.
 
-        In the portfolios of which you are a risk officer or owner; for staff also the limits that hold in every
-        portfolio. At most 500 of each.
+        In the portfolios of which you are a risk officer or owner; for staff also the limits and lists that hold in
+        every portfolio. At most 500 of each.
         """
-        waiting = [*_rules(self.actor), *_limits(self.actor)]
+        waiting = [*_rules(self.actor), *_limits(self.actor), *_permissions(self.actor)]
         waiting.sort(key=itemgetter("proposed_at"))
         return Response(shapes.WaitingSerializer(waiting, many=True).data)
 
@@ -128,13 +134,30 @@ def _limits(user: AnyUser) -> Iterator[dict[str, Any]]:
     for row in found:
         portfolio = portfolios.get(row.scope_id) if row.scope_id is not None else None
         assert row.created_by is not None, "somebody proposed what waits"
-        path = f"/api/portfolios/{row.scope_id}/limits/{row.version}"
         yield {
             "kind": "limits", "portfolio_id": portfolio.pk if portfolio else None,
             "portfolio": portfolio.name if portfolio else None, "rule_id": None, "version": row.version,
             "what": f"limits of {row.instrument.symbol if row.instrument else f'the {row.scope}'}",
             "proposed_by": row.created_by.get_username(), "proposed_at": row.created_at,
-            "path": path if row.scope == LimitSet.Scope.PORTFOLIO else None,
+            "path": f"/api/limits/{row.pk}",
+        }  # fmt: skip
+
+
+def _permissions(user: AnyUser) -> Iterator[dict[str, Any]]:
+    mine = Q(portfolio__in=deciding_portfolios(user))
+    if getattr(user, "is_staff", False) or getattr(user, "is_superuser", False):
+        mine |= Q(portfolio=None)
+    rows = pending_permissions().filter(mine).exclude(created_by_id=user.pk)
+    for row in rows.select_related("portfolio", "created_by").order_by("created_at", "id")[
+        :WAITING_SHOWN_MAX
+    ]:
+        assert row.created_by is not None, "somebody proposed what waits"
+        yield {
+            "kind": "permissions", "portfolio_id": row.portfolio_id,
+            "portfolio": row.portfolio.name if row.portfolio else None, "rule_id": None, "version": row.version,
+            "what": f"lists of instruments of the {'portfolio' if row.portfolio else 'platform'}",
+            "proposed_by": row.created_by.get_username(), "proposed_at": row.created_at,
+            "path": f"/api/permissions/{row.pk}",
         }  # fmt: skip
 
 

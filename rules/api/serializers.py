@@ -152,17 +152,15 @@ class RuleSerializer(_DescribedSerializer):
 class WaitingSerializer(serializers.Serializer[Any]):
     """Something that waits for you to approve or reject it."""
 
-    kind = serializers.ChoiceField(choices=("rule", "limits"))
+    kind = serializers.ChoiceField(choices=("rule", "limits", "permissions"))
     portfolio_id = serializers.UUIDField(allow_null=True, help_text="null: it concerns every portfolio")
     portfolio = serializers.CharField(allow_null=True, help_text="its name")
     rule_id = serializers.UUIDField(allow_null=True)
     version = serializers.IntegerField()
-    what = serializers.CharField(help_text="the rule's name, or whose limits")
+    what = serializers.CharField(help_text="the rule's name, or whose limits or lists")
     proposed_by = serializers.CharField()
     proposed_at = serializers.DateTimeField()
-    path = serializers.CharField(
-        allow_null=True, help_text="POST to it with /approve or /reject; null: staff decide in the admin"
-    )
+    path = serializers.CharField(help_text="POST to it with /approve or /reject")
 
 
 class RuleBodySerializer(serializers.Serializer[Any]):

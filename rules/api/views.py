@@ -189,7 +189,9 @@ class ActivateRule(ApiView):
     def post(self, request: Request, id: UUID) -> Response:
         """Put it in force; nothing happens to an active one. For traders and owners.
 
-        Refused with 409 `approval_required` while its version waits for a second person.
+        Where the portfolio needs four eyes and nobody has approved what the rule says, the same content becomes its
+        `pending_version`, and the rule is active once a risk officer or owner approves that. Refused with 409
+        `approval_required` while a version of it waits, or its own was rejected.
         """
         owned(visible_rules(self.actor), id, user=self.actor, what="rule", roles=MAY_TRADE)
         service.activate_rule(rule_id=id, actor=self.actor)

@@ -114,22 +114,35 @@ def _propose(rule: TradingRule, content: Mapping[str, Any], actor: AbstractBaseU
 def activate_rule(*, rule_id: UUID, actor: AbstractBaseUser) -> TradingRule:
     """Put a rule in force. What it says must still be valid in this version of the language.
 
-    Nothing happens to an active rule. Raises NotFound, Conflict when it is archived or its version has not the
-    approval that it needs, InvalidInput when this version would not carry it out.
+    Where four eyes are needed and nobody ever approved what it says (it was made before they were asked for), the
+    same content is proposed as a new version, with which the rule becomes active, and the rule is returned inactive.
+    Nothing happens to an active rule. Raises NotFound, Conflict when it is archived or (`approval_required`) waits
+    for a second person, InvalidInput when this version would not carry it out.
     """
     rule = writing.lock_rule(rule_id)
     writing.refuse_archived(rule)
-    if not rule.is_active:
-        current = RuleVersion.objects.filter(rule=rule, version=rule.version).first()
-        if current is not None and not current.may_be_in_force:
-            raise Conflict(
-                f"Version {rule.version} of the rule needs the approval of a second person first.",
-                code="approval_required",
-            )
-        writing.require_support(writing.validated(rule.content())["actions"])
-        rule.is_active = True
-        _save(rule, "is_active")
-        append([writing.event(rule, "rule.activated", actor)])
+    if rule.is_active:
+        return rule
+    current = RuleVersion.objects.filter(rule=rule, version=rule.version).first()
+    approved = current is not None and current.approved is True
+    waits = not approved and bool(needs_four_eyes([rule.portfolio_id]))
+    pending = pending_versions().filter(rule=rule).first() if waits else None
+    missing = current if current is not None and not current.may_be_in_force else pending
+    if missing is not None:
+        raise Conflict(
+            f"Version {missing.version} of the rule needs the approval of a second person first.",
+            code="approval_required",
+        )
+    content = writing.validated(rule.content())
+    writing.require_support(content["actions"])
+    if waits:
+        rule.activate_when_approved = True
+        _save(rule, "activate_when_approved")
+        _propose(rule, content, actor)
+        return rule
+    rule.is_active = True
+    _save(rule, "is_active")
+    append([writing.event(rule, "rule.activated", actor)])
     return rule
 
 

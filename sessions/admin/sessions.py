@@ -152,8 +152,8 @@ class TradingSessionAdmin(ServiceAdmin):
 
     @action(
         description="Limits", permissions=["set_limits"], icon="tune", url_path="limits",
-        dialog=_dialog("Set limits", "A new version for this session; what is left empty is not limited by it.",
-                       SessionLimitsForm),
+        dialog=_dialog("Set limits", "A new version for this session; what is left empty is not limited by it. "
+                       "Where changes need four eyes, none may become looser.", SessionLimitsForm),
     )  # fmt: skip
     def tighten(self, request: HttpRequest, form: SessionLimitsForm, object_id: str) -> HttpResponse:
         row = self.existing(request, object_id)

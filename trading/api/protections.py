@@ -13,7 +13,7 @@ from foundation.api.base import ApiView, StrictSerializer
 from foundation.clock import database_now
 from foundation.core.money import round_money
 from market.services import snapshots
-from portfolios.selectors import MAY_STOP, MAY_TRADE, visible_portfolio
+from portfolios.selectors import MAY_STOP, visible_portfolio
 from trading.core.market_facts import fresh_prices
 from trading.core.protections import Kind, peak_of, threshold_of
 from trading.models import Protection
@@ -166,7 +166,7 @@ class OneProtection(ApiView):
         tags=TAGS,
     )
     def delete(self, request: Request, portfolio_id: UUID, symbol: str) -> Response:
-        """The position is kept, unprotected. For traders and owners."""
-        visible_portfolio(self.actor, portfolio_id, roles=MAY_TRADE)
+        """The position is kept, unprotected. For traders, risk officers and owners, as setting it is."""
+        visible_portfolio(self.actor, portfolio_id, roles=MAY_STOP)
         remove_protection(portfolio_id=portfolio_id, symbol=symbol, actor=self.actor)
         return Response(status=204)

@@ -7,11 +7,13 @@ from django.contrib.auth.models import Permission
 from django.urls import reverse
 
 from portfolios.models import LimitSet, Portfolio
+from portfolios.selectors import pending_permissions, permission_lists
 from portfolios.services.limits import set_limits
+from portfolios.services.permissions import set_instrument_permissions
 from portfolios.services.portfolios import set_four_eyes
 from rules.models import RuleVersion
 from rules.services.rules import update_rule
-from tests.integration.admin.conftest import RULE
+from tests.integration.admin.conftest import RULE, make_instrument
 from tests.integration.admin.test_rules import form_of
 
 pytestmark = pytest.mark.integration
@@ -101,3 +103,18 @@ def test_four_eyes_are_asked_for_and_ended(admin_page, client, cast):
     assert Portfolio.objects.get(pk=cast.portfolio.pk).four_eyes
     admin_page.post(reverse("admin:portfolios_portfolio_end_four_eyes", args=[cast.portfolio.pk]), SENT)
     assert not Portfolio.objects.get(pk=cast.portfolio.pk).four_eyes
+
+
+def test_looser_lists_wait_in_the_admin_too(admin_page, careful, cast):
+    make_instrument("AAA")
+    lists = {"portfolio_id": careful.pk, "permitted": [], "restricted": {"AAA": "Compliance"}}
+    set_instrument_permissions(**lists, actor=cast.alice)
+    form = {"scope": "portfolio", "portfolio": careful.pk}
+    page = admin_page.post(reverse("admin:portfolios_instrumentpermission_add"), form, follow=True)
+    assert "waits for another person" in page.content.decode()
+    mine = pending_permissions().get()
+    assert "another person" in decide(admin_page, mine, "approve")
+    assert "never take effect" in decide(admin_page, mine, "reject")
+    hers = set_instrument_permissions(**(lists | {"restricted": {}}), actor=cast.alice)
+    assert "in force" in decide(admin_page, hers, "approve")
+    assert permission_lists(careful.pk) == {"permitted": [], "restricted": {}}

@@ -7,6 +7,7 @@ from django.urls import reverse
 
 from journal.models import Entry
 from portfolios.models import LimitSet
+from portfolios.services.portfolios import set_four_eyes
 from sessions.models import TradingSession
 from sessions.services.sessions import pause_trading_session
 
@@ -94,3 +95,15 @@ def test_limits_of_a_session_are_a_version_on_its_portfolios_stream(admin_page, 
         reverse("admin:trading_sessions_tradingsession_tighten", args=[trading_session.pk])
     )
     assert 'value="99.5"' in opened.content.decode()
+
+
+def test_with_four_eyes_one_person_only_tightens_them(admin_page, cast, trading_session):
+    dialog(admin_page, "tighten", trading_session, max_order_value="100")
+    set_four_eyes(portfolio_id=cast.portfolio.pk, enabled=True, actor=cast.alice)
+    answer = dialog(admin_page, "tighten", trading_session, max_order_value="100000")
+    assert "would be looser: max_order_value" in admin_page.get(answer["HX-Redirect"]).content.decode()
+    dialog(admin_page, "tighten", trading_session, max_order_value="99")
+    assert list(LimitSet.objects.filter(scope="session").values_list("max_order_value", flat=True)) == [
+        99,
+        100,
+    ]

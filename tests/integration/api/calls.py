@@ -8,7 +8,9 @@ from typing import Any
 from django.urls import URLPattern, URLResolver, get_resolver
 from rest_framework.response import Response
 
+from portfolios.selectors import account_of
 from portfolios.services.limits import set_limits
+from portfolios.services.permissions import set_instrument_permissions
 from portfolios.services.portfolios import set_four_eyes
 from rules.services.rules import update_rule
 from sessions.services.sessions import pause_trading_session
@@ -43,6 +45,8 @@ class Call:
             "decision": world.filled.decision_id,
             "halt": world.halt.id,
             "version": world.waiting,
+            "limits": world.waiting_limits,
+            "lists": world.waiting_lists,
             "symbol": "AAA",
             "entry": world.filled_entry,
         }
@@ -103,6 +107,23 @@ def _propose_limits(world: World) -> None:
         actor=world.users["rita"],
     )  # fmt: skip
     world.waiting = row.version
+
+
+def _propose_account_limits(world: World) -> None:
+    set_four_eyes(portfolio_id=world.desk.portfolio.id, enabled=True, actor=world.users["alice"])
+    row = set_limits(
+        scope="account", scope_id=account_of(world.desk.portfolio.id), values={"max_order_value": Decimal(7)},
+        actor=world.users["rita"],
+    )  # fmt: skip
+    world.waiting_limits = row.id
+
+
+def _propose_lists(world: World) -> None:
+    """Of what Rita has restricted, nothing is to be restricted any more."""
+    lists = {"portfolio_id": world.desk.portfolio.id, "permitted": [], "actor": world.users["rita"]}
+    set_four_eyes(portfolio_id=world.desk.portfolio.id, enabled=True, actor=world.users["alice"])
+    set_instrument_permissions(**lists, restricted={"CCC": "Compliance"})
+    world.waiting_lists = set_instrument_permissions(**lists, restricted={}).id
 
 
 def _dividend(world: World) -> dict[str, Any]:
@@ -197,6 +218,10 @@ BESIDE = [
     Call("get", "portfolios/{portfolio}/permissions"),
     Call("put", "portfolios/{portfolio}/permissions", _lists),
     Call("get", "limits", of_hers=False),
+    Call("post", "limits/{limits}/approve", before=_propose_account_limits),
+    Call("post", "limits/{limits}/reject", before=_propose_account_limits),
+    Call("post", "permissions/{lists}/approve", before=_propose_lists),
+    Call("post", "permissions/{lists}/reject", before=_propose_lists),
     *OF_STAFF,
     Call("get", "market/instruments", of_hers=False),
     Call("get", "market/quotes", of_hers=False),

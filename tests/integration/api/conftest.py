@@ -38,6 +38,8 @@ class World:
     idle: Portfolio
     advice: Recommendation
     waiting: int = 0  # the version that a test has proposed for a second person
+    waiting_limits: UUID | None = None
+    waiting_lists: UUID | None = None
 
     @property
     def filled_entry(self) -> UUID:

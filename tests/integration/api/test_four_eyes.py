@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.contrib.auth import get_user_model
@@ -108,6 +109,20 @@ def test_a_new_rule_waits_inactive(careful: World) -> None:
     assert careful.as_("bob").post(path).json()["is_active"] is True
 
 
+def test_a_rule_prepared_before_is_not_activated_by_one_person(world: World) -> None:
+    path = f"/api/auto-trading/rules/{world.rule.id}"
+    assert world.as_("tara").post(f"{path}/deactivate").status_code == 200
+    world.as_("alice").post(
+        f"/api/portfolios/{world.desk.portfolio.id}/four-eyes", {"enabled": True}, format="json"
+    )
+    answer = world.as_("tara").post(f"{path}/activate")
+    assert (answer.status_code, answer.json()["is_active"]) == (200, False)
+    assert answer.json()["pending_version"]["created_by"] == "tara"
+    refused = world.as_("tara").post(f"{path}/activate")
+    assert (refused.status_code, refused.json()["code"]) == (409, "approval_required")
+    assert decide(world, "bob", 2).json()["is_active"] is True
+
+
 def test_limits_wait_beside_those_in_force(careful: World) -> None:
     path = f"/api/portfolios/{careful.desk.portfolio.id}/limits"
     shown = careful.as_("bob").put(path, {"max_order_value": "5000"}, format="json").json()
@@ -162,13 +177,91 @@ def test_staff_see_what_holds_everywhere(careful: World) -> None:
     for scope, scope_id in (("platform", None), ("account", account.id)):
         _propose(careful, scope, scope_id)
     rows = careful.as_("dora").get("/api/approvals").json()
-    assert [(row["what"], row["portfolio"], row["path"]) for row in rows] == [
-        ("limits of the platform", None, None),
-        ("limits of the account", careful.desk.portfolio.name, None),
+    assert [(row["what"], row["portfolio"]) for row in rows] == [
+        ("limits of the platform", None),
+        ("limits of the account", careful.desk.portfolio.name),
     ]
     assert [row["what"] for row in careful.as_("steffi").get("/api/approvals").json()] == [
         "limits of the platform"
     ]
+    for row in rows:
+        answer = careful.as_("dora").post(f"{row['path']}/approve")
+        assert (answer.status_code, answer.json()["approval"]) == (200, "approved")
+    assert careful.as_("dora").get("/api/approvals").json() == []
+
+
+def test_an_accounts_limits_are_shown_waiting_and_decided_by_another(careful: World) -> None:
+    path = f"/api/portfolios/{careful.desk.portfolio.id}/account-limits"
+    shown = careful.as_("bob").put(path, {"max_order_value": "70"}, format="json").json()
+    waiting = shown["account_pending"]
+    assert (shown["account"], waiting["scope"], waiting["created_by"]) == (None, "account", "bob")
+    assert (shown["pending"], shown["platform_pending"]) == (None, None)
+    decide = f"/api/limits/{waiting['id']}"
+    for who, status, code in (
+        ("bob", 409, "four_eyes"),
+        ("charlie", 404, "not_found"),
+        ("steffi", 404, "not_found"),
+        ("victor", 403, "role_required"),
+    ):
+        answer = careful.as_(who).post(f"{decide}/approve")
+        assert (answer.status_code, answer.json()["code"]) == (status, code), who
+    assert careful.as_("rita").post(f"{decide}/approve").json()["decided_by"] == "rita"
+    shown = careful.as_("victor").get(path).json()
+    assert (shown["account_pending"], shown["effective"]["max_order_value"]) == (None, "70.00000000")
+    shown = careful.as_("bob").put(path, {"max_order_value": "80"}, format="json").json()
+    withdrawn = careful.as_("bob").post(f"/api/limits/{shown['account_pending']['id']}/reject")
+    assert withdrawn.json()["approval"] == "rejected"
+    assert careful.as_("bob").get(path).json()["effective"]["max_order_value"] == "70.00000000"
+
+
+@pytest.mark.parametrize("path", ["platform/limits", "instruments/AAA/limits"])
+def test_what_holds_everywhere_is_shown_waiting_and_decided_by_other_staff(careful: World, path: str) -> None:
+    careful.users["stanley"] = get_user_model().objects.create_user("stanley", is_staff=True)
+    steffi, before = careful.as_("steffi"), careful.as_("steffi").get(f"/api/{path}").json()
+    shown = steffi.put(f"/api/{path}", {"max_order_value": "70"}, format="json").json()
+    assert shown["current"] == before["current"] and shown["pending"]["created_by"] == "steffi"
+    assert steffi.get(f"/api/{path}").json() == shown
+    seen = careful.as_("victor").get(f"/api/portfolios/{careful.desk.portfolio.id}/limits").json()
+    assert seen["platform_pending"] == (shown["pending"] if path.startswith("platform") else None)
+    decide = f"/api/limits/{shown['pending']['id']}/approve"
+    for who, status, code in (("steffi", 409, "four_eyes"), ("alice", 403, "staff_required")):
+        answer = careful.as_(who).post(decide)
+        assert (answer.status_code, answer.json()["code"]) == (status, code), who
+    assert careful.as_("stanley").post(decide).status_code == 200
+    after = steffi.get(f"/api/{path}").json()
+    assert (after["current"]["values"]["max_order_value"], after["pending"]) == ("70.00000000", None)
+
+
+def test_looser_lists_are_shown_waiting_and_decided_by_another(careful: World) -> None:
+    path = f"/api/portfolios/{careful.desk.portfolio.id}/permissions"
+    strict = {"permitted": [], "restricted": {"CCC": "Compliance"}}
+    assert careful.as_("bob").put(path, strict, format="json").json()["pending"] is None
+    shown = careful.as_("alice").put(path, {"permitted": [], "restricted": {}}, format="json").json()
+    assert shown["restricted"] == {"CCC": "Compliance"}
+    waiting = shown["pending"]
+    assert (waiting["restricted"], waiting["created_by"], waiting["approval"]) == ({}, "alice", "waiting")
+    (row,) = careful.as_("bob").get("/api/approvals").json()
+    assert (row["kind"], row["path"]) == ("permissions", f"/api/permissions/{waiting['id']}")
+    for who, status, code in (
+        ("alice", 409, "four_eyes"),
+        ("charlie", 404, "not_found"),
+        ("victor", 403, "role_required"),
+    ):
+        answer = careful.as_(who).post(f"{row['path']}/approve")
+        assert (answer.status_code, answer.json()["code"]) == (status, code), who
+    assert careful.as_("bob").post(f"{row['path']}/approve").json()["decided_by"] == "bob"
+    shown = careful.as_("victor").get(path).json()
+    assert (shown["restricted"], shown["pending"]) == ({}, None)
+
+
+def test_a_sessions_limits_and_those_of_nobody_are_not_decided_on(careful: World) -> None:
+    row = set_limits(
+        scope="session", scope_id=careful.desk.session.id, values={"max_order_value": Decimal(1)},
+        actor=careful.users["bob"], portfolio_id=careful.desk.portfolio.id,
+    )  # fmt: skip
+    for who in ("alice", "charlie", "steffi"):
+        for key in (row.id, UUID(int=7)):
+            assert careful.as_(who).post(f"/api/limits/{key}/reject").status_code == 404
 
 
 def _propose(world: World, scope: str, scope_id: Any) -> None:

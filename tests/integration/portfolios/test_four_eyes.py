@@ -253,6 +253,42 @@ def test_a_sessions_limits_never_wait(portfolio: Portfolio, alice: Any) -> None:
     assert effective_limits({portfolio.id: session_id})[portfolio.id].get("max_order_value") == 70
 
 
+@pytest.mark.parametrize(
+    ("values", "names"),
+    [
+        ({"max_order_value": D("70.00000001"), "min_volume": D(900)}, ["max_order_value"]),
+        ({"max_order_value": D(70), "min_volume": D("899.99999999")}, ["min_volume"]),  # a floor
+        ({"max_order_value": D(70)}, ["min_volume"]),  # no longer set
+        ({}, ["max_order_value", "min_volume"]),
+        ({"max_order_value": D(71), "min_volume": D(901)}, ["max_order_value"]),
+        ({"max_order_value": D(70), "min_volume": D(900)}, []),
+        ({"max_order_value": D("69.99999999"), "min_volume": D("900.00000001")}, []),
+        ({"max_order_value": D(70), "min_volume": D(900), "max_daily_trades": D(10**6)}, []),  # one more
+    ],
+)
+@pytest.mark.parametrize("careful", [True, False])
+def test_one_person_only_tightens_a_sessions_limits(
+    portfolio: Portfolio, alice: Any, values: dict[str, Decimal], names: list[str], careful: bool
+) -> None:
+    mine = portfolio if careful else create_portfolio(name="Plain", owner=alice)
+    session_id = uuid.uuid4()
+
+    def put(values: dict[str, Decimal]) -> LimitSet:
+        return set_limits(
+            scope="session", scope_id=session_id, values=values, actor=alice, portfolio_id=mine.id
+        )
+
+    put({"max_order_value": D(70), "min_volume": D(900)})
+    if names and careful:
+        with pytest.raises(Conflict) as refusal:
+            put(values)
+        assert (refusal.value.code, refusal.value.extra["limits"]) == ("four_eyes", names)
+        assert all(name in str(refusal.value) for name in names)
+    else:
+        put(values)
+    assert LimitSet.objects.filter(scope_id=session_id).count() == (1 if names and careful else 2)
+
+
 def test_what_holds_everywhere_waits_for_staff(portfolio: Portfolio, alice: Any, bob: Any) -> None:
     exchange = Exchange.objects.create(code="XTST", name="Test", timezone="UTC")
     instrument = Instrument.objects.create(

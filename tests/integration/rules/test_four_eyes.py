@@ -64,12 +64,50 @@ NAME = "AI Strong Buy Entry"
 # --- changes ------------------------------------------------------------------------------------------
 
 
-def test_what_was_in_force_stays_in_force_and_is_switched_as_before(careful, old, alice):
-    assert in_force(careful) == [(NAME, 1, 0)]
+def test_what_was_in_force_stays_in_force(careful, old, alice):
+    assert activate_rule(rule_id=old.id, actor=alice).is_active, "nothing happens to an active rule"
+    assert in_force(careful) == [(NAME, 1, 0)] and not pending_versions().exists()
+
+
+@pytest.mark.parametrize("was", ["prepared", "in force"])
+def test_what_nobody_ever_approved_is_proposed_when_it_is_activated(careful, old, alice, bob, was):
+    """Whether it was made inactive beforehand, or stopped since."""
+    if was == "prepared":
+        TradingRule.objects.filter(pk=old.pk).update(is_active=False)
+    else:
+        deactivate_rule(rule_id=old.id, actor=alice)
+    rule = activate_rule(rule_id=old.id, actor=alice)
+    assert (rule.is_active, rule.version, rule.activate_when_approved) == (False, 1, True)
+    (waiting,) = pending_versions()
+    assert (waiting.version, waiting.content(), waiting.created_by) == (2, old.content(), alice)
+    assert in_force(careful) == [] and kinds(careful)[-1] == "rule.proposed"
+    with pytest.raises(Conflict) as again:
+        activate_rule(rule_id=old.id, actor=alice)
+    assert again.value.code == "approval_required"
+    with pytest.raises(Conflict) as alone:
+        approve_rule_version(rule_id=old.id, version=2, actor=alice)
+    assert alone.value.code == "four_eyes"
+    assert approve_rule_version(rule_id=old.id, version=2, actor=bob).is_active
+    assert in_force(careful) == [(NAME, 2, 0)]
     deactivate_rule(rule_id=old.id, actor=alice)
-    assert in_force(careful) == []
+    assert activate_rule(rule_id=old.id, actor=alice).is_active, "what was approved is switched by one person"
+
+
+def test_a_rejected_activation_leaves_the_rule_as_it_is_and_may_be_asked_again(careful, old, alice, bob):
+    deactivate_rule(rule_id=old.id, actor=alice)
     activate_rule(rule_id=old.id, actor=alice)
-    assert in_force(careful) == [(NAME, 1, 0)]
+    reject_rule_version(rule_id=old.id, version=2, actor=bob)
+    assert in_force(careful) == []
+    assert not TradingRule.objects.get(pk=old.pk).activate_when_approved
+    activate_rule(rule_id=old.id, actor=alice)
+    assert pending_versions().get().version == 3
+
+
+def test_with_a_live_account_an_activation_waits_too(portfolio, old, alice):
+    deactivate_rule(rule_id=old.id, actor=alice)
+    BrokerAccount.objects.filter(portfolio=portfolio).update(broker="exchange", is_live=True)
+    assert not activate_rule(rule_id=old.id, actor=alice).is_active
+    assert in_force(portfolio) == []
 
 
 def test_a_change_waits_and_the_rule_stays_as_it_is(changed, careful):
@@ -184,14 +222,16 @@ def test_what_an_active_rule_could_not_carry_out_is_not_proposed(careful, old, e
 
 
 def test_it_is_looked_at_again_when_it_is_approved(careful, old, entry, alice, bob):
-    """Proposed while the rule was inactive; meanwhile somebody has activated it."""
+    """Proposed while the rule was inactive; meanwhile somebody has activated what was approved before."""
+    update_rule(rule_id=old.id, rule=entry | {"priority": 2}, actor=alice)
+    approve_rule_version(rule_id=old.id, version=2, actor=bob)
     deactivate_rule(rule_id=old.id, actor=alice)
     entry["actions"][0] |= {"order_type": "limit", "limit_offset_bps": 25}
     update_rule(rule_id=old.id, rule=entry, actor=alice)
     activate_rule(rule_id=old.id, actor=alice)
     with pytest.raises(InvalidInput, match="cannot be in force"), transaction.atomic():
-        approve_rule_version(rule_id=old.id, version=2, actor=bob)
-    assert (in_force(careful), pending_versions().count()) == ([(NAME, 1, 0)], 1)
+        approve_rule_version(rule_id=old.id, version=3, actor=bob)
+    assert (in_force(careful), pending_versions().count()) == ([(NAME, 2, 2)], 1)
 
 
 # --- new rules ----------------------------------------------------------------------------------------
@@ -280,9 +320,28 @@ def test_no_rule_is_switched_on_without_approval(careful, stop_loss, alice):
         )
 
 
-def test_no_active_rule_gets_its_version_afterwards(careful, old, alice):
+def test_no_rule_is_switched_on_that_nobody_ever_approved(careful, old, entry, alice):
+    deactivate_rule(rule_id=old.id, actor=alice)
+    with refused("approved by nobody"):
+        run("UPDATE trading_rules SET is_active = true WHERE id = %s", old.id)
+    with refused("approved by nobody"), transaction.atomic():
+        TradingRule.objects.create(portfolio=careful, is_active=True, created_by=alice, **old.content())
+    assert in_force(careful) == []
+
+
+def test_no_active_rule_is_pointed_back_to_what_nobody_approved(portfolio, old, entry, alice):
+    update_rule(rule_id=old.id, rule=entry | {"priority": 2}, actor=alice)
+    set_four_eyes(portfolio_id=portfolio.id, enabled=True, actor=alice)
+    with refused("approved by nobody"):
+        run("UPDATE trading_rules SET version = 1 WHERE id = %s", old.id)
+    run("UPDATE trading_rules SET updated_at = now(), is_active = true WHERE id = %s", old.id)
+    assert in_force(portfolio) == [(NAME, 2, 2)]
+
+
+def test_no_active_rule_gets_its_version_afterwards(portfolio, old, alice):
     """The other order: the rule points first to a version that is not there yet."""
     run("UPDATE trading_rules SET version = 7 WHERE id = %s", old.id)
+    careful = set_four_eyes(portfolio_id=portfolio.id, enabled=True, actor=alice)
     content = old.content()
     for needs_approval, reason in ((True, "is in force"), (False, "needs the approval")):
         with refused(reason), transaction.atomic():

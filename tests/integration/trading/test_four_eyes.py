@@ -165,9 +165,11 @@ def test_evaluation_looks_for_itself(desk: Desk, bob: Any, committed_db: Committ
 
 
 def test_no_version_begins_to_wait_under_a_rule_that_is_being_pointed_to_it(
-    desk: Desk, bob: Any, committed_db: CommittedDatabase
+    desk: Desk, committed_db: CommittedDatabase
 ) -> None:
-    """Two connections of the application's role, each half of the lie: the second one waits, and is refused."""
+    """Two connections of the application's role, each half of the lie: the second one waits, and is refused.
+
+    Where four eyes are needed already, the first one is refused by itself."""
     rule = TradingRule.objects.get(portfolio=desk.portfolio, rule_type="entry")
     refused: list[str] = []
 
