@@ -214,6 +214,9 @@ def instrument_permissions(portfolio_ids: Collection[uuid.UUID]) -> dict[uuid.UU
 def unsettled_splits(portfolio_ids: Iterable[uuid.UUID] | None = None) -> frozenset[tuple[uuid.UUID, int]]:
     """(portfolio, instrument) that a split is due for by market time, and not booked: the market's prices count in
     new units, and what is held in old ones. None: of all portfolios. One query, which looks at open splits only.
+
+    Where nobody has asked yet what a holder is entitled to (it has not begun, or a fill was on its way), the ledger
+    says it, so that there is no moment between two steps of the booking in which the split seems settled.
     """
     with connection.cursor() as cursor:
         cursor.execute(
@@ -226,7 +229,12 @@ def unsettled_splits(portfolio_ids: Iterable[uuid.UUID] | None = None) -> frozen
                 ON booking.action_id = action.id AND booking.portfolio_id = held.portfolio_id
             WHERE action.kind = 'split' AND settled.finished_at IS NULL
                 AND action.ex_at <= (SELECT as_of FROM market_snapshots ORDER BY version DESC LIMIT 1)
-                AND CASE WHEN booking.id IS NULL THEN settled.action_id IS NULL ELSE booking.booked_at IS NULL END
+                AND CASE WHEN booking.id IS NOT NULL THEN booking.booked_at IS NULL ELSE 0 < (
+                    SELECT sum(CASE WHEN debit_account = 'holdings' THEN amount ELSE -amount END)
+                    FROM ledger_transfers AS l
+                    WHERE l.instrument_id = held.instrument_id AND l.portfolio_id = held.portfolio_id
+                        AND l.market_at < action.ex_at AND 'holdings' IN (l.debit_account, l.credit_account)
+                ) END
                 AND (%(all)s OR held.portfolio_id = ANY(%(ids)s))
             """,
             {"all": portfolio_ids is None, "ids": list(portfolio_ids or ())},

@@ -20,9 +20,11 @@ from typing import Any
 import structlog
 from django.db import DatabaseError, InterfaceError, OperationalError, connection, transaction
 from django.db.models import Exists, OuterRef, Q
+from django.db.models.functions import Now
 
 from foundation.clock import database_now
 from foundation.errors import NotFound
+from foundation.kill_points import reach
 from journal.core.events import AlertSpec, Event
 from journal.services.journal import append
 from market.models import CorporateAction
@@ -88,10 +90,14 @@ def _due(wanted: Q) -> list[CorporateAction]:
     return list(rows.select_related("instrument").order_by("ex_at", "created_at", "id"))
 
 
+@transaction.atomic
 def _begin_and_enrol(due: Sequence[CorporateAction]) -> None:
+    """Together or not at all. What begins looks for so long for fills on their way, and so does what finds one."""
     CorporateActionSettlement.objects.bulk_create(
         [CorporateActionSettlement(action=action) for action in due], ignore_conflicts=True
     )
+    reach("corporate_actions.begun")
+    found = []
     for action in due:
         with connection.cursor() as cursor:
             cursor.execute(
@@ -111,6 +117,9 @@ def _begin_and_enrol(due: Sequence[CorporateAction]) -> None:
                 """,
                 [action.pk, action.instrument_id, action.ex_at, action.pk],
             )
+            if cursor.rowcount:
+                found.append(action.pk)
+    CorporateActionSettlement.objects.filter(action__in=found).update(began_at=Now(), finished_at=None)
 
 
 def _finish() -> None:

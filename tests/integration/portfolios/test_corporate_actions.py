@@ -20,6 +20,7 @@ from portfolios.models import (
     Position,
     PositionMark,
 )
+from portfolios.selectors import unsettled_splits
 from portfolios.services import corporate_actions
 from portfolios.services.corporate_actions import Applied, apply_corporate_action, book_due_actions
 from portfolios.tasks import book_corporate_actions
@@ -254,6 +255,43 @@ def test_a_fill_that_was_on_its_way_is_found_by_a_later_sweep(alice: Holder, mar
     assert book_due_actions() == 1
     assert LedgerTransfer.objects.get(kind="dividend", portfolio_id=late.portfolio_id).amount == D("2.50")
     assert CorporateActionSettlement.objects.get(action=action).finished_at is None
+
+
+def test_begun_without_its_holders_is_not_begun(
+    alice: Holder, market: Market, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker that ends between the two statements leaves nothing of the first."""
+
+    def end(name: str) -> None:
+        raise SystemExit(name)
+
+    split(market, 2, 1)
+    monkeypatch.setattr(corporate_actions, "reach", end)
+    with pytest.raises(SystemExit, match=r"corporate_actions\.begun"):
+        book_due_actions()
+    assert not CorporateActionSettlement.objects.exists()
+    assert unsettled_splits() == {(alice.portfolio_id, alice.position().instrument_id)}
+    monkeypatch.undo()
+    assert book_due_actions() == 1
+    assert (alice.position().quantity, unsettled_splits()) == (D(200), frozenset())
+
+
+def test_a_fill_on_its_way_to_a_split_is_due_before_the_sweep_finds_it(
+    alice: Holder, market: Market
+) -> None:
+    """And who bought at the new price is due nothing, at no time."""
+    bob, late = Holder.open(market, name="Bob's"), Holder.open(market, name="Late")
+    split(market, 2, 1)
+    bob.fill("buy", 7, 25)
+    due = {(alice.portfolio_id, alice.position().instrument_id)}
+    assert unsettled_splits() == due
+    assert book_due_actions() == 1
+    market.as_of -= timedelta(minutes=1)
+    late.fill("buy", 10, 50)
+    assert unsettled_splits() == {(late.portfolio_id, late.position().instrument_id)}
+    assert book_due_actions() == 1
+    assert unsettled_splits() == frozenset()
+    assert (late.position().quantity, bob.position().quantity) == (20, 7)
 
 
 def test_in_the_end_nobody_looks_any_more(alice: Holder, market: Market) -> None:
