@@ -225,13 +225,19 @@ def unsettled_splits(portfolio_ids: Iterable[uuid.UUID] | None = None) -> frozen
             FROM market_corporateaction AS action
             JOIN portfolios_position AS held ON held.instrument_id = action.instrument_id AND held.quantity > 0
             LEFT JOIN portfolios_corporateactionsettlement AS settled ON settled.action_id = action.id
-            LEFT JOIN portfolios_corporateactionbooking AS booking
-                ON booking.action_id = action.id AND booking.portfolio_id = held.portfolio_id
+            CROSS JOIN LATERAL (
+                SELECT bool_or(b.booked_at IS NULL) AS waits,
+                       bool_or(b.entry_id IS NOT NULL AND b.reversed_at IS NULL) AS in_force,
+                       array_agg(b.quantity) AS were
+                FROM portfolios_corporateactionbooking AS b
+                WHERE b.action_id = action.id AND b.portfolio_id = held.portfolio_id
+            ) AS booking
             WHERE action.kind = 'split' AND settled.finished_at IS NULL
                 AND action.ex_at <= (SELECT as_of FROM market_snapshots ORDER BY version DESC LIMIT 1)
-                AND CASE WHEN booking.id IS NOT NULL THEN booking.booked_at IS NULL ELSE 0 < (
-                    SELECT sum(CASE WHEN debit_account = 'holdings' THEN amount ELSE -amount END)
-                    FROM ledger_transfers AS l
+                AND CASE WHEN booking.waits OR booking.in_force THEN booking.waits ELSE (
+                    SELECT sum(units) > 0 AND coalesce(sum(units) <> ALL (booking.were), true)
+                    FROM ledger_transfers AS l,
+                        LATERAL (SELECT CASE WHEN debit_account = 'holdings' THEN amount ELSE -amount END) AS u (units)
                     WHERE l.instrument_id = held.instrument_id AND l.portfolio_id = held.portfolio_id
                         AND l.market_at < action.ex_at AND 'holdings' IN (l.debit_account, l.credit_account)
                 ) END

@@ -95,8 +95,10 @@ def _require_staff(user: AnyUser) -> None:
 
 def _shown() -> Any:
     return CorporateAction.objects.select_related("instrument").annotate(
-        booked=Count("bookings", filter=Q(bookings__booked_at__isnull=False)),
-        waiting=Count("bookings", filter=Q(bookings__booked_at=None, bookings__id__isnull=False)),
+        booked=Count("bookings__portfolio", filter=Q(bookings__booked_at__isnull=False), distinct=True),
+        waiting=Count(
+            "bookings", filter=Q(bookings__booked_at=None, bookings__id__isnull=False), distinct=True
+        ),
     )
 
 

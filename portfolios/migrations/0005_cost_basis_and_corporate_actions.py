@@ -103,7 +103,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='corporateactionbooking',
-            constraint=models.UniqueConstraint(fields=('action', 'portfolio'), name='corporate_action_booked_once'),
+            constraint=models.UniqueConstraint(condition=models.Q(('booked_at', None), models.Q(('entry_id__isnull', False), ('reversed_at', None)), _connector='OR'), fields=('action', 'portfolio'), name='corporate_action_booked_once'),
         ),
         migrations.AddConstraint(
             model_name='corporateactionbooking',

@@ -57,7 +57,7 @@ class Applied:
 def apply_corporate_action(action_id: uuid.UUID) -> Applied:
     """Book an action for everybody who is entitled and does not have it yet. Resumable: call it as often as you like.
 
-    Earlier actions of the same instrument are booked first. Raises NotFound.
+    Also for who became entitled when nobody looked any more. Earlier actions of the same instrument are booked first. Raises NotFound.
     """
     action = CorporateAction.objects.filter(pk=action_id).first()
     if action is None:
@@ -75,7 +75,7 @@ def apply_corporate_action(action_id: uuid.UUID) -> Applied:
 
 def book_due_actions() -> int:
     """Everything whose ex time is reached, as far as it can be booked now; returns how many bookings were made."""
-    due = _due(Q())
+    due = _due(Q(settlement__finished_at=None))
     _begin_and_enrol(due)
     booked = sum(_book(action) for action in due)
     _finish()
@@ -86,7 +86,7 @@ def _due(wanted: Q) -> list[CorporateAction]:
     now = market_now()
     if now is None:
         return []
-    rows = CorporateAction.objects.filter(wanted, ex_at__lte=now, settlement__finished_at=None)
+    rows = CorporateAction.objects.filter(wanted, ex_at__lte=now)
     return list(rows.select_related("instrument").order_by("ex_at", "created_at", "id"))
 
 
@@ -108,10 +108,14 @@ def _begin_and_enrol(due: Sequence[CorporateAction]) -> None:
                 FROM ledger_transfers l
                 WHERE l.instrument_id = %s AND l.market_at < %s
                     AND 'holdings' IN (l.debit_account, l.credit_account)
-                    AND NOT EXISTS (SELECT FROM portfolios_corporateactionbooking b
-                                    WHERE b.action_id = %s AND b.portfolio_id = l.portfolio_id)
                 GROUP BY l.portfolio_id
                 HAVING sum(CASE WHEN l.debit_account = 'holdings' THEN l.amount ELSE -l.amount END) > 0
+                    AND NOT EXISTS (
+                        SELECT FROM portfolios_corporateactionbooking b
+                        WHERE b.action_id = %s AND b.portfolio_id = l.portfolio_id AND (
+                            b.booked_at IS NULL OR b.entry_id IS NOT NULL AND b.reversed_at IS NULL
+                            OR b.quantity = sum(CASE WHEN l.debit_account = 'holdings' THEN l.amount ELSE -l.amount END)
+                        ))
                 ORDER BY l.portfolio_id
                 ON CONFLICT DO NOTHING
                 """,
@@ -161,7 +165,9 @@ def _book_isolated(action: CorporateAction, portfolio_ids: Sequence[uuid.UUID]) 
 @transaction.atomic
 def _note_failure(action: CorporateAction, portfolio_id: uuid.UUID) -> None:
     open_books([portfolio_id])
-    row = action.bookings.get(portfolio_id=portfolio_id)
+    row = action.bookings.filter(portfolio_id=portfolio_id, booked_at=None).first()
+    if row is None:  # another worker has booked it since
+        return
     events = _keep_waiting(row, action, Waits(FAILED, alert=True))
     row.save(update_fields=["waiting_for"])
     append(events)
@@ -283,7 +289,9 @@ def _book_split(batch: Batch, row: CorporateActionBooking) -> Waits | None:
         return Waits(
             "more was sold after the ex time than the split leaves: reverse what was sold", alert=True
         )
-    row.entry_id = uuid.uuid4()
+    entry_id = uuid.uuid4()
+    if terms.added != 0 or terms.fraction > 0:  # else too few are held to be split
+        row.entry_id = entry_id
     units: dict[str, Any] = {
         "asset": instrument.symbol,
         "instrument_id": instrument.pk,
@@ -291,12 +299,12 @@ def _book_split(batch: Batch, row: CorporateActionBooking) -> Waits | None:
     }
     memo = f"{action.new_units}:{action.old_units}"
     accounts = (Account.HOLDINGS, Account.MARKET) if terms.added > 0 else (Account.MARKET, Account.HOLDINGS)
-    books.transfer(row.entry_id, key[0], Kind.SPLIT, *accounts, abs(terms.added), memo=memo, **units)
+    books.transfer(entry_id, key[0], Kind.SPLIT, *accounts, abs(terms.added), memo=memo, **units)
     after, cash = after_split(state, added=terms.added, at=action.ex_at), Decimal(0)
     if terms.fraction > 0 and price is not None:
         cash = in_cents(terms.fraction * price)
         after = after_sell(after, quantity=terms.fraction, amount=cash)
-        args = (row.entry_id, key[0], Kind.CASH_IN_LIEU)
+        args = (entry_id, key[0], Kind.CASH_IN_LIEU)
         books.transfer(*args, Account.MARKET, Account.HOLDINGS, terms.fraction, memo=memo, **units)
         books.transfer(*args, Account.CASH, Account.MARKET, cash, memo=memo, market_at=action.ex_at)
     row.realised_pnl = books.settle(*key, after)

@@ -26,7 +26,7 @@ from portfolios.services.corporate_actions import Applied, apply_corporate_actio
 from portfolios.tasks import book_corporate_actions
 from tests.harness.databases import CommittedDatabase
 from tests.harness.trading import Market
-from tests.integration.portfolios.conftest import Holder
+from tests.integration.portfolios.conftest import Holder, dividend, split
 from trading.services.replaying import replay_differences
 
 pytestmark = [pytest.mark.integration]
@@ -46,24 +46,6 @@ def alice(market: Market) -> Holder:
     holder = Holder.open(market)
     holder.fill("buy", 100, 50)
     return holder
-
-
-def tell(market: Market, **facts: Any) -> CorporateAction:
-    """An action of AAA whose ex time is the market's next tick, which comes at once."""
-    facts = {"external_id": f"a{CorporateAction.objects.count()}", "symbol": "AAA", **facts}
-    facts.setdefault("ex_at", market.as_of + timedelta(minutes=1))
-    action, _ = record(NewCorporateAction(**facts), actor=None)
-    market.tick()
-    return action
-
-
-def dividend(market: Market, amount: str = "0.25", **more: Any) -> CorporateAction:
-    return tell(market, kind="dividend", amount=D(amount), **more)
-
-
-def split(market: Market, new: int, old: int, price: str | None = None, **more: Any) -> CorporateAction:
-    in_lieu = D(price) if price else None
-    return tell(market, kind="split", new_units=new, old_units=old, cash_in_lieu_price=in_lieu, **more)
 
 
 def replayed() -> list[str]:
@@ -276,9 +258,7 @@ def test_begun_without_its_holders_is_not_begun(
     assert (alice.position().quantity, unsettled_splits()) == (D(200), frozenset())
 
 
-def test_a_fill_on_its_way_to_a_split_is_due_before_the_sweep_finds_it(
-    alice: Holder, market: Market
-) -> None:
+def test_a_fill_on_its_way_to_a_split_is_due_before_the_sweep_finds_it(alice: Holder, market: Market) -> None:
     """And who bought at the new price is due nothing, at no time."""
     bob, late = Holder.open(market, name="Bob's"), Holder.open(market, name="Late")
     split(market, 2, 1)
