@@ -213,7 +213,8 @@ def instrument_permissions(portfolio_ids: Collection[uuid.UUID]) -> dict[uuid.UU
 
 def unsettled_splits(portfolio_ids: Iterable[uuid.UUID] | None = None) -> frozenset[tuple[uuid.UUID, int]]:
     """(portfolio, instrument) that a split is due for by market time, and not booked: the market's prices count in
-    new units, and what is held in old ones. None: of all portfolios. One query, which looks at open splits only.
+    new units, and what is held in old ones. None: of all portfolios. One query, which looks at open splits only,
+    and at withdrawn ones, of which it is the other way round: what is booked and not reversed counts in new units.
 
     Where nobody has asked yet what a holder is entitled to (it has not begun, or a fill was on its way), the ledger
     says it, so that there is no moment between two steps of the booking in which the split seems settled.
@@ -232,9 +233,9 @@ def unsettled_splits(portfolio_ids: Iterable[uuid.UUID] | None = None) -> frozen
                 FROM portfolios_corporateactionbooking AS b
                 WHERE b.action_id = action.id AND b.portfolio_id = held.portfolio_id
             ) AS booking
-            WHERE action.kind = 'split' AND settled.finished_at IS NULL
+            WHERE action.kind = 'split' AND (settled.finished_at IS NULL OR action.withdrawn_at IS NOT NULL)
                 AND action.ex_at <= (SELECT as_of FROM market_snapshots ORDER BY version DESC LIMIT 1)
-                AND CASE WHEN booking.waits OR booking.in_force THEN booking.waits ELSE (
+                AND CASE WHEN action.withdrawn_at IS NOT NULL THEN booking.in_force WHEN booking.waits OR booking.in_force THEN booking.waits ELSE (
                     SELECT sum(units) > 0 AND coalesce(sum(units) <> ALL (booking.were), true)
                     FROM ledger_transfers AS l,
                         LATERAL (SELECT CASE WHEN debit_account = 'holdings' THEN amount ELSE -amount END) AS u (units)

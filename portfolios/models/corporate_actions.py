@@ -7,7 +7,6 @@ from django.db.models.functions import Now
 from market.models import CorporateAction
 from portfolios.models.owners import Portfolio
 
-
 # Of an action and a portfolio one booking waits or is in force; beside it stand those that were reversed, and
 # those by which nothing moved.
 IN_FORCE = Q(entry_id__isnull=False, reversed_at=None)

@@ -241,7 +241,7 @@ CORPORATE_ACTIONS: dict[str, str] = {
         JOIN ("""
     + _HELD_BEFORE
     + """) h ON h.action_id = a.id AND h.units > 0
-        WHERE NOT EXISTS (
+        WHERE a.withdrawn_at IS NULL AND NOT EXISTS (
             SELECT FROM portfolios_corporateactionbooking b
             WHERE b.action_id = a.id AND b.portfolio_id = h.portfolio_id AND b.booked_at IS NOT NULL
                 AND (b.entry_id IS NOT NULL AND b.reversed_at IS NULL OR b.quantity = h.units))""",

@@ -3,7 +3,6 @@
 import threading
 from datetime import timedelta
 from decimal import Decimal
-from typing import Any
 
 import pytest
 from django.core.management import call_command
@@ -11,7 +10,6 @@ from django.db import connections
 
 from foundation.clock import database_now
 from journal.models import Alert, Entry
-from market.models import CorporateAction
 from market.services.corporate_actions import NewCorporateAction, record
 from portfolios.models import (
     CorporateActionBooking,

@@ -9,6 +9,7 @@ from django.db import connection
 from foundation.clock import database_now
 from foundation.errors import Conflict
 from market.models import CorporateAction
+from market.services.corporate_actions import withdraw
 from portfolios.models import CorporateActionBooking, CorporateActionSettlement, LedgerTransfer
 from portfolios.selectors import unsettled_splits
 from portfolios.services.corporate_actions import Applied, apply_corporate_action, book_due_actions
@@ -150,3 +151,60 @@ def test_a_split_by_which_no_unit_moves_has_no_entry(alice: Holder, market: Mark
     bob.take_back_fill("buy")
     assert bob.position().quantity == 0
     assert found_by("splits give new for old") == 0
+
+
+def typo(action: CorporateAction) -> None:
+    withdraw(action_id=action.id, actor=None, reason="a typo")
+
+
+def test_a_withdrawn_action_is_booked_for_nobody(alice: Holder, market: Market) -> None:
+    """Before its ex time, or while somebody waits for it."""
+    future = dividend(market, ex_at=market.as_of + timedelta(minutes=2))
+    typo(future)
+    order = alice.reserve(quantity=1)
+    waits = split(market, 20, 1)
+    assert (book_due_actions(), len(alice.waiting())) == (0, 1)
+    assert unsettled_splits() != frozenset()
+    typo(waits)
+    assert unsettled_splits() == frozenset()
+    alice.release(order)
+    assert (book_due_actions(), alice.waiting()) == (0, [])
+    assert (alice.position().quantity, dividends(alice)) == (100, [])
+    with pytest.raises(Conflict, match="withdrawn"):
+        apply_corporate_action(waits.id)
+    assert found_by("nobody is left out of a corporate action") == 0
+
+
+def test_a_wrong_split_is_put_right(alice: Holder, market: Market) -> None:
+    """20:1 was recorded and booked, 2:1 is true. Until it is reversed, units and prices do not fit each other."""
+    bob = Holder.open(market, name="Bob's")
+    bob.fill("buy", 1, 50)
+    wrong = split(market, 20, 1)
+    assert book_due_actions() == 2
+    typo(wrong)
+    right = split(market, 2, 1, ex_at=wrong.ex_at)
+    assert apply_corporate_action(right.id) == Applied(booked=0, waiting=2)
+    assert "withdrawn: reverse it first" in alice.waiting()[0]
+    assert {portfolio_id for portfolio_id, _ in unsettled_splits()} == {alice.portfolio_id, bob.portfolio_id}
+    alice.take_back("split")
+    assert apply_corporate_action(right.id) == Applied(booked=1, waiting=1)
+    assert (alice.position().quantity, alice.position().cost) == (200, 5000)
+    assert {portfolio_id for portfolio_id, _ in unsettled_splits()} == {bob.portfolio_id}
+    bob.take_back("split")
+    assert book_due_actions() == 1
+    assert (bob.position().quantity, unsettled_splits()) == (2, frozenset())
+
+
+def test_a_split_told_too_late_is_put_before_the_dividend(alice: Holder, market: Market) -> None:
+    """What was paid on old units is reversed, and paid anew on new ones."""
+    ex_at = market.as_of + timedelta(minutes=1)
+    market.tick()
+    paid = dividend(market)
+    book_due_actions()
+    typo(paid)
+    split(market, 2, 1, ex_at=ex_at)
+    dividend(market, ex_at=paid.ex_at)
+    assert book_due_actions() == 0
+    alice.take_back("dividend")
+    assert book_due_actions() == 2
+    assert (alice.position().quantity, dividends(alice)) == (200, [50])
