@@ -104,7 +104,16 @@ class CorporateActionAdmin(ServiceAdmin):
     """Recorded here once; who is entitled is booked in the background, and seen among the books."""
 
     form = CorporateActionForm
-    list_display = ("ex_at", "instrument", "kind", "amount", "new_units", "old_units", "external_id")
+    list_display = (
+        "ex_at",
+        "instrument",
+        "kind",
+        "amount",
+        "new_units",
+        "old_units",
+        "external_id",
+        "withdrawn_at",
+    )
     list_display_links = ("instrument",)
     list_select_related = ("instrument",)
     list_filter = ("kind", ("instrument", AutocompleteSelectFilter))

@@ -245,7 +245,8 @@ class Recommendation(models.Model):
 class CorporateAction(models.Model):
     """What a company does to its shares, as a fact of the market: who holds it is booked by the portfolios' room.
 
-    Never changed once stored, but that a cash-in-lieu price which was not known yet may be filled in.
+    Never changed once stored, but that a cash-in-lieu price which was not known yet may be filled in, and that it
+    may be withdrawn: it was recorded wrongly, and is booked for nobody any more.
     """
 
     class Kind(models.TextChoices):
@@ -274,6 +275,10 @@ class CorporateAction(models.Model):
         help_text="of a split: currency for each new unit, paid for what is less than the lot",
     )  # fmt: skip
     created_at = models.DateTimeField(db_default=Now(), help_text="database time")
+    withdrawn_at = models.DateTimeField(null=True, blank=True, help_text="database time")
+    withdrawn_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, blank=True, related_name="+"
+    )
 
     class Meta:
         indexes = [models.Index(fields=["instrument", "ex_at"], name="market_corporate_action_ex")]
@@ -291,7 +296,8 @@ class CorporateAction(models.Model):
                 name="market_corporate_action_fits_its_kind",
             ),
             models.UniqueConstraint(
-                fields=["instrument", "ex_at"], condition=Q(kind="split"), name="market_one_split_at_a_time"
+                fields=["instrument", "ex_at"], condition=Q(kind="split", withdrawn_at=None),
+                name="market_one_split_at_a_time",
             ),
             models.CheckConstraint(
                 condition=Q(cash_in_lieu_price=None)

@@ -230,7 +230,11 @@ def instrument_permissions(portfolio_ids: Collection[uuid.UUID]) -> dict[uuid.UU
 
 def unsettled_splits(portfolio_ids: Iterable[uuid.UUID] | None = None) -> frozenset[tuple[uuid.UUID, int]]:
     """(portfolio, instrument) that a split is due for by market time, and not booked: the market's prices count in
-    new units, and what is held in old ones. None: of all portfolios. One query, which looks at open splits only.
+    new units, and what is held in old ones. None: of all portfolios. One query, which looks at open splits only,
+    and at withdrawn ones, of which it is the other way round: what is booked and not reversed counts in new units.
+
+    Where nobody has asked yet what a holder is entitled to (it has not begun, or a fill was on its way), the ledger
+    says it, so that there is no moment between two steps of the booking in which the split seems settled.
     """
     with connection.cursor() as cursor:
         cursor.execute(
@@ -239,11 +243,22 @@ def unsettled_splits(portfolio_ids: Iterable[uuid.UUID] | None = None) -> frozen
             FROM market_corporateaction AS action
             JOIN portfolios_position AS held ON held.instrument_id = action.instrument_id AND held.quantity > 0
             LEFT JOIN portfolios_corporateactionsettlement AS settled ON settled.action_id = action.id
-            LEFT JOIN portfolios_corporateactionbooking AS booking
-                ON booking.action_id = action.id AND booking.portfolio_id = held.portfolio_id
-            WHERE action.kind = 'split' AND settled.finished_at IS NULL
+            CROSS JOIN LATERAL (
+                SELECT bool_or(b.booked_at IS NULL) AS waits,
+                       bool_or(b.entry_id IS NOT NULL AND b.reversed_at IS NULL) AS in_force,
+                       array_agg(b.quantity) AS were
+                FROM portfolios_corporateactionbooking AS b
+                WHERE b.action_id = action.id AND b.portfolio_id = held.portfolio_id
+            ) AS booking
+            WHERE action.kind = 'split' AND (settled.finished_at IS NULL OR action.withdrawn_at IS NOT NULL)
                 AND action.ex_at <= (SELECT as_of FROM market_snapshots ORDER BY version DESC LIMIT 1)
-                AND CASE WHEN booking.id IS NULL THEN settled.action_id IS NULL ELSE booking.booked_at IS NULL END
+                AND CASE WHEN action.withdrawn_at IS NOT NULL THEN booking.in_force WHEN booking.waits OR booking.in_force THEN booking.waits ELSE (
+                    SELECT sum(units) > 0 AND coalesce(sum(units) <> ALL (booking.were), true)
+                    FROM ledger_transfers AS l,
+                        LATERAL (SELECT CASE WHEN debit_account = 'holdings' THEN amount ELSE -amount END) AS u (units)
+                    WHERE l.instrument_id = held.instrument_id AND l.portfolio_id = held.portfolio_id
+                        AND l.market_at < action.ex_at AND 'holdings' IN (l.debit_account, l.credit_account)
+                ) END
                 AND (%(all)s OR held.portfolio_id = ANY(%(ids)s))
             """,
             {"all": portfolio_ids is None, "ids": list(portfolio_ids or ())},

@@ -4,12 +4,14 @@ import django.db.models.deletion
 import django.db.models.functions.datetime
 import uuid
 from decimal import Decimal
+from django.conf import settings
 from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
 
     dependencies = [
+        migrations.swappable_dependency(settings.AUTH_USER_MODEL),
         ('market', '0002_recommendation_source_revision'),
     ]
 
@@ -26,11 +28,13 @@ class Migration(migrations.Migration):
                 ('old_units', models.PositiveIntegerField(blank=True, help_text='of a split: 2 in a 3:2 split', null=True)),
                 ('cash_in_lieu_price', models.DecimalField(blank=True, decimal_places=8, help_text='of a split: currency for each new unit, paid for what is less than the lot', max_digits=20, null=True)),
                 ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), help_text='database time')),
+                ('withdrawn_at', models.DateTimeField(blank=True, help_text='database time', null=True)),
+                ('withdrawn_by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
                 ('instrument', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='corporate_actions', to='market.instrument')),
             ],
             options={
                 'indexes': [models.Index(fields=['instrument', 'ex_at'], name='market_corporate_action_ex')],
-                'constraints': [models.CheckConstraint(condition=models.Q(models.Q(('amount__gt', 0), ('amount__isnull', False), ('amount__lt', Decimal('1000000000000')), ('cash_in_lieu_price', None), ('kind', 'dividend'), ('new_units', None), ('old_units', None)), models.Q(models.Q(('new_units', models.F('old_units')), _negated=True), ('amount', None), ('kind', 'split'), ('new_units__gt', 0), ('new_units__isnull', False), ('old_units__gt', 0), ('old_units__isnull', False)), _connector='OR'), name='market_corporate_action_fits_its_kind'), models.UniqueConstraint(condition=models.Q(('kind', 'split')), fields=('instrument', 'ex_at'), name='market_one_split_at_a_time'), models.CheckConstraint(condition=models.Q(('cash_in_lieu_price', None), models.Q(('cash_in_lieu_price__gt', 0), ('cash_in_lieu_price__lt', Decimal('1000000000000'))), _connector='OR'), name='market_corporate_action_price_positive'), models.CheckConstraint(condition=models.Q(('external_id', ''), _negated=True), name='market_corporate_action_has_external_id')],
+                'constraints': [models.CheckConstraint(condition=models.Q(models.Q(('amount__gt', 0), ('amount__isnull', False), ('amount__lt', Decimal('1000000000000')), ('cash_in_lieu_price', None), ('kind', 'dividend'), ('new_units', None), ('old_units', None)), models.Q(models.Q(('new_units', models.F('old_units')), _negated=True), ('amount', None), ('kind', 'split'), ('new_units__gt', 0), ('new_units__isnull', False), ('old_units__gt', 0), ('old_units__isnull', False)), _connector='OR'), name='market_corporate_action_fits_its_kind'), models.UniqueConstraint(condition=models.Q(('kind', 'split'), ('withdrawn_at', None)), fields=('instrument', 'ex_at'), name='market_one_split_at_a_time'), models.CheckConstraint(condition=models.Q(('cash_in_lieu_price', None), models.Q(('cash_in_lieu_price__gt', 0), ('cash_in_lieu_price__lt', Decimal('1000000000000'))), _connector='OR'), name='market_corporate_action_price_positive'), models.CheckConstraint(condition=models.Q(('external_id', ''), _negated=True), name='market_corporate_action_has_external_id')],
             },
         ),
     ]

@@ -1,5 +1,6 @@
 """Recording what companies do to their shares. Booking it for who holds them is the portfolios' business."""
 
+import uuid
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -10,13 +11,14 @@ from django.db import connection, transaction
 
 from foundation.clock import database_now
 from foundation.core.money import PLACES
-from foundation.errors import Conflict, InvalidInput
+from foundation.errors import Conflict, InvalidInput, NotFound
 from foundation.wakeups import wake_on_commit
 from journal.core.events import PLATFORM_STREAM, Event
 from journal.services.journal import append
 from market.models import TOO_LARGE, CorporateAction, Instrument
 from market.selectors import market_now
 
+REASON_LENGTH_MAX = 200
 BOOK = "portfolios.tasks.book_corporate_actions"
 EXTERNAL_ID_LENGTH_MAX = 200
 UNITS_MAX = 10**6
@@ -50,13 +52,10 @@ def record(item: NewCorporateAction, *, actor: AbstractBaseUser | None) -> tuple
     entitlements were counted in other units).
     """
     row = _validated(item)
-    with (
-        connection.cursor() as cursor
-    ):  # one at a time, so that the same fact told twice at once is stored once
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended('corporate actions', 0))")
+    _one_at_a_time()
     known = CorporateAction.objects.filter(external_id=item.external_id).select_related("instrument").first()
     if known is not None:
-        return _told_again(known, row), False
+        return _told_again(known, row, actor), False
     if row.kind == Kind.SPLIT:
         _refuse_a_second_split(row)
         _refuse_a_late_split(row)
@@ -65,13 +64,61 @@ def record(item: NewCorporateAction, *, actor: AbstractBaseUser | None) -> tuple
     payload = {
         "corporate_action_id": row.id, "external_id": row.external_id, "symbol": item.symbol, "kind": row.kind,
         "ex_at": row.ex_at, "amount": row.amount, "new_units": row.new_units, "old_units": row.old_units,
-        "cash_in_lieu_price": row.cash_in_lieu_price, "actor": actor.get_username() if actor else "system",
+        "cash_in_lieu_price": row.cash_in_lieu_price, "actor": _name(actor),
     }  # fmt: skip
     append([Event(PLATFORM_STREAM, "corporate_action.recorded", database_now(), payload)])
     return row, True
 
 
-def _told_again(known: CorporateAction, row: CorporateAction) -> CorporateAction:
+@transaction.atomic
+def withdraw(*, action_id: uuid.UUID, actor: AbstractBaseUser | None, reason: str) -> CorporateAction:
+    """It was recorded wrongly: book it for nobody any more, and make room for what is right.
+
+    What is booked already stays until it is reversed, entry by entry; until then nothing of the same instrument is
+    booked in those portfolios. Raises NotFound, InvalidInput (no reason), Conflict (withdrawn already).
+    """
+    text = reason.strip()
+    if not 0 < len(text) <= REASON_LENGTH_MAX:
+        message = f"say why, in 1 to {REASON_LENGTH_MAX} characters"
+        raise InvalidInput(f"reason: {message}.", errors=[{"path": "reason", "message": message}])
+    _one_at_a_time()
+    rows = CorporateAction.objects.select_related("instrument").select_for_update(of=("self",), no_key=True)
+    action = rows.filter(pk=action_id).first()
+    if action is None:
+        raise NotFound(f"There is no corporate action {action_id}.")
+    if action.withdrawn_at is not None:
+        raise Conflict("This corporate action is withdrawn already.", code="already_withdrawn")
+    action.withdrawn_at = database_now()
+    action.withdrawn_by_id = actor.pk if actor else None
+    action.save(update_fields=["withdrawn_at", "withdrawn_by"])
+    wake_on_commit(BOOK, queue="market")
+    payload = {
+        "corporate_action_id": action.id, "external_id": action.external_id, "symbol": action.instrument.symbol,
+        "kind": action.kind, "ex_at": action.ex_at, "reason": text, "actor": _name(actor),
+    }  # fmt: skip
+    append([Event(PLATFORM_STREAM, "corporate_action.withdrawn", action.withdrawn_at, payload)])
+    return action
+
+
+def _name(actor: AbstractBaseUser | None) -> str:
+    return actor.get_username() if actor else "system"
+
+
+def _one_at_a_time() -> None:
+    """So that the same fact told twice at once is stored once."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended('corporate actions', 0))")
+
+
+def _told_again(
+    known: CorporateAction, row: CorporateAction, actor: AbstractBaseUser | None
+) -> CorporateAction:
+    if known.withdrawn_at is not None:
+        message = "is that of an action which was withdrawn"
+        raise Conflict(
+            f"external_id {message}. If it is right this time, record it under another external_id.",
+            errors=[{"path": "external_id", "message": message}],
+        )
     fields = ("instrument_id", "kind", "ex_at", "amount", "new_units", "old_units")
     other = [name for name in fields if getattr(known, name) != getattr(row, name)]
     prices = (known.cash_in_lieu_price, row.cash_in_lieu_price)
@@ -88,18 +135,24 @@ def _told_again(known: CorporateAction, row: CorporateAction) -> CorporateAction
         known.cash_in_lieu_price = row.cash_in_lieu_price
         known.save(update_fields=["cash_in_lieu_price"])
         wake_on_commit(BOOK, queue="market")
+        payload = {
+            "corporate_action_id": known.id, "external_id": known.external_id, "symbol": known.instrument.symbol,
+            "cash_in_lieu_price": known.cash_in_lieu_price, "actor": _name(actor),
+        }  # fmt: skip
+        append([Event(PLATFORM_STREAM, "corporate_action.priced", database_now(), payload)])
     return known
 
 
 def _refuse_a_second_split(row: CorporateAction) -> None:
     """The same split told by two sources under two ids must not be booked twice."""
     other = CorporateAction.objects.filter(
-        instrument_id=row.instrument_id, ex_at=row.ex_at, kind=Kind.SPLIT
+        instrument_id=row.instrument_id, ex_at=row.ex_at, kind=Kind.SPLIT, withdrawn_at=None
     ).first()
     if other is not None:
         message = f"is that of the split {other.external_id!r} of the same instrument"
         raise Conflict(
-            f"ex_at {message}. It is recorded already.", errors=[{"path": "ex_at", "message": message}]
+            f"ex_at {message}. It is recorded already; if that is wrong, withdraw it first.",
+            errors=[{"path": "ex_at", "message": message}],
         )
 
 
@@ -108,7 +161,7 @@ def _refuse_a_late_split(row: CorporateAction) -> None:
     if now is None:
         return
     later = CorporateAction.objects.filter(
-        instrument_id=row.instrument_id, ex_at__gt=row.ex_at, ex_at__lte=now
+        instrument_id=row.instrument_id, ex_at__gt=row.ex_at, ex_at__lte=now, withdrawn_at=None
     )
     found = later.order_by("ex_at").first()
     if found is not None:
@@ -116,7 +169,8 @@ def _refuse_a_late_split(row: CorporateAction) -> None:
             f"lies before {found.external_id!r} (ex {found.ex_at.isoformat()}), which is in force already"
         )
         raise Conflict(
-            f"ex_at {message}. Reverse what was booked for it, and record both anew, the split first.",
+            f"ex_at {message}. Withdraw that one and reverse what was booked for it, then record the split, and "
+            "after it the other one under another external_id.",
             errors=[{"path": "ex_at", "message": message}],
         )
 

@@ -1,5 +1,6 @@
 """Dividends and splits over REST: for staff, for they are facts of the market and concern every portfolio."""
 
+import uuid
 from typing import Any
 
 from django.db.models import Count, Q
@@ -11,10 +12,16 @@ from rest_framework.response import Response
 
 from foundation.api.base import ApiView, StrictSerializer
 from foundation.api.filters import MomentFilter
-from foundation.errors import Forbidden
 from market.models import CorporateAction
-from market.services.corporate_actions import EXTERNAL_ID_LENGTH_MAX, UNITS_MAX, NewCorporateAction, record
-from portfolios.selectors import AnyUser
+from market.services.corporate_actions import (
+    EXTERNAL_ID_LENGTH_MAX,
+    REASON_LENGTH_MAX,
+    UNITS_MAX,
+    NewCorporateAction,
+    record,
+    withdraw,
+)
+from portfolios.api.access import require_staff
 
 TAGS = ["corporate actions"]
 _KINDS = f"one of {', '.join(CorporateAction.Kind.values)}"
@@ -48,7 +55,10 @@ class NewCorporateActionSerializer(StrictSerializer):
 
 
 class CorporateActionSerializer(serializers.ModelSerializer[CorporateAction]):
-    """`booked` and `waiting` count portfolios; it waits for those whose working orders are in the way."""
+    """`booked` and `waiting` count portfolios; it waits for those whose working orders are in the way.
+
+    `booked` leaves out what was reversed: where `withdrawn_at` is set, so many are still to be reversed.
+    """
 
     symbol = serializers.CharField(source="instrument.symbol", read_only=True)
     kind = serializers.CharField(read_only=True, help_text=_KINDS)
@@ -70,6 +80,7 @@ class CorporateActionSerializer(serializers.ModelSerializer[CorporateAction]):
             "booked",
             "waiting",
             "created_at",
+            "withdrawn_at",
         )
         read_only_fields = fields
 
@@ -88,15 +99,16 @@ CorporateActionFilters = type(
 )
 
 
-def _require_staff(user: AnyUser) -> None:
-    if not getattr(user, "is_staff", False):
-        raise Forbidden("Only staff see and record corporate actions.", code="staff_required")
-
-
 def _shown() -> Any:
     return CorporateAction.objects.select_related("instrument").annotate(
-        booked=Count("bookings", filter=Q(bookings__booked_at__isnull=False)),
-        waiting=Count("bookings", filter=Q(bookings__booked_at=None, bookings__id__isnull=False)),
+        booked=Count(
+            "bookings__portfolio",
+            filter=Q(bookings__booked_at__isnull=False, bookings__reversed_at=None),
+            distinct=True,
+        ),
+        waiting=Count(
+            "bookings", filter=Q(bookings__id__isnull=False, bookings__booked_at=None), distinct=True
+        ),
     )
 
 
@@ -113,7 +125,7 @@ class CorporateActions(ApiView):
     )
     def get(self, request: Request) -> Response:
         """Dividends and splits, newest ex time first, with how far their booking is. For staff."""
-        _require_staff(self.actor)
+        require_staff(self.actor)
         return self.page(_shown(), CorporateActionSerializer)
 
     @extend_schema(
@@ -147,8 +159,33 @@ class CorporateActions(ApiView):
         A split that is known without a price for cash in lieu may be recorded again with it. It is booked in the
         background for every portfolio that held the instrument just before `ex_at`. For staff.
         """
-        _require_staff(self.actor)
+        require_staff(self.actor)
         item = NewCorporateAction(**self.body(NewCorporateActionSerializer))
         action, is_new = record(item, actor=self.actor)
         shown = CorporateActionSerializer(_shown().get(pk=action.pk)).data
         return Response(shown, status=201 if is_new else 200)
+
+
+class WithdrawalSerializer(StrictSerializer):
+    reason = serializers.CharField(max_length=REASON_LENGTH_MAX, help_text="why it was wrong")
+
+
+class WithdrawCorporateAction(ApiView):
+    @extend_schema(
+        operation_id="withdrawCorporateAction",
+        summary="Withdraw a corporate action that was recorded wrongly",
+        request=WithdrawalSerializer,
+        responses=CorporateActionSerializer,
+        examples=[OpenApiExample("A typo", value={"reason": "It is 2:1, not 20:1"}, request_only=True)],
+        tags=TAGS,
+    )
+    def post(self, request: Request, action_id: uuid.UUID) -> Response:
+        """It is booked for nobody any more, and another split may be recorded at its ex time.
+
+        What was `booked` stays until it is reversed in each portfolio (`…/ledger/{entry_id}/reversal`); until then
+        the instrument has no price there, and nothing else of it is booked. For staff.
+        """
+        require_staff(self.actor)
+        reason = self.body(WithdrawalSerializer)["reason"]
+        action = withdraw(action_id=action_id, actor=self.actor, reason=reason)
+        return Response(CorporateActionSerializer(_shown().get(pk=action.pk)).data)

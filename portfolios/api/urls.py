@@ -4,6 +4,11 @@ from portfolios.api import corporate_actions, limits, permissions, scoped_limits
 
 urlpatterns = [
     path("corporate-actions", corporate_actions.CorporateActions.as_view(), name="corporate-actions"),
+    path(
+        "corporate-actions/<uuid:action_id>/withdraw",
+        corporate_actions.WithdrawCorporateAction.as_view(),
+        name="corporate-action-withdraw",
+    ),
     path("me", views.Me.as_view(), name="me"),
     path("portfolios", views.Portfolios.as_view(), name="portfolios"),
     path("portfolios/<uuid:portfolio_id>", views.OnePortfolio.as_view(), name="portfolio"),

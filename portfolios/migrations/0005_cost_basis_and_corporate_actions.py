@@ -62,6 +62,15 @@ class Migration(migrations.Migration):
         ),
         migrations.AlterField(
             model_name='ledgertransfer',
+            name='instrument',
+            field=models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='market.instrument'),
+        ),
+        migrations.AddIndex(
+            model_name='ledgertransfer',
+            index=models.Index(fields=['instrument', 'portfolio', 'market_at'], name='ledger_units_by_time'),
+        ),
+        migrations.AlterField(
+            model_name='ledgertransfer',
             name='market_at',
             field=models.DateTimeField(help_text="Market time; a reversal's is that of what it reverses", null=True),
         ),
@@ -94,7 +103,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='corporateactionbooking',
-            constraint=models.UniqueConstraint(fields=('action', 'portfolio'), name='corporate_action_booked_once'),
+            constraint=models.UniqueConstraint(condition=models.Q(('booked_at', None), models.Q(('entry_id__isnull', False), ('reversed_at', None)), _connector='OR'), fields=('action', 'portfolio'), name='corporate_action_booked_once'),
         ),
         migrations.AddConstraint(
             model_name='corporateactionbooking',

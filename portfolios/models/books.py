@@ -40,7 +40,9 @@ class LedgerTransfer(models.Model):
     debit_account = models.CharField(max_length=20, choices=Account)
     credit_account = models.CharField(max_length=20, choices=Account)
     asset = models.CharField(max_length=32, help_text="Currency, or the instrument's symbol")
-    instrument = models.ForeignKey(Instrument, on_delete=models.PROTECT, null=True, related_name="+")
+    instrument = models.ForeignKey(
+        Instrument, on_delete=models.PROTECT, null=True, related_name="+", db_index=False
+    )
     amount = models.DecimalField(max_digits=20, decimal_places=8)
     owner_id = models.UUIDField(null=True, db_index=True, help_text="The trade, for a fill and its fee")
     execution_id = models.CharField(max_length=100, blank=True)
@@ -64,7 +66,11 @@ class LedgerTransfer(models.Model):
                 name="transfer_reversal_names_what",
             ),
         ]
-        indexes = [models.Index(fields=["portfolio", "-id"])]
+        indexes = [
+            models.Index(fields=["portfolio", "-id"]),
+            # who held how much of an instrument just before an ex time
+            models.Index(fields=["instrument", "portfolio", "market_at"], name="ledger_units_by_time"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.kind}: {self.amount} {self.asset} {self.credit_account} → {self.debit_account}"

@@ -7,12 +7,18 @@ from django.db.models.functions import Now
 from market.models import CorporateAction
 from portfolios.models.owners import Portfolio
 
+# Of an action and a portfolio one booking waits or is in force; beside it stand those that were reversed, and
+# those by which nothing moved.
+IN_FORCE = Q(entry_id__isnull=False, reversed_at=None)
+WAITS = Q(booked_at=None)
+
 
 class CorporateActionBooking(models.Model):
-    """What a corporate action is to one portfolio, once. `booked_at` empty: it waits, and `waiting_for` says why.
+    """What a corporate action is to one portfolio. `booked_at` empty: it waits, and `waiting_for` says why.
 
     Written by `services.corporate_actions`, and by a reversal. `entry_id` is empty where there was nothing to
-    book (a dividend below half a cent).
+    book (a dividend below half a cent). It is made anew once it is reversed (or was nothing) and the portfolio is
+    entitled to another quantity than then.
     """
 
     action = models.ForeignKey(CorporateAction, on_delete=models.PROTECT, related_name="bookings")
@@ -34,7 +40,11 @@ class CorporateActionBooking(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["action", "portfolio"], name="corporate_action_booked_once"),
+            models.UniqueConstraint(
+                fields=["action", "portfolio"],
+                condition=WAITS | IN_FORCE,
+                name="corporate_action_booked_once",
+            ),
             models.CheckConstraint(
                 condition=Q(booked_at__isnull=False) | Q(entry_id=None),
                 name="corporate_action_entry_when_booked",

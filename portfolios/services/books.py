@@ -224,10 +224,33 @@ class Books:
             ],
         )
         LedgerTransfer.objects.bulk_create(self._transfers)
+        _look_again_for_entitlements(self._transfers)
         if self._gone_reservations:
             Reservation.objects.filter(owner_id__in=self._gone_reservations).delete()
         Reservation.objects.bulk_create(self._new_reservations.values())
         Reservation.objects.bulk_update(self._changed_reservations.values(), ["cash", "quantity"])
+
+
+def _look_again_for_entitlements(transfers: Sequence[LedgerTransfer]) -> None:
+    """Units that count as held at a market time before the ex time of an action whose booking has ended (a late
+    fill, a reversal) may entitle to it: it begins anew, in the transaction that books them."""
+    earliest: dict[int, datetime] = {}
+    for row in transfers:
+        if row.instrument_id is not None and row.market_at is not None:
+            known = earliest.get(row.instrument_id, row.market_at)
+            earliest[row.instrument_id] = min(known, row.market_at)
+    if not earliest:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            UPDATE portfolios_corporateactionsettlement AS s SET began_at = statement_timestamp(), finished_at = NULL
+            FROM market_corporateaction AS a, unnest(%s::bigint[], %s::timestamptz[]) AS held (instrument_id, at)
+            WHERE s.action_id = a.id AND s.finished_at IS NOT NULL
+                AND a.instrument_id = held.instrument_id AND a.ex_at > held.at
+            """,
+            [list(earliest), list(earliest.values())],
+        )
 
 
 def _save_portfolios(portfolios: Sequence[Portfolio]) -> None:

@@ -20,9 +20,11 @@ from typing import Any
 import structlog
 from django.db import DatabaseError, InterfaceError, OperationalError, connection, transaction
 from django.db.models import Exists, OuterRef, Q
+from django.db.models.functions import Now
 
 from foundation.clock import database_now
-from foundation.errors import NotFound
+from foundation.errors import Conflict, NotFound
+from foundation.kill_points import reach
 from journal.core.events import AlertSpec, Event
 from journal.services.journal import append
 from market.models import CorporateAction
@@ -30,6 +32,7 @@ from market.selectors import market_now
 from portfolios.core.corporate_actions import dividend, in_cents, split
 from portfolios.core.positions import after_sell, after_split
 from portfolios.models import CorporateActionBooking, CorporateActionSettlement, LedgerTransfer
+from portfolios.models.corporate_actions import IN_FORCE, WAITS
 from portfolios.selectors import held_before
 from portfolios.services.books import Books, open_books
 from portfolios.services.marks import rescale_peaks
@@ -55,11 +58,14 @@ class Applied:
 def apply_corporate_action(action_id: uuid.UUID) -> Applied:
     """Book an action for everybody who is entitled and does not have it yet. Resumable: call it as often as you like.
 
-    Earlier actions of the same instrument are booked first. Raises NotFound.
+    Also for who became entitled when nobody looked any more. Earlier actions of the same instrument are booked
+    first. Raises NotFound, Conflict (it is withdrawn).
     """
     action = CorporateAction.objects.filter(pk=action_id).first()
     if action is None:
         raise NotFound(f"There is no corporate action {action_id}.")
+    if action.withdrawn_at is not None:
+        raise Conflict("This corporate action is withdrawn: it is booked for nobody.")
     due = _due(Q(instrument_id=action.instrument_id, ex_at__lte=action.ex_at))
     _begin_and_enrol(due)
     booked = {each.pk: _book(each) for each in due}
@@ -73,9 +79,10 @@ def apply_corporate_action(action_id: uuid.UUID) -> Applied:
 
 def book_due_actions() -> int:
     """Everything whose ex time is reached, as far as it can be booked now; returns how many bookings were made."""
-    due = _due(Q())
+    due = _due(Q(settlement__finished_at=None))
     _begin_and_enrol(due)
     booked = sum(_book(action) for action in due)
+    CorporateActionBooking.objects.filter(WAITS, action__withdrawn_at__isnull=False).delete()
     _finish()
     return booked
 
@@ -84,14 +91,18 @@ def _due(wanted: Q) -> list[CorporateAction]:
     now = market_now()
     if now is None:
         return []
-    rows = CorporateAction.objects.filter(wanted, ex_at__lte=now, settlement__finished_at=None)
+    rows = CorporateAction.objects.filter(wanted, ex_at__lte=now, withdrawn_at=None)
     return list(rows.select_related("instrument").order_by("ex_at", "created_at", "id"))
 
 
+@transaction.atomic
 def _begin_and_enrol(due: Sequence[CorporateAction]) -> None:
+    """Together or not at all. What begins looks for so long for fills on their way, and so does what finds one."""
     CorporateActionSettlement.objects.bulk_create(
         [CorporateActionSettlement(action=action) for action in due], ignore_conflicts=True
     )
+    reach("corporate_actions.begun")
+    found = []
     for action in due:
         with connection.cursor() as cursor:
             cursor.execute(
@@ -102,15 +113,22 @@ def _begin_and_enrol(due: Sequence[CorporateAction]) -> None:
                 FROM ledger_transfers l
                 WHERE l.instrument_id = %s AND l.market_at < %s
                     AND 'holdings' IN (l.debit_account, l.credit_account)
-                    AND NOT EXISTS (SELECT FROM portfolios_corporateactionbooking b
-                                    WHERE b.action_id = %s AND b.portfolio_id = l.portfolio_id)
                 GROUP BY l.portfolio_id
                 HAVING sum(CASE WHEN l.debit_account = 'holdings' THEN l.amount ELSE -l.amount END) > 0
+                    AND NOT EXISTS (
+                        SELECT FROM portfolios_corporateactionbooking b
+                        WHERE b.action_id = %s AND b.portfolio_id = l.portfolio_id AND (
+                            b.booked_at IS NULL OR b.entry_id IS NOT NULL AND b.reversed_at IS NULL
+                            OR b.quantity = sum(CASE WHEN l.debit_account = 'holdings' THEN l.amount ELSE -l.amount END)
+                        ))
                 ORDER BY l.portfolio_id
                 ON CONFLICT DO NOTHING
                 """,
                 [action.pk, action.instrument_id, action.ex_at, action.pk],
             )
+            if cursor.rowcount:
+                found.append(action.pk)
+    CorporateActionSettlement.objects.filter(action__in=found).update(began_at=Now(), finished_at=None)
 
 
 def _finish() -> None:
@@ -152,7 +170,9 @@ def _book_isolated(action: CorporateAction, portfolio_ids: Sequence[uuid.UUID]) 
 @transaction.atomic
 def _note_failure(action: CorporateAction, portfolio_id: uuid.UUID) -> None:
     open_books([portfolio_id])
-    row = action.bookings.get(portfolio_id=portfolio_id)
+    row = action.bookings.filter(portfolio_id=portfolio_id, booked_at=None).first()
+    if row is None:  # another worker has booked it since
+        return
     events = _keep_waiting(row, action, Waits(FAILED, alert=True))
     row.save(update_fields=["waiting_for"])
     append(events)
@@ -174,6 +194,7 @@ class Batch:
     books: Books
     quantities: dict[uuid.UUID, Decimal]
     after_others: set[uuid.UUID]
+    wrong: dict[uuid.UUID, uuid.UUID | None]  # portfolio -> the entry of an action that was withdrawn since
     now: datetime
     events: list[Event] = field(default_factory=list)
     split_positions: list[int] = field(default_factory=list)
@@ -182,20 +203,27 @@ class Batch:
 @transaction.atomic
 def _book_batch(action: CorporateAction, portfolio_ids: Sequence[uuid.UUID]) -> int:
     books = open_books(portfolio_ids)
+    now_told = CorporateAction.objects.select_for_update(no_key=True).get(pk=action.pk)
+    if now_told.withdrawn_at is not None:
+        return 0
+    action.cash_in_lieu_price = now_told.cash_in_lieu_price
     rows = list(
         action.bookings.filter(portfolio_id__in=portfolio_ids, booked_at=None).order_by("portfolio_id")
     )
-    action.refresh_from_db(fields=["cash_in_lieu_price"])
     held = held_before(
         instrument_id=action.instrument_id,
         moment=action.ex_at,
         portfolio_ids=[row.portfolio_id for row in rows],
     )
-    earlier = CorporateActionBooking.objects.filter(
-        action__instrument_id=action.instrument_id, action__ex_at__lt=action.ex_at, booked_at=None,
-        portfolio_id__in=portfolio_ids,
+    others = CorporateActionBooking.objects.filter(
+        action__instrument_id=action.instrument_id, portfolio_id__in=portfolio_ids
+    )
+    earlier = others.filter(WAITS, action__ex_at__lt=action.ex_at, action__withdrawn_at=None)
+    wrong = others.filter(IN_FORCE, action__withdrawn_at__isnull=False)
+    batch = Batch(
+        action, books, held, set(earlier.values_list("portfolio_id", flat=True)),
+        dict(wrong.values_list("portfolio_id", "entry_id")), database_now(),
     )  # fmt: skip
-    batch = Batch(action, books, held, set(earlier.values_list("portfolio_id", flat=True)), database_now())
     booked = sum(_book_one(batch, row) for row in rows)
     books.save()
     rescale_peaks(batch.split_positions, new_units=action.new_units or 1, old_units=action.old_units or 1)
@@ -212,6 +240,11 @@ def _book_one(batch: Batch, row: CorporateActionBooking) -> bool:
     waits: Waits | None = None
     if row.portfolio_id in batch.after_others:
         waits = Waits("an earlier corporate action of the instrument waits")
+    elif row.portfolio_id in batch.wrong:
+        entry_id = batch.wrong[row.portfolio_id]
+        waits = Waits(
+            f"entry {entry_id} was booked for an action that was withdrawn: reverse it first", alert=True
+        )
     elif row.quantity > 0:  # else what it was entitled by has been reversed since
         of_kind = _book_split if batch.action.kind == CorporateAction.Kind.SPLIT else _book_dividend
         waits = of_kind(batch, row)
@@ -274,7 +307,9 @@ def _book_split(batch: Batch, row: CorporateActionBooking) -> Waits | None:
         return Waits(
             "more was sold after the ex time than the split leaves: reverse what was sold", alert=True
         )
-    row.entry_id = uuid.uuid4()
+    entry_id = uuid.uuid4()
+    if terms.added != 0 or terms.fraction > 0:  # else too few are held to be split
+        row.entry_id = entry_id
     units: dict[str, Any] = {
         "asset": instrument.symbol,
         "instrument_id": instrument.pk,
@@ -282,12 +317,12 @@ def _book_split(batch: Batch, row: CorporateActionBooking) -> Waits | None:
     }
     memo = f"{action.new_units}:{action.old_units}"
     accounts = (Account.HOLDINGS, Account.MARKET) if terms.added > 0 else (Account.MARKET, Account.HOLDINGS)
-    books.transfer(row.entry_id, key[0], Kind.SPLIT, *accounts, abs(terms.added), memo=memo, **units)
+    books.transfer(entry_id, key[0], Kind.SPLIT, *accounts, abs(terms.added), memo=memo, **units)
     after, cash = after_split(state, added=terms.added, at=action.ex_at), Decimal(0)
     if terms.fraction > 0 and price is not None:
         cash = in_cents(terms.fraction * price)
         after = after_sell(after, quantity=terms.fraction, amount=cash)
-        args = (row.entry_id, key[0], Kind.CASH_IN_LIEU)
+        args = (entry_id, key[0], Kind.CASH_IN_LIEU)
         books.transfer(*args, Account.MARKET, Account.HOLDINGS, terms.fraction, memo=memo, **units)
         books.transfer(*args, Account.CASH, Account.MARKET, cash, memo=memo, market_at=action.ex_at)
     row.realised_pnl = books.settle(*key, after)

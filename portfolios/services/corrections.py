@@ -20,6 +20,7 @@ from journal.services.journal import append
 from market.models import CorporateAction
 from portfolios.core.positions import after_reversal
 from portfolios.models import CorporateActionBooking, LedgerTransfer
+from portfolios.models.corporate_actions import IN_FORCE
 from portfolios.services.books import Books, open_books
 from portfolios.services.marks import rescale_peaks, shift_equity
 from portfolios.services.portfolios import CASH_BOUND
@@ -172,8 +173,8 @@ def _mirror_position(
             "cancel working orders or reverse what was sold first.",
             code="units_not_free",
         )
-    _refuse_before_a_split(first, instrument_id)
     assert first.market_at is not None, "fills and corporate actions have a market time"
+    _refuse_after_an_action(first, instrument_id)
     after = after_reversal(
         books.state(*key), quantity=quantity, cash=-_moved(transfers, Account.MARKET), realised=realised,
         at=first.market_at,
@@ -181,17 +182,19 @@ def _mirror_position(
     return books.settle(*key, after)
 
 
-def _refuse_before_a_split(first: LedgerTransfer, instrument_id: int) -> None:
-    """Units of before a split are not those of after it."""
-    later = LedgerTransfer.objects.filter(
-        kind=Kind.SPLIT, portfolio_id=first.portfolio_id, instrument_id=instrument_id, reversed_by=None
-    )
-    split = later.filter(id__gt=first.id).exclude(entry_id=first.entry_id).order_by("-id").first()
-    if split is not None:
+def _refuse_after_an_action(first: LedgerTransfer, instrument_id: int) -> None:
+    """What was held before an ex time is what its action was booked for: a split changed those units themselves,
+    and a dividend was paid on so many."""
+    later = CorporateActionBooking.objects.filter(
+        IN_FORCE, portfolio_id=first.portfolio_id, action__instrument_id=instrument_id,
+        action__ex_at__gt=first.market_at,
+    )  # fmt: skip
+    booking = later.select_related("action__instrument").order_by("-action__ex_at", "-id").first()
+    if booking is not None:
         raise Conflict(
-            f"A split ({split.memo}) was booked after it, so its units are others now: reverse entry "
-            f"{split.entry_id} first.",
-            code="split_since",
+            f"The {booking.action} was booked for what was held before it: reverse entry {booking.entry_id} first. "
+            "It is booked anew for what is left then.",
+            code=f"{booking.action.kind}_since",
         )
 
 

@@ -179,6 +179,15 @@ FILLS: dict[str, str] = {
         GROUP BY e.id HAVING (e.reversed_at IS NULL) <> (count(l.id) = 0)""",
 }
 
+# Of each action and portfolio, the units just before the ex time.
+_HELD_BEFORE = """
+            SELECT a.id AS action_id, l.portfolio_id,
+                   sum(CASE WHEN l.debit_account = 'holdings' THEN l.amount ELSE -l.amount END) AS units
+            FROM market_corporateaction a
+            JOIN ledger_transfers l ON l.instrument_id = a.instrument_id AND l.market_at < a.ex_at
+                AND 'holdings' IN (l.debit_account, l.credit_account)
+            GROUP BY a.id, l.portfolio_id"""
+
 CORPORATE_ACTIONS: dict[str, str] = {
     "dividends pay quantity × amount": """
         SELECT format('portfolio %%s: %%s on %%s units are %%s, the ledger paid %%s',
@@ -216,18 +225,26 @@ CORPORATE_ACTIONS: dict[str, str] = {
         FROM portfolios_corporateactionbooking b
         LEFT JOIN ledger_transfers l ON l.entry_id = b.entry_id LEFT JOIN ledger_transfers r ON r.reverses_id = l.id
         GROUP BY b.id HAVING (b.reversed_at IS NULL) <> (count(r.id) = 0)""",
+    "entitlements are what was held": """
+        SELECT format('portfolio %%s: %%s was booked for %%s units, the ledger says that %%s were held before %%s',
+                      b.portfolio_id, a.external_id, b.quantity, coalesce(h.units, 0), a.ex_at)
+        FROM portfolios_corporateactionbooking b JOIN market_corporateaction a ON a.id = b.action_id
+        LEFT JOIN ("""
+    + _HELD_BEFORE
+    + """) h ON h.action_id = b.action_id AND h.portfolio_id = b.portfolio_id
+        WHERE b.entry_id IS NOT NULL AND b.reversed_at IS NULL AND b.quantity <> coalesce(h.units, 0)""",
     "nobody is left out of a corporate action": """
         SELECT format('portfolio %%s: held %%s of instrument %%s before %%s and has not got %%s',
-                      l.portfolio_id, sum(CASE WHEN l.debit_account = 'holdings' THEN l.amount ELSE -l.amount END),
-                      a.instrument_id, a.ex_at, a.external_id)
+                      h.portfolio_id, h.units, a.instrument_id, a.ex_at, a.external_id)
         FROM market_corporateaction a
         JOIN portfolios_corporateactionsettlement s ON s.action_id = a.id AND s.finished_at IS NOT NULL
-        JOIN ledger_transfers l ON l.instrument_id = a.instrument_id AND l.market_at < a.ex_at
-            AND 'holdings' IN (l.debit_account, l.credit_account)
-        WHERE NOT EXISTS (SELECT FROM portfolios_corporateactionbooking b
-                          WHERE b.action_id = a.id AND b.portfolio_id = l.portfolio_id AND b.booked_at IS NOT NULL)
-        GROUP BY a.id, l.portfolio_id
-        HAVING sum(CASE WHEN l.debit_account = 'holdings' THEN l.amount ELSE -l.amount END) > 0""",
+        JOIN ("""
+    + _HELD_BEFORE
+    + """) h ON h.action_id = a.id AND h.units > 0
+        WHERE a.withdrawn_at IS NULL AND NOT EXISTS (
+            SELECT FROM portfolios_corporateactionbooking b
+            WHERE b.action_id = a.id AND b.portfolio_id = h.portfolio_id AND b.booked_at IS NOT NULL
+                AND (b.entry_id IS NOT NULL AND b.reversed_at IS NULL OR b.quantity = h.units))""",
 }
 
 ORDERS: dict[str, str] = {

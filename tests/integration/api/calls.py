@@ -8,6 +8,7 @@ from typing import Any
 from django.urls import URLPattern, URLResolver, get_resolver
 from rest_framework.response import Response
 
+from market.services.corporate_actions import NewCorporateAction, record
 from portfolios.selectors import account_of
 from portfolios.services.limits import set_limits
 from portfolios.services.permissions import set_instrument_permissions
@@ -49,6 +50,7 @@ class Call:
             "lists": world.waiting_lists,
             "symbol": "AAA",
             "entry": world.filled_entry,
+            "action": world.action,
         }
         send = getattr(world.as_(who), self.method)
         return send("/api/" + self.path.format(**ids), self.body(world), format="json", headers=headers)
@@ -131,6 +133,12 @@ def _dividend(world: World) -> dict[str, Any]:
     return {"external_id": "one", "symbol": "AAA", "kind": "dividend", "ex_at": at, "amount": "0.25"}
 
 
+def _record_dividend(world: World) -> None:
+    facts = {**_dividend(world), "ex_at": world.market.as_of, "amount": Decimal("0.25")}
+    action, _ = record(NewCorporateAction(**facts), actor=world.users["steffi"])
+    world.action = action.id
+
+
 def _order(world: World) -> dict[str, Any]:
     """Neither held nor ordered yet."""
     portfolio_id = str(world.desk.portfolio.id)
@@ -174,6 +182,16 @@ OF_STAFF = [
     Call("put", "platform/permissions", _lists, of_hers=False, by="steffi"),
     Call("get", "instruments/{symbol}/limits", of_hers=False, by="steffi"),
     Call("put", "instruments/{symbol}/limits", _limit, of_hers=False, by="steffi"),
+    Call("get", "corporate-actions", of_hers=False, by="steffi"),
+    Call("post", "corporate-actions", _dividend, 201, of_hers=False, by="steffi"),
+    Call(
+        "post",
+        "corporate-actions/{action}/withdraw",
+        lambda world: {"reason": "A typo"},
+        of_hers=False,
+        before=_record_dividend,
+        by="steffi",
+    ),
 ]
 BESIDE = [
     Call("get", "auto-trading/rules/{rule}/details"),
@@ -211,8 +229,6 @@ BESIDE = [
     Call("post", "portfolios/{portfolio}/limits/{version}/approve", before=_propose_limits),
     Call("post", "portfolios/{portfolio}/limits/{version}/reject", before=_propose_limits),
     Call("post", "portfolios/{portfolio}/four-eyes", lambda world: {"enabled": True}),
-    Call("get", "corporate-actions", status=403, of_hers=False),  # for staff, which Alice is not
-    Call("post", "corporate-actions", _dividend, 403, of_hers=False),
     Call("get", "portfolios/{portfolio}/account-limits"),
     Call("put", "portfolios/{portfolio}/account-limits", _limit),
     Call("get", "portfolios/{portfolio}/permissions"),

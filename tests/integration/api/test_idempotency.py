@@ -21,8 +21,8 @@ def deposits(world: World) -> int:
 
 @pytest.mark.parametrize("call", [c for c in CALLS if c.method == "post"], ids=lambda call: call.route)
 def test_every_post_gives_its_first_answer_again(world: World, call: Call) -> None:
-    first = call.send(world, "alice", **KEY)
-    again = Call(call.method, call.path, call.body, call.status).send(world, "alice", **KEY)
+    first = call.send(world, call.by, **KEY)
+    again = Call(call.method, call.path, call.body, call.status).send(world, call.by, **KEY)
     assert first.status_code == again.status_code == call.status
     assert again.json() == first.json()
     assert (first.get("Idempotent-Replayed"), again["Idempotent-Replayed"]) == (None, "true")

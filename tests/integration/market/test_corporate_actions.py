@@ -1,17 +1,20 @@
 """What companies do to their shares, recorded once."""
 
+import uuid
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.contrib.auth import get_user_model
 from django.db import IntegrityError, transaction
 
-from foundation.errors import Conflict, InvalidInput
+from foundation.errors import Conflict, InvalidInput, NotFound
 from journal.core.events import PLATFORM_STREAM
 from journal.models import Entry
 from market.models import CorporateAction
-from market.services.corporate_actions import NewCorporateAction, record
+from market.selectors import latest_splits
+from market.services.corporate_actions import NewCorporateAction, record, withdraw
 from tests.harness.trading import Market
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
@@ -64,9 +67,14 @@ def test_the_same_id_with_other_content_is_a_conflict(
 
 
 def test_a_price_may_be_added_but_not_changed() -> None:
+    """And it is known who added it, for it decides about money."""
     tell(SPLIT)
-    assert tell(SPLIT, cash_in_lieu_price=D(34))[0].cash_in_lieu_price == 34
+    steffi = get_user_model().objects.create_user("steffi", is_staff=True)
+    priced, _ = record(NewCorporateAction(**SPLIT, cash_in_lieu_price=D(34)), actor=steffi)
+    assert priced.cash_in_lieu_price == 34
     assert tell(SPLIT)[1] is False
+    (event,) = Entry.objects.filter(stream_id=PLATFORM_STREAM, kind="corporate_action.priced")
+    assert '"actor":"steffi"' in event.payload and '"cash_in_lieu_price":"34' in event.payload
     with pytest.raises(Conflict, match="cash_in_lieu_price"):
         tell(SPLIT, cash_in_lieu_price=D(35))
 
@@ -113,6 +121,61 @@ def test_a_split_before_what_is_in_force_already_is_refused(market: Market) -> N
         tell(SPLIT, ex_at=before)
     assert tell(DIVIDEND, external_id="late", ex_at=before)[1]
     assert tell(SPLIT, ex_at=market.as_of)[1]
+
+
+def take_back(action: CorporateAction, reason: str = "A typo") -> CorporateAction:
+    return withdraw(action_id=action.id, actor=None, reason=reason)
+
+
+def test_a_withdrawn_split_makes_room_for_the_right_one() -> None:
+    wrong, _ = tell(SPLIT, new_units=20)
+    with pytest.raises(Conflict, match="withdraw it first"):
+        tell(SPLIT, external_id="right")
+    take_back(wrong)
+    assert tell(SPLIT, external_id="right")[1]
+    (event,) = Entry.objects.filter(stream_id=PLATFORM_STREAM, kind="corporate_action.withdrawn")
+    assert '"reason":"A typo"' in event.payload and '"actor":"system"' in event.payload
+
+
+def test_told_again_what_was_withdrawn_is_a_conflict() -> None:
+    """A source that repeats its mistake does not bring it back."""
+    take_back(tell(DIVIDEND)[0])
+    with pytest.raises(Conflict, match="withdrawn") as caught:
+        tell(DIVIDEND)
+    assert [row["path"] for row in caught.value.errors or []] == ["external_id"]
+
+
+def test_it_is_withdrawn_once_and_with_a_reason() -> None:
+    action, _ = tell(DIVIDEND)
+    for reason in ("", "  ", "x" * 201):
+        with pytest.raises(InvalidInput, match="reason"):
+            take_back(action, reason)
+    take_back(action, "x" * 200)
+    with pytest.raises(Conflict, match="already"):
+        take_back(action)
+    with pytest.raises(NotFound):
+        withdraw(action_id=uuid.uuid4(), actor=None, reason="x")
+
+
+def test_a_late_split_is_recorded_after_what_it_precedes_is_withdrawn(market: Market) -> None:
+    """The cure that its refusal names."""
+    dividend, _ = tell(DIVIDEND, ex_at=market.as_of)
+    before = market.as_of - timedelta(seconds=1)
+    with pytest.raises(Conflict, match="Withdraw that one"):
+        tell(SPLIT, ex_at=before)
+    take_back(dividend)
+    assert tell(SPLIT, ex_at=before)[1]
+    assert tell(DIVIDEND, external_id="anew", ex_at=market.as_of)[1]
+
+
+def test_a_withdrawn_split_is_no_split_of_the_prices() -> None:
+    action, _ = tell(SPLIT)
+    wanted: dict[str, Any] = {
+        "instrument_ids": [action.instrument_id], "after": EX - timedelta(days=1), "until": EX,
+    }  # fmt: skip
+    assert latest_splits(**wanted) == {action.instrument_id: EX}
+    take_back(action)
+    assert latest_splits(**wanted) == {}
 
 
 def test_the_database_knows_what_belongs_to_which_kind() -> None:

@@ -3,15 +3,18 @@
 import itertools
 import uuid
 from dataclasses import dataclass
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.db import transaction
 
-from market.models import Instrument
-from portfolios.models import CorporateActionBooking, Portfolio, Position
+from market.models import CorporateAction, Instrument
+from market.services.corporate_actions import NewCorporateAction, record
+from portfolios.models import CorporateActionBooking, LedgerTransfer, Portfolio, Position
 from portfolios.services.books import Fill, open_books
+from portfolios.services.corrections import entry_of, mirror, reverse_entry
 from portfolios.services.portfolios import create_portfolio, deposit
 from tests.harness.trading import Market
 
@@ -75,3 +78,38 @@ class Holder:
         """What its corporate actions wait for."""
         rows = CorporateActionBooking.objects.filter(portfolio_id=self.portfolio_id, booked_at=None)
         return list(rows.order_by("id").values_list("waiting_for", flat=True))
+
+    @transaction.atomic
+    def take_back_fill(self, side: str, *, realised: Any = 0) -> None:
+        """Its newest fill, as the trading room does for the fill's execution; `realised`: what it had."""
+        account = {"buy": "debit_account", "sell": "credit_account"}[side]
+        newest = LedgerTransfer.objects.filter(
+            portfolio_id=self.portfolio_id, kind="fill", **{account: "holdings"}
+        ).latest("id")
+        books = open_books([self.portfolio_id])
+        mirror(books, entry_of(self.portfolio_id, newest.entry_id), realised=D(realised), memo="busted")
+        books.save()
+
+    def take_back(self, kind: str) -> None:
+        """Its newest entry of a kind that is no fill."""
+        rows = LedgerTransfer.objects.filter(portfolio_id=self.portfolio_id, kind=kind)
+        entry_id = rows.latest("id").entry_id
+        reverse_entry(portfolio_id=self.portfolio_id, entry_id=entry_id, actor=None, reason="wrong")
+
+
+def tell(market: Market, **facts: Any) -> CorporateAction:
+    """An action of AAA whose ex time is the market's next tick, which comes at once."""
+    facts = {"external_id": f"a{CorporateAction.objects.count()}", "symbol": "AAA", **facts}
+    facts.setdefault("ex_at", market.as_of + timedelta(minutes=1))
+    action, _ = record(NewCorporateAction(**facts), actor=None)
+    market.tick()
+    return action
+
+
+def dividend(market: Market, amount: str = "0.25", **more: Any) -> CorporateAction:
+    return tell(market, kind="dividend", amount=D(amount), **more)
+
+
+def split(market: Market, new: int, old: int, price: str | None = None, **more: Any) -> CorporateAction:
+    in_lieu = D(price) if price else None
+    return tell(market, kind="split", new_units=new, old_units=old, cash_in_lieu_price=in_lieu, **more)

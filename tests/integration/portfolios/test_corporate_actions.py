@@ -3,7 +3,6 @@
 import threading
 from datetime import timedelta
 from decimal import Decimal
-from typing import Any
 
 import pytest
 from django.core.management import call_command
@@ -11,7 +10,6 @@ from django.db import connections
 
 from foundation.clock import database_now
 from journal.models import Alert, Entry
-from market.models import CorporateAction
 from market.services.corporate_actions import NewCorporateAction, record
 from portfolios.models import (
     CorporateActionBooking,
@@ -20,12 +18,13 @@ from portfolios.models import (
     Position,
     PositionMark,
 )
+from portfolios.selectors import unsettled_splits
 from portfolios.services import corporate_actions
 from portfolios.services.corporate_actions import Applied, apply_corporate_action, book_due_actions
 from portfolios.tasks import book_corporate_actions
 from tests.harness.databases import CommittedDatabase
 from tests.harness.trading import Market
-from tests.integration.portfolios.conftest import Holder
+from tests.integration.portfolios.conftest import Holder, dividend, split
 from trading.services.replaying import replay_differences
 
 pytestmark = [pytest.mark.integration]
@@ -45,24 +44,6 @@ def alice(market: Market) -> Holder:
     holder = Holder.open(market)
     holder.fill("buy", 100, 50)
     return holder
-
-
-def tell(market: Market, **facts: Any) -> CorporateAction:
-    """An action of AAA whose ex time is the market's next tick, which comes at once."""
-    facts = {"external_id": f"a{CorporateAction.objects.count()}", "symbol": "AAA", **facts}
-    facts.setdefault("ex_at", market.as_of + timedelta(minutes=1))
-    action, _ = record(NewCorporateAction(**facts), actor=None)
-    market.tick()
-    return action
-
-
-def dividend(market: Market, amount: str = "0.25", **more: Any) -> CorporateAction:
-    return tell(market, kind="dividend", amount=D(amount), **more)
-
-
-def split(market: Market, new: int, old: int, price: str | None = None, **more: Any) -> CorporateAction:
-    in_lieu = D(price) if price else None
-    return tell(market, kind="split", new_units=new, old_units=old, cash_in_lieu_price=in_lieu, **more)
 
 
 def replayed() -> list[str]:
@@ -254,6 +235,41 @@ def test_a_fill_that_was_on_its_way_is_found_by_a_later_sweep(alice: Holder, mar
     assert book_due_actions() == 1
     assert LedgerTransfer.objects.get(kind="dividend", portfolio_id=late.portfolio_id).amount == D("2.50")
     assert CorporateActionSettlement.objects.get(action=action).finished_at is None
+
+
+def test_begun_without_its_holders_is_not_begun(
+    alice: Holder, market: Market, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker that ends between the two statements leaves nothing of the first."""
+
+    def end(name: str) -> None:
+        raise SystemExit(name)
+
+    split(market, 2, 1)
+    monkeypatch.setattr(corporate_actions, "reach", end)
+    with pytest.raises(SystemExit, match=r"corporate_actions\.begun"):
+        book_due_actions()
+    assert not CorporateActionSettlement.objects.exists()
+    assert unsettled_splits() == {(alice.portfolio_id, alice.position().instrument_id)}
+    monkeypatch.undo()
+    assert book_due_actions() == 1
+    assert (alice.position().quantity, unsettled_splits()) == (D(200), frozenset())
+
+
+def test_a_fill_on_its_way_to_a_split_is_due_before_the_sweep_finds_it(alice: Holder, market: Market) -> None:
+    """And who bought at the new price is due nothing, at no time."""
+    bob, late = Holder.open(market, name="Bob's"), Holder.open(market, name="Late")
+    split(market, 2, 1)
+    bob.fill("buy", 7, 25)
+    due = {(alice.portfolio_id, alice.position().instrument_id)}
+    assert unsettled_splits() == due
+    assert book_due_actions() == 1
+    market.as_of -= timedelta(minutes=1)
+    late.fill("buy", 10, 50)
+    assert unsettled_splits() == {(late.portfolio_id, late.position().instrument_id)}
+    assert book_due_actions() == 1
+    assert unsettled_splits() == frozenset()
+    assert (late.position().quantity, bob.position().quantity) == (20, 7)
 
 
 def test_in_the_end_nobody_looks_any_more(alice: Holder, market: Market) -> None:

@@ -73,6 +73,9 @@ CORRUPTIONS = {
     "corporate actions know of their reversals": (
         "UPDATE portfolios_corporateactionbooking SET reversed_at = now()"
     ),
+    "entitlements are what was held": (
+        "UPDATE portfolios_corporateactionbooking SET quantity = quantity + 1 WHERE reversed_at IS NULL"
+    ),
     "nobody is left out of a corporate action": (
         "UPDATE portfolios_corporateactionsettlement SET finished_at = now(); "
         "DELETE FROM portfolios_corporateactionbooking"
