@@ -252,7 +252,8 @@ def unsettled_splits(portfolio_ids: Iterable[uuid.UUID] | None = None) -> frozen
             ) AS booking
             WHERE action.kind = 'split' AND (settled.finished_at IS NULL OR action.withdrawn_at IS NOT NULL)
                 AND action.ex_at <= (SELECT as_of FROM market_snapshots ORDER BY version DESC LIMIT 1)
-                AND CASE WHEN action.withdrawn_at IS NOT NULL THEN booking.in_force WHEN booking.waits OR booking.in_force THEN booking.waits ELSE (
+                AND CASE WHEN action.withdrawn_at IS NOT NULL THEN booking.in_force
+                         WHEN booking.waits OR booking.in_force THEN booking.waits ELSE (
                     SELECT sum(units) > 0 AND coalesce(sum(units) <> ALL (booking.were), true)
                     FROM ledger_transfers AS l,
                         LATERAL (SELECT CASE WHEN debit_account = 'holdings' THEN amount ELSE -amount END) AS u (units)
@@ -302,9 +303,14 @@ def current_instrument_limits(instrument_id: int) -> LimitSet | None:
     return LimitSet.objects.get(scope=LimitSet.Scope.INSTRUMENT, instrument_id=instrument_id, version=version)
 
 
+def of_portfolio(portfolio_id: uuid.UUID | None) -> Q:
+    """Of a portfolio, or (None) of the platform, in tables whose `portfolio` may be empty."""
+    return Q(portfolio=None) if portfolio_id is None else Q(portfolio_id=portfolio_id)
+
+
 def permission_lists(portfolio_id: uuid.UUID | None) -> dict[str, Any]:
     """The lists of a portfolio, or (None) of the platform: `permitted` symbols, `restricted` symbol -> reason."""
-    mine = Q(portfolio=None) if portfolio_id is None else Q(portfolio_id=portfolio_id)
+    mine = of_portfolio(portfolio_id)
     rows = list(
         InstrumentPermission.objects.filter(mine)
         .order_by("instrument__symbol")

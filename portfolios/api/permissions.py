@@ -12,7 +12,13 @@ from foundation.api.base import ApiView, StrictSerializer
 from foundation.api.schema import Problems
 from portfolios.api.access import require_staff
 from portfolios.approval import Approval
-from portfolios.selectors import MAY_SET_LIMITS, pending_permissions, permission_lists, visible_portfolio
+from portfolios.selectors import (
+    MAY_SET_LIMITS,
+    of_portfolio,
+    pending_permissions,
+    permission_lists,
+    visible_portfolio,
+)
 from portfolios.services.permissions import (
     REASON_CHARACTERS_MAX,
     SYMBOLS_MAX,
@@ -70,7 +76,7 @@ class PortfolioPermissionsSerializer(PlatformPermissionsSerializer):
 
 
 def _shown(portfolio_id: UUID | None) -> dict[str, Any]:
-    waiting = pending_permissions().filter(portfolio_id=portfolio_id)
+    waiting = pending_permissions().filter(of_portfolio(portfolio_id))
     return {**permission_lists(portfolio_id), "pending": waiting.select_related("created_by").first()}
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import connection, transaction
-from django.db.models import Max, Q
+from django.db.models import Max
 
 from foundation.clock import database_now
 from foundation.errors import Conflict, InvalidInput, NotFound
@@ -16,7 +16,13 @@ from journal.services.journal import append
 from market.models import Instrument
 from portfolios.core.permissions import PERMITTED, RESTRICTED, loosens
 from portfolios.models import InstrumentPermission, InstrumentPermissionProposal, Portfolio
-from portfolios.selectors import any_needs_four_eyes, needs_four_eyes, pending_permissions, permission_lists
+from portfolios.selectors import (
+    any_needs_four_eyes,
+    needs_four_eyes,
+    of_portfolio,
+    pending_permissions,
+    permission_lists,
+)
 from portfolios.services.approvals import decide, require_second_person
 
 SYMBOLS_MAX = 10_000
@@ -54,7 +60,7 @@ def set_instrument_permissions(
         raise Conflict(
             "These lists wait for a second person's approval: somebody must propose them.", code="four_eyes"
         )
-    mine = InstrumentPermissionProposal.objects.filter(portfolio_id=portfolio_id)
+    mine = InstrumentPermissionProposal.objects.filter(of_portfolio(portfolio_id))
     row = InstrumentPermissionProposal.objects.create(
         portfolio_id=portfolio_id, version=(mine.aggregate(top=Max("version"))["top"] or 0) + 1,
         permitted=sorted(set(permitted)), restricted=dict(sorted(restricted.items())),
@@ -110,7 +116,7 @@ def _lock(portfolio_id: uuid.UUID | None) -> None:
 
 def _put_in_force(row: InstrumentPermissionProposal, instruments: Mapping[str, int]) -> None:
     """As a whole, in place of the rows that are in force."""
-    mine = Q(portfolio=None) if row.portfolio_id is None else Q(portfolio_id=row.portfolio_id)
+    mine = of_portfolio(row.portfolio_id)
     InstrumentPermission.objects.filter(mine).delete()
     wanted = [(symbol, PERMITTED, "") for symbol in row.permitted]
     wanted += [(symbol, RESTRICTED, reason) for symbol, reason in row.restricted.items()]

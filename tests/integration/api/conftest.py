@@ -40,7 +40,7 @@ class World:
     waiting: int = 0  # the version that a test has proposed for a second person
     waiting_limits: UUID | None = None
     waiting_lists: UUID | None = None
-    action: UUID = UUID(int=0)  # the corporate action that a test has recorded
+    action: UUID | None = None  # the corporate action that a test has recorded
 
     @property
     def filled_entry(self) -> UUID:
