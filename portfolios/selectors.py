@@ -235,7 +235,8 @@ def unsettled_splits(portfolio_ids: Iterable[uuid.UUID] | None = None) -> frozen
             ) AS booking
             WHERE action.kind = 'split' AND (settled.finished_at IS NULL OR action.withdrawn_at IS NOT NULL)
                 AND action.ex_at <= (SELECT as_of FROM market_snapshots ORDER BY version DESC LIMIT 1)
-                AND CASE WHEN action.withdrawn_at IS NOT NULL THEN booking.in_force WHEN booking.waits OR booking.in_force THEN booking.waits ELSE (
+                AND CASE WHEN action.withdrawn_at IS NOT NULL THEN booking.in_force
+                         WHEN booking.waits OR booking.in_force THEN booking.waits ELSE (
                     SELECT sum(units) > 0 AND coalesce(sum(units) <> ALL (booking.were), true)
                     FROM ledger_transfers AS l,
                         LATERAL (SELECT CASE WHEN debit_account = 'holdings' THEN amount ELSE -amount END) AS u (units)

@@ -38,7 +38,7 @@ class World:
     idle: Portfolio
     advice: Recommendation
     waiting: int = 0  # the version that a test has proposed for a second person
-    action: UUID = UUID(int=0)  # the corporate action that a test has recorded
+    action: UUID | None = None  # the corporate action that a test has recorded
 
     @property
     def filled_entry(self) -> UUID:
