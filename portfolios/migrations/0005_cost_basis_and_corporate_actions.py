@@ -4,6 +4,31 @@ import django.db.models.deletion
 import django.db.models.functions.datetime
 from django.db import migrations, models
 
+from portfolios.migrations._cost_of_fills import portfolios_with_fills
+
+POSITIONS = """
+    UPDATE portfolios_position AS p SET cost = n.cost, average_cost = n.average_cost, realised_pnl = n.realised
+    FROM unnest(%s::bigint[], %s::numeric[], %s::numeric[], %s::numeric[])
+        AS n (instrument_id, cost, average_cost, realised)
+    WHERE p.portfolio_id = %s AND p.instrument_id = n.instrument_id"""
+PROFITS = """
+    UPDATE portfolios_portfolio AS p SET realised_pnl = n.realised - n.fees
+    FROM (
+        SELECT held.portfolio_id, sum(held.realised_pnl) AS realised, (
+            SELECT coalesce(sum(amount), 0) FROM ledger_transfers AS l
+            WHERE l.portfolio_id = held.portfolio_id AND l.kind = 'fee') AS fees
+        FROM portfolios_position AS held GROUP BY held.portfolio_id
+    ) AS n WHERE p.id = n.portfolio_id"""
+
+
+def put_costs_in(apps, schema_editor):
+    """What was held before costs were kept: from the ledger, for the rounded average does not tell it exactly."""
+    with schema_editor.connection.chunked_cursor() as ledger, schema_editor.connection.cursor() as books:
+        for found in portfolios_with_fills(ledger):
+            rows = [(key, held.cost, held.average_cost, held.realised) for key, held in found.positions.items()]
+            books.execute(POSITIONS, [*map(list, zip(*rows)), found.portfolio_id])
+        books.execute(PROFITS)
+
 
 class Migration(migrations.Migration):
 
@@ -40,11 +65,7 @@ class Migration(migrations.Migration):
             name='cost',
             field=models.DecimalField(decimal_places=8, default=0, help_text='What the held quantity cost, before fees', max_digits=20),
         ),
-        # What was held before costs were kept: as near as the rounded average tells.
-        migrations.RunSQL(
-            'UPDATE portfolios_position SET cost = round(quantity * average_cost, 8) WHERE quantity > 0',
-            migrations.RunSQL.noop,
-        ),
+        migrations.RunPython(put_costs_in, migrations.RunPython.noop),
         migrations.AlterField(
             model_name='ledgertransfer',
             name='credit_account',

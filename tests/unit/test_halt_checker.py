@@ -10,7 +10,8 @@ from benchmarks.halt.checker import Movement, Stop, came_late, moved_within
 DRAINED = datetime(2026, 1, 5, 12, tzinfo=UTC)
 RELEASED = DRAINED + timedelta(milliseconds=80)
 TICK = timedelta(microseconds=1)
-PORTFOLIO, OTHER, TRADE = uuid.uuid4(), uuid.uuid4(), uuid.uuid4()
+# Fixed, for they name test cases, which every process must collect alike.
+PORTFOLIO, OTHER, TRADE = (uuid.UUID(int=number) for number in (1, 2, 3))
 SCOPES = [("platform", ""), ("portfolio", str(PORTFOLIO)), ("symbol", "AAA")]
 
 

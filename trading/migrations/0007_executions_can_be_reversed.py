@@ -2,6 +2,39 @@
 
 from django.db import migrations, models
 
+from portfolios.migrations._cost_of_fills import portfolios_with_fills
+
+EXECUTIONS = """
+    UPDATE trading_execution AS e SET realised_pnl = n.realised
+    FROM unnest(%s::text[], %s::numeric[]) AS n (execution_id, realised), portfolios_brokeraccount AS a
+    WHERE a.portfolio_id = %s AND e.account_id = a.id AND e.execution_id = n.execution_id
+        AND e.realised_pnl <> n.realised"""
+TRADES = """
+    UPDATE auto_trades AS t SET realised_pnl = n.realised
+    FROM (SELECT trade_id, sum(realised_pnl) AS realised FROM trading_execution GROUP BY trade_id) AS n
+    WHERE t.id = n.trade_id AND t.realised_pnl <> n.realised"""
+SESSIONS = """
+    UPDATE trading_sessions AS s SET total_pnl = n.pnl, successful_trades = n.successful
+    FROM (
+        SELECT session_id, sum(pnl) AS pnl,
+               count(*) FILTER (WHERE trade_type = 'sell' AND filled = quantity AND pnl > 0) AS successful
+        FROM (
+            SELECT t.session_id, t.trade_type, t.quantity, sum(e.quantity) AS filled,
+                   sum(e.realised_pnl - e.fee) AS pnl
+            FROM auto_trades AS t JOIN trading_execution AS e ON e.trade_id = t.id
+            WHERE t.session_id IS NOT NULL GROUP BY t.id
+        ) AS t GROUP BY session_id
+    ) AS n WHERE s.id = n.session_id AND (s.total_pnl, s.successful_trades) <> (n.pnl, n.successful)"""
+
+
+def put_profits_in(apps, schema_editor):
+    """What positions realise is exact since costs are kept; what their fills realised must sum up to it."""
+    with schema_editor.connection.chunked_cursor() as ledger, schema_editor.connection.cursor() as books:
+        for found in portfolios_with_fills(ledger):
+            books.execute(EXECUTIONS, [*map(list, zip(*found.fills)), found.portfolio_id])
+        books.execute(TRADES)
+        books.execute(SESSIONS)
+
 
 class Migration(migrations.Migration):
 
@@ -31,6 +64,7 @@ class Migration(migrations.Migration):
             name='realised_pnl',
             field=models.DecimalField(decimal_places=8, default=0, help_text='Before fees; what reversals of its fills realised included', max_digits=20),
         ),
+        migrations.RunPython(put_profits_in, migrations.RunPython.noop),
         migrations.AddConstraint(
             model_name='execution',
             constraint=models.CheckConstraint(condition=models.Q(('reversed_at__isnull', False), ('reversal_pnl', 0), _connector='OR'), name='execution_reversal_pnl_when_reversed'),
