@@ -23,8 +23,9 @@ from trading.services.trade_execution import execute_pending
 
 pytestmark = pytest.mark.integration
 FABRICATED = """
-    INSERT INTO trading_execution (account_id, execution_id, trade_id, quantity, price, fee, realised_pnl, market_at)
-    SELECT account_id, 'fabricated', id, quantity, 100, 0, 0, market_at FROM auto_trades WHERE id = %s
+    INSERT INTO trading_execution (account_id, execution_id, trade_id, quantity, price, fee, realised_pnl, reversal_pnl,
+                                   market_at)
+    SELECT account_id, 'fabricated', id, quantity, 100, 0, 0, 0, market_at FROM auto_trades WHERE id = %s
 """
 
 

@@ -128,7 +128,9 @@ def test_the_cost_does_not_grow_with_the_positions(
     market.advise("AAA")
     desks[0].step()
     market.tick(AAA=99.0)
-    with django_assert_max_num_queries(4):  # snapshot, code version and clock, and all that is watched in one
+    with django_assert_max_num_queries(
+        5
+    ):  # snapshot, code version, clock, splits on their way, and all that is watched
         assert watch_protections() == 0
     market.tick(AAA=90.0)
     with django_assert_max_num_queries(50):

@@ -29,7 +29,7 @@ def test_scenes_reach_every_operator_field_and_shape():
     operators, fields, shapes, depths = set(), set(), set(), set()
     met: Counter[str] = Counter()
 
-    @settings(max_examples=600, deadline=None, database=None, derandomize=True)
+    @settings(max_examples=900, deadline=None, database=None, derandomize=True)
     @given(scenes(sources()))
     def collect(scene):
         for rule in scene.rules:
