@@ -14,7 +14,7 @@ from foundation.clock import database_now
 from foundation.errors import Forbidden
 from foundation.models import Heartbeat
 from foundation.tasks import show_beat_alive
-from market.models import Snapshot
+from market.models import CalendarDay, Snapshot
 from portfolios.selectors import current_limit_sets, limit_values
 from portfolios.services.limits import set_limits
 from sessions.models import TradingSession
@@ -146,6 +146,21 @@ def test_a_closed_market_is_not_silent(watch: PlatformWatch, market: Market) -> 
     market.tick()
     quiet(feed=HOUR / 2)
     assert watch.look() == []
+
+
+@pytest.mark.parametrize(("minutes", "trips"), [(31, False), (29, True)])
+def test_a_feed_that_died_at_night_is_silent_once_the_exchange_has_opened(
+    watch: PlatformWatch, market: Market, minutes: int, trips: bool
+) -> None:
+    """Silent for half an hour since a snapshot of a closed market, from which the opening was so many minutes away."""
+    market.is_open = False
+    market.tick()
+    opens_at = market.as_of + timedelta(minutes=minutes)
+    CalendarDay.objects.create(
+        exchange_id="XTST", day=opens_at.date(), opens_at=opens_at, closes_at=opens_at + timedelta(hours=6)
+    )
+    quiet(feed=HOUR / 2)
+    assert [halt.armed_by_breaker for halt in watch.look()] == (["feed_silence"] if trips else [])
 
 
 def test_a_market_that_never_was_is_not_silent(watch: PlatformWatch) -> None:
