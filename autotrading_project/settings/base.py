@@ -248,6 +248,28 @@ REPLAY_BARS_PER_SECOND = _bounded("REPLAY_BARS_PER_SECOND", 1.0, 0.01, 1000)
 REPLAY_START = env.str("REPLAY_START", default="2004-01-02")
 SNAPSHOT_RETENTION_MINUTES = _bounded("SNAPSHOT_RETENTION_MINUTES", 24 * 60, 1, 10**6)
 
+# --- brokers -----------------------------------------------------------------------------------
+# Sealing keys for brokers' credentials, the newest first: `name:base64 of 32 bytes`, separated by commas.
+CREDENTIAL_KEYS = env.list("CREDENTIAL_KEYS", default=[])
+# Real money needs this and an account that is marked live.
+ALLOW_LIVE_TRADING = env.bool("ALLOW_LIVE_TRADING", default=False)
+ALPACA_PAPER_URL = env.str("ALPACA_PAPER_URL", default="https://paper-api.alpaca.markets")
+ALPACA_LIVE_URL = env.str("ALPACA_LIVE_URL", default="https://api.alpaca.markets")
+# A whole exchange with a broker, connecting included, ends within the deadline; a claim lives longer than that, so
+# that nobody takes over what is still being sent.
+BROKER_DEADLINE_SECONDS = _bounded("BROKER_DEADLINE_SECONDS", 3.0, 0.2, 30)
+BROKER_LEASE_SECONDS = _bounded("BROKER_LEASE_SECONDS", 4.0, 0.4, 60)
+if BROKER_LEASE_SECONDS <= BROKER_DEADLINE_SECONDS:
+    raise ImproperlyConfigured(
+        f"BROKER_LEASE_SECONDS must be longer than BROKER_DEADLINE_SECONDS, got {BROKER_LEASE_SECONDS} and "
+        f"{BROKER_DEADLINE_SECONDS}."
+    )
+# So long after lease and deadline "no such order" is not believed: it may be on its way through the broker.
+BROKER_SETTLE_SECONDS = _bounded("BROKER_SETTLE_SECONDS", 60.0, 0, 3600)
+# A broker that cannot say for so long what became of an order: the order is quarantined, and a person must look.
+BROKER_QUARANTINE_SECONDS = _bounded("BROKER_QUARANTINE_SECONDS", 600.0, 1, 86_400)
+RECONCILE_SECONDS = _bounded("RECONCILE_SECONDS", 60.0, 1, 86_400)
+
 # --- alerts ------------------------------------------------------------------------------------
 ALERT_WEBHOOK_URL = env.str("ALERT_WEBHOOK_URL", default="")
 ALERT_WEBHOOK_SECRET = env.str("ALERT_WEBHOOK_SECRET", default="")

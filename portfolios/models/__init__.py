@@ -6,10 +6,10 @@ Money, positions and reservations are written by `portfolios.services` only, und
 from portfolios.models.books import LedgerTransfer, PortfolioMark, Position, PositionMark, Reservation
 from portfolios.models.corporate_actions import CorporateActionBooking, CorporateActionSettlement
 from portfolios.models.limits import InstrumentPermission, InstrumentPermissionProposal, LimitSet
-from portfolios.models.owners import BrokerAccount, Member, Portfolio, Role
+from portfolios.models.owners import BrokerAccount, BrokerCredential, Member, Portfolio, Role
 
 __all__ = [
-    "BrokerAccount", "CorporateActionBooking", "CorporateActionSettlement", "InstrumentPermission",
+    "BrokerAccount", "BrokerCredential", "CorporateActionBooking", "CorporateActionSettlement", "InstrumentPermission",
     "InstrumentPermissionProposal", "LedgerTransfer", "LimitSet", "Member",
     "Portfolio", "PortfolioMark", "Position", "PositionMark", "Reservation", "Role",
 ]  # fmt: skip

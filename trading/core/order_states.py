@@ -2,9 +2,9 @@
 
 pending           committed intent; nothing has been sent
 submitting        claimed by one worker; the bytes may be on their way
-accepted          the broker has it
+accepted          the broker has it, and it works there
 partially_filled  some of it is executed, the rest works
-cancelling        we asked the broker to cancel
+cancelling        we want it cancelled; until the broker says so it may still be filled
 unknown           we cannot know whether the broker has it; full exposure stays reserved
 quarantined       even the broker cannot say; a person must look
 filled cancelled rejected expired    final
@@ -47,17 +47,21 @@ MOVES: dict[OrderState, frozenset[OrderState]] = {
     # anything: once the broker answers, the truth may be any state; submitting: the same id is sent again
     S.UNKNOWN: frozenset(set(S) - {S.UNKNOWN, S.PENDING}),
     S.QUARANTINED: frozenset({S.ACCEPTED, S.PARTIALLY_FILLED, S.FILLED, S.CANCELLED, S.REJECTED, S.EXPIRED}),
-    # a fill after a cancel: the venue was faster than our wish
-    S.CANCELLED: frozenset({S.PARTIALLY_FILLED, S.FILLED}),
-    # an order that turns up after we gave it up is booked, and its rest cancelled
-    S.EXPIRED: frozenset({S.PARTIALLY_FILLED, S.FILLED}),
-    S.REJECTED: frozenset({S.PARTIALLY_FILLED, S.FILLED}),
+    # a fill after a cancel: the venue was faster than our wish. Cancelling: an order that turns up working after
+    # we gave it up is cancelled at the broker; what it filled until then is booked
+    S.CANCELLED: frozenset({S.PARTIALLY_FILLED, S.FILLED, S.CANCELLING}),
+    S.EXPIRED: frozenset({S.PARTIALLY_FILLED, S.FILLED, S.CANCELLING}),
+    S.REJECTED: frozenset({S.PARTIALLY_FILLED, S.FILLED, S.CANCELLING}),
     S.FILLED: frozenset(),
 }
 
 FINAL = frozenset({S.FILLED, S.CANCELLED, S.REJECTED, S.EXPIRED})
 OPEN = frozenset(set(S) - FINAL)
 IN_FLIGHT = frozenset({S.SUBMITTING, S.CANCELLING, S.UNKNOWN})
+# At the broker as far as we know; a cancel can be asked for.
+WORKING = frozenset({S.ACCEPTED, S.PARTIALLY_FILLED})
+# Nobody knows what became of it: full exposure stays reserved, its symbol is blocked.
+DOUBTFUL = frozenset({S.UNKNOWN, S.QUARANTINED})
 
 
 class IllegalMove(ValueError):

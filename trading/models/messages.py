@@ -32,3 +32,36 @@ class OrderMessage(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} at {self.at}"
+
+
+class BrokerMessage(models.Model):
+    """One exchange of words with a broker about a trade: what was asked, and how it answered. Never a secret.
+
+    Written with the outcome; a worker that dies between leaves none, and the trade's claim tells of it.
+    """
+
+    class Kind(models.TextChoices):
+        SUBMIT = "submit"
+        CANCEL = "cancel"
+        ASK = "ask"
+        REPORT = "report"  # the broker spoke first
+
+    id = models.BigAutoField(primary_key=True)
+    trade = models.ForeignKey("trading.AutoTrade", on_delete=models.PROTECT, related_name="messages")
+    kind = models.CharField(max_length=10, choices=Kind)
+    attempt = models.PositiveIntegerField(default=0)
+    outcome = models.CharField(max_length=20, help_text="accepted, rejected, unknown, …")
+    detail = models.CharField(max_length=255, blank=True)
+    sent_at = models.DateTimeField(null=True, help_text="Database time")
+    answered_at = models.DateTimeField(help_text="Database time")
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(kind__in=["submit", "cancel", "ask", "report"]),
+                name="broker_message_kind_known",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.outcome}"

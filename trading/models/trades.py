@@ -12,6 +12,7 @@ from portfolios.models import BrokerAccount, Portfolio
 from rules.models import RuleVersion, TradingRule
 from sessions.models import TradingSession
 from trading.core.order_states import OrderState
+from trading.core.orders import NEEDS, TRAIL_PERCENTAGE_MAX, OrderType, TimeInForce
 from trading.models.columns import (
     PERCENTAGES_IN_RANGE,
     STOP_LOSS,
@@ -33,6 +34,24 @@ class Side(models.TextChoices):
     SELL = "sell"
 
 
+def _terms_of(order_type: OrderType) -> Q:
+    """Exactly what the type needs, and sensible."""
+    needed = NEEDS[order_type]
+    fits = Q(order_type=order_type.value)
+    for name in ("limit_price", "stop_price", "trail_percentage"):
+        fits &= Q(**{f"{name}__gt": 0}) if name in needed else Q(**{name: None})
+    return fits
+
+
+_TERMS_FIT = (
+    _terms_of(OrderType.MARKET)
+    | _terms_of(OrderType.LIMIT)
+    | _terms_of(OrderType.STOP)
+    | _terms_of(OrderType.STOP_LIMIT)
+    | _terms_of(OrderType.TRAILING_STOP) & Q(trail_percentage__lt=TRAIL_PERCENTAGE_MAX)
+)
+
+
 class AutoTrade(models.Model):
     """One intent, one order: `client_order_id` is fixed before anything is sent, for ever."""
 
@@ -42,9 +61,6 @@ class AutoTrade(models.Model):
         PROTECTION = "protection"
         MANUAL = "manual"
         RECONCILED = "reconciled"
-
-    class OrderType(models.TextChoices):
-        MARKET = "market"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     portfolio = models.ForeignKey(Portfolio, on_delete=models.PROTECT, related_name="trades")
@@ -60,7 +76,19 @@ class AutoTrade(models.Model):
     instrument = models.ForeignKey(Instrument, on_delete=models.PROTECT, related_name="+")
     symbol = models.CharField(max_length=32)
     trade_type = models.CharField(max_length=10, choices=Side)
-    order_type = models.CharField(max_length=20, choices=OrderType, default=OrderType.MARKET)
+    order_type = models.CharField(
+        max_length=20, choices=[(t.value, t.value) for t in OrderType], default=OrderType.MARKET.value
+    )
+    time_in_force = models.CharField(
+        max_length=10,
+        choices=[(t.value, t.value) for t in TimeInForce],
+        default=TimeInForce.DAY.value,
+        db_default=TimeInForce.DAY.value,
+    )
+    limit_price = _amount(null=True)
+    stop_price = _amount(null=True)
+    trail_percentage = _amount(null=True, help_text="Percent behind the best price since it began")
+    expires_at = models.DateTimeField(null=True, help_text="Market time; of a day order at the paper broker")
     quantity = _amount()
     trigger_price = _amount(help_text="Price that it was decided on")
     executed_price = _amount(null=True, help_text="Mean price of its fills")
@@ -76,7 +104,24 @@ class AutoTrade(models.Model):
     attempt = models.PositiveIntegerField(default=0)
     fence = models.BigIntegerField(default=0, help_text="Raised by every claim; a stale one changes nothing")
     claimed_by = models.CharField(max_length=200, blank=True)
-    claimed_until = models.DateTimeField(null=True)
+    claimed_until = models.DateTimeField(null=True, help_text="Database time; then another may take it over")
+    sent_at = models.DateTimeField(
+        null=True, help_text="Database time at which it was last claimed for sending"
+    )
+    asks = models.PositiveIntegerField(default=0, db_default=0, help_text="Since its outcome is unknown")
+    ask_at = models.DateTimeField(null=True, help_text="Database time at which the broker is asked next")
+    cancel_requested_at = models.DateTimeField(
+        null=True, help_text="Database time; asked for as soon as it is known where the order is"
+    )
+    cancel_reason = models.CharField(max_length=255, blank=True, default="", db_default="")
+    # What the paper market remembers of a working order.
+    triggered_at = models.DateTimeField(
+        null=True, help_text="Market time at which its stop price was reached"
+    )
+    best_price = _amount(null=True, help_text="Since it began; what a trailing stop follows")
+    matched_slot = models.BigIntegerField(
+        default=0, db_default=0, help_text="Version of the last snapshot that it was matched against"
+    )
     limits_version = models.CharField(max_length=200, help_text="The limits that it was approved under")
     price_age_ms = models.BigIntegerField(help_text="Age of the price it was approved on, database time")
     market_at = models.DateTimeField(help_text="Market time of the decision")
@@ -109,6 +154,14 @@ class AutoTrade(models.Model):
             ),
             models.CheckConstraint(condition=PERCENTAGES_IN_RANGE, name="trade_protection_within_range"),
             models.CheckConstraint(condition=Q(quantity__gt=0), name="trade_quantity_positive"),
+            models.CheckConstraint(
+                condition=Q(order_type__in=[t.value for t in OrderType]), name="trade_order_type_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(time_in_force__in=[t.value for t in TimeInForce]),
+                name="trade_time_in_force_known",
+            ),
+            models.CheckConstraint(condition=_TERMS_FIT, name="trade_terms_fit_its_type"),
             models.CheckConstraint(
                 condition=Q(filled_quantity__gte=0, filled_quantity__lte=F("quantity")),
                 name="trade_fill_within_quantity",
@@ -145,6 +198,13 @@ class AutoTrade(models.Model):
                 name="trade_open",
             ),
             models.Index(fields=["portfolio", "market_day"]),
+            # What is due at brokers: claims that may have lost their worker, and questions.
+            models.Index(
+                fields=["claimed_until"],
+                condition=Q(status__in=["submitting", "cancelling"]),
+                name="trade_claimed",
+            ),
+            models.Index(fields=["ask_at"], condition=Q(status="unknown"), name="trade_unknown"),
             # What breakers count: the losses since the last sell that did not lose, and the last minute's
             # rejections.
             models.Index(

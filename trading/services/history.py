@@ -13,14 +13,13 @@ from market.models import CorporateAction
 from portfolios.core.limits import EffectiveLimits, LimitRow
 from portfolios.models import CorporateActionBooking
 from trading.core.history import History, OpenOrder, PastOrder, Traded, still_held, window
-from trading.core.order_states import OPEN, OrderState
+from trading.core.order_states import DOUBTFUL, OPEN
 from trading.models import AutoTrade, Execution
 from trading.selectors.breakers import losing_streaks, releases_of_rules
 
 Origin = AutoTrade.Origin
 # What they sell is not held against anybody.
 NOT_COUNTED = frozenset({Origin.FLATTEN, Origin.PROTECTION})
-DOUBTFUL = frozenset({OrderState.UNKNOWN, OrderState.QUARANTINED})
 
 
 def past_order(trade: AutoTrade) -> PastOrder:

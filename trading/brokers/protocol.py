@@ -1,0 +1,240 @@
+"""What every broker can be asked, and how it answers: one protocol, whatever is behind it.
+
+An answer is either certain (`Accepted`, `Rejected`, an order, nothing of that id) or `Unknown`: a timeout, a broken
+connection, a 5xx, "duplicate client order id". An adapter never guesses and never sends twice by itself. All numbers
+are Decimal at this edge, all times aware; what a broker says that is no number, or not ours, raises `BadReport`.
+
+Errors
+    BrokerError            the family
+    ├── NotConnected       this account cannot be used: no credentials, live not permitted, keys refused
+    ├── NotCapable         this broker cannot do that (see `Capabilities`)
+    ├── GateClosed         our own gate said no; nothing was sent
+    ├── AskFailed          a question was not answered: ask again later. `retry_after_seconds` where it said so
+    └── BadReport          it said something that cannot be true; nothing of it may be used
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Protocol
+
+from trading.core.order_states import OrderState
+from trading.core.orders import OrderTerms, OrderType, TimeInForce
+
+
+class BrokerError(Exception):
+    """Something about a broker went wrong."""
+
+
+class NotConnected(BrokerError):
+    """The account cannot be used, for the reason given."""
+
+
+class NotCapable(BrokerError):
+    """The broker does not do this."""
+
+
+class GateClosed(BrokerError):
+    """The last look before the first byte said no; nothing was sent."""
+
+
+class AskFailed(BrokerError):
+    """A question was not answered."""
+
+    def __init__(self, reason: str, *, retry_after_seconds: float | None = None) -> None:
+        super().__init__(reason)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class BadReport(BrokerError):
+    """The broker said something that cannot be true. `payload` is what it said, without secrets."""
+
+    def __init__(self, reason: str, *, payload: Any = None) -> None:
+        super().__init__(reason)
+        self.payload = payload
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What a broker does for us. An order that asks for more is refused before it is made."""
+
+    order_types: frozenset[OrderType]
+    times_in_force: frozenset[TimeInForce]
+    fractional: bool
+    """whether quantities need not be whole"""
+    replaces: bool
+    streams: bool
+    """whether it tells of executions by itself"""
+    has_network: bool
+    """whether an answer can be lost on the way; without, an order is never unknown"""
+
+
+@dataclass(frozen=True)
+class OrderTicket:
+    """An order as it is sent. quantity in units, always positive; side is buy or sell."""
+
+    client_order_id: str
+    symbol: str
+    side: str
+    quantity: Decimal
+    terms: OrderTerms
+
+
+@dataclass(frozen=True)
+class BrokerOrder:
+    """An order as the broker sees it now.
+
+    state: accepted, partially_filled, filled, cancelling, cancelled, rejected or expired.
+    average_price: of what is filled; None when nothing is.
+    """
+
+    client_order_id: str
+    broker_order_id: str
+    symbol: str
+    side: str
+    quantity: Decimal
+    filled_quantity: Decimal
+    state: OrderState
+    average_price: Decimal | None = None
+    reason: str = ""
+    submitted_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class BrokerExecution:
+    """One fill. execution_id: the same from whichever source it is told. price per unit, fee in currency."""
+
+    execution_id: str
+    client_order_id: str
+    broker_order_id: str
+    symbol: str
+    side: str
+    quantity: Decimal
+    price: Decimal
+    fee: Decimal
+    at: datetime
+    """the broker's time"""
+
+
+@dataclass(frozen=True)
+class BrokerPosition:
+    symbol: str
+    quantity: Decimal
+    """below zero: short"""
+
+
+@dataclass(frozen=True)
+class BrokerAccountState:
+    """account_number: the broker's own; `trading_objection`: why it takes no orders, empty when it does."""
+
+    account_number: str
+    currency: str
+    cash: Decimal
+    trading_objection: str = ""
+
+
+@dataclass(frozen=True)
+class Accepted:
+    order: BrokerOrder
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """Certainly not at the broker. `code` is the broker's own, or its HTTP status."""
+
+    reason: str
+    code: str = ""
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """Nobody knows whether the broker has it. retry_after_seconds: not to be asked earlier, where it said so."""
+
+    reason: str
+    retry_after_seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class CancelRequested:
+    """It will be cancelled unless it is filled first; the outcome is told by the stream or by asking."""
+
+
+@dataclass(frozen=True)
+class CancelRefused:
+    """It cannot be cancelled any more (filled, gone, or not known there): ask what it is."""
+
+    reason: str
+
+
+SubmitOutcome = Accepted | Rejected | Unknown
+CancelOutcome = CancelRequested | CancelRefused | Unknown
+Gate = Callable[[], None]
+"""the last look before the first byte: raises GateClosed"""
+
+
+@dataclass(frozen=True)
+class StreamEvent:
+    """What the stream told: an order as it is now, and the execution that made it so, if one did.
+
+    received: the broker's words, without secrets, for the record.
+    """
+
+    order: BrokerOrder
+    execution: BrokerExecution | None = None
+    received: dict[str, Any] = field(default_factory=dict)
+
+
+class ExecutionStream(Protocol):
+    """A live connection. Iterating waits; `None` comes about once a second when nothing is told, so that its reader
+    can look after its lease. Ends by raising AskFailed when the connection is lost; BadReport leaves it usable.
+    """
+
+    def __iter__(self) -> Iterator[StreamEvent | BadReport | None]: ...
+
+
+class Broker(Protocol):
+    """One account at one broker. Made by `trading.brokers.connections.broker_of`; not shared between threads."""
+
+    capabilities: Capabilities
+
+    def submit(self, ticket: OrderTicket, *, gate: Gate) -> SubmitOutcome:
+        """Send once. `gate` is called with the connection open, immediately before the first byte of the order.
+
+        Raises GateClosed (nothing was sent), NotConnected, NotCapable.
+        """
+        ...
+
+    def cancel(self, order: BrokerOrder) -> CancelOutcome: ...
+
+    def replace(self, order: BrokerOrder, *, quantity: Decimal, terms: OrderTerms) -> SubmitOutcome:
+        """Raises NotCapable where the broker does not."""
+        ...
+
+    def order_by_client_id(self, client_order_id: str) -> BrokerOrder | None:
+        """None: the broker has no order of this id, as far as it knows now. Raises AskFailed, BadReport."""
+        ...
+
+    def open_orders(self) -> Sequence[BrokerOrder]:
+        """All of them, or AskFailed."""
+        ...
+
+    def orders_since(self, since: datetime) -> Sequence[BrokerOrder]:
+        """Every order submitted at or after `since` (broker's time), whatever became of it, or AskFailed."""
+        ...
+
+    def executions_since(self, since: datetime) -> Sequence[BrokerExecution]:
+        """Every fill at or after `since` (broker's time), oldest first, or AskFailed."""
+        ...
+
+    def positions(self) -> Sequence[BrokerPosition]: ...
+
+    def account(self) -> BrokerAccountState: ...
+
+    def stream(self) -> AbstractContextManager[ExecutionStream]:
+        """Connect, log in and listen; entered, it misses nothing from then on. Raises AskFailed, NotConnected,
+        NotCapable."""
+        ...
+
+    def close(self) -> None: ...

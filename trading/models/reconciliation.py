@@ -1,0 +1,83 @@
+"""How our books and a broker's compare, and where they do not agree."""
+
+import uuid
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from portfolios.models import BrokerAccount
+
+
+class Reconciliation(models.Model):
+    """One comparison of an account's orders, fills, positions and cash with the broker's. All times database time."""
+
+    class Trigger(models.TextChoices):
+        START = "start"
+        RECONNECT = "reconnect"
+        PERIODIC = "periodic"
+        MANUAL = "manual"
+
+    id = models.BigAutoField(primary_key=True)
+    account = models.ForeignKey(BrokerAccount, on_delete=models.PROTECT, related_name="reconciliations")
+    trigger = models.CharField(max_length=20, choices=Trigger)
+    started_at = models.DateTimeField(db_default=Now())
+    finished_at = models.DateTimeField(null=True, help_text="Empty: it is under way, or its process died")
+    failure = models.CharField(
+        max_length=255, blank=True, help_text="Why it could not be done; nothing is known then"
+    )
+    orders = models.PositiveIntegerField(default=0, help_text="That the broker told of")
+    fills_booked = models.PositiveIntegerField(default=0, help_text="That the stream had not told of")
+    breaks = models.PositiveIntegerField(default=0, help_text="Open when it ended")
+
+    class Meta:
+        indexes = [models.Index(fields=["account", "-started_at"])]
+
+    def __str__(self) -> str:
+        return f"{self.trigger} reconciliation of {self.account}"
+
+
+class ReconciliationBreak(models.Model):
+    """Something on which the broker and we do not agree. Its account is halted until it is explained by a person, or
+    gone by itself. Written by `trading.services.breaks` only."""
+
+    class Kind(models.TextChoices):
+        FOREIGN_ORDER = "foreign_order"  # an order at the broker that is not ours
+        FOREIGN_EXECUTION = "foreign_execution"  # a fill of such an order
+        ORDER = "order"  # an order of ours that the broker sees otherwise
+        EXECUTION = "execution"  # a fill that cannot be booked
+        POSITION = "position"
+        CASH = "cash"
+        BAD_REPORT = "bad_report"  # what cannot be true: quarantined as it came
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    account = models.ForeignKey(BrokerAccount, on_delete=models.PROTECT, related_name="breaks")
+    kind = models.CharField(max_length=20, choices=Kind)
+    key = models.CharField(max_length=200, help_text="What it is about: an order's id, a symbol, a currency")
+    ours = models.JSONField(default=dict)
+    theirs = models.JSONField(default=dict)
+    detail = models.CharField(max_length=255)
+    found_at = models.DateTimeField(db_default=Now(), help_text="Database time")
+    last_seen_at = models.DateTimeField(db_default=Now())
+    explained_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+"
+    )
+    explanation = models.CharField(max_length=500, blank=True)
+    ended_at = models.DateTimeField(null=True, help_text="Explained, or gone by itself")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["account", "kind", "key"], condition=Q(ended_at=None), name="break_open_once"
+            ),
+            models.CheckConstraint(
+                condition=Q(explained_by=None, explanation="")
+                | Q(explained_by__isnull=False, ended_at__isnull=False) & ~Q(explanation=""),
+                name="break_explanation_names_who",
+            ),
+        ]
+        indexes = [models.Index(fields=["account", "-found_at"])]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.key}"
