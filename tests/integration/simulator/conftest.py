@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -35,9 +36,7 @@ class Alpaca:
         return self.http.post("/v2/orders", json={n: v for n, v in wanted.items() if v is not None})
 
     def order(self, client_order_id: str = "one") -> dict[str, Any]:
-        answer = self.http.get(
-            "/v2/orders:by_client_order_id", params={"client_order_id": client_order_id}
-        )
+        answer = self.http.get("/v2/orders:by_client_order_id", params={"client_order_id": client_order_id})
         assert answer.status_code == 200, answer.text
         found: dict[str, Any] = answer.json()
         return found
@@ -107,3 +106,19 @@ def alice(simulator: Simulator) -> Iterator[Alpaca]:
     client = Alpaca(simulator)
     yield client
     client.http.close()
+
+
+@pytest.fixture
+def simulator_of(tmp_path: Path) -> Iterator[Callable[[int], Simulator]]:
+    """simulator_of(seed): one more process; all are ended with the test."""
+    started: list[Simulator] = []
+
+    def start(seed: int) -> Simulator:
+        simulator = Simulator(tmp_path / f"simulator-{len(started)}", seed=seed)
+        started.append(simulator)
+        simulator.start()
+        return simulator
+
+    yield start
+    for simulator in started:
+        simulator.stop()
