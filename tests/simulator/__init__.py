@@ -25,5 +25,6 @@ The protocol is that of docs.alpaca.markets (orders, account activities, trade_u
 What a recording of Alpaca's paper API showed in 2026, and the pages do not say, is kept as recorded: a new order is
 answered `pending_new`; `order_class` of a simple order is ""; the time in an activity's id is New York's; `after` is
 strict; cash is told in whole cents; code 40310000 stands for all that an account may not do.
-Not documented anywhere, and our choice: the part of an activity's id after "::" is the stream's execution id.
+Nothing published joins an activity's id to the stream's execution id, so here they have nothing in common: who relies
+on it fails here first. Both tell how much of the order was filled by then (`cum_qty`, the order's `filled_qty`).
 """

@@ -13,6 +13,7 @@ from tests.simulator.orders import (
     Execution,
     Order,
     Refused,
+    asset_id,
     plain,
     seeded_id,
 )
@@ -172,7 +173,7 @@ def _told_position(account: Account, symbol: str, market: Market) -> dict[str, A
     profit = value - cost
     share = plain(round(profit / cost, 6)) if cost else "0"
     return {
-        "asset_id": seeded_id("asset", symbol),
+        "asset_id": asset_id(symbol),
         "symbol": symbol,
         "exchange": "NASDAQ",
         "asset_class": "us_equity",

@@ -143,6 +143,7 @@ class Book:
             side=order.side,
             quantity=quantity,
             price=price,
+            cumulative=execution.cumulative,
         )
         self._book(account, order, execution)
         whole = not order.remaining

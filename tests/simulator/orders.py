@@ -3,6 +3,7 @@
 import uuid
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from random import Random
 from typing import Any
 
@@ -39,6 +40,11 @@ def plain(number: Decimal) -> str:
 def seeded_id(*parts: object) -> str:
     """A UUID that depends on nothing but these."""
     return str(uuid.UUID(int=Random("|".join(map(str, parts))).getrandbits(128), version=4))
+
+
+@lru_cache(maxsize=10_000)
+def asset_id(symbol: str) -> str:
+    return seeded_id("asset", symbol)
 
 
 @dataclass
@@ -115,7 +121,7 @@ def told(order: Order) -> dict[str, Any]:
         **{name: to_text(order.ended[name]) if name in order.ended else None for name in times},
         "replaced_by": order.replaced_by,
         "replaces": order.replaces,
-        "asset_id": seeded_id("asset", order.symbol),
+        "asset_id": asset_id(order.symbol),
         "symbol": order.symbol,
         "asset_class": "us_equity",
         "notional": None,

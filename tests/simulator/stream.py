@@ -154,7 +154,13 @@ class Streams:
     # telling
 
     def tell(self, account: Account, event: str, order: Order, execution: Execution | None) -> None:
-        """An event of the book, told to the account's listeners, unless a rule says otherwise."""
+        """An event of the book, told to the account's listeners, unless a rule says otherwise.
+
+        Where nobody listens nothing is told, so nothing goes wrong with it either.
+        """
+        if not any(item.listens and item.account is account for item in self._listeners):
+            self._kept.pop(order.id, None)
+            return
         message = self._message(event, order, execution)
         occasion = Occasion(account.key, "", order.client_order_id, order.symbol, event)
         rule = self.mischief.pick(STREAM, occasion)

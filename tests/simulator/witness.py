@@ -13,9 +13,12 @@ from typing import Any
 
 @dataclass(frozen=True)
 class WitnessedFill:
+    """execution_id: the stream's. cumulative: of the order, once this fill was done."""
+
     execution_id: str
     quantity: Decimal
     price: Decimal
+    cumulative: Decimal
 
 
 @dataclass
@@ -136,7 +139,7 @@ def _cancel_asked(witness: Witness, event: dict[str, Any]) -> None:
 def _fill(witness: Witness, event: dict[str, Any]) -> None:
     order = _order(witness, event)
     quantity, price = Decimal(event["quantity"]), Decimal(event["price"])
-    order.fills.append(WitnessedFill(event["execution_id"], quantity, price))
+    order.fills.append(WitnessedFill(event["execution_id"], quantity, price, Decimal(event["cumulative"])))
     moved = quantity if event["side"] == "buy" else -quantity
     witness.positions[event["account"]][event["symbol"]] += moved
     witness.cash[event["account"]] -= moved * price

@@ -13,6 +13,7 @@ import httpx
 import pytest
 from websockets.exceptions import ConnectionClosed
 
+from tests.integration.simulator.talking import KEY, Alpaca
 from tests.simulator.mischief import ANSWER, PHASES, STREAM
 
 pytestmark = pytest.mark.integration
@@ -404,27 +405,31 @@ def test_a_rule_that_nobody_would_understand_is_refused(simulator, rule):
 def fate(simulator_of, seed: int) -> tuple[dict[str, list[str]], dict[str, list[Decimal]]]:
     """What went wrong with each of forty orders, and the parts in which it was filled."""
     simulator = simulator_of(seed)
-    simulator.account("ALICE")
+    simulator.account(KEY)
     simulator.quotes(AAPL="10")
     simulator.policy(parts=[1, 4], delay=[0, 0.01], part_delay=[0, 0.01])
-    for name in (*ANSWER.keys() - {"hang", "lost_connection"}, *STREAM):
+    for name in sorted(ANSWER.keys() - {"hang", "lost_connection"} | STREAM.keys() - {"stream_cut"}):
         simulator.misbehave(name, probability=0.15, seconds=0.01)
+    alice = Alpaca(simulator)
     names = [f"order-{number}" for number in range(40)]
-    with httpx.Client(
-        base_url=simulator.base_url,
-        headers={"APCA-API-KEY-ID": "ALICE", "APCA-API-SECRET-KEY": "secret"},
-    ) as client:
+    with alice.stream():
         for name in names:
-            order = {"symbol": "AAPL", "qty": "9", "side": "buy", "type": "market", "time_in_force": "day"}
             with contextlib.suppress(httpx.TransportError):
-                client.post("/v2/orders", json=order | {"client_order_id": name})
-    deadline = time.monotonic() + 10
-    while any(order.state != "filled" for order in simulator.witness().orders.values()):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+                alice.submit(name)
+        alice.wait_until(
+            lambda: all(order.state == "filled" for order in simulator.witness().orders.values()), seconds=10
+        )
+    alice.http.close()
     witness = simulator.witness()
     parts = {name: [fill.quantity for fill in witness.order(name).fills] for name in names}
-    return {name: witness.mischief_by_order["ALICE", name] for name in names}, parts
+    return {name: witness.mischief_by_order[KEY, name] for name in names}, parts
+
+
+def test_nothing_goes_wrong_with_what_nobody_hears(alice, simulator):
+    simulator.misbehave("stream_twice")
+    alice.submit()
+    alice.wait_for("filled")
+    assert not simulator.witness().mischief
 
 
 def test_the_same_seed_brings_the_same_misfortunes(simulator_of):

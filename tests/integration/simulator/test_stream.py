@@ -44,8 +44,11 @@ def test_an_order_is_told_from_new_to_filled(alice, simulator):
     assert int(part["qty"]) + int(fill["qty"]) == 10
     assert (part["position_qty"], fill["position_qty"]) == (part["qty"], "10")
     assert fill["order"] == alice.order()
-    ids = [row["id"].partition("::")[2] for row in alice.get("account/activities/FILL", direction="asc")]
-    assert ids == [part["execution_id"], fill["execution_id"]]
+    rows = alice.get("account/activities/FILL", direction="asc")
+    assert [row["cum_qty"] for row in rows] == [event["order"]["filled_qty"] for event in (part, fill)]
+    witnessed = simulator.witness().order("one").fills
+    assert [seen.execution_id for seen in witnessed] == [part["execution_id"], fill["execution_id"]]
+    assert not {row["id"].partition("::")[2] for row in rows} & {seen.execution_id for seen in witnessed}
 
 
 def test_every_end_is_told(alice, simulator):

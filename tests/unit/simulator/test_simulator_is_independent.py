@@ -62,7 +62,7 @@ LINES = [
     },
     {
         "what": "fill", "account": "K", "client_order_id": "one", "order_id": "o", "execution_id": "e",
-        "symbol": "AAPL", "side": "buy", "quantity": "2", "price": "100.5",
+        "symbol": "AAPL", "side": "buy", "quantity": "2", "price": "100.5", "cumulative": "2",
     },
     {"what": "mischief", "name": "hang", "account": "K", "client_order_id": "one"},
 ]  # fmt: skip
