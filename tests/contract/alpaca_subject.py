@@ -4,7 +4,7 @@ import time
 from decimal import Decimal
 from typing import Any
 
-from tests.contract.subject import START_PRICE, SYMBOL, Subject
+from tests.contract.subject import START_PRICE, Subject
 from tests.harness.simulator import Simulator
 from trading.brokers.protocol import Broker, OrderTicket
 from trading.core.orders import MARKET_DAY, OrderTerms
@@ -32,13 +32,13 @@ class AlpacaSubject(Subject):
         quantity: Decimal = Decimal(10),
         terms: OrderTerms = MARKET_DAY,
     ) -> OrderTicket:
-        return OrderTicket(client_order_id, SYMBOL, side, quantity, terms)
+        return OrderTicket(client_order_id, self.symbol, side, quantity, terms)
 
     def impossible_ticket(self, client_order_id: str) -> OrderTicket:
         return self.ticket(client_order_id, quantity=CASH)
 
     def move_price(self, price: Decimal) -> None:
-        self._simulator.quotes({SYMBOL: price})
+        self._simulator.quotes({self.symbol: price})
 
     def settle(self) -> None:
         time.sleep(0.02)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.contract.alpaca_subject import AlpacaSubject
+from tests.contract.paper_subject import PaperSubject
 from tests.contract.reference import ReferenceSubject
 from tests.contract.subject import Subject
 from tests.harness.simulator import Simulator
@@ -29,7 +30,18 @@ def alpaca(request: pytest.FixtureRequest) -> Subject:
     )
 
 
-SUBJECTS: dict[str, Callable[[pytest.FixtureRequest], Subject]] = {"reference": reference, "alpaca": alpaca}
+def paper(request: pytest.FixtureRequest) -> Subject:
+    harness = pytest.importorskip("tests.harness.paper")
+    request.getfixturevalue("committed_db")
+    harness.wide_limits()
+    return PaperSubject(pytest.importorskip("trading.brokers.paper").PaperBroker, harness.order)
+
+
+SUBJECTS: dict[str, Callable[[pytest.FixtureRequest], Subject]] = {
+    "reference": reference,
+    "alpaca": alpaca,
+    "paper": paper,
+}
 
 
 @pytest.fixture(params=SUBJECTS)

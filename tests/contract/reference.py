@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from tests.contract.subject import START_PRICE, SYMBOL, Subject
+from tests.contract.subject import START_PRICE, Subject
 from trading.brokers.protocol import (
     Accepted,
     BrokerAccountState,
@@ -113,7 +113,7 @@ class ReferenceBroker:
         return [execution for execution in self.market.executions if execution.at >= since]
 
     def positions(self) -> Sequence[BrokerPosition]:
-        return [BrokerPosition(SYMBOL, self.market.held)] if self.market.held else []
+        return [BrokerPosition(Subject.symbol, self.market.held)] if self.market.held else []
 
     def account(self) -> BrokerAccountState:
         return BrokerAccountState("REFERENCE", "USD", self.market.cash)
@@ -201,7 +201,7 @@ class ReferenceSubject(Subject):
         quantity: Decimal = Decimal(10),
         terms: OrderTerms = MARKET_DAY,
     ) -> OrderTicket:
-        return OrderTicket(client_order_id, SYMBOL, side, quantity, terms)
+        return OrderTicket(client_order_id, self.symbol, side, quantity, terms)
 
     def impossible_ticket(self, client_order_id: str) -> OrderTicket:
         return self.ticket(client_order_id, quantity=Decimal(100_000))

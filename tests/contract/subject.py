@@ -15,15 +15,15 @@ from trading.core.orders import MARKET_DAY, OrderTerms, OrderType, TimeInForce
 
 WAIT_SECONDS = 10.0
 START_PRICE = Decimal(100)
-SYMBOL = "AAPL"
 FAR_BELOW = OrderTerms(OrderType.LIMIT, TimeInForce.GTC, limit_price=Decimal(50))
 """a limit order to buy that rests in the market"""
 
 
 class Subject(ABC):
-    """An account of at least 50,000 in cash and nothing else, at a market where AAPL stands at 100."""
+    """An account of at least 50,000 in cash and nothing else, at a market where `symbol` stands at 100."""
 
     broker: BrokerProtocol
+    symbol = "AAPL"
 
     @abstractmethod
     def ticket(
@@ -42,7 +42,7 @@ class Subject(ABC):
 
     @abstractmethod
     def move_price(self, price: Decimal) -> None:
-        """AAPL stands at this price now, for buyers and sellers alike."""
+        """`symbol` stands at about this price now, for buyers and sellers."""
 
     @abstractmethod
     def settle(self) -> None:

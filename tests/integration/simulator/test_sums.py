@@ -55,14 +55,15 @@ def test_cash_is_what_was_there_less_all_fills_and_positions_are_the_fills(simul
         fills = all_fills(client)
         account, positions = client.get("/v2/account").json(), client.get("/v2/positions").json()
         orders = client.get("/v2/orders", params={"status": "all", "limit": "500"}).json()
-    cash, held = given_cash, defaultdict(Decimal)
+    cash = given_cash
+    moved_by: dict[str, Decimal] = defaultdict(Decimal)
     by_order: dict[str, Decimal] = defaultdict(Decimal)
     for fill in fills:
         moved = Decimal(fill["qty"]) * (1 if fill["side"] == "buy" else -1)
         cash -= moved * Decimal(fill["price"])
-        held[fill["symbol"]] += moved
+        moved_by[fill["symbol"]] += moved
         by_order[fill["order_id"]] += Decimal(fill["qty"])
-    held = {symbol: quantity for symbol, quantity in held.items() if quantity}
+    held = {symbol: quantity for symbol, quantity in moved_by.items() if quantity}
     witness = simulator.witness()
     assert witness.cash[key] == cash == Decimal(simulator.state()["accounts"][key]["cash"])
     assert Decimal(account["cash"]) == cash.quantize(Decimal("0.01"))
