@@ -32,7 +32,7 @@ def alpaca(request: pytest.FixtureRequest) -> Subject:
 
 def paper(request: pytest.FixtureRequest) -> Subject:
     harness = pytest.importorskip("tests.harness.paper")
-    request.getfixturevalue("committed_db")
+    request.getfixturevalue("db")
     harness.wide_limits()
     return PaperSubject(pytest.importorskip("trading.brokers.paper").PaperBroker, harness.order)
 
