@@ -10,10 +10,8 @@ Errors (of `trading.brokers.protocol`)
 """
 
 import uuid
-from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
-from decimal import Decimal
 from functools import partial
 from typing import Any
 
@@ -33,21 +31,19 @@ from trading.brokers.protocol import BadReport, BrokerError, BrokerExecution, Br
 from trading.core.order_reports import NOT_KNOWN_THERE, Ours, Settlement, Told, settle
 from trading.core.order_states import FINAL, OrderState
 from trading.core.paper import BPS
-from trading.models import AutoTrade, BrokerMessage, Execution
+from trading.models import AutoTrade, BrokerMessage
 from trading.services.bookkeeping import ReportedFill, book_fills
 from trading.services.breakers import trip_on_streaks
 from trading.services.broker_messages import note_message
 from trading.services.fresh_state import RESERVE_CUSHION_BPS
 from trading.services.order_management import end_open, move, trade_event
 from trading.services.protections import note_first_prices
+from trading.services.report_checks import as_told, check_order, new_fill, sellable
 
 log = structlog.get_logger(__name__)
 SEND_TASK, SEND_QUEUE = "trading.tasks.send_due", "broker"
-# A fill's price is believed within this factor of the price that the trade was decided on, either way.
-PRICE_FACTOR_MAX = 10
 # The market is live while its newest snapshot is no further from database time than this.
 LIVE_WITHIN = timedelta(minutes=15)
-ID_CHARACTERS_MAX = 100
 
 
 class ForeignOrder(BrokerError):
@@ -86,11 +82,11 @@ def apply_report(
     trade = rows.get(client_order_id=order.client_order_id)
     if fence is not None and trade.fence != fence:
         raise StaleClaim(f"trade {trade.id} was claimed by somebody else")
-    _check_order(trade, order, account_id)
-    fill = _new_fill(trade, order, execution, books)
+    check_order(trade, order, account_id)
+    fill = new_fill(trade, order, execution, books)
     done = _settle(trade, order, fill)
     if done.contradiction:
-        raise BadReport(done.contradiction, payload=_told(order, execution))
+        raise BadReport(done.contradiction, payload=as_told(order, execution))
     before = OrderState(trade.status)
     snapshot = snapshots.current()
     events = _carry_out(trade, order, fill, done, books=books, snapshot=snapshot, told_by=told_by)
@@ -114,99 +110,9 @@ def _portfolio_of(order: BrokerOrder) -> uuid.UUID:
     portfolio_id = found.first()
     if portfolio_id is None:
         raise ForeignOrder(
-            f"no trade has the client order id {order.client_order_id!r}", payload=_told(order, None)
+            f"no trade has the client order id {order.client_order_id!r}", payload=as_told(order, None)
         )
     return portfolio_id
-
-
-def _told(order: BrokerOrder, execution: BrokerExecution | None) -> dict[str, Any]:
-    """For records: plain JSON."""
-    told = {"order": {key: str(value) for key, value in asdict(order).items() if value is not None}}
-    if execution is not None:
-        told["execution"] = {key: str(value) for key, value in asdict(execution).items()}
-    return told
-
-
-def _check(claim: Callable[[str], BadReport], *faults: tuple[bool, str]) -> None:
-    for wrong, reason in faults:
-        if wrong:
-            raise claim(reason)
-
-
-def _check_order(trade: AutoTrade, order: BrokerOrder, account_id: uuid.UUID) -> None:
-    """It must be the order that we have made. Raises BadReport."""
-    known, bad = trade.broker_order_id, partial(BadReport, payload=_told(order, None))
-    numbers = order.quantity.is_finite() and order.filled_quantity.is_finite()
-    _check(bad, (not numbers, "a quantity of it is not a number"))
-    _check(
-        bad,
-        (trade.account_id != account_id, "the order was made for another account"),
-        (order.symbol != trade.symbol, f"its symbol is {order.symbol}, we ordered {trade.symbol}"),
-        (order.side != trade.trade_type, f"its side is {order.side}, we ordered to {trade.trade_type}"),
-        (
-            order.quantity != trade.quantity,
-            f"its quantity is {order.quantity}, we ordered {plain_decimal(trade.quantity)}",
-        ),
-        (
-            not 0 < len(order.broker_order_id) <= ID_CHARACTERS_MAX,
-            "the broker's id of the order is missing or too long",
-        ),
-        (
-            known not in ("", order.broker_order_id),
-            f"it is the broker's order {order.broker_order_id}, and {known} has the same client order id",
-        ),
-    )
-
-
-def _new_fill(
-    trade: AutoTrade, order: BrokerOrder, execution: BrokerExecution | None, books: Books
-) -> BrokerExecution | None:
-    """The execution if it is not booked yet, in our columns' precision. Raises BadReport."""
-    if execution is None:
-        return None
-    bad = partial(BadReport, payload=_told(order, execution))
-    price, quantity, fee = execution.price, execution.quantity, execution.fee
-    _check(
-        bad,
-        (
-            (execution.client_order_id, execution.broker_order_id, execution.symbol, execution.side)
-            != (order.client_order_id, order.broker_order_id, order.symbol, order.side),
-            "the execution is of another order",
-        ),
-        (
-            not 0 < len(execution.execution_id) <= ID_CHARACTERS_MAX,
-            "the execution's id is missing or too long",
-        ),
-    )
-    numbers = price.is_finite() and quantity.is_finite() and fee.is_finite()
-    _check(bad, (not numbers, "a number of the execution is none"))
-    _check(
-        bad,
-        (price <= 0 or quantity <= 0 or fee < 0, "a number of the execution is not positive"),
-        (round_money(quantity) != quantity, "the executed quantity has more than 8 decimals"),
-        (execution.at.tzinfo is None, "the execution's time has no zone"),
-    )
-    reference = trade.trigger_price
-    if not reference / PRICE_FACTOR_MAX <= price <= reference * PRICE_FACTOR_MAX:
-        raise bad(
-            f"the price {price} is more than {PRICE_FACTOR_MAX} times away from {plain_decimal(reference)}"
-        )
-    known = Execution.objects.filter(account_id=trade.account_id, execution_id=execution.execution_id).first()
-    if known is not None:
-        same = (known.trade_id, known.quantity, known.price) == (trade.id, quantity, round_money(price))
-        _check(bad, (not same, "the execution was told before with other numbers, or of another order"))
-        return None
-    if trade.trade_type == "sell":
-        free = _sellable(trade, books)
-        _check(bad, (quantity > free, f"it sells {quantity}, and {plain_decimal(free)} can be sold"))
-    return execution
-
-
-def _sellable(trade: AutoTrade, books: Books) -> Decimal:
-    """Units that a fill of this trade may take: what is held and not promised to another."""
-    position = books.position(trade.portfolio_id, trade.instrument_id)
-    own = books.reservations.get(trade.id)
-    return position.quantity - position.reserved_quantity + (own.quantity if own is not None else ZERO)
 
 
 def _settle(trade: AutoTrade, order: BrokerOrder, fill: BrokerExecution | None) -> Settlement:
@@ -277,7 +183,7 @@ def _reserve_again(trade: AutoTrade, books: Books) -> None:
         wanted = round_money(rest * price * (1 + RESERVE_CUSHION_BPS / BPS))
         cash = max(min(wanted, portfolio.cash - portfolio.reserved_cash), ZERO)
     else:
-        quantity = max(min(rest, _sellable(trade, books)), ZERO)
+        quantity = max(min(rest, sellable(trade, books)), ZERO)
     books.reserve(
         owner_id=trade.id, portfolio_id=trade.portfolio_id, instrument_id=trade.instrument_id, cash=cash,
         quantity=quantity,
