@@ -43,8 +43,9 @@ def execute_due() -> None:
 
 @shared_task(name="trading.tasks.send_due")
 def send_due() -> None:
-    """Carry out cancels and send what is pending at real brokers."""
+    """Carry out cancels and send what is pending at real brokers; first see that beat and feed are there."""
     beat(component="worker.broker")
+    watch_platform()
     send_orders()
 
 

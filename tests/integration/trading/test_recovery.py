@@ -209,7 +209,7 @@ def test_a_broker_that_cannot_say_is_asked_with_backoff_then_a_person_must_look(
 def test_a_quarantined_order_that_is_not_there_expires_and_is_not_sent(alice: Scene) -> None:
     trade = unknown(alice, taken=False)
     AutoTrade.objects.filter(pk=trade.pk).update(status="quarantined")
-    ask_until(trade, seconds=SETTLED_SECONDS + 1)
+    ask_until(trade, seconds=SETTLED_SECONDS + 61)
     assert state(trade) == "expired" and len(alice.venue.submits) == 1
     assert clean()
 
