@@ -31,12 +31,13 @@ from trading.brokers.protocol import BadReport, BrokerError, BrokerExecution, Br
 from trading.core.order_reports import NOT_KNOWN_THERE, Ours, Settlement, Told, settle
 from trading.core.order_states import FINAL, OrderState
 from trading.core.paper import BPS
-from trading.models import AutoTrade, BrokerMessage
+from trading.models import AutoTrade, BrokerMessage, OrderMessage
 from trading.services.bookkeeping import ReportedFill, book_fills
 from trading.services.breakers import trip_on_streaks
 from trading.services.broker_messages import note_message
 from trading.services.fresh_state import RESERVE_CUSHION_BPS
 from trading.services.order_management import end_open, move, trade_event
+from trading.services.order_messages import count_messages
 from trading.services.protections import note_first_prices
 from trading.services.report_checks import as_told, check_order, new_fill, sellable
 
@@ -150,6 +151,7 @@ def _carry_out(
     if done.turned_up:
         reason = f"it turned up at the broker after it was {done.path[0]}"
         _reserve_again(trade, books)
+        count_messages([trade], OrderMessage.Kind.CANCEL)
     moved = move([trade], *path, reason=reason)
     assert moved, "its portfolio and its row are locked"
     if trade.status == done.path[0]:

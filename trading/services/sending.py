@@ -32,7 +32,7 @@ from trading.brokers.protocol import (
 )
 from trading.core.order_states import OrderState
 from trading.core.orders import OrderTerms, OrderType, TimeInForce
-from trading.models import AutoTrade, BrokerMessage
+from trading.models import AutoTrade, BrokerMessage, OrderMessage
 from trading.services import claims
 from trading.services.broker_messages import note_message
 from trading.services.broker_troubles import tell_bad_report, tell_not_connected
@@ -44,6 +44,7 @@ from trading.services.gate import Look
 from trading.services.held_brokers import held_broker, let_go, pauses
 from trading.services.objections import hindrance_to
 from trading.services.order_management import end_open, move, trade_event
+from trading.services.order_messages import count_messages
 from trading.services.order_reports import ForeignOrder, StaleClaim, apply_report
 from trading.services.rounds import Run, recorded
 
@@ -111,6 +112,8 @@ def _claim(item: Due, *, may_send: bool) -> Claim | bool:
 def claim_for_sending(trade: AutoTrade) -> Claim:
     """From pending, or from unknown to send the same id again; its row is locked, the caller commits at once."""
     before = trade.status
+    if before != S.PENDING:
+        count_messages([trade], OrderMessage.Kind.SUBMIT)  # the first was counted when it was decided
     claim = claims.take(trade, sends=True)
     moved = move([trade], before, S.SUBMITTING)
     assert moved, "its row is locked"

@@ -16,7 +16,7 @@ from tests.harness.at_broker import AT, connect, execution_of, order_of, ordered
 from tests.harness.racing import racing
 from tests.harness.trading import Desk, Market
 from trading.brokers.protocol import BadReport
-from trading.models import AutoTrade, BrokerMessage, Execution
+from trading.models import AutoTrade, BrokerMessage, Execution, OrderMessage
 from trading.services.order_management import cancel_trade
 from trading.services.order_reports import ForeignOrder, StaleClaim, apply_report, misses_fills
 from trading.services.verification import book_differences
@@ -153,8 +153,10 @@ def test_an_old_word_that_it_works_revives_nothing_that_the_broker_has_ended(ali
 def test_an_order_that_turns_up_after_we_gave_it_up_is_cancelled_with_its_exposure(alice: Desk) -> None:
     trade = cancel_trade(trade_id=ordered(alice).id, actor=alice.owner)
     assert reserved(trade) is None
+    told = OrderMessage.objects.filter(kind="cancel").count()
     known = report(trade)
     assert (known.status, known.claimed_until) == ("cancelling", None)
+    assert OrderMessage.objects.filter(kind="cancel").count() == told + 1, "it is one more message"
     assert known.cancel_requested_at is not None
     cash = reserved(trade)
     assert cash is not None and cash[0] >= 1_000

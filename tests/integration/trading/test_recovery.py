@@ -16,7 +16,7 @@ from tests.harness.scripted_broker import LOSE_ANSWER, LOSE_ORDER
 from tests.harness.trading import Desk, Market
 from tests.integration.trading.at_brokers import Scene, clean, pass_time, reserved, scene, state
 from trading.brokers.protocol import AskFailed
-from trading.models import AutoTrade, BrokerMessage, Halt
+from trading.models import AutoTrade, BrokerMessage, Halt, OrderMessage
 from trading.services.order_management import cancel_trade
 from trading.services.recovery import recover_due
 from trading.services.sending import send_due
@@ -99,6 +99,7 @@ def test_no_such_order_is_not_believed_before_everything_can_have_arrived(alice:
     assert alice.venue.submits == [trade.client_order_id] * 2, "then the same id is sent again, once"
     assert (state(trade), trade.attempt) == ("accepted", 2)
     assert [k for k in alice.kinds() if k == "trade.submitting"] == ["trade.submitting"] * 2
+    assert OrderMessage.objects.filter(kind="submit").count() == 2
     assert clean()
 
 
