@@ -11,6 +11,8 @@ from trading.services.auto_trading import evaluate_next_slice
 from trading.services.emergency_stop import drain_all
 from trading.services.protection_watch import watch_protections as watch_positions
 from trading.services.pruning import prune as prune_traces
+from trading.services.recovery import recover_due as recover_orders
+from trading.services.sending import send_due as send_orders
 from trading.services.stopping import finish_stopping as finish_stopping_sessions
 from trading.services.trade_execution import execute_pending
 from trading.services.watching import watch_breakers as watch_all_breakers
@@ -37,6 +39,21 @@ def execute_due() -> None:
     beat(component="worker.execution")
     watch_platform()
     execute_pending()
+
+
+@shared_task(name="trading.tasks.send_due")
+def send_due() -> None:
+    """Carry out cancels and send what is pending at real brokers; first see that beat and feed are there."""
+    beat(component="worker.broker")
+    watch_platform()
+    send_orders()
+
+
+@shared_task(name="trading.tasks.recover_due")
+def recover_due() -> None:
+    """Take over lost claims, and ask brokers for orders whose outcome is unknown."""
+    beat(component="worker.broker")
+    recover_orders()
 
 
 @shared_task(name="trading.tasks.watch_protections")

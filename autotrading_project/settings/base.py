@@ -154,6 +154,9 @@ CELERY_TASK_ROUTES = {
     "market.tasks.*": {"queue": "market"},
     "portfolios.tasks.*": {"queue": "market"},
     "trading.tasks.evaluate_due": {"queue": "evaluation"},
+    "trading.tasks.send_due": {"queue": "broker"},
+    "trading.tasks.recover_due": {"queue": "broker"},
+    "trading.tasks.reconcile_due": {"queue": "broker"},
     "trading.tasks.*": {"queue": "execution"},
     "journal.tasks.*": {"queue": "notification"},
 }

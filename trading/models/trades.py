@@ -204,7 +204,10 @@ class AutoTrade(models.Model):
                 condition=Q(status__in=["submitting", "cancelling"]),
                 name="trade_claimed",
             ),
-            models.Index(fields=["ask_at"], condition=Q(status="unknown"), name="trade_unknown"),
+            models.Index(
+                fields=["ask_at"], condition=Q(status__in=["unknown", "quarantined"]), name="trade_in_doubt"
+            ),
+            models.Index(fields=["created_at"], condition=Q(status="pending"), name="trade_pending"),
             # What breakers count: the losses since the last sell that did not lose, and the last minute's
             # rejections.
             models.Index(

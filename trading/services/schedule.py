@@ -19,6 +19,8 @@ class Sweep:
 SWEEPS = (
     Sweep("trading.tasks.evaluate_due", "evaluation", 2),
     Sweep("trading.tasks.execute_due", "execution", 2),
+    Sweep("trading.tasks.send_due", "broker", 1),
+    Sweep("trading.tasks.recover_due", "broker", 1, "Finds lost claims, and asks for unknown orders."),
     Sweep("trading.tasks.watch_protections", "execution", 2),
     Sweep("trading.tasks.drain_halts", "execution", 2),
     Sweep("trading.tasks.watch_breakers", "execution", 2, "Looks at every circuit breaker."),

@@ -8,7 +8,6 @@ snapshot is read last, so no trade is filled on a market older than the one it w
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from decimal import Decimal
 from functools import partial
 
@@ -30,9 +29,8 @@ from market.selectors import latest_splits
 from market.services import snapshots
 from portfolios.models import Portfolio
 from portfolios.services.books import Books, open_books
-from sessions.models import TradingSession
 from trading.brokers.paper import Unmatched, match
-from trading.core.halts import HALT_KEY, Halts, OrderScopes, forbids, strictest
+from trading.core.halts import HALT_KEY, Halts
 from trading.core.order_states import OrderState
 from trading.core.paper import PaperFill
 from trading.models import AutoTrade
@@ -40,15 +38,13 @@ from trading.services.bookkeeping import ReportedFill, book_fills
 from trading.services.breakers import trip_on_streaks
 from trading.services.faults import TRANSIENT
 from trading.services.fresh_state import halts_in_force
+from trading.services.objections import PENDING_SECONDS_MAX, objection_to
 from trading.services.order_management import end_pending, pending_of
 from trading.services.protections import note_first_prices
 
 log = structlog.get_logger(__name__)
 BATCH_PORTFOLIOS_MAX = 100
-# A market order that found no market for so long (database time) was decided on another world.
-PENDING_SECONDS_MAX = 60
 PAPER_PATH = (OrderState.PENDING, OrderState.SUBMITTING, OrderState.FILLED)
-Status = TradingSession.Status
 
 
 def execute_pending() -> int:
@@ -181,7 +177,7 @@ def _sort(trades: Sequence[AutoTrade], halts: Halts, snapshot: MarketSnapshot, b
     )  # fmt: skip
     spent: dict[uuid.UUID, Decimal] = {}
     for trade in trades:
-        objection = _objection(trade, halts, split_at=splits.get(trade.instrument_id))
+        objection = objection_to(trade, halts, split_at=splits.get(trade.instrument_id))
         if objection is not None:
             done.ended.setdefault((OrderState.CANCELLED, objection), []).append(trade)
             continue
@@ -217,29 +213,4 @@ def _beyond_reserve(
     if extra > free:
         return f"the price moved to {fill.price.normalize():f}, beyond what was reserved and what is free"
     spent[portfolio.id] = spent.get(portfolio.id, ZERO) + extra
-    return None
-
-
-def _objection(trade: AutoTrade, halts: Halts, *, split_at: datetime | None) -> str | None:
-    """Why the trade may not go out any more; None when it may. `split_at`: of its instrument, since some trade."""
-    reduces = trade.trade_type == "sell"
-    scopes = OrderScopes(
-        account_id=trade.account_id, portfolio_id=trade.portfolio_id, session_id=trade.session_id,
-        rule_id=trade.rule_id, symbol=trade.symbol,
-    )  # fmt: skip
-    halt = strictest(halts, scopes)
-    if halt is not None and forbids(halt, reduces=reduces):
-        return f"HALTED: {halt.mode} on {halt.scope} {halt.scope_id}: {halt.reason}"
-    if split_at is not None and trade.market_at < split_at:
-        return "a split came between its decision and its execution: its quantity is in old units"
-    if trade.origin != AutoTrade.Origin.RULE:
-        return None
-    assert trade.session is not None and trade.rule is not None
-    if not trade.rule.is_active:
-        return "its rule is not active any more"
-    if trade.rule_version is None or trade.rule_version.version != trade.rule.version:
-        return "its rule was changed meanwhile"
-    permitted = {Status.ACTIVE, Status.PAUSED} if reduces else {Status.ACTIVE}
-    if trade.session.status not in permitted:
-        return f"its session is {trade.session.status}"
     return None

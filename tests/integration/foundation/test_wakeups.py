@@ -66,7 +66,7 @@ def test_a_roll_back_takes_it_along(committed_db: object, settings: Any) -> None
     assert waiting(settings, "evaluation") == 0
 
 
-QUEUES = ("market", "evaluation", "execution", "notification")
+QUEUES = ("market", "evaluation", "execution", "broker", "notification")
 
 
 @pytest.mark.parametrize("queue", QUEUES)

@@ -1,0 +1,25 @@
+"""The queue `broker` has a worker of its own, which works off what is due at real brokers."""
+
+import pytest
+
+from foundation.models import Heartbeat
+from foundation.wakeups import wake
+from tests.harness.at_broker import connect, ordered
+from tests.harness.processes import Processes
+from tests.harness.trading import Desk
+from tests.integration.trading.at_brokers import pass_time, state
+
+pytestmark = pytest.mark.integration
+
+
+def test_a_wake_up_reaches_the_worker_of_the_queue_broker(desk: Desk, processes: Processes) -> None:
+    connect(desk)
+    trade = ordered(desk)
+    pass_time(61)
+    processes.start("worker_broker")
+    processes.wait_ready("worker_broker")
+    for task in ("send_due", "recover_due"):
+        assert wake(f"trading.tasks.{task}", queue="broker")
+    processes.wait_for("worker_broker", lambda: state(trade) == "expired")
+    assert Heartbeat.objects.filter(component="worker.broker").exists()
+    assert processes.stop("worker_broker") == {"worker_broker": 0}

@@ -1,0 +1,472 @@
+"""Orders go to a real broker once: claimed, looked at once more, sent, recorded; and cancelled until it is done."""
+
+import time
+from datetime import timedelta
+
+import pytest
+from django.db.models import F
+
+from foundation.clock import database_now
+from foundation.models import RequiredCodeVersion
+from sessions.services.sessions import stop_trading_session
+from tests.harness.at_broker import connect, ordered
+from tests.harness.racing import racing
+from tests.harness.scripted_broker import LOSE_ANSWER, REJECT, ScriptedBroker, Venue
+from tests.harness.trading import Desk, Market
+from tests.integration.trading.at_brokers import Scene, clean, install, pass_time, reserved, scene, state
+from trading.brokers.protocol import (
+    AskFailed,
+    BadReport,
+    CancelRefused,
+    CancelRequested,
+    NotCapable,
+    NotConnected,
+    Unknown,
+)
+from trading.models import AutoTrade, BrokerMessage, Halt, RuleAct
+from trading.services import gate, held_brokers
+from trading.services.emergency_stop import arm, drain_all
+from trading.services.order_management import cancel_trade
+from trading.services.order_reports import apply_report
+from trading.services.sending import send_due
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def alice(monkeypatch: pytest.MonkeyPatch, desk: Desk) -> Scene:
+    return scene(monkeypatch, desk)
+
+
+def halt(scope: str = "platform", scope_id: str = "", mode: str = "halt") -> None:
+    arm(scope=scope, scope_id=scope_id, mode=mode, reason="enough", actor=None)
+
+
+def test_an_order_is_claimed_before_its_first_byte_and_accepted(alice: Scene) -> None:
+    trade = ordered(alice.desk)
+    seen: list[tuple[object, ...]] = []
+
+    def look() -> None:
+        row = AutoTrade.objects.get(pk=trade.pk)
+        assert row.sent_at is not None and row.claimed_until is not None
+        seen.append(
+            (row.status, row.attempt, row.fence, row.claimed_until > database_now(), row.claimed_by != "")
+        )
+
+    alice.venue.hooks["before_gate"] = look
+    assert send_due() == 1
+    assert seen == [("submitting", 1, 1, True, True)]
+    assert state(trade) == "accepted"
+    assert (trade.broker_order_id, trade.claimed_by, trade.claimed_until) == (
+        f"b-{trade.client_order_id}",
+        "",
+        None,
+    )
+    assert alice.venue.submits == [trade.client_order_id]
+    assert reserved(trade)
+    assert alice.kinds() == ["trade.created", "trade.submitting", "trade.accepted"]
+    message = BrokerMessage.objects.get()
+    assert (message.kind, message.outcome, message.attempt) == ("submit", "accepted", 1)
+    assert message.sent_at == trade.sent_at and message.answered_at > message.sent_at
+    assert send_due() == 0
+    assert clean()
+
+
+def test_a_rejected_order_gives_everything_back_and_its_rule_has_not_acted(alice: Scene) -> None:
+    rule = {
+        "name": "Buys", "rule_type": "entry", "cooldown": {"minutes": 600, "per": "symbol"},
+        "conditions": [{"field": "price", "operator": "greater_than", "value": 1}],
+        "actions": [{"type": "buy", "sizing_method": "fixed", "size_unit": "shares", "size_value": 1}],
+    }  # fmt: skip
+    alice.desk.add_rule(**rule)
+    alice.desk.market.tick()
+    alice.desk.evaluate()
+    trades = alice.desk.trades()
+    acts = RuleAct.objects.count()
+    assert trades and acts == len(trades)
+    alice.venue.on_submit = [REJECT] * len(trades)
+    assert send_due() == len(trades)
+    assert {state(trade) for trade in trades} == {"rejected"}
+    assert trades[0].status_reason == "not enough buying power (403)"
+    assert RuleAct.objects.count() == 0
+    assert not any(reserved(trade) for trade in trades)
+    assert alice.kinds()[-1] == "trade.rejected"
+    assert clean()
+
+
+def test_a_lost_answer_is_unknown_its_exposure_kept_and_its_symbol_blocked(alice: Scene) -> None:
+    trade = ordered(alice.desk)
+    alice.venue.on_submit = [LOSE_ANSWER]
+    send_due()
+    assert state(trade) == "unknown"
+    assert reserved(trade) and trade.ask_at is not None and trade.ask_at > database_now()
+    assert alice.alerts() == [("trade.unknown", "warning")]
+    with pytest.raises(Exception, match="UNKNOWN_OUTSTANDING"):
+        ordered(alice.desk, quantity=3)
+    pass_time(3)
+    send_due()
+    assert alice.venue.submits == [trade.client_order_id], "nothing is sent twice by the sender"
+    assert clean()
+
+
+@pytest.mark.parametrize(
+    ("failure", "becomes", "reason"),
+    [
+        (NotCapable("no trailing stops"), "rejected", "no trailing stops (not_capable)"),
+        (BadReport("a price is NaN"), "unknown", "its answer cannot be true: a price is NaN"),
+        (RuntimeError("a bug"), "unknown", "sending failed: RuntimeError"),
+    ],
+)
+def test_whatever_an_adapter_raises_is_settled(
+    alice: Scene, failure: Exception, becomes: str, reason: str
+) -> None:
+    trade = ordered(alice.desk)
+    alice.venue.on_submit = [failure]
+    send_due()
+    assert (state(trade), trade.status_reason) == (becomes, reason)
+    assert reserved(trade) == (becomes == "unknown")
+    assert clean()
+
+
+@pytest.mark.parametrize("where", ["platform", "account", "portfolio", "symbol"])
+def test_a_halt_between_claim_and_gate_stops_the_order(alice: Scene, where: str) -> None:
+    trade = ordered(alice.desk)
+    scope_id = {
+        "platform": "", "account": str(trade.account_id), "portfolio": str(trade.portfolio_id), "symbol": "AAA",
+    }[where]  # fmt: skip
+    alice.venue.hooks["before_gate"] = lambda: halt(where, scope_id)
+    send_due()
+    assert alice.venue.submits == []
+    assert state(trade) == "cancelled"
+    assert trade.status_reason.startswith(f"HALTED: halt on {where}") and "enough" in trade.status_reason
+    assert not reserved(trade)
+    assert clean()
+
+
+def test_a_halt_of_entries_lets_a_sell_through(alice: Scene) -> None:
+    buy = ordered(alice.desk)
+    send_due()
+    alice.venue.fill(buy.client_order_id, 10)
+    tell_all(alice)
+    sell = ordered(alice.desk, side="sell", quantity=4)
+    alice.venue.hooks["before_gate"] = lambda: halt(mode="reduce_only")
+    send_due()
+    assert state(sell) == "accepted"
+    assert clean()
+
+
+def tell_all(where: Scene) -> None:
+    """As a stream would: every execution with its order as it is."""
+    for execution in where.venue.executions:
+        order = where.venue.orders[execution.client_order_id]
+        trade = AutoTrade.objects.get(client_order_id=execution.client_order_id)
+        apply_report(account_id=trade.account_id, order=order, execution=execution, told_by="stream")
+
+
+def test_a_halt_that_is_there_already_cancels_without_a_claim(alice: Scene) -> None:
+    trade = ordered(alice.desk)
+    Halt.objects.create(scope="symbol", scope_id="AAA", reason="enough")
+    assert send_due() == 1
+    assert (state(trade), trade.fence) == ("cancelled", 0)
+    assert alice.venue.submits == []
+
+
+def test_a_halt_is_drained_only_when_the_order_on_its_way_is_settled(alice: Scene) -> None:
+    trade = ordered(alice.desk)
+    drained: list[int] = []
+
+    def stop() -> None:
+        halt()
+        drained.append(drain_all())
+
+    alice.venue.hooks["after_gate"] = stop
+    send_due()
+    assert drained == [0], "its bytes are on their way"
+    assert state(trade) == "accepted"
+    drain_all()
+    assert Halt.objects.get().drained_at is not None
+
+
+def test_a_wish_to_cancel_between_claim_and_gate_stops_the_order(alice: Scene) -> None:
+    trade = ordered(alice.desk)
+    alice.venue.hooks["before_gate"] = lambda: cancel_trade(trade_id=trade.id, actor=alice.desk.owner)
+    send_due()
+    assert alice.venue.submits == []
+    assert state(trade) == "cancelled"
+    assert clean()
+
+
+def test_a_wish_to_cancel_after_the_gate_is_carried_out_once_it_is_accepted(alice: Scene) -> None:
+    trade = ordered(alice.desk)
+    alice.venue.hooks["after_gate"] = lambda: cancel_trade(trade_id=trade.id, actor=alice.desk.owner)
+    send_due()
+    assert state(trade) == "cancelling"
+    send_due()
+    assert alice.venue.cancels == [trade.client_order_id]
+
+
+def test_who_has_lost_the_claim_sends_and_records_nothing(alice: Scene) -> None:
+    trade = ordered(alice.desk)
+
+    def steal() -> None:
+        AutoTrade.objects.filter(pk=trade.pk).update(fence=F("fence") + 1, claimed_by="another")
+
+    alice.venue.hooks["before_gate"] = steal
+    send_due()
+    assert alice.venue.submits == []
+    assert (state(trade), trade.claimed_by) == ("submitting", "another")
+    assert not BrokerMessage.objects.exists()
+
+
+def test_who_loses_the_claim_while_sending_records_nothing(alice: Scene) -> None:
+    trade = ordered(alice.desk)
+    alice.venue.hooks["taken"] = lambda: AutoTrade.objects.filter(pk=trade.pk).update(fence=F("fence") + 1)
+    send_due()
+    assert alice.venue.submits == [trade.client_order_id]
+    assert (state(trade), trade.broker_order_id) == ("submitting", "")
+    assert not BrokerMessage.objects.exists()
+
+
+def test_a_claim_that_does_not_last_until_the_deadline_sends_nothing_and_waits(alice: Scene) -> None:
+    trade = ordered(alice.desk)
+
+    def shorten() -> None:
+        AutoTrade.objects.filter(pk=trade.pk).update(claimed_until=database_now() + timedelta(seconds=2))
+
+    alice.venue.hooks["before_gate"] = shorten
+    send_due()
+    assert alice.venue.submits == []
+    assert (state(trade), trade.claimed_by) == ("pending", "")
+    assert reserved(trade)
+    del alice.venue.hooks["before_gate"]
+    send_due()
+    assert (state(trade), trade.attempt) == ("accepted", 2)
+    assert clean()
+
+
+def test_a_look_that_takes_too_long_is_repeated_and_at_last_given_up(
+    alice: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trade, late = ordered(alice.desk), ordered(alice.desk, symbol="BBB")
+    slow = [0.06, 0.06, 0.0, *[0.06] * gate.LOOKS_MAX]
+    look = gate.Look._look
+
+    def look_slowly(self: gate.Look) -> None:
+        look(self)
+        time.sleep(slow.pop(0))
+
+    monkeypatch.setattr(gate, "LOOK_SECONDS_MAX", 0.05)
+    monkeypatch.setattr(gate.Look, "_look", look_slowly)
+    send_due()
+    assert (slow, state(trade)) == ([], "accepted"), "the third look was young enough"
+    assert state(late) == "pending" and "took longer than 0.05 s, 5 times" in late.status_reason
+    assert alice.venue.submits == [trade.client_order_id]
+
+
+def test_a_stopped_session_a_changed_rule_or_another_code_sends_nothing(alice: Scene) -> None:
+    alice.desk.market.advise("AAA")
+    alice.desk.market.tick()
+    alice.desk.evaluate()
+    (trade,) = alice.desk.trades()
+    RequiredCodeVersion.objects.update_or_create(defaults={"version": "another"})
+    assert send_due() == 0
+    assert state(trade) == "pending"
+    RequiredCodeVersion.objects.all().delete()
+    stop_trading_session(session_id=alice.desk.session.id, actor=alice.desk.owner)
+    send_due()
+    assert (state(trade), trade.status_reason) == ("cancelled", "its session is stopping")
+    assert alice.venue.submits == []
+
+
+def test_a_market_order_waits_for_an_open_market_and_expires(alice: Scene, market: Market) -> None:
+    trade = ordered(alice.desk)
+    market.is_open = False
+    market.tick()
+    assert send_due() == 0
+    assert state(trade) == "pending"
+    pass_time(61)
+    send_due()
+    assert (state(trade), trade.status_reason) == ("expired", "the market is closed")
+    assert alice.venue.submits == []
+    assert clean()
+
+
+def test_a_market_order_that_waited_too_long_for_a_sender_expires(alice: Scene) -> None:
+    trade = ordered(alice.desk)
+    pass_time(61)
+    send_due()
+    assert (state(trade), trade.status_reason) == ("expired", "it could not be sent within 60 seconds")
+    assert clean()
+
+
+def test_a_limit_order_goes_out_while_the_market_is_closed(alice: Scene, market: Market) -> None:
+    trade = ordered(alice.desk)
+    AutoTrade.objects.filter(pk=trade.pk).update(order_type="limit", limit_price=99)
+    market.is_open = False
+    market.tick()
+    pass_time(600)
+    send_due()
+    assert state(trade) == "accepted"
+
+
+def test_an_account_without_a_connection_waits_is_told_once_and_does_not_spin(
+    alice: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trade = ordered(alice.desk)
+    tries: list[object] = []
+
+    def refuse(account: object) -> ScriptedBroker:
+        tries.append(account)
+        raise NotConnected("the keys were refused")
+
+    monkeypatch.setattr(held_brokers, "broker_of", refuse)
+    for _ in range(3):
+        send_due()
+    assert len(tries) == 1, "it is paused"
+    assert (state(trade), trade.fence) == ("pending", 0)
+    held_brokers.pauses.clear()
+    send_due()
+    assert len(tries) == 2
+    assert alice.alerts() == [("broker.not_connected", "critical")]
+    assert reserved(trade)
+
+
+def test_a_connection_that_is_refused_while_sending_gives_the_order_back(alice: Scene) -> None:
+    trade = ordered(alice.desk)
+    alice.venue.hooks["before_gate"] = refuse_keys
+    send_due()
+    send_due()
+    assert (state(trade), trade.attempt, trade.claimed_by) == ("pending", 1, "")
+    assert alice.alerts() == [("broker.not_connected", "critical")]
+    assert alice.venue.closed == 1
+    alice.venue.hooks.clear()
+    held_brokers.pauses.clear()
+    send_due()
+    assert state(trade) == "accepted"
+    assert clean()
+
+
+def refuse_keys() -> None:
+    raise NotConnected("the keys were refused")
+
+
+def test_a_broker_that_hangs_does_not_hold_up_the_other_accounts(
+    monkeypatch: pytest.MonkeyPatch, market: Market
+) -> None:
+    market.tick()
+    first, second = Desk.open(market, owner="alice"), Desk.open(market, owner="bob")
+    hanging, healthy = Venue(), Venue()
+    accounts = connect(first, account_number="PA1"), connect(second, account_number="PA2")
+    install(monkeypatch, {accounts[0].id: hanging, accounts[1].id: healthy})
+    mine = [ordered(first, symbol=symbol) for symbol in ("AAA", "BBB", "CCC")]
+    theirs = [ordered(second, symbol=symbol) for symbol in ("AAA", "BBB", "CCC")]
+    hanging.on_submit = [LOSE_ANSWER] * 3
+    send_due()
+    assert [state(trade) for trade in theirs] == ["accepted"] * 3
+    assert [state(trade) for trade in mine] == ["unknown", "pending", "pending"], "it is paused"
+    assert clean()
+
+
+def test_two_senders_at_once_send_each_order_once(alice: Scene) -> None:
+    trades = [ordered(alice.desk, symbol=symbol) for symbol in ("AAA", "BBB", "CCC")]
+    with racing(send_due, send_due, send_due) as racers:
+        for _ in range(4):
+            racers.race()
+    assert racers.errors == []
+    assert sorted(alice.venue.submits) == sorted(trade.client_order_id for trade in trades)
+    assert {state(trade) for trade in trades} == {"accepted"}
+    assert clean()
+
+
+def working(where: Scene) -> AutoTrade:
+    trade = ordered(where.desk)
+    send_due()
+    return trade
+
+
+def test_a_cancel_is_asked_for_until_the_broker_says_it_is_done(alice: Scene) -> None:
+    trade = working(alice)
+    cancel_trade(trade_id=trade.id, actor=alice.desk.owner)
+    send_due()
+    send_due()
+    assert alice.venue.cancels == [trade.client_order_id]
+    assert state(trade) == "cancelling" and reserved(trade)
+    pass_time(5)
+    send_due()
+    assert len(alice.venue.cancels) == 2, "once more after a while"
+    alice.venue.end(trade.client_order_id, "cancelled")  # type: ignore[arg-type]
+    pass_time(5)
+    send_due()
+    assert (state(trade), reserved(trade)) == ("cancelled", False)
+    assert [m.outcome for m in BrokerMessage.objects.filter(kind="cancel").order_by("id")] == [
+        "requested", "requested", "cancelled",
+    ]  # fmt: skip
+    assert clean()
+
+
+def test_a_fill_that_was_faster_than_the_cancel_is_fetched_and_booked(alice: Scene) -> None:
+    trade = working(alice)
+    alice.venue.fill(trade.client_order_id, 10)
+    cancel_trade(trade_id=trade.id, actor=alice.desk.owner)
+    send_due()
+    assert (state(trade), trade.filled_quantity) == ("filled", 10)
+    assert alice.desk.held("AAA") == 10
+    assert clean()
+
+
+def test_a_cancelled_order_keeps_the_part_that_was_filled(alice: Scene) -> None:
+    trade = working(alice)
+    alice.venue.fill(trade.client_order_id, 4)
+    alice.venue.end(trade.client_order_id, "cancelled")  # type: ignore[arg-type]
+    cancel_trade(trade_id=trade.id, actor=alice.desk.owner)
+    send_due()
+    assert (state(trade), trade.filled_quantity, alice.desk.held("AAA")) == ("cancelled", 4, 4)
+    assert not reserved(trade)
+    assert clean()
+
+
+@pytest.mark.parametrize("failure", [Unknown("no answer"), AskFailed("no answer"), BadReport("NaN")])
+def test_a_cancel_without_an_answer_is_repeated(alice: Scene, failure: Unknown | Exception) -> None:
+    trade = working(alice)
+    cancel_trade(trade_id=trade.id, actor=alice.desk.owner)
+    alice.venue.on_cancel = [failure]  # type: ignore[list-item]
+    send_due()
+    assert (state(trade), trade.asks) == ("cancelling", 1)
+    pass_time(5)
+    send_due()
+    assert alice.venue.cancels == [trade.client_order_id] * 2
+    assert clean()
+
+
+def test_a_cancel_that_was_refused_although_it_works_is_repeated(alice: Scene) -> None:
+    trade = working(alice)
+    cancel_trade(trade_id=trade.id, actor=alice.desk.owner)
+    alice.venue.on_cancel = [CancelRefused("pending new"), CancelRequested()]
+    send_due()
+    assert state(trade) == "cancelling"
+    pass_time(5)
+    send_due()
+    assert alice.venue.on_cancel == []
+
+
+def test_an_order_that_the_broker_does_not_know_any_more_is_in_doubt(alice: Scene) -> None:
+    trade = working(alice)
+    cancel_trade(trade_id=trade.id, actor=alice.desk.owner)
+    alice.venue.orders.clear()
+    send_due()
+    assert state(trade) == "unknown" and trade.cancel_requested_at is not None
+    assert reserved(trade)
+    assert clean()
+
+
+def test_the_cancel_of_a_worker_that_was_lost_is_taken_over(alice: Scene) -> None:
+    trade = working(alice)
+    cancel_trade(trade_id=trade.id, actor=alice.desk.owner)
+    AutoTrade.objects.filter(pk=trade.pk).update(
+        claimed_by="lost", claimed_until=database_now() + timedelta(seconds=2), fence=F("fence") + 1
+    )
+    send_due()
+    assert alice.venue.cancels == []
+    pass_time(3)
+    send_due()
+    assert alice.venue.cancels == [trade.client_order_id]

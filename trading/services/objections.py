@@ -1,0 +1,93 @@
+"""Why an order may not go out any more although it was approved: one answer for paper and for real brokers."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from market.core.snapshot import MarketSnapshot
+from market.selectors import latest_splits
+from market.services import snapshots
+from sessions.models import TradingSession
+from trading.core.halts import Halts, OrderScopes, forbids, strictest
+from trading.core.order_states import OrderState
+from trading.core.orders import OrderType
+from trading.models import AutoTrade
+from trading.services.fresh_state import halts_in_force
+
+# A market order that found no market for so long (database time) was decided on another world.
+PENDING_SECONDS_MAX = 60
+MARKET_CLOSED = "the market is closed"
+Status = TradingSession.Status
+
+
+def objection_to(
+    trade: AutoTrade, halts: Halts, *, split_at: datetime | None, works: bool = False
+) -> str | None:
+    """Why the trade may not go out, or work, any more; None when it may. `split_at`: of its instrument, since it was
+    decided.
+
+    works: it has gone out already, in good order; then what has become of its rule or session is no objection.
+    """
+    reduces = trade.trade_type == "sell"
+    scopes = OrderScopes(
+        account_id=trade.account_id, portfolio_id=trade.portfolio_id, session_id=trade.session_id,
+        rule_id=trade.rule_id, symbol=trade.symbol,
+    )  # fmt: skip
+    halt = strictest(halts, scopes)
+    if halt is not None and forbids(halt, reduces=reduces):
+        return f"HALTED: {halt.mode} on {halt.scope} {halt.scope_id}: {halt.reason}"
+    if split_at is not None and trade.market_at < split_at:
+        return "a split came between its decision and its execution: its quantity is in old units"
+    if trade.origin != AutoTrade.Origin.RULE or works:
+        return None
+    assert trade.session is not None and trade.rule is not None
+    if not trade.rule.is_active:
+        return "its rule is not active any more"
+    if trade.rule_version is None or trade.rule_version.version != trade.rule.version:
+        return "its rule was changed meanwhile"
+    permitted = {Status.ACTIVE, Status.PAUSED} if reduces else {Status.ACTIVE}
+    if trade.session.status not in permitted:
+        return f"its session is {trade.session.status}"
+    return None
+
+
+@dataclass(frozen=True)
+class Hindrance:
+    """Why it is not sent now. state: what that makes of it (cancelled or expired); None: it waits."""
+
+    state: OrderState | None
+    reason: str
+
+
+def hindrance_to(trade: AutoTrade, *, now: datetime, again: bool = False) -> Hindrance | None:
+    """What keeps an order from a real broker, looked up under its portfolio's lock; None: it may be sent.
+
+    now: database time. again: it may have been sent before and nothing waits any longer; its age is no objection then,
+    for it was spent on asking.
+    """
+    snapshot = snapshots.current()
+    if snapshot is None:
+        return Hindrance(OrderState.EXPIRED if again else None, "there is no market data")
+    halts = halts_in_force(
+        [trade.portfolio_id], account_ids=[trade.account_id], session_ids=[trade.session_id]
+    )
+    splits = latest_splits(instrument_ids={trade.instrument_id}, after=trade.market_at, until=snapshot.as_of)
+    objection = objection_to(trade, halts, split_at=splits.get(trade.instrument_id))
+    if objection is not None:
+        return Hindrance(OrderState.EXPIRED if again else OrderState.CANCELLED, objection)
+    if trade.expires_at is not None and snapshot.as_of >= trade.expires_at:
+        return Hindrance(OrderState.EXPIRED, "the day that it was meant for is over")
+    if trade.order_type != OrderType.MARKET:
+        return None
+    is_open = _is_open(trade, snapshot)
+    late = (now - trade.created_at).total_seconds() > PENDING_SECONDS_MAX
+    if late and not again:
+        reason = f"it could not be sent within {PENDING_SECONDS_MAX} seconds"
+        return Hindrance(OrderState.EXPIRED, reason if is_open else MARKET_CLOSED)
+    if not is_open:
+        return Hindrance(OrderState.EXPIRED if again else None, MARKET_CLOSED)
+    return None
+
+
+def _is_open(trade: AutoTrade, snapshot: MarketSnapshot) -> bool:
+    place = snapshot.index(trade.symbol)
+    return place is not None and bool(snapshot.is_open[place])
