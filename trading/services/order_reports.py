@@ -1,0 +1,332 @@
+"""What a broker tells of an order of ours, applied: checked, settled by the table, booked, all in one transaction.
+
+`trading.core.order_reports` decides; here is what it means for the books. Told twice, late or out of order, a report
+changes what it must and no more.
+
+Errors (of `trading.brokers.protocol`)
+    ForeignOrder   no trade of ours has this client order id
+    BadReport      it cannot be true of this trade; nothing was written
+    StaleClaim     whoever asked has lost the trade to somebody else meanwhile; nothing was written
+"""
+
+import uuid
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+from functools import partial
+from typing import Any
+
+import structlog
+from django.db import transaction
+
+from foundation.clock import database_now
+from foundation.core.canonical import plain_decimal
+from foundation.core.money import ZERO, round_money
+from foundation.wakeups import wake_on_commit
+from journal.core.events import AlertSpec, Event
+from journal.services.journal import append
+from market.core.snapshot import MarketSnapshot
+from market.services import snapshots
+from portfolios.services.books import Books, open_books
+from trading.brokers.protocol import BadReport, BrokerError, BrokerExecution, BrokerOrder
+from trading.core.order_reports import NOT_KNOWN_THERE, Ours, Settlement, Told, settle
+from trading.core.order_states import FINAL, OrderState
+from trading.core.paper import BPS
+from trading.models import AutoTrade, BrokerMessage, Execution
+from trading.services.bookkeeping import ReportedFill, book_fills
+from trading.services.breakers import trip_on_streaks
+from trading.services.broker_messages import note_message
+from trading.services.fresh_state import RESERVE_CUSHION_BPS
+from trading.services.order_management import end_open, move, trade_event
+from trading.services.protections import note_first_prices
+
+log = structlog.get_logger(__name__)
+SEND_TASK, SEND_QUEUE = "trading.tasks.send_due", "broker"
+# A fill's price is believed within this factor of the price that the trade was decided on, either way.
+PRICE_FACTOR_MAX = 10
+# The market is live while its newest snapshot is no further from database time than this.
+LIVE_WITHIN = timedelta(minutes=15)
+ID_CHARACTERS_MAX = 100
+
+
+class ForeignOrder(BrokerError):
+    """No trade of ours has this client order id. `payload` is what was told of it."""
+
+    def __init__(self, reason: str, *, payload: Any = None) -> None:
+        super().__init__(reason)
+        self.payload = payload
+
+
+class StaleClaim(BrokerError):
+    """Somebody else has claimed the trade since; what is known of it by now is newer."""
+
+
+def misses_fills(trade: AutoTrade, order: BrokerOrder) -> bool:
+    """Whether the broker counts more as filled than is booked: its executions must be asked for, and each applied
+    with this very order, whose end follows with the last of them."""
+    return order.filled_quantity > trade.filled_quantity
+
+
+@transaction.atomic
+def apply_report(
+    *, account_id: uuid.UUID, order: BrokerOrder, execution: BrokerExecution | None = None, told_by: str,
+    kind: str = BrokerMessage.Kind.REPORT, sent_at: datetime | None = None, fence: int | None = None,
+) -> AutoTrade:  # fmt: skip
+    """What a broker tells of one order: books the execution once, and moves the trade as the table says.
+
+    An order's summary books no fill: after the call, `misses_fills(trade, order)` says whether to ask for them.
+    told_by: stream, reconciliation, submit, …, for people. kind, sent_at: of the exchange that it answers, which is
+    noted in any case; a report of the broker's own is noted where it changed something. fence: of the caller's claim.
+    Raises ForeignOrder, BadReport, StaleClaim.
+    """
+    portfolio_id = _portfolio_of(order)
+    books = open_books([portfolio_id])
+    rows = AutoTrade.objects.select_for_update(no_key=True, of=("self",)).select_related("instrument")
+    trade = rows.get(client_order_id=order.client_order_id)
+    if fence is not None and trade.fence != fence:
+        raise StaleClaim(f"trade {trade.id} was claimed by somebody else")
+    _check_order(trade, order, account_id)
+    fill = _new_fill(trade, order, execution, books)
+    done = _settle(trade, order, fill)
+    if done.contradiction:
+        raise BadReport(done.contradiction, payload=_told(order, execution))
+    before = OrderState(trade.status)
+    snapshot = snapshots.current()
+    events = _carry_out(trade, order, fill, done, books=books, snapshot=snapshot, told_by=told_by)
+    if kind != BrokerMessage.Kind.REPORT or fill is not None or len(done.path) > 1:
+        detail = f"told by {told_by}" + (f": {order.reason}" if order.reason else "")
+        note_message(trade, kind, order.state, detail=detail, sent_at=sent_at)
+    _store_claim(trade, before, done)
+    books.save()
+    if fill is not None and snapshot is not None:
+        note_first_prices([trade], books=books, snapshot=snapshot)
+    append(events)
+    if fill is not None:
+        _after_commit(trade, fill)
+    return trade
+
+
+def _portfolio_of(order: BrokerOrder) -> uuid.UUID:
+    found = AutoTrade.objects.filter(client_order_id=order.client_order_id).values_list(
+        "portfolio_id", flat=True
+    )
+    portfolio_id = found.first()
+    if portfolio_id is None:
+        raise ForeignOrder(
+            f"no trade has the client order id {order.client_order_id!r}", payload=_told(order, None)
+        )
+    return portfolio_id
+
+
+def _told(order: BrokerOrder, execution: BrokerExecution | None) -> dict[str, Any]:
+    """For records: plain JSON."""
+    told = {"order": {key: str(value) for key, value in asdict(order).items() if value is not None}}
+    if execution is not None:
+        told["execution"] = {key: str(value) for key, value in asdict(execution).items()}
+    return told
+
+
+def _check(claim: Callable[[str], BadReport], *faults: tuple[bool, str]) -> None:
+    for wrong, reason in faults:
+        if wrong:
+            raise claim(reason)
+
+
+def _check_order(trade: AutoTrade, order: BrokerOrder, account_id: uuid.UUID) -> None:
+    """It must be the order that we have made. Raises BadReport."""
+    known, bad = trade.broker_order_id, partial(BadReport, payload=_told(order, None))
+    numbers = order.quantity.is_finite() and order.filled_quantity.is_finite()
+    _check(bad, (not numbers, "a quantity of it is not a number"))
+    _check(
+        bad,
+        (trade.account_id != account_id, "the order was made for another account"),
+        (order.symbol != trade.symbol, f"its symbol is {order.symbol}, we ordered {trade.symbol}"),
+        (order.side != trade.trade_type, f"its side is {order.side}, we ordered to {trade.trade_type}"),
+        (
+            order.quantity != trade.quantity,
+            f"its quantity is {order.quantity}, we ordered {plain_decimal(trade.quantity)}",
+        ),
+        (
+            not 0 < len(order.broker_order_id) <= ID_CHARACTERS_MAX,
+            "the broker's id of the order is missing or too long",
+        ),
+        (
+            known not in ("", order.broker_order_id),
+            f"it is the broker's order {order.broker_order_id}, and {known} has the same client order id",
+        ),
+    )
+
+
+def _new_fill(
+    trade: AutoTrade, order: BrokerOrder, execution: BrokerExecution | None, books: Books
+) -> BrokerExecution | None:
+    """The execution if it is not booked yet, in our columns' precision. Raises BadReport."""
+    if execution is None:
+        return None
+    bad = partial(BadReport, payload=_told(order, execution))
+    price, quantity, fee = execution.price, execution.quantity, execution.fee
+    _check(
+        bad,
+        (
+            (execution.client_order_id, execution.broker_order_id, execution.symbol, execution.side)
+            != (order.client_order_id, order.broker_order_id, order.symbol, order.side),
+            "the execution is of another order",
+        ),
+        (
+            not 0 < len(execution.execution_id) <= ID_CHARACTERS_MAX,
+            "the execution's id is missing or too long",
+        ),
+    )
+    numbers = price.is_finite() and quantity.is_finite() and fee.is_finite()
+    _check(bad, (not numbers, "a number of the execution is none"))
+    _check(
+        bad,
+        (price <= 0 or quantity <= 0 or fee < 0, "a number of the execution is not positive"),
+        (round_money(quantity) != quantity, "the executed quantity has more than 8 decimals"),
+        (execution.at.tzinfo is None, "the execution's time has no zone"),
+    )
+    reference = trade.trigger_price
+    if not reference / PRICE_FACTOR_MAX <= price <= reference * PRICE_FACTOR_MAX:
+        raise bad(
+            f"the price {price} is more than {PRICE_FACTOR_MAX} times away from {plain_decimal(reference)}"
+        )
+    known = Execution.objects.filter(account_id=trade.account_id, execution_id=execution.execution_id).first()
+    if known is not None:
+        same = (known.trade_id, known.quantity, known.price) == (trade.id, quantity, round_money(price))
+        _check(bad, (not same, "the execution was told before with other numbers, or of another order"))
+        return None
+    if trade.trade_type == "sell":
+        free = _sellable(trade, books)
+        _check(bad, (quantity > free, f"it sells {quantity}, and {plain_decimal(free)} can be sold"))
+    return execution
+
+
+def _sellable(trade: AutoTrade, books: Books) -> Decimal:
+    """Units that a fill of this trade may take: what is held and not promised to another."""
+    position = books.position(trade.portfolio_id, trade.instrument_id)
+    own = books.reservations.get(trade.id)
+    return position.quantity - position.reserved_quantity + (own.quantity if own is not None else ZERO)
+
+
+def _settle(trade: AutoTrade, order: BrokerOrder, fill: BrokerExecution | None) -> Settlement:
+    ours = Ours(
+        state=OrderState(trade.status), quantity=trade.quantity, filled=trade.filled_quantity,
+        wishes_cancel=trade.cancel_requested_at is not None, known_there=trade.broker_order_id != "",
+    )  # fmt: skip
+    told = Told(
+        state=order.state, filled=order.filled_quantity, fill=fill.quantity if fill is not None else ZERO
+    )
+    return settle(ours, told)
+
+
+def _carry_out(
+    trade: AutoTrade, order: BrokerOrder, fill: BrokerExecution | None, done: Settlement, *, books: Books,
+    snapshot: MarketSnapshot | None, told_by: str,
+) -> list[Event]:  # fmt: skip
+    """Book the fill, take the rest of the path, reserve again what turned up."""
+    id_is_new = trade.broker_order_id != order.broker_order_id
+    trade.broker_order_id = order.broker_order_id
+    path, events = done.path, list[Event]()
+    if fill is not None:
+        last = max(
+            i for i, state in enumerate(path) if state in (OrderState.PARTIALLY_FILLED, OrderState.FILLED)
+        )
+        events += book_fills([_reported(trade, fill, path[: last + 1], snapshot)], books=books)
+        path = path[last:]
+    if len(path) == 1:
+        if fill is None and id_is_new:
+            move([trade], *path, reason=trade.status_reason)  # stays, and keeps the id
+        return events
+    if path[-1] in FINAL:
+        return events + end_open([trade], *path, books=books, reason=_reason(order, told_by))
+    reason = trade.cancel_reason if path[-1] == OrderState.CANCELLING else ""
+    if done.turned_up:
+        reason = f"it turned up at the broker after it was {done.path[0]}"
+        _reserve_again(trade, books)
+    moved = move([trade], *path, reason=reason)
+    assert moved, "its portfolio and its row are locked"
+    if trade.status == done.path[0]:
+        return events  # a fill while it is being cancelled
+    told = trade_event(
+        trade, f"trade.{trade.status}", at=database_now(), broker_order_id=order.broker_order_id,
+        reason=reason, told_by=told_by,
+    )  # fmt: skip
+    return [*events, told, *([_turned_up(trade, reason)] if done.turned_up else [])]
+
+
+def _reason(order: BrokerOrder, told_by: str) -> str:
+    return order.reason or f"the broker says so ({told_by})"
+
+
+def _turned_up(trade: AutoTrade, reason: str) -> Event:
+    message = (
+        f"Order {trade.client_order_id} ({trade}): {reason}. It is being cancelled; its fills are booked."
+    )
+    told = trade_event(trade, "trade.turned_up", at=database_now(), reason=reason)
+    return replace(told, alert=AlertSpec("critical", message))
+
+
+def _reserve_again(trade: AutoTrade, books: Books) -> None:
+    """Its exposure, as far as cash or units are free: it works at the broker whether they are or not."""
+    rest = trade.quantity - trade.filled_quantity
+    portfolio = books.portfolios[trade.portfolio_id]
+    cash = quantity = ZERO
+    if trade.trade_type == "buy":
+        price = trade.limit_price or trade.stop_price or trade.trigger_price
+        wanted = round_money(rest * price * (1 + RESERVE_CUSHION_BPS / BPS))
+        cash = max(min(wanted, portfolio.cash - portfolio.reserved_cash), ZERO)
+    else:
+        quantity = max(min(rest, _sellable(trade, books)), ZERO)
+    books.reserve(
+        owner_id=trade.id, portfolio_id=trade.portfolio_id, instrument_id=trade.instrument_id, cash=cash,
+        quantity=quantity,
+    )  # fmt: skip
+
+
+def _reported(
+    trade: AutoTrade, fill: BrokerExecution, path: tuple[OrderState, ...], snapshot: MarketSnapshot | None
+) -> ReportedFill:
+    return ReportedFill(
+        trade=trade, execution_id=fill.execution_id, quantity=fill.quantity, price=round_money(fill.price),
+        fee=round_money(fill.fee), market_at=_market_time(fill.at, snapshot), path=path,
+    )  # fmt: skip
+
+
+def _market_time(at: datetime, snapshot: MarketSnapshot | None) -> datetime:
+    """The broker's time where our market is live, and never in the future; else the market's, which may be a replay
+    of other years."""
+    now = database_now()
+    if snapshot is None or abs(now - snapshot.as_of) <= LIVE_WITHIN:
+        return min(at, now)
+    return snapshot.as_of
+
+
+def _store_claim(trade: AutoTrade, before: OrderState, done: Settlement) -> None:
+    """Nobody has to send it or to ask for it any more; a new cancel is due at once."""
+    columns: dict[str, Any] = {}
+    if len(done.path) > 1 and before in NOT_KNOWN_THERE:
+        columns |= {"claimed_by": "", "claimed_until": None, "ask_at": None, "asks": 0}
+    if done.cancels:
+        columns |= {"claimed_by": "", "claimed_until": None}
+        wake_on_commit(SEND_TASK, queue=SEND_QUEUE)
+    if done.turned_up:
+        columns |= {"cancel_requested_at": database_now(), "cancel_reason": trade.status_reason}
+    if columns:
+        AutoTrade.objects.filter(pk=trade.pk).update(**columns)
+        for name, value in columns.items():
+            setattr(trade, name, value)
+
+
+def _after_commit(trade: AutoTrade, fill: BrokerExecution) -> None:
+    """Tell the log, and look at the losing streak of a portfolio that has just lost."""
+    transaction.on_commit(partial(_log_fill, trade, fill), robust=True)
+    if trade.trade_type == "sell" and trade.realised_pnl < trade.fees:
+        transaction.on_commit(partial(trip_on_streaks, {trade.portfolio_id}), robust=True)
+
+
+def _log_fill(trade: AutoTrade, fill: BrokerExecution) -> None:
+    log.info(
+        "trade_filled", portfolio_id=str(trade.portfolio_id), side=trade.trade_type, symbol=trade.symbol,
+        quantity=plain_decimal(fill.quantity), price=plain_decimal(fill.price),
+    )  # fmt: skip
