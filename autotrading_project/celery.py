@@ -19,7 +19,7 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 # the exchange would reach every queue.
 app.conf.task_queues = [
     Queue(name, Exchange(name, type="direct"), routing_key=name)
-    for name in ("market", "evaluation", "execution", "notification")
+    for name in ("market", "evaluation", "execution", "broker", "notification")
 ]
 app.autodiscover_tasks()
 

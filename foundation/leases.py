@@ -61,7 +61,7 @@ def renew_all(held: Sequence[HeldLease], *, seconds: float) -> set[str]:
     """
     if not held:
         return set()
-    columns = [[lease.name for lease in held], [lease.fence for lease in held], held[0].holder]
+    names, fences, holder = [lease.name for lease in held], [lease.fence for lease in held], held[0].holder
     with connection.cursor() as cursor:
         cursor.execute(
             """
@@ -72,7 +72,7 @@ def renew_all(held: Sequence[HeldLease], *, seconds: float) -> set[str]:
             UPDATE foundation_lease AS l SET expires_at = clock_timestamp() + make_interval(secs => %s)
             FROM mine WHERE l.name = mine.name
             """,
-            [*columns, seconds],
+            [names, fences, holder, seconds],
         )
         cursor.execute(
             """
@@ -80,6 +80,6 @@ def renew_all(held: Sequence[HeldLease], *, seconds: float) -> set[str]:
             WHERE NOT EXISTS (
                 SELECT FROM foundation_lease l WHERE l.name = u.name AND l.fence = u.fence AND l.holder = %s)
             """,
-            columns,
+            [names, fences, holder],
         )
         return {row[0] for row in cursor.fetchall()}

@@ -154,6 +154,7 @@ CELERY_TASK_ROUTES = {
     "market.tasks.*": {"queue": "market"},
     "portfolios.tasks.*": {"queue": "market"},
     "trading.tasks.evaluate_due": {"queue": "evaluation"},
+    "trading.tasks.reconcile_due": {"queue": "broker"},
     "trading.tasks.*": {"queue": "execution"},
     "journal.tasks.*": {"queue": "notification"},
 }

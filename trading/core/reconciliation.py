@@ -64,9 +64,7 @@ def compare(*, ours: Holdings, theirs: Holdings, awaited: Awaited) -> list[Findi
     if ours.currency != theirs.currency:
         detail = f"the broker keeps {theirs.currency}, our books {ours.currency}"
         found.append(Finding("cash", theirs.currency, detail, *money))
-    elif not any(
-        abs(theirs.cash - mine) <= CASH_TOLERANCE for mine in (ours.cash, ours.cash + awaited.cash)
-    ):
+    elif not any(abs(theirs.cash - mine) <= CASH_TOLERANCE for mine in (ours.cash, ours.cash + awaited.cash)):
         detail = f"the broker has {_text(theirs.cash)} of cash, our books {_text(ours.cash)}"
         found.append(Finding("cash", ours.currency, detail, *money))
     return found
@@ -111,7 +109,10 @@ def is_explained(
 
 
 def _same_difference(
-    ours: Mapping[str, Any], theirs: Mapping[str, Any], ours_now: Mapping[str, Any], theirs_now: Mapping[str, Any]
+    ours: Mapping[str, Any],
+    theirs: Mapping[str, Any],
+    ours_now: Mapping[str, Any],
+    theirs_now: Mapping[str, Any],
 ) -> bool:
     """Of numbers only what the broker has more counts, cash to its tolerance; of all else both."""
     before, now = _difference(ours, theirs), _difference(ours_now, theirs_now)

@@ -14,7 +14,9 @@ from portfolios.models import BrokerAccount, Portfolio
 
 
 @transaction.atomic
-def alert_once(*, account_id: uuid.UUID, kind: str, since: datetime | None, message: str, **payload: Any) -> bool:
+def alert_once(
+    *, account_id: uuid.UUID, kind: str, since: datetime | None, message: str, **payload: Any
+) -> bool:
     """Tell it unless it was told after `since`, when the account was well last (database time; None: never was).
 
     Whoever finds the same at once waits for the portfolio's lock and finds it told. Returns whether it was told now.

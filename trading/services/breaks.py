@@ -18,7 +18,7 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import transaction
 
 from foundation.clock import database_now
-from foundation.core.canonical import canonical_json
+from foundation.core.canonical import canonical_json, plain_decimal
 from foundation.errors import Conflict, Forbidden, InvalidInput, NotFound
 from journal.core.events import AlertSpec, Event
 from journal.services.journal import append
@@ -36,7 +36,13 @@ PAYLOAD_CHARACTERS_MAX, PAYLOAD_DEPTH_MAX = 4_000, 6
 
 @transaction.atomic
 def record_break(
-    *, account_id: uuid.UUID, kind: str, key: str, ours: Mapping[str, Any], theirs: Mapping[str, Any], detail: str
+    *,
+    account_id: uuid.UUID,
+    kind: str,
+    key: str,
+    ours: Mapping[str, Any],
+    theirs: Mapping[str, Any],
+    detail: str,
 ) -> ReconciliationBreak | None:
     """Record a break, alert, and halt its account; seen again, it is noted and halts again where it was released.
 
@@ -49,9 +55,7 @@ def record_break(
 
 
 @transaction.atomic
-def record_breaks(
-    *, account_id: uuid.UUID, findings: Sequence[Finding]
-) -> list[ReconciliationBreak | None]:
+def record_breaks(*, account_id: uuid.UUID, findings: Sequence[Finding]) -> list[ReconciliationBreak | None]:
     """The same for several, in one transaction that journals last."""
     account = BrokerAccount.objects.only("portfolio_id").get(pk=account_id)
     events: list[Event] = []
@@ -126,15 +130,22 @@ def end_gone(*, account_id: uuid.UUID, kinds: Collection[str], seen: Collection[
 
 @transaction.atomic
 def end_booked(*, account_id: uuid.UUID) -> int:
-    """End the breaks over fills that could not be booked and by now are; returns how many."""
+    """End the breaks over fills that could not be booked and by now are, as they were told; returns how many."""
     rows = ReconciliationBreak.objects.filter(account_id=account_id, kind=Kind.EXECUTION, ended_at=None)
-    booked = set(
-        Execution.objects.filter(
+    booked = {
+        key: (plain_decimal(quantity), plain_decimal(price))
+        for key, quantity, price in Execution.objects.filter(
             account_id=account_id, execution_id__in=rows.values("key")
-        ).values_list("execution_id", flat=True)
-    )
+        ).values_list("execution_id", "quantity", "price")
+    }
     locked = rows.filter(key__in=booked).select_for_update(no_key=True, of=("self",))
-    return _end(list(locked.select_related("account").order_by("id")))
+    return _end(
+        [
+            row
+            for row in locked.select_related("account").order_by("id")
+            if booked[row.key] == (row.theirs.get("units"), row.theirs.get("price"))
+        ]
+    )
 
 
 def _end(rows: Sequence[ReconciliationBreak]) -> int:
@@ -150,9 +161,7 @@ def _end(rows: Sequence[ReconciliationBreak]) -> int:
 
 
 @transaction.atomic
-def explain_break(
-    *, break_id: uuid.UUID, explanation: str, actor: AbstractBaseUser
-) -> ReconciliationBreak:
+def explain_break(*, break_id: uuid.UUID, explanation: str, actor: AbstractBaseUser) -> ReconciliationBreak:
     """A person says why it is so, which ends the break. Never the system.
 
     Raises NotFound, Forbidden (neither risk officer of the portfolio nor staff), InvalidInput, Conflict (it has

@@ -186,7 +186,9 @@ def release(*, halt_id: uuid.UUID, actor: AbstractBaseUser) -> Halt:
         assert portfolio_id is not None
         role = role_of(actor, portfolio_id)
     if halt.armed_by_breaker == Breaker.RECONCILIATION:
-        breaks = ReconciliationBreak.objects.filter(account_id=halt.scope_id, ended_at=None).count()
+        breaks = ReconciliationBreak.objects.filter(
+            account_id=uuid.UUID(halt.scope_id), ended_at=None
+        ).count()
     objection = objection_to_release(halt, actor, role=role, open_breaks=breaks)
     if objection is not None:
         raise objection
@@ -219,11 +221,13 @@ def objection_to_release(
     if halt.armed_by_breaker == Breaker.RECONCILIATION:
         if role != Role.RISK_OFFICER and not getattr(actor, "is_staff", False):
             return Forbidden(
-                f"This needs the role {Role.RISK_OFFICER.value}, or staff; yours is {role}.", code="role_required"
+                f"This needs the role {Role.RISK_OFFICER.value}, or staff; yours is {role}.",
+                code="role_required",
             )
         if open_breaks:
             return Conflict(
-                f"{open_breaks} of the account's breaks are open: explain each of them first.", code="breaks_open"
+                f"{open_breaks} of the account's breaks are open: explain each of them first.",
+                code="breaks_open",
             )
         return None
     if halt.scope not in OF_MEMBERS:

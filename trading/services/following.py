@@ -170,7 +170,9 @@ class Follower(threading.Thread):
             self._record(*found)
         except BadReport as error:
             if execution is not None:
-                found = [Finding(Kind.EXECUTION, execution.execution_id, str(error), theirs=told_fill(execution))]
+                found = [
+                    Finding(Kind.EXECUTION, execution.execution_id, str(error), theirs=told_fill(execution))
+                ]
             else:
                 key = f"order {order.broker_order_id}"
                 found = [Finding(Kind.BAD_REPORT, key, str(error), theirs={"said": event.received})]
@@ -205,7 +207,7 @@ class Follower(threading.Thread):
         log.warning("stream_interrupted", error=str(error).strip(), failures=self._failures)
         if alert and self._failures == FAILURES_BEFORE_ALERT:
             self._alert("streams.failing", f"The broker's executions cannot be followed: {error}")
-        return wait * random.uniform(0.5, 1.0)  # noqa: S311 - no secret hangs on it
+        return wait * random.uniform(0.5, 1.0)
 
     def _not_connected(self, error: Exception) -> float:
         log.warning("stream_not_connected", error=str(error))
@@ -223,5 +225,3 @@ class Follower(threading.Thread):
         except (OperationalError, InterfaceError) as failure:
             connection.close()
             log.warning("stream_alert_lost", error=str(failure).strip())
-
-

@@ -57,9 +57,7 @@ def reconcile(*, account_id: uuid.UUID, trigger: str, broker: Broker | None = No
     """
     account = BrokerAccount.objects.select_related("portfolio").get(pk=account_id)
     holder = f"{heartbeats.instance_name()}:{uuid.uuid4().hex[:8]}"
-    lease = leases.acquire(
-        name=f"broker.reconcile:{account_id}", holder=holder, seconds=lease_seconds()
-    )
+    lease = leases.acquire(name=f"broker.reconcile:{account_id}", holder=holder, seconds=lease_seconds())
     if lease is None:
         raise AlreadyReconciling(f"Account {account_id} is being reconciled.")
     try:
@@ -141,7 +139,9 @@ def _window(account_id: uuid.UUID, row: Reconciliation) -> tuple[datetime, datet
         account_id=account_id, kind=ReconciliationBreak.Kind.EXECUTION, ended_at=None
     ).aggregate(at=Min("found_at"))
     last = min([at for at in (done["last"], unbooked["at"]) if at is not None], default=floor)
-    return floor, max(last - OVERLAP, floor - CLOCK_SLACK) if done["last"] is not None else floor - CLOCK_SLACK
+    return floor, max(last - OVERLAP, floor - CLOCK_SLACK) if done[
+        "last"
+    ] is not None else floor - CLOCK_SLACK
 
 
 def _finish(row: Reconciliation, failure: str, orders: AskedOrders | None, run: Run | None) -> None:
@@ -196,7 +196,9 @@ def due_accounts() -> list[tuple[uuid.UUID, str]]:
     RECONCILE_SECONDS, the longest waiting first."""
     mine = Reconciliation.objects.filter(account=OuterRef("pk"))
     finished = mine.filter(finished_at__isnull=False).order_by("-started_at").values("finished_at")[:1]
-    asked = mine.filter(trigger=Trigger.MANUAL, finished_at=None).order_by("-started_at").values("started_at")[:1]
+    asked = (
+        mine.filter(trigger=Trigger.MANUAL, finished_at=None).order_by("-started_at").values("started_at")[:1]
+    )
     before = database_now() - timedelta(seconds=settings.RECONCILE_SECONDS)
     rows = (
         BrokerAccount.objects.exclude(broker=BrokerAccount.Broker.PAPER)
@@ -246,4 +248,3 @@ def prune_reconciliations(*, days: int) -> int:
             [days],
         )
         return int(cursor.rowcount)
-

@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 from django.conf import settings
 from django.db import connection, transaction
@@ -20,6 +21,9 @@ from trading.services.order_reports import apply_report
 CLOCK_SLACK = timedelta(minutes=5)
 SINGLE_ASKS_MAX = 100
 TOLD_BY = "reconciliation"
+
+
+Answer = TypeVar("Answer")
 
 
 class TakenOver(Exception):
@@ -52,7 +56,7 @@ class Run:
     def account_id(self) -> uuid.UUID:
         return self.account.pk
 
-    def ask[Answer](self, question: Callable[[], Answer]) -> Answer:
+    def ask(self, question: Callable[[], Answer]) -> Answer:
         """Put a question to the broker, with the lease renewed for its answer. Raises as the broker, and TakenOver."""
         if not leases.renew(self.lease, seconds=lease_seconds()):
             raise TakenOver(f"The lease {self.lease.name} was taken over.")

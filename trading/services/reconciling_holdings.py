@@ -9,12 +9,13 @@ from decimal import Decimal
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Exists, OuterRef
 
 from foundation.clock import database_now
 from foundation.core.money import ZERO, as_decimal
 from portfolios.models import Portfolio, Position
 from trading.core.reconciliation import Awaited, Finding, Holdings, compare, confirmed, moved
-from trading.models import ReconciliationBreak
+from trading.models import Execution, ReconciliationBreak
 from trading.services.reconciling import CLOCK_SLACK, Run
 from trading.services.reconciling_orders import AskedOrders, book_executions
 
@@ -69,8 +70,9 @@ def _theirs(run: Run) -> Holdings:
 
 def _awaited(run: Run) -> Awaited:
     """What the fills would change that are recorded as not bookable."""
+    booked = Execution.objects.filter(account_id=run.account_id, execution_id=OuterRef("key"))
     rows = ReconciliationBreak.objects.filter(
-        account_id=run.account_id, kind=ReconciliationBreak.Kind.EXECUTION, ended_at=None
+        ~Exists(booked), account_id=run.account_id, kind=ReconciliationBreak.Kind.EXECUTION, ended_at=None
     )
     units: dict[str, Decimal] = {}
     cash = ZERO

@@ -8,6 +8,7 @@ import structlog
 from django.conf import settings
 
 from foundation.clock import database_now
+from foundation.core.money import round_money
 from trading.brokers.protocol import BadReport, BrokerExecution, BrokerOrder
 from trading.core.order_states import FINAL, WORKING, OrderState
 from trading.core.reconciliation import Finding
@@ -48,7 +49,9 @@ def ask_orders(run: Run) -> AskedOrders:
 def apply_orders(run: Run, asked: AskedOrders) -> None:
     """Book the fills that nobody has told of, move what has moved, and record what cannot be."""
     trades = _trades_of(run, asked)
-    findings = [foreign_order(order) for order in asked.by_id.values() if _is_foreign(run, asked, order, trades)]
+    findings = [
+        foreign_order(order) for order in asked.by_id.values() if _is_foreign(run, asked, order, trades)
+    ]
     findings += book_executions(run, asked)
     for client_order_id, order in list(asked.by_client_id.items()):
         trade = trades.get(client_order_id)
@@ -83,7 +86,10 @@ def foreign_execution(execution: BrokerExecution) -> Finding:
     """A fill of such an order."""
     detail = f"a fill of an order that is not ours: {execution.side} {execution.quantity} {execution.symbol}"
     return Finding(
-        Kind.FOREIGN_EXECUTION, execution.execution_id, f"{detail} at {execution.price}", theirs=told_fill(execution)
+        Kind.FOREIGN_EXECUTION,
+        execution.execution_id,
+        f"{detail} at {execution.price}",
+        theirs=told_fill(execution),
     )
 
 
@@ -106,18 +112,23 @@ def told_fill(execution: BrokerExecution) -> dict[str, Any]:
 def book_executions(run: Run, asked: AskedOrders) -> list[Finding]:
     """Book those of `asked` that are not booked, the oldest first; what nobody can book is found."""
     told = {execution.execution_id: execution for execution in asked.executions}
-    booked = set(
-        Execution.objects.filter(account_id=run.account_id, execution_id__in=list(told)).values_list(
-            "execution_id", flat=True
-        )
-    )
+    booked = {
+        key: (quantity, price)
+        for key, quantity, price in Execution.objects.filter(
+            account_id=run.account_id, execution_id__in=list(told)
+        ).values_list("execution_id", "quantity", "price")
+    }
     missing = [execution for key, execution in told.items() if key not in booked]
     ours = set(
         AutoTrade.objects.filter(
             account_id=run.account_id, client_order_id__in={one.client_order_id for one in missing}
         ).values_list("client_order_id", flat=True)
     )
-    findings: list[Finding] = []
+    findings = [
+        _not_bookable(told[key], f"it was booked as {quantity} at {price}, and is told as otherwise")
+        for key, (quantity, price) in booked.items()
+        if (told[key].quantity, round_money(told[key].price)) != (quantity, price)
+    ]
     for execution in sorted(missing, key=lambda one: one.at):
         if execution.client_order_id not in ours:
             if execution.at >= run.floor:
@@ -125,10 +136,13 @@ def book_executions(run: Run, asked: AskedOrders) -> list[Finding]:
             continue
         objection = _book(run, asked, execution)
         if objection:
-            findings.append(
-                Finding(Kind.EXECUTION, execution.execution_id, objection, theirs=told_fill(execution))
-            )
+            findings.append(_not_bookable(execution, objection))
     return findings
+
+
+def _not_bookable(execution: BrokerExecution, objection: str) -> Finding:
+    detail = f"{execution.side} {execution.quantity} {execution.symbol} at {execution.price}: {objection}"
+    return Finding(Kind.EXECUTION, execution.execution_id, detail, theirs=told_fill(execution))
 
 
 def _book(run: Run, asked: AskedOrders, execution: BrokerExecution) -> str:
@@ -206,7 +220,9 @@ def _missing(run: Run, asked: AskedOrders) -> list[Finding]:
         account_id=run.account_id, status__in=AT_THE_BROKER, sent_at__isnull=False
     ).exclude(client_order_id__in=list(asked.by_client_id))
     settled = database_now() - timedelta(
-        seconds=settings.BROKER_LEASE_SECONDS + settings.BROKER_DEADLINE_SECONDS + settings.BROKER_SETTLE_SECONDS
+        seconds=settings.BROKER_LEASE_SECONDS
+        + settings.BROKER_DEADLINE_SECONDS
+        + settings.BROKER_SETTLE_SECONDS
     )
     findings: list[Finding] = []
     for trade in working.order_by("sent_at"):

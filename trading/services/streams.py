@@ -10,7 +10,6 @@ import math
 import time
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import structlog
 from django.conf import settings
@@ -18,54 +17,16 @@ from django.db import InterfaceError, OperationalError, connection
 
 from foundation import heartbeats, leases
 from market.feed.runner import StopFlag
+from trading.selectors.accounts import COMPONENT, Followed, accounts_to_follow
 from trading.services.following import Follower
 
 log = structlog.get_logger(__name__)
-COMPONENT = "streams"
-LEASE_PREFIX = "broker.stream:"
 TICK_SECONDS_MAX = 1.0
 IDLE_SECONDS = 2.0  # without any account
 UNTAKEN_SECONDS = 1.0
 STOP_SECONDS_MAX = 1.5
 SLEEP_STEP_SECONDS = 0.1
 RETRY_SECONDS_FIRST, RETRY_SECONDS_MAX = 0.5, 2.0
-
-
-@dataclass(frozen=True)
-class Followed:
-    """An account to be followed. seconds_left: of its lease, None where nobody ever had it.
-
-    fingerprint: changes with its credentials, so that a new key begins a new connection.
-    """
-
-    account_id: uuid.UUID
-    fingerprint: str
-    seconds_left: float | None
-
-    @property
-    def is_free(self) -> bool:
-        return self.seconds_left is None or self.seconds_left <= 0
-
-    @property
-    def lease_name(self) -> str:
-        return f"{LEASE_PREFIX}{self.account_id}"
-
-
-def accounts_to_follow() -> list[Followed]:
-    """Every account at a real broker, in the order of ids; one query."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            SELECT a.id, concat_ws(' ', a.broker, a.is_live, a.account_number, c.set_at),
-                   extract(epoch FROM l.expires_at - clock_timestamp())::float
-            FROM portfolios_brokeraccount a
-            LEFT JOIN portfolios_brokercredential c ON c.account_id = a.id
-            LEFT JOIN foundation_lease l ON l.name = %s || a.id::text
-            WHERE a.broker <> 'paper' ORDER BY a.id
-            """,
-            [LEASE_PREFIX],
-        )
-        return [Followed(*row) for row in cursor.fetchall()]
 
 
 def processes_alive(*, within_seconds: float) -> int:
