@@ -5,7 +5,6 @@ connection to it, in the protocol's words; what the venue is told to get wrong, 
 """
 
 import contextlib
-import os
 import pickle
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -31,6 +30,7 @@ from trading.core.orders import OrderType, TimeInForce
 from trading.models import AutoTrade
 
 D = Decimal
+CASH = D(100_000)
 CAPABLE = Capabilities(
     frozenset(OrderType), frozenset(TimeInForce), fractional=True, replaces=False, streams=True, has_network=True
 )  # fmt: skip
@@ -44,7 +44,7 @@ class Venue:
 
     account_number: str = "PA1"
     currency: str = "USD"
-    cash: Decimal = D(100_000)
+    cash: Decimal = CASH
     held: dict[str, Decimal] = field(default_factory=dict)
     orders: dict[str, BrokerOrder] = field(default_factory=dict)
     executions: list[BrokerExecution] = field(default_factory=list)
@@ -108,7 +108,11 @@ class VenueBroker:
         self, venue: Callable[[], Venue], *, hooks: dict[str, Callable[[], None]] | None = None,
         silence_seconds: float = 0.05,
     ) -> None:  # fmt: skip
-        self._venue, self.hooks, self._silence_seconds = venue, hooks if hooks is not None else {}, silence_seconds
+        self._venue, self.hooks, self._silence_seconds = (
+            venue,
+            hooks if hooks is not None else {},
+            silence_seconds,
+        )
         self.asked: list[str] = []
 
     def _asked(self, question: str) -> Venue:
@@ -177,9 +181,9 @@ def store(venue: Venue, path: Path) -> None:
     """For other processes: seen whole or not at all."""
     beside = path.with_suffix(".new")
     beside.write_bytes(pickle.dumps(venue))
-    os.replace(beside, path)
+    beside.replace(path)
 
 
 def stored(path: Path) -> Venue:
-    venue: Venue = pickle.loads(path.read_bytes())  # noqa: S301 - a test's own file
+    venue: Venue = pickle.loads(path.read_bytes())
     return venue

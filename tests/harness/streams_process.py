@@ -18,6 +18,6 @@ if __name__ == "__main__":
     def broker_of(account: object) -> VenueBroker:
         return VenueBroker(lambda: stored(file))
 
-    following.broker_of = broker_of  # type: ignore[assignment]
-    reconciliation.broker_of = broker_of  # type: ignore[assignment]
+    following.broker_of = broker_of
+    reconciliation.broker_of = broker_of
     call_command("run_streams")

@@ -82,14 +82,12 @@ def moved(before: Holdings, after: Holdings) -> frozenset[tuple[str, str]]:
 
 
 def confirmed(first: Collection[Finding], second: Iterable[Finding]) -> list[Finding]:
-    """Those of the second look that the first one saw with the same difference."""
-    seen = {(found.kind, found.key): found for found in first}
-    return [
-        found
-        for found in second
-        if (before := seen.get((found.kind, found.key))) is not None
-        and _same_difference(before.ours, before.theirs, found.ours, found.theirs)
-    ]
+    """Those of the second look that the first one saw with the same numbers on both sides.
+
+    The same difference between other numbers is none: each look may have met another fill on its way.
+    """
+    seen = {(found.kind, found.key, str(found.ours), str(found.theirs)) for found in first}
+    return [one for one in second if (one.kind, one.key, str(one.ours), str(one.theirs)) in seen]
 
 
 def is_explained(

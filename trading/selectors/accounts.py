@@ -60,7 +60,7 @@ def unfollowed_accounts(*, seconds: float) -> list[tuple[uuid.UUID, datetime]]:
             SELECT a.id, left_at.at FROM portfolios_brokeraccount a
             LEFT JOIN portfolios_brokercredential c ON c.account_id = a.id
             LEFT JOIN foundation_lease l ON l.name = %s || a.id::text
-            CROSS JOIN LATERAL (SELECT coalesce(l.expires_at, c.set_at, a.created_at)) AS left_at (at)
+            CROSS JOIN LATERAL (SELECT coalesce(greatest(l.expires_at, c.set_at), a.created_at)) AS left_at (at)
             WHERE a.broker <> 'paper' AND left_at.at < clock_timestamp() - make_interval(secs => %s)
             ORDER BY a.id
             """,

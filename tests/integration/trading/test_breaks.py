@@ -29,7 +29,9 @@ def account(desk: Desk) -> BrokerAccount:
     return connect(desk)
 
 
-def found(account: BrokerAccount, key: str = "AAA", *, ours: Any = 5, theirs: Any = 7, kind: str = "position") -> Any:
+def found(
+    account: BrokerAccount, key: str = "AAA", *, ours: Any = 5, theirs: Any = 7, kind: str = "position"
+) -> Any:
     return record_break(
         account_id=account.pk, kind=kind, key=key, ours={"quantity": ours}, theirs={"quantity": theirs},
         detail=f"{key} differs",
@@ -188,7 +190,12 @@ def test_what_is_gone_ends_by_itself_and_stays_halted(account: BrokerAccount) ->
 )
 def test_whatever_a_broker_says_can_be_kept(account: BrokerAccount, said: Any) -> None:
     row = record_break(
-        account_id=account.pk, kind="bad_report", key="k" * 500, ours={}, theirs={"said": said}, detail="\x00" * 600
+        account_id=account.pk,
+        kind="bad_report",
+        key="k" * 500,
+        ours={},
+        theirs={"said": said},
+        detail="\x00" * 600,
     )
     assert row is not None and row.theirs and len(row.key) == 200
 

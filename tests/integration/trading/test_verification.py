@@ -23,7 +23,9 @@ from trading.services.verification import CHAINS, CHECKS, REPLAY, book_differenc
 
 pytestmark = pytest.mark.integration
 
-OTHER = "(SELECT id FROM portfolios_brokeraccount WHERE portfolio_id = '00000000-0000-0000-0000-000000000009')"
+OTHER = (
+    "(SELECT id FROM portfolios_brokeraccount WHERE portfolio_id = '00000000-0000-0000-0000-000000000009')"
+)
 ANOTHER_ACCOUNT = (
     "INSERT INTO portfolios_portfolio (id, name, base_currency, cash, reserved_cash, realised_pnl, created_at) "
     "VALUES ('00000000-0000-0000-0000-000000000009', 'Another', 'USD', 0, 0, 0, now()); "
