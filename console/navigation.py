@@ -25,6 +25,8 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str, str, str], ...]], ...] = (
         ("Ledger", "menu_book", "portfolios", "ledgertransfer"),
         ("Fills", "done_all", "trading", "execution"),
         ("Dividends and splits", "call_split", "portfolios", "corporateactionbooking"),
+        ("Breaks with brokers", "rule_settings", "trading", "reconciliationbreak"),
+        ("Reconciliations", "compare_arrows", "trading", "reconciliation"),
         ("Reservations", "lock_clock", "portfolios", "reservation"),
         ("Broker accounts", "account_balance", "portfolios", "brokeraccount"),
     )),

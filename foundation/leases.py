@@ -1,5 +1,6 @@
 """Leases with fencing numbers: at most one holder, and a former holder's number is stale for ever."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.db import connection
@@ -50,3 +51,35 @@ def release(lease: HeldLease) -> None:
             "UPDATE foundation_lease SET expires_at = clock_timestamp() WHERE name = %s AND holder = %s AND fence = %s",
             [lease.name, lease.holder, lease.fence],
         )
+
+
+def renew_all(held: Sequence[HeldLease], *, seconds: float) -> set[str]:
+    """Prolong many of one holder; the names of those that somebody else holds by now.
+
+    A row that a transaction of the holder has locked is left to that: it renews it by itself, and who renews many must
+    not wait for one.
+    """
+    if not held:
+        return set()
+    names, fences, holder = [lease.name for lease in held], [lease.fence for lease in held], held[0].holder
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            WITH mine AS (
+                SELECT l.name FROM foundation_lease l
+                JOIN unnest(%s::text[], %s::bigint[]) AS u (name, fence) ON u.name = l.name AND u.fence = l.fence
+                WHERE l.holder = %s ORDER BY l.name FOR NO KEY UPDATE OF l SKIP LOCKED)
+            UPDATE foundation_lease AS l SET expires_at = clock_timestamp() + make_interval(secs => %s)
+            FROM mine WHERE l.name = mine.name
+            """,
+            [names, fences, holder, seconds],
+        )
+        cursor.execute(
+            """
+            SELECT u.name FROM unnest(%s::text[], %s::bigint[]) AS u (name, fence)
+            WHERE NOT EXISTS (
+                SELECT FROM foundation_lease l WHERE l.name = u.name AND l.fence = u.fence AND l.holder = %s)
+            """,
+            [names, fences, holder],
+        )
+        return {row[0] for row in cursor.fetchall()}

@@ -1,3 +1,5 @@
+from importlib import import_module
+
 from django.apps import AppConfig
 
 
@@ -7,3 +9,7 @@ class TradingConfig(AppConfig):
     name = "trading"
     label = "trading"
     verbose_name = "Trading"
+
+    def ready(self) -> None:
+        metrics = import_module("trading.metrics")  # it needs the models, which are there by now
+        metrics.register()

@@ -105,7 +105,7 @@ def _breakers() -> str:
             f"`{spec.breaker}`",
             spec.stops,
             spec.trips,
-            f"`{spec.limit}`: {_default(SPECS[spec.limit])}",
+            f"`{spec.limit}`: {_default(SPECS[spec.limit])}" if spec.limit else "none",
             spec.looked_at,
             spec.episode,
         )

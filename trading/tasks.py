@@ -11,6 +11,7 @@ from trading.services.auto_trading import evaluate_next_slice
 from trading.services.emergency_stop import drain_all
 from trading.services.protection_watch import watch_protections as watch_positions
 from trading.services.pruning import prune as prune_traces
+from trading.services.reconciliation import reconcile_due as reconcile_due_accounts
 from trading.services.recovery import recover_due as recover_orders
 from trading.services.sending import send_due as send_orders
 from trading.services.stopping import finish_stopping as finish_stopping_sessions
@@ -78,6 +79,13 @@ def finish_stopping() -> None:
     """Close what stopping sessions have open; what needs execution is executed by its own task."""
     finish_stopping_sessions()
     wake("trading.tasks.execute_due", queue="execution")
+
+
+@shared_task(name="trading.tasks.reconcile_due")
+def reconcile_due() -> None:
+    """Compare the accounts that are due with their brokers."""
+    beat(component="worker.broker")
+    reconcile_due_accounts()
 
 
 @shared_task(name="trading.tasks.prune")

@@ -1,5 +1,5 @@
-"""Pages of decisions, protections, rests, trades, executions and halts."""
+"""Pages of decisions, protections, rests, trades, executions, halts and breaks."""
 
-from trading.admin import decisions, halts, protections, rests, trades
+from trading.admin import decisions, halts, protections, reconciliation, rests, trades
 
-__all__ = ["decisions", "halts", "protections", "rests", "trades"]
+__all__ = ["decisions", "halts", "protections", "reconciliation", "rests", "trades"]

@@ -216,7 +216,8 @@ class HaltSerializer(serializers.ModelSerializer[Halt]):
     def get_may_release(self, halt: Halt) -> bool:
         """`halt` as of `selectors.shown_halts`."""
         role: str | None = halt.role  # type: ignore[attr-defined]
-        return objection_to_release(halt, self.context["user"], role=role) is None
+        breaks: int = halt.open_breaks  # type: ignore[attr-defined]
+        return objection_to_release(halt, self.context["user"], role=role, open_breaks=breaks) is None
 
 
 class NewHaltSerializer(StrictSerializer):

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from trading.api import halts, orders, protections, reversals, risk, views
+from trading.api import breaks, halts, orders, protections, reversals, risk, views
 
 urlpatterns = [
     path("auto-trading/sessions/<uuid:id>/status", views.SessionStatus.as_view(), name="session-status"),
@@ -29,6 +29,18 @@ urlpatterns = [
         reversals.LedgerReversal.as_view(),
         name="ledger-reversal",
     ),
+    path("portfolios/<uuid:portfolio_id>/breaks", breaks.Breaks.as_view(), name="portfolio-breaks"),
+    path(
+        "portfolios/<uuid:portfolio_id>/breaks/<uuid:break_id>/explain",
+        breaks.ExplainBreak.as_view(),
+        name="portfolio-break-explain",
+    ),
+    path(
+        "portfolios/<uuid:portfolio_id>/reconciliations",
+        breaks.Reconciliations.as_view(),
+        name="portfolio-reconciliations",
+    ),
+    path("portfolios/<uuid:portfolio_id>/reconcile", breaks.Reconcile.as_view(), name="portfolio-reconcile"),
     path("emergency-stop", halts.EmergencyStops.as_view(), name="emergency-stops"),
     path(
         "emergency-stop/<uuid:id>/release",

@@ -7,6 +7,9 @@ permitted.
 An *episode* is what a breaker trips once for: released by a person, it does not trip again before the next one.
 A limit that nobody has set trips nothing, nor does a fact that is unknown (an equity with a price missing):
 the risk check refuses entries on unknown facts, and a stop that a person must release would outlive the doubt.
+
+A breaker stops entries and lets exits go on; but that of reconciliation stops everything: where the broker and the
+books do not agree, nobody knows what a sell would reduce.
 """
 
 from collections.abc import Mapping
@@ -33,11 +36,20 @@ class Breaker(StrEnum):
     FEED_SILENCE = "feed_silence"
     BEAT_SILENCE = "beat_silence"
     REPEATED_EXECUTION = "repeated_execution"
+    RECONCILIATION = "reconciliation"
+
+    @property
+    def mode(self) -> str:
+        """Of its halt."""
+        return "halt" if self is Breaker.RECONCILIATION else "reduce_only"
 
 
 @dataclass(frozen=True)
 class BreakerSpec:
-    """In words, for `docs/risk-controls.md`: what it stops, when, on which limit, who looks, and for how long once."""
+    """In words, for `docs/risk-controls.md`: what it stops, when, on which limit, who looks, and for how long once.
+
+    limit: its name; empty: it trips without one.
+    """
 
     breaker: Breaker
     stops: str
@@ -64,6 +76,9 @@ BREAKERS: tuple[BreakerSpec, ...] = (
                 "max_beat_silence_seconds", "each evaluation, execution and sweep", "last sign of beat"),
     BreakerSpec(Breaker.REPEATED_EXECUTION, "rule", "the rule fires more often within its window",
                 "max_rule_executions", "each order", "its last release"),
+    BreakerSpec(Breaker.RECONCILIATION, "account", "the broker and the books do not agree (a break), until no break"
+                " is open and a risk officer or the staff release it; in mode `halt`", "",
+                "each reconciliation; each report of the broker", "its last release"),
 )  # fmt: skip
 
 
@@ -166,6 +181,16 @@ def repeated_execution(
         f"since {utc_text(released_at)}" if released_at is not None else "first",
         detail,
         {"executions": executions, "limit": limit, "version": version},
+    )
+
+
+def reconciliation(*, released_at: datetime | None, kind: str, key: str, detail: str) -> Tripped:
+    """A break was found or is still seen. An episode is what came since the last release."""
+    return Tripped(
+        Breaker.RECONCILIATION,
+        f"since {utc_text(released_at)}" if released_at is not None else "first",
+        f"the broker and the books do not agree: {detail}",
+        {"kind": kind, "key": key},
     )
 
 

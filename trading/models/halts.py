@@ -82,7 +82,12 @@ class Halt(models.Model):
             ),
             models.CheckConstraint(
                 condition=Q(armed_by_breaker="", episode="")
-                | (Q(armed_by_breaker__in=[b.value for b in Breaker], mode="reduce_only") & ~Q(episode="")),
+                | (
+                    Q(armed_by_breaker__in=[b.value for b in Breaker if b.mode == "reduce_only"])
+                    & Q(mode="reduce_only")
+                    & ~Q(episode="")
+                )
+                | (Q(armed_by_breaker="reconciliation", mode="halt", scope="account") & ~Q(episode="")),
                 name="halt_of_a_breaker_reduces_in_an_episode",
             ),
             models.UniqueConstraint(

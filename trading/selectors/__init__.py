@@ -5,7 +5,9 @@ from decimal import Decimal
 from django.db.models import (
     Case,
     CharField,
+    Count,
     F,
+    IntegerField,
     Model,
     OuterRef,
     Q,
@@ -21,8 +23,9 @@ from portfolios.models import BrokerAccount, Member, Position, PositionMark, Rol
 from portfolios.selectors import AnyUser, visible_portfolios
 from rules.models import TradingRule
 from sessions.models import TradingSession
+from trading.core.breakers import Breaker
 from trading.core.track_record import BookedFill, TrackRecord, round_trips, track_record
-from trading.models import AutoTrade, Decision, Execution, Halt, Protection
+from trading.models import AutoTrade, Decision, Execution, Halt, Protection, ReconciliationBreak
 
 # How far back a rule's record goes, in fills of its instruments: it is read under the portfolio's lock.
 RECORD_FILLS_MAX = 5_000
@@ -94,7 +97,8 @@ def _portfolio_of(model: type[Model]) -> Subquery:
 
 
 def shown_halts(user: AnyUser) -> QuerySet[Halt]:
-    """Visible halts with `portfolio_id`, which they lie in (None: platform and symbol), and the user's `role` there."""
+    """Visible halts with `portfolio_id`, which they lie in (None: platform and symbol), and the user's `role` there,
+    and `open_breaks`."""
     lies_in = Case(
         When(scope=Halt.Scope.PORTFOLIO, then=Cast("scope_id", UUIDField())),
         When(scope=Halt.Scope.ACCOUNT, then=_portfolio_of(BrokerAccount)),
@@ -110,7 +114,16 @@ def shown_halts(user: AnyUser) -> QuerySet[Halt]:
     role = Coalesce(
         Subquery(mine.values("role")[:1]), Value(otherwise, CharField()), output_field=CharField()
     )
-    rows = visible_halts(user).annotate(portfolio_id=lies_in).annotate(role=role)
+    # What keeps a halt of reconciliation from being released; 0 for every other.
+    breaks = ReconciliationBreak.objects.filter(
+        account_id=Cast(OuterRef("scope_id"), UUIDField()), ended_at=None
+    )
+    counted = Subquery(breaks.order_by().values("account_id").values(count=Count("*")))
+    open_breaks = Case(
+        When(armed_by_breaker=Breaker.RECONCILIATION, then=Coalesce(counted, 0)),
+        default=Value(0), output_field=IntegerField(),
+    )  # fmt: skip
+    rows = visible_halts(user).annotate(portfolio_id=lies_in).annotate(role=role, open_breaks=open_breaks)
     return rows.select_related("armed_by", "armed_by_rule", "released_by")
 
 

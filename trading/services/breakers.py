@@ -1,7 +1,8 @@
 """Circuit breakers of portfolios: what they are worth, how they lose, and how fast they order.
 
 Each trips at most once in an episode (`trading.core.breakers`), however many workers look at once: the database
-has two unique indexes for it. A breaker's halt is always `reduce_only`, so exits go on, and a person releases it.
+has two unique indexes for it. A breaker's halt is `reduce_only`, so exits go on, but for that of
+reconciliation; a person releases it.
 The platform's breakers, which are about silence, are in `trading.services.watching`.
 """
 
@@ -46,7 +47,7 @@ def trip(
     try:
         with transaction.atomic():
             return arm(
-                scope=scope, scope_id=scope_id, mode=Halt.Mode.REDUCE_ONLY, actor=None, tripped=tripped,
+                scope=scope, scope_id=scope_id, mode=tripped.breaker.mode, actor=None, tripped=tripped,
                 reason=reason[:REASON_CHARACTERS_MAX],
             )  # fmt: skip
     except IntegrityError as error:

@@ -28,10 +28,10 @@ from portfolios.selectors import MAY_STOP, AnyUser, role_of
 from portfolios.services.books import open_books
 from rules.models import TradingRule
 from sessions.models import TradingSession
-from trading.core.breakers import Tripped
+from trading.core.breakers import Breaker, Tripped
 from trading.core.halts import HALT_KEY
 from trading.core.order_states import IN_FLIGHT, OrderState
-from trading.models import AutoTrade, Halt
+from trading.models import AutoTrade, Halt, ReconciliationBreak
 from trading.services.order_management import end_pending, pending_of
 
 log = structlog.get_logger(__name__)
@@ -172,18 +172,24 @@ def release(*, halt_id: uuid.UUID, actor: AbstractBaseUser) -> Halt:
     """Let trading go on. Nobody releases the halt that he armed himself; a rule's or a breaker's needs a risk
     officer.
 
-    Raises NotFound, Conflict (released already, or four eyes), Forbidden (not this actor's to release).
+    Raises NotFound, Conflict (released already, four eyes, or breaks of the account that are open), Forbidden (not
+    this actor's to release).
     """
     rows = Halt.objects.select_for_update(no_key=True, of=("self",)).select_related("armed_by")
     halt = rows.filter(pk=halt_id).first()
     if halt is None:
         raise NotFound(f"There is no halt {halt_id}.")
     role = None
-    if halt.scope in OF_MEMBERS:
+    breaks = 0
+    if halt.scope in OF_MEMBERS or halt.armed_by_breaker == Breaker.RECONCILIATION:
         portfolio_id = portfolio_of(halt.scope, halt.scope_id)
         assert portfolio_id is not None
         role = role_of(actor, portfolio_id)
-    objection = objection_to_release(halt, actor, role=role)
+    if halt.armed_by_breaker == Breaker.RECONCILIATION:
+        breaks = ReconciliationBreak.objects.filter(
+            account_id=uuid.UUID(halt.scope_id), ended_at=None
+        ).count()
+    objection = objection_to_release(halt, actor, role=role, open_breaks=breaks)
     if objection is not None:
         raise objection
     now = database_now()
@@ -199,14 +205,31 @@ def release(*, halt_id: uuid.UUID, actor: AbstractBaseUser) -> Halt:
     return halt
 
 
-def objection_to_release(halt: Halt, actor: AnyUser, *, role: str | None) -> Conflict | Forbidden | None:
-    """Why the actor, with this role in the portfolio of the halt, may not release it; None when he may."""
+def objection_to_release(
+    halt: Halt, actor: AnyUser, *, role: str | None, open_breaks: int
+) -> Conflict | Forbidden | None:
+    """Why the actor, with this role in the portfolio of the halt, may not release it; None when he may.
+
+    open_breaks: of its account, where reconciliation has armed it.
+    """
     if halt.released_at is not None:
         return Conflict("The halt is released already.", code="halt_released")
     if halt.armed_by_id is not None and halt.armed_by_id == actor.pk:
         return Conflict(
             "A halt must be released by another person than the one who armed it.", code="four_eyes"
         )
+    if halt.armed_by_breaker == Breaker.RECONCILIATION:
+        if role != Role.RISK_OFFICER and not getattr(actor, "is_staff", False):
+            return Forbidden(
+                f"This needs the role {Role.RISK_OFFICER.value}, or staff; yours is {role}.",
+                code="role_required",
+            )
+        if open_breaks:
+            return Conflict(
+                f"{open_breaks} of the account's breaks are open: explain each of them first.",
+                code="breaks_open",
+            )
+        return None
     if halt.scope not in OF_MEMBERS:
         if getattr(actor, "is_staff", False):
             return None

@@ -3,9 +3,11 @@
 from foundation import heartbeats, idempotency
 from sessions.services.slices import prune_runs
 from trading.services.order_messages import forget_messages
+from trading.services.reconciliation import prune_reconciliations
 
 KEEP_HOURS = 24
 KEEP_MESSAGES_MINUTES = 10
+KEEP_RECONCILIATIONS_DAYS = 7
 
 
 def prune() -> int:
@@ -13,6 +15,7 @@ def prune() -> int:
     return (
         prune_runs()
         + forget_messages(minutes=KEEP_MESSAGES_MINUTES)
+        + prune_reconciliations(days=KEEP_RECONCILIATIONS_DAYS)
         + heartbeats.forget_older_than(hours=KEEP_HOURS)
         + idempotency.forget_older_than(hours=KEEP_HOURS)
     )

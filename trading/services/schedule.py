@@ -31,6 +31,7 @@ SWEEPS = (
         "Shows that beat is alive: without it, entries stop.",
     ),
     Sweep("trading.tasks.finish_stopping", "execution", 3),
+    Sweep("trading.tasks.reconcile_due", "broker", 5, "Compares brokers' accounts with the books."),
     Sweep("trading.tasks.prune", "execution", 600),
     Sweep("journal.tasks.deliver_alerts", "notification", 5),
     Sweep("market.tasks.recommend_baseline", "market", 10),

@@ -272,4 +272,33 @@ ORDERS: dict[str, str] = {
             OR status = 'pending' AND filled_quantity > 0""",
 }
 
-CHECKS = FILLS | CORPORATE_ACTIONS | ORDERS
+AT_BROKERS: dict[str, str] = {
+    "an execution is of its trade's account": """
+        SELECT format('execution %%s: of account %%s, its trade %%s of %%s', e.execution_id, e.account_id, t.id, t.account_id)
+        FROM trading_execution e JOIN auto_trades t ON t.id = e.trade_id WHERE e.account_id <> t.account_id""",
+    "a trade is of its portfolio's account": """
+        SELECT format('trade %%s: of portfolio %%s and account %%s, which serves %%s', t.id, t.portfolio_id, a.id, a.portfolio_id)
+        FROM auto_trades t JOIN portfolios_brokeraccount a ON a.id = t.account_id
+        WHERE a.portfolio_id <> t.portfolio_id""",
+    "what works at a broker has the broker's id": """
+        SELECT format('trade %%s: is %%s at %%s, whose id for it is not known', t.id, t.status, a.broker)
+        FROM auto_trades t JOIN portfolios_brokeraccount a ON a.id = t.account_id
+        WHERE a.broker <> 'paper' AND t.status IN ('accepted', 'partially_filled') AND t.broker_order_id = ''""",
+    "a broker's order is one trade's": """
+        SELECT format('account %%s order %%s: %%s trades', account_id, broker_order_id, count(*))
+        FROM auto_trades WHERE broker_order_id <> ''
+        GROUP BY account_id, broker_order_id HAVING count(*) > 1""",
+    "what is in doubt stays reserved": """
+        SELECT format('trade %%s is %%s, and nothing is reserved for what may still be filled of it', t.id, t.status)
+        FROM auto_trades t LEFT JOIN portfolios_reservation r ON r.owner_id = t.id
+        WHERE t.status IN ('unknown', 'quarantined') AND r.owner_id IS NULL""",
+    "an open break halts its account": """
+        SELECT format('account %%s: %%s breaks are open and no halt is in force', b.account_id, count(*))
+        FROM trading_reconciliationbreak b
+        WHERE b.ended_at IS NULL AND NOT EXISTS (
+            SELECT FROM trading_halt h WHERE h.scope = 'account' AND h.scope_id = b.account_id::text
+                AND h.mode = 'halt' AND h.released_at IS NULL)
+        GROUP BY b.account_id""",
+}
+
+CHECKS = FILLS | CORPORATE_ACTIONS | ORDERS | AT_BROKERS

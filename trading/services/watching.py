@@ -1,4 +1,4 @@
-"""Who watches: the platform's breakers on silence, and the sweep over all breakers.
+"""Who watches: the platform's breakers on silence, the sweep over all breakers, and whether brokers are followed.
 
 *Silence.* No market data while an exchange is open, or no sign of life of celery-beat, for longer than its limit
 stops entries on the whole platform, or in a portfolio that has set a tighter limit. Without a running session
@@ -31,6 +31,7 @@ from portfolios.selectors import current_limit_sets, effective_limits
 from trading.core import breakers as core
 from trading.core.breakers import Silence, Tripped
 from trading.models import Halt
+from trading.selectors.accounts import unfollowed_accounts
 from trading.selectors.breakers import (
     SignsOfLife,
     held_unattended,
@@ -39,6 +40,7 @@ from trading.selectors.breakers import (
     running_sessions,
     signs_of_life,
 )
+from trading.services.account_alerts import alert_once
 from trading.services.breakers import trip_found, trip_on_losses, trip_on_rates, trip_on_streaks
 from trading.services.facts import market_view, read_worth
 from trading.services.marking import mark_equity
@@ -46,6 +48,7 @@ from trading.services.marking import mark_equity
 log = structlog.get_logger(__name__)
 LOOK_SECONDS = 1.0
 BATCH_PORTFOLIOS = 512
+UNFOLLOWED_SECONDS = 15.0
 FEED, BEAT = "max_feed_silence_seconds", "max_beat_silence_seconds"
 Limits = Mapping[str, Decimal | None]
 
@@ -149,12 +152,19 @@ def watch_platform() -> None:
 
 def watch_breakers() -> None:
     """The sweep over all breakers. What fails keeps the others from nothing."""
-    for watch in (WATCH.look, trip_on_rates, _watch_streaks, _watch_unattended):
+    for watch in (WATCH.look, trip_on_rates, _watch_streaks, _watch_unattended, watch_streams):
         try:
             watch()
         except Exception:
             connection.close_if_unusable_or_obsolete()
             log.exception("watching_failed", watch=watch.__name__)
+
+
+def watch_streams() -> None:
+    """Tell of each account at a broker whose executions nobody follows, once for each time that they are left."""
+    for account_id, since in unfollowed_accounts(seconds=UNFOLLOWED_SECONDS):
+        message = f"Nobody follows the executions of a broker account since {since:%Y-%m-%d %H:%M:%S} UTC"
+        alert_once(account_id=account_id, kind="streams.missing", since=since, message=message)
 
 
 def _watch_streaks() -> None:

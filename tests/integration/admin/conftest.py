@@ -34,7 +34,8 @@ from portfolios.services.portfolios import create_portfolio, deposit, set_member
 from rules.services.rules import create_rule
 from sessions.models import EvaluationRun
 from sessions.services.sessions import start_trading_session
-from trading.models import AutoTrade, Decision, Execution, RuleAct
+from trading.models import AutoTrade, Decision, Execution, Reconciliation, RuleAct
+from trading.services.breaks import record_break
 from trading.services.emergency_stop import arm
 from trading.services.protections import set_protection
 
@@ -212,6 +213,12 @@ def make_everything(dora):
         worker="w",
     )
     arm(scope="portfolio", scope_id=str(portfolio.pk), reason=f"test {number}", actor=owner)
+    account = portfolio.broker_account
+    Reconciliation.objects.create(account=account, trigger="periodic", failure="away")
+    record_break(
+        account_id=account.pk, kind="position", key=instrument.symbol, ours={"quantity": 1}, theirs={"quantity": 2},
+        detail="one more there",
+    )  # fmt: skip
     alert = AlertSpec("warning", f"Look at {number}")
     append([Event(portfolio.pk, "test.alerted", database_now(), {"number": number}, alert)])
     now = database_now()

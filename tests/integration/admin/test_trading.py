@@ -20,6 +20,7 @@ from tests.integration.admin.conftest import (
 )
 from trading.models import Halt, Protection, RuleAct
 from trading.services.breakers import trip
+from trading.services.breaks import record_break
 from trading.services.emergency_stop import arm
 
 pytestmark = pytest.mark.integration
@@ -210,6 +211,23 @@ def test_anothers_halt_is_released(admin_page, cast):
     halt.refresh_from_db()
     assert halt.released_by == cast.dora
     assert last_kind(cast.portfolio) == "halt.released"
+
+
+def test_a_break_is_explained(admin_page, cast):
+    row = record_break(
+        account_id=cast.portfolio.broker_account.pk, kind="position", key="AAA", ours={"quantity": 1},
+        theirs={"quantity": 2}, detail="one more there",
+    )  # fmt: skip
+    page = reverse("admin:trading_reconciliationbreak_change", args=[row.pk])
+    assert "one more there" in admin_page.get(page).content.decode()
+    explain = reverse("admin:trading_reconciliationbreak_explain", args=[row.pk])
+    answer = admin_page.post(explain, SENT | {"explanation": "A transfer"})
+    assert "The break is explained." in admin_page.get(answer["HX-Redirect"]).content.decode()
+    row.refresh_from_db()
+    assert (row.explained_by, row.explanation) == (cast.dora, "A transfer")
+    assert last_kind(cast.portfolio) == "reconciliation.break_explained"
+    answer = admin_page.post(explain, SENT | {"explanation": "Another"})
+    assert "ended already" in admin_page.get(answer["HX-Redirect"]).content.decode()
 
 
 def test_alerts_are_acknowledged(admin_page, cast):

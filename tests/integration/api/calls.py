@@ -9,6 +9,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from rest_framework.response import Response
 
 from market.services.corporate_actions import NewCorporateAction, record
+from portfolios.models import BrokerAccount
 from portfolios.selectors import account_of
 from portfolios.services.limits import set_limits
 from portfolios.services.permissions import set_instrument_permissions
@@ -17,6 +18,7 @@ from rules.services.rules import update_rule
 from sessions.services.sessions import pause_trading_session
 from tests.harness.trading import STOP_LOSS, STRONG_BUY_ENTRY
 from tests.integration.api.conftest import World
+from trading.services.breaks import record_break
 from trading.services.protections import set_protection
 
 MODULES = ("market.", "portfolios.", "rules.", "sessions.", "trading.")
@@ -51,6 +53,7 @@ class Call:
             "symbol": "AAA",
             "entry": world.filled_entry,
             "action": world.action,
+            "break": world.waiting_break,
         }
         send = getattr(world.as_(who), self.method)
         return send("/api/" + self.path.format(**ids), self.body(world), format="json", headers=headers)
@@ -150,6 +153,21 @@ def _fresh(world: World) -> None:
     world.market.tick()
 
 
+def _connect(world: World) -> None:
+    BrokerAccount.objects.filter(portfolio=world.desk.portfolio).update(broker="alpaca")
+
+
+def _disagree(world: World) -> None:
+    account_id = account_of(world.desk.portfolio.id)
+    assert account_id is not None
+    found = record_break(
+        account_id=account_id, kind="position", key="AAA", ours={"quantity": 1}, theirs={"quantity": 2},
+        detail="AAA: the broker holds 2, our books 1",
+    )  # fmt: skip
+    assert found is not None
+    world.waiting_break = found.id
+
+
 def _lists(world: World) -> dict[str, Any]:
     return {"permitted": ["AAA", "BBB"], "restricted": {"CCC": "Compliance"}}
 
@@ -226,6 +244,16 @@ BESIDE = [
     Call("get", "portfolios/{portfolio}/limits"),
     Call("get", "portfolios/{portfolio}/risk"),
     Call("put", "portfolios/{portfolio}/limits", _limit),
+    Call("get", "portfolios/{portfolio}/breaks", before=_disagree),
+    Call(
+        "post",
+        "portfolios/{portfolio}/breaks/{break}/explain",
+        lambda world: {"explanation": "A transfer, booked today"},
+        before=_disagree,
+        by="bob",
+    ),
+    Call("get", "portfolios/{portfolio}/reconciliations"),
+    Call("post", "portfolios/{portfolio}/reconcile", status=202, before=_connect),
     Call("post", "portfolios/{portfolio}/limits/{version}/approve", before=_propose_limits),
     Call("post", "portfolios/{portfolio}/limits/{version}/reject", before=_propose_limits),
     Call("post", "portfolios/{portfolio}/four-eyes", lambda world: {"enabled": True}),

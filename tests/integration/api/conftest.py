@@ -40,6 +40,7 @@ class World:
     waiting: int = 0  # the version that a test has proposed for a second person
     waiting_limits: UUID | None = None
     waiting_lists: UUID | None = None
+    waiting_break: UUID | None = None
     action: UUID | None = None  # the corporate action that a test has recorded
 
     @property

@@ -10,11 +10,14 @@ from django.test.utils import CaptureQueriesContext
 
 from foundation.clock import database_now
 from market.models import Bar, Quote, RecommendationSource
+from portfolios.selectors import account_of
 from portfolios.services.portfolios import create_portfolio, deposit
 from sessions.models import TradingSession
 from tests.harness.trading import STOP_LOSS
 from tests.integration.api.conftest import World
+from trading.models import Reconciliation
 from trading.services import emergency_stop
+from trading.services.breaks import explain_break, record_break
 from trading.services.protections import set_protection
 
 pytestmark = pytest.mark.integration
@@ -59,6 +62,29 @@ def more_stops(world: World) -> None:
         )
 
 
+def more_breaks(world: World) -> None:
+    account_id = account_of(world.desk.portfolio.id)
+    assert account_id is not None
+    for number in range(3):
+        found = record_break(
+            account_id=account_id,
+            kind="foreign_order",
+            key=f"o-{number}",
+            ours={},
+            theirs={},
+            detail="not ours",
+        )
+        assert found is not None
+        if number:
+            explain_break(break_id=found.id, explanation="A drill", actor=world.users["bob"])
+
+
+def more_reconciliations(world: World) -> None:
+    account_id = account_of(world.desk.portfolio.id)
+    for _ in range(3):
+        Reconciliation.objects.create(account_id=account_id, trigger="periodic", finished_at=database_now())
+
+
 def more_portfolios(world: World) -> None:
     for number in range(3):
         made = create_portfolio(name=f"Growth {number}", owner=world.users["alice"])
@@ -91,6 +117,8 @@ def more_market(world: World) -> None:
         ("portfolios/{portfolio}/protections", more_protections),
         ("portfolios", more_portfolios),
         ("emergency-stop", more_stops),
+        ("portfolios/{portfolio}/breaks", more_breaks),
+        ("portfolios/{portfolio}/reconciliations", more_reconciliations),
         ("market/quotes", more_market),
         ("market/bars?symbol=AAA", more_market),
         ("recommendations", more_market),

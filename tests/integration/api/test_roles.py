@@ -24,7 +24,9 @@ def may(call: Call, who: str) -> bool:
         return who == "tara"
     if call.path.startswith("emergency-stop"):
         return True
-    if "/protections/" in call.path:
+    if call.path.endswith("/explain"):
+        return who == "bob"
+    if "/protections/" in call.path or call.path.endswith("/reconcile"):
         return True
     if call.path.startswith(("limits/", "permissions/")):
         return who == "bob"

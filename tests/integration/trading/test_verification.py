@@ -23,6 +23,16 @@ from trading.services.verification import CHAINS, CHECKS, REPLAY, book_differenc
 
 pytestmark = pytest.mark.integration
 
+OTHER = (
+    "(SELECT id FROM portfolios_brokeraccount WHERE portfolio_id = '00000000-0000-0000-0000-000000000009')"
+)
+ANOTHER_ACCOUNT = (
+    "INSERT INTO portfolios_portfolio (id, name, base_currency, cash, reserved_cash, realised_pnl, created_at) "
+    "VALUES ('00000000-0000-0000-0000-000000000009', 'Another', 'USD', 0, 0, 0, now()); "
+    "INSERT INTO portfolios_brokeraccount (id, portfolio_id, broker, is_live, account_number, fee_bps, fee_minimum, "
+    "slippage_bps, created_at) "
+    "VALUES (gen_random_uuid(), '00000000-0000-0000-0000-000000000009', 'paper', false, '', 0, 0, 0, now()); "
+)
 WITHOUT_CONSTRAINT = "ALTER TABLE {} DROP CONSTRAINT {}; "
 CORRUPTIONS = {
     "cash = Σ ledger": "UPDATE portfolios_portfolio SET cash = cash + 0.01",
@@ -99,6 +109,22 @@ CORRUPTIONS = {
     "the status of a trade is known and fits its fills": (
         WITHOUT_CONSTRAINT.format("auto_trades", "trade_status_known")
         + "UPDATE auto_trades SET status = 'lost'"
+    ),
+    "an execution is of its trade's account": (
+        ANOTHER_ACCOUNT + "UPDATE trading_execution SET account_id = " + OTHER
+    ),
+    "a trade is of its portfolio's account": ANOTHER_ACCOUNT + "UPDATE auto_trades SET account_id = " + OTHER,
+    "what works at a broker has the broker's id": (
+        "UPDATE portfolios_brokeraccount SET broker = 'alpaca'; "
+        "UPDATE auto_trades SET status = 'accepted', filled_quantity = 0, executed_price = NULL"
+    ),
+    "a broker's order is one trade's": "UPDATE auto_trades SET broker_order_id = 'the same'",
+    "what is in doubt stays reserved": (
+        "UPDATE auto_trades SET status = 'unknown', filled_quantity = 0, executed_price = NULL"
+    ),
+    "an open break halts its account": (
+        "INSERT INTO trading_reconciliationbreak (id, account_id, kind, key, ours, theirs, detail, explanation) "
+        "SELECT gen_random_uuid(), id, 'cash', 'USD', '{}', '{}', 'more', '' FROM portfolios_brokeraccount"
     ),
 }
 # What the replay alone finds: what depends on the order of the entries. Statement -> what is named.

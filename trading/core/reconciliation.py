@@ -1,0 +1,133 @@
+"""What it takes for a broker and our books to agree. Pure: no clock, no network, no tables.
+
+Two kinds of disagreement. What *is* (a position, the cash, an order's state) can come right by itself, and then its
+break ends. What *happened* (an order that is not ours, a report that cannot be true) is for a person to explain.
+
+A difference that somebody has explained is no news as long as it stays the same: an explanation changes neither the
+broker's numbers nor ours.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from foundation.core.money import ZERO, as_decimal
+
+CASH_TOLERANCE = Decimal("0.01")
+"""A broker rounds each booking to cents where we keep eight places."""
+STATES = frozenset({"position", "cash", "order"})
+"""Kinds of breaks that end by themselves when they are no longer seen."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A disagreement. `key` names what it is about; ours and theirs are JSON values, Decimal, datetime, UUID."""
+
+    kind: str
+    key: str
+    detail: str
+    ours: Mapping[str, Any] = field(default_factory=dict)
+    theirs: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Holdings:
+    """What an account has: currency, cash, and units by symbol (those of zero may be absent)."""
+
+    currency: str
+    cash: Decimal
+    units: Mapping[str, Decimal]
+
+
+@dataclass(frozen=True)
+class Awaited:
+    """Fills that the broker has told of and that could not be booked: what they would change in our holdings."""
+
+    units: Mapping[str, Decimal] = field(default_factory=dict)
+    cash: Decimal = ZERO
+
+
+def compare(*, ours: Holdings, theirs: Holdings, awaited: Awaited) -> list[Finding]:
+    """Positions by symbol, and the cash; cash of another currency is not compared, for it cannot agree."""
+    found = []
+    for symbol in sorted({*ours.units, *theirs.units}):
+        mine, its = ours.units.get(symbol, ZERO), theirs.units.get(symbol, ZERO)
+        if its not in (mine, mine + awaited.units.get(symbol, ZERO)):
+            found.append(
+                Finding(
+                    "position", symbol, f"{symbol}: the broker holds {_text(its)}, our books {_text(mine)}",
+                    {"quantity": mine}, {"quantity": its},
+                )
+            )  # fmt: skip
+    money = {"currency": ours.currency, "cash": ours.cash}, {"currency": theirs.currency, "cash": theirs.cash}
+    if ours.currency != theirs.currency:
+        detail = f"the broker keeps {theirs.currency}, our books {ours.currency}"
+        found.append(Finding("cash", theirs.currency, detail, *money))
+    elif not any(abs(theirs.cash - mine) <= CASH_TOLERANCE for mine in (ours.cash, ours.cash + awaited.cash)):
+        detail = f"the broker has {_text(theirs.cash)} of cash, our books {_text(ours.cash)}"
+        found.append(Finding("cash", ours.currency, detail, *money))
+    return found
+
+
+def moved(before: Holdings, after: Holdings) -> frozenset[tuple[str, str]]:
+    """(kind, key) of what changed in our books while the broker was asked. Of that nobody can say that it differs: a
+    fill was on its way."""
+    units = {
+        ("position", symbol)
+        for symbol in {*before.units, *after.units}
+        if before.units.get(symbol, ZERO) != after.units.get(symbol, ZERO)
+    }
+    return frozenset(units | ({("cash", after.currency)} if before.cash != after.cash else set()))
+
+
+def confirmed(first: Collection[Finding], second: Iterable[Finding]) -> list[Finding]:
+    """Those of the second look that the first one saw with the same numbers on both sides.
+
+    The same difference between other numbers is none: each look may have met another fill on its way.
+    """
+    seen = {(found.kind, found.key, str(found.ours), str(found.theirs)) for found in first}
+    return [one for one in second if (one.kind, one.key, str(one.ours), str(one.theirs)) in seen]
+
+
+def is_explained(
+    kind: str, *, was: tuple[Mapping[str, Any], Mapping[str, Any], str], now: Finding, went_on: bool
+) -> bool:
+    """Whether an explanation of the same kind and key still says it all. was: ours, theirs, detail as explained.
+
+    went_on: it has been seen by every reconciliation since. Numbers are compared by their difference, because both
+    sides move with every fill; what happened once is explained for ever.
+    """
+    ours, theirs, detail = was
+    if kind in ("foreign_order", "foreign_execution"):
+        return True
+    if kind in STATES:
+        return went_on and _same_difference(ours, theirs, now.ours, now.theirs)
+    return detail == now.detail
+
+
+def _same_difference(
+    ours: Mapping[str, Any],
+    theirs: Mapping[str, Any],
+    ours_now: Mapping[str, Any],
+    theirs_now: Mapping[str, Any],
+) -> bool:
+    """Of numbers only what the broker has more counts, cash to its tolerance; of all else both."""
+    before, now = _difference(ours, theirs), _difference(ours_now, theirs_now)
+    cash, cash_now = before.pop("cash", ZERO), now.pop("cash", ZERO)
+    return bool(before == now and abs(cash_now - cash) <= CASH_TOLERANCE)
+
+
+def _difference(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> dict[str, Any]:
+    told: dict[str, Any] = {}
+    for name in {*ours, *theirs}:
+        mine, its = ours.get(name), theirs.get(name)
+        if name in ("quantity", "cash"):
+            told[name] = as_decimal(its or 0) - as_decimal(mine or 0)
+        else:
+            told[name] = (mine, its)
+    return told
+
+
+def _text(number: Decimal) -> str:
+    return f"{number.normalize():f}"

@@ -1,0 +1,250 @@
+"""Continuous reconciliation with a broker: orders, fills, positions, cash (RTS 6, Art 17).
+
+One at a time for an account, by a lease. The broker is asked with no transaction open; what follows is compared and
+written in short transactions. An answer that does not come leaves `failure`, and nothing is concluded from it.
+
+*How far back.* Orders and fills are asked for since the last reconciliation that succeeded, less a day's overlap: a
+broker may tell late of what it did. Fills that could not be booked keep it from moving on. It never goes back beyond
+the account's first order or first reconciliation: what somebody did there before is not ours to judge. The
+broker's clock may differ from ours by five minutes.
+"""
+
+import contextlib
+import time
+import uuid
+from datetime import datetime, timedelta
+
+import structlog
+from django.conf import settings
+from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db.models import F, Max, Min, OuterRef, Q, Subquery
+from django.db.models.functions import Now
+
+from foundation import heartbeats, leases
+from foundation.clock import database_now
+from foundation.errors import Conflict, NotFound
+from foundation.kill_points import reach
+from foundation.wakeups import wake_on_commit
+from portfolios.models import BrokerAccount
+from trading.brokers.connections import broker_of
+from trading.brokers.protocol import BadReport, Broker, BrokerAccountState, BrokerError
+from trading.core.reconciliation import STATES
+from trading.models import AutoTrade, Reconciliation, ReconciliationBreak
+from trading.services import breaks
+from trading.services.account_alerts import alert_once
+from trading.services.reconciling import CLOCK_SLACK, Run, TakenOver, lease_seconds
+from trading.services.reconciling_holdings import compare_holdings
+from trading.services.reconciling_orders import AskedOrders, apply_orders, ask_orders
+
+log = structlog.get_logger(__name__)
+Trigger = Reconciliation.Trigger
+OVERLAP = timedelta(days=1)
+FAILURES_BEFORE_ALERT = 5
+FAILURE_CHARACTERS_MAX = 255
+RUN_SECONDS_MAX = 12.0  # of one task; the next one goes on
+TASK, QUEUE = "trading.tasks.reconcile_due", "broker"
+
+
+class AlreadyReconciling(Exception):
+    """Somebody else reconciles this account at this moment."""
+
+
+def reconcile(*, account_id: uuid.UUID, trigger: str, broker: Broker | None = None) -> Reconciliation:
+    """Compare an account with its broker, and book, move and record what that shows. Call it outside transactions.
+
+    `broker`: the caller's own connection; else one is made and closed. Raises AlreadyReconciling; a broker that
+    cannot be asked is no error, but a row with its `failure`.
+    """
+    account = BrokerAccount.objects.select_related("portfolio").get(pk=account_id)
+    holder = f"{heartbeats.instance_name()}:{uuid.uuid4().hex[:8]}"
+    lease = leases.acquire(name=f"broker.reconcile:{account_id}", holder=holder, seconds=lease_seconds())
+    if lease is None:
+        raise AlreadyReconciling(f"Account {account_id} is being reconciled.")
+    try:
+        row = _begin(account_id, trigger)
+        _finish(row, *_carry_out(account, row, lease, broker))
+    finally:
+        with contextlib.suppress(OperationalError, InterfaceError):
+            leases.release(lease)
+    row.refresh_from_db()
+    return row
+
+
+def _begin(account_id: uuid.UUID, trigger: str) -> Reconciliation:
+    """A row of its own, or the one by which somebody asked for it."""
+    asked = Reconciliation.objects.filter(account_id=account_id, trigger=Trigger.MANUAL, finished_at=None)
+    row = asked.order_by("id").first() if trigger == Trigger.MANUAL else None
+    if row is None:
+        row = Reconciliation.objects.create(account_id=account_id, trigger=trigger)
+    Reconciliation.objects.filter(pk=row.pk).update(started_at=Now())
+    row.refresh_from_db()
+    return row
+
+
+def _carry_out(
+    account: BrokerAccount, row: Reconciliation, lease: leases.HeldLease, broker: Broker | None
+) -> tuple[str, AskedOrders | None, Run | None]:
+    """The failure (empty: none), what was asked, and how it went."""
+    own = None
+    try:
+        if broker is None:
+            broker = own = broker_of(account)
+        floor, since = _window(account.pk, row)
+        run = Run(account, broker, lease, floor, since)
+        told = run.ask(broker.account)
+        if not _is_this_account(run, told):
+            return f"the broker answers for account {told.account_number}", None, run
+        orders = ask_orders(run)
+        reach("reconcile.asked")
+        apply_orders(run, orders)
+        breaks.end_booked(account_id=account.pk)
+        compare_holdings(run)
+        breaks.end_gone(account_id=account.pk, kinds=STATES, seen=run.seen)
+    except BadReport as error:
+        breaks.record_break(
+            account_id=account.pk, kind=ReconciliationBreak.Kind.BAD_REPORT, ours={},
+            key=breaks.payload_key(error.payload or str(error)), theirs={"said": error.payload}, detail=str(error),
+        )  # fmt: skip
+        return f"bad report: {error}", None, None
+    except (BrokerError, TakenOver) as error:
+        return f"{type(error).__name__}: {error}", None, None
+    finally:
+        if own is not None:
+            own.close()
+    return "", orders, run
+
+
+def _is_this_account(run: Run, told: BrokerAccountState) -> bool:
+    """What it tells of another account is not believed."""
+    ours = run.account.account_number
+    if not ours or told.account_number == ours:
+        return True
+    breaks.record_break(
+        account_id=run.account.pk, kind=ReconciliationBreak.Kind.BAD_REPORT, key="account_number",
+        ours={"account_number": ours}, theirs={"account_number": told.account_number},
+        detail=f"the broker answers for account {told.account_number}, ours is {ours}",
+    )  # fmt: skip
+    return False
+
+
+def _window(account_id: uuid.UUID, row: Reconciliation) -> tuple[datetime, datetime]:
+    """(since when things there are ours to judge, since when to ask); see the module's docstring."""
+    done = Reconciliation.objects.filter(account_id=account_id).aggregate(
+        first=Min("started_at"),
+        last=Max("started_at", filter=Q(finished_at__isnull=False, failure="")),
+    )
+    sent = AutoTrade.objects.filter(account_id=account_id, sent_at__isnull=False).aggregate(at=Min("sent_at"))
+    floor = min(at for at in (done["first"], sent["at"], row.started_at) if at is not None)
+    unbooked = ReconciliationBreak.objects.filter(
+        account_id=account_id, kind=ReconciliationBreak.Kind.EXECUTION, ended_at=None
+    ).aggregate(at=Min("found_at"))
+    last = min([at for at in (done["last"], unbooked["at"]) if at is not None], default=floor)
+    return floor, max(last - OVERLAP, floor - CLOCK_SLACK) if done[
+        "last"
+    ] is not None else floor - CLOCK_SLACK
+
+
+def _finish(row: Reconciliation, failure: str, orders: AskedOrders | None, run: Run | None) -> None:
+    still_open = breaks.halt_while_open(account_id=row.account_id)
+    with transaction.atomic():
+        reach("reconcile.before_commit")
+        Reconciliation.objects.filter(pk=row.pk).update(
+            finished_at=Now(), failure=failure[:FAILURE_CHARACTERS_MAX], breaks=still_open,
+            orders=len(orders.by_client_id) if orders is not None else 0,
+            fills_booked=run.booked if run is not None else 0,
+        )  # fmt: skip
+    if failure:
+        log.warning("reconciliation_failed", account_id=str(row.account_id), failure=failure)
+        _alert_failing(row.account_id, failure)
+
+
+def _alert_failing(account_id: uuid.UUID, failure: str) -> None:
+    """Once, when so many have failed since the last that did not."""
+    rows = Reconciliation.objects.filter(account_id=account_id, finished_at__isnull=False)
+    good = rows.filter(failure="").aggregate(at=Max("finished_at"))["at"]
+    failed = rows.exclude(failure="")
+    if good is not None:
+        failed = failed.filter(finished_at__gt=good)
+    count = failed.count()
+    if count >= FAILURES_BEFORE_ALERT:
+        message = f"The broker could not be asked {count} times in a row: {failure}"
+        alert_once(account_id=account_id, kind="reconciliation.failing", since=good, message=message)
+
+
+@transaction.atomic
+def ask_for_reconciliation(*, portfolio_id: uuid.UUID) -> Reconciliation:
+    """Mark the portfolio's account as due now; asked again before it began, it is the same one.
+
+    Raises NotFound, Conflict (the paper market has nothing to compare with).
+    """
+    account = BrokerAccount.objects.select_for_update(no_key=True).filter(portfolio_id=portfolio_id).first()
+    if account is None:
+        raise NotFound("The portfolio has no broker account.")
+    if account.broker == BrokerAccount.Broker.PAPER:
+        raise Conflict("A paper account has no broker to compare with.", code="paper_account")
+    waiting = Reconciliation.objects.filter(account=account, trigger=Trigger.MANUAL, finished_at=None)
+    row = waiting.order_by("id").first()
+    if row is None:
+        row = Reconciliation.objects.create(account=account, trigger=Trigger.MANUAL)
+        row.refresh_from_db()
+    wake_on_commit(TASK, queue=QUEUE)
+    return row
+
+
+def due_accounts() -> list[tuple[uuid.UUID, str]]:
+    """(account, trigger) of real brokers' accounts that somebody asked for, or that were not looked at for
+    RECONCILE_SECONDS, the longest waiting first."""
+    mine = Reconciliation.objects.filter(account=OuterRef("pk"))
+    finished = mine.filter(finished_at__isnull=False).order_by("-started_at").values("finished_at")[:1]
+    asked = (
+        mine.filter(trigger=Trigger.MANUAL, finished_at=None).order_by("-started_at").values("started_at")[:1]
+    )
+    before = database_now() - timedelta(seconds=settings.RECONCILE_SECONDS)
+    rows = (
+        BrokerAccount.objects.exclude(broker=BrokerAccount.Broker.PAPER)
+        .annotate(finished=Subquery(finished), asked=Subquery(asked))
+        .filter(Q(asked__isnull=False) | Q(finished=None) | Q(finished__lt=before))
+        .order_by("asked", F("finished").asc(nulls_first=True), "id")
+    )
+    return [
+        (pk, Trigger.MANUAL if wanted is not None else Trigger.PERIODIC)
+        for pk, wanted in rows.values_list("id", "asked")
+    ]
+
+
+def reconcile_due() -> int:
+    """Reconcile what is due, for some seconds at most; returns how many. One account's trouble keeps the others
+    from nothing, and what somebody else is at is left to him."""
+    deadline, count = time.monotonic() + RUN_SECONDS_MAX, 0
+    for account_id, trigger in due_accounts():
+        if time.monotonic() > deadline:
+            break
+        try:
+            reconcile(account_id=account_id, trigger=trigger)
+            count += 1
+        except AlreadyReconciling:
+            continue
+        except Exception:
+            connection.close_if_unusable_or_obsolete()
+            log.exception("reconciling_failed", account_id=str(account_id))
+    return count
+
+
+def prune_reconciliations(*, days: int) -> int:
+    """Forget old ones, but the first of each account, which says since when it is ours to judge."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            DELETE FROM trading_reconciliation AS old
+            WHERE started_at < clock_timestamp() - make_interval(days => %s) AND EXISTS (
+                SELECT FROM trading_reconciliation AS earlier
+                WHERE earlier.account_id = old.account_id AND earlier.started_at < old.started_at
+                    AND earlier.id < old.id)
+            AND EXISTS (
+                SELECT FROM trading_reconciliation AS later
+                WHERE later.account_id = old.account_id AND later.id > old.id AND later.failure = ''
+                    AND later.finished_at IS NOT NULL)
+            """,
+            [days],
+        )
+        return int(cursor.rowcount)

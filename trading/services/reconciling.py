@@ -1,0 +1,84 @@
+"""What the parts of a reconciliation share: one run, its questions, and what it found."""
+
+import uuid
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+from django.conf import settings
+from django.db import connection, transaction
+
+from foundation import leases
+from foundation.kill_points import reach
+from portfolios.models import BrokerAccount
+from trading.brokers.protocol import Broker, BrokerExecution, BrokerOrder
+from trading.core.reconciliation import Finding
+from trading.models import AutoTrade
+from trading.services.breaks import record_breaks
+from trading.services.order_reports import apply_report
+
+CLOCK_SLACK = timedelta(minutes=5)
+SINGLE_ASKS_MAX = 100
+TOLD_BY = "reconciliation"
+
+
+Answer = TypeVar("Answer")
+
+
+class TakenOver(Exception):
+    """It took so long that somebody else reconciles by now."""
+
+
+def lease_seconds() -> float:
+    """Longer than any one exchange with a broker takes."""
+    return max(float(settings.BROKER_LEASE_SECONDS), settings.BROKER_DEADLINE_SECONDS * 2)
+
+
+@dataclass
+class Run:
+    """One reconciliation under way.
+
+    floor: what happened at the broker before it is not ours to judge. since: how far back it is asked. seen: (kind,
+    key) of the differences that are still there, or of which nothing can be said now. asks_left: for single orders.
+    """
+
+    account: BrokerAccount
+    broker: Broker
+    lease: leases.HeldLease
+    floor: datetime
+    since: datetime
+    booked: int = 0
+    asks_left: int = SINGLE_ASKS_MAX
+    seen: set[tuple[str, str]] = field(default_factory=set)
+
+    @property
+    def account_id(self) -> uuid.UUID:
+        return self.account.pk
+
+    def ask(self, question: Callable[[], Answer]) -> Answer:
+        """Put a question to the broker, with the lease renewed for its answer. Raises as the broker, and TakenOver."""
+        if not leases.renew(self.lease, seconds=lease_seconds()):
+            raise TakenOver(f"The lease {self.lease.name} was taken over.")
+        assert not connection.in_atomic_block, "no transaction is held across the network"
+        return question()
+
+    def ask_for(self, client_order_id: str) -> BrokerOrder | None:
+        """One order as it is now."""
+        self.asks_left -= 1
+        return self.ask(lambda: self.broker.order_by_client_id(client_order_id))
+
+    def apply(self, order: BrokerOrder, execution: BrokerExecution | None = None) -> AutoTrade:
+        """Raises ForeignOrder, BadReport."""
+        with transaction.atomic():
+            trade = apply_report(
+                account_id=self.account_id, order=order, execution=execution, told_by=TOLD_BY
+            )
+            reach("reconcile.before_commit")
+        return trade
+
+    def record(self, findings: Iterable[Finding]) -> None:
+        found = list(findings)
+        self.seen |= {(one.kind, one.key) for one in found}
+        if found:
+            record_breaks(account_id=self.account_id, findings=found)

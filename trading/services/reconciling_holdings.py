@@ -1,0 +1,89 @@
+"""Positions and cash compared with the broker's, while both may be moving.
+
+A difference is a break only when two looks a moment apart saw the same one, and our books did not move while the
+broker was asked: everything else is a fill on its way, which the stream or the next look books.
+"""
+
+import time
+from decimal import Decimal
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Exists, OuterRef
+
+from foundation.clock import database_now
+from foundation.core.money import ZERO, as_decimal
+from portfolios.models import Portfolio, Position
+from trading.core.reconciliation import Awaited, Finding, Holdings, compare, confirmed, moved
+from trading.models import Execution, ReconciliationBreak
+from trading.services.reconciling import CLOCK_SLACK, Run
+from trading.services.reconciling_orders import AskedOrders, book_executions
+
+LOOKS_MAX = 4
+SECOND_LOOK_SECONDS = 0.5
+
+
+def compare_holdings(run: Run) -> None:
+    """Record the differences that are confirmed. What cannot be judged now is neither found nor ended."""
+    recently = database_now() - 2 * CLOCK_SLACK
+    first: list[Finding] | None = None
+    for look in range(LOOKS_MAX):
+        if look:
+            time.sleep(SECOND_LOOK_SECONDS)
+            late = AskedOrders(executions=list(run.ask(lambda: run.broker.executions_since(recently))))
+            run.record(book_executions(run, late))
+        before = _ours(run)
+        theirs = _theirs(run)
+        with transaction.atomic():
+            Portfolio.objects.select_for_update(no_key=True).get(pk=run.account.portfolio_id)
+            ours = _ours(run)
+            on_the_way = moved(before, ours)
+            found = [
+                one
+                for one in compare(ours=ours, theirs=theirs, awaited=_awaited(run))
+                if (one.kind, one.key) not in on_the_way
+            ]
+            sure = confirmed(first or [], found)
+            settled = not on_the_way and len(sure) == len(found)
+            if settled or look == LOOKS_MAX - 1:
+                run.record(sure)
+        if settled:
+            return
+        first = found
+    run.seen |= on_the_way | {(one.kind, one.key) for one in found}
+
+
+def _ours(run: Run) -> Holdings:
+    portfolio = Portfolio.objects.get(pk=run.account.portfolio_id)
+    held = Position.objects.filter(portfolio=portfolio, quantity__gt=0)
+    units = dict(held.values_list("instrument__symbol", "quantity"))
+    return Holdings(portfolio.base_currency, portfolio.cash, units)
+
+
+def _theirs(run: Run) -> Holdings:
+    account = run.ask(run.broker.account)
+    units: dict[str, Decimal] = {}
+    for position in run.ask(run.broker.positions):
+        units[position.symbol] = units.get(position.symbol, ZERO) + position.quantity
+    return Holdings(account.currency, account.cash, units)
+
+
+def _awaited(run: Run) -> Awaited:
+    """What the fills would change that are recorded as not bookable."""
+    booked = Execution.objects.filter(account_id=run.account_id, execution_id=OuterRef("key"))
+    rows = ReconciliationBreak.objects.filter(
+        ~Exists(booked), account_id=run.account_id, kind=ReconciliationBreak.Kind.EXECUTION, ended_at=None
+    )
+    units: dict[str, Decimal] = {}
+    cash = ZERO
+    for told in rows.values_list("theirs", flat=True):
+        if {"symbol", "side", "units", "price", "fee"} <= told.keys():
+            quantity, price, fee = _numbers(told)
+            sign = 1 if told["side"] == "buy" else -1
+            units[told["symbol"]] = units.get(told["symbol"], ZERO) + sign * quantity
+            cash -= sign * quantity * price + fee
+    return Awaited(units, cash)
+
+
+def _numbers(told: dict[str, Any]) -> tuple[Decimal, Decimal, Decimal]:
+    return as_decimal(told["units"]), as_decimal(told["price"]), as_decimal(told["fee"])
