@@ -1,5 +1,5 @@
-"""Pages of decisions, protections, rests, trades, executions and halts."""
+"""Pages of broker accounts, decisions, protections, rests, trades, executions and halts."""
 
-from trading.admin import decisions, halts, protections, rests, trades
+from trading.admin import connections, decisions, halts, protections, rests, trades
 
-__all__ = ["decisions", "halts", "protections", "rests", "trades"]
+__all__ = ["connections", "decisions", "halts", "protections", "rests", "trades"]
