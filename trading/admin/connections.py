@@ -6,7 +6,7 @@ from django.http import HttpRequest, HttpResponse
 from unfold.decorators import action
 from unfold.forms import BaseDialogForm
 from unfold.widgets import (
-    UnfoldAdminPasswordInput,
+    UnfoldAdminPasswordWidget,
     UnfoldAdminSelectWidget,
     UnfoldAdminTextInputWidget,
     UnfoldBooleanSwitchWidget,
@@ -27,13 +27,11 @@ class KeysForm(BaseDialogForm):
     is_live = forms.BooleanField(
         required=False, label="Real money", widget=UnfoldBooleanSwitchWidget(), help_text="Only staff."
     )
-    key_id = forms.CharField(
-        max_length=64, widget=UnfoldAdminTextInputWidget(attrs={"autocomplete": "off"})
-    )
+    key_id = forms.CharField(max_length=64, widget=UnfoldAdminTextInputWidget(attrs={"autocomplete": "off"}))
     secret = forms.CharField(
         max_length=128,
         strip=False,
-        widget=UnfoldAdminPasswordInput(render_value=False, attrs={"autocomplete": "new-password"}),
+        widget=UnfoldAdminPasswordWidget(render_value=False, attrs={"autocomplete": "new-password"}),
     )
 
 

@@ -13,9 +13,7 @@ urlpatterns = [
     path(
         "auto-trading/decisions/<uuid:id>/details", views.DecisionDetails.as_view(), name="decision-details"
     ),
-    path(
-        "portfolios/<uuid:portfolio_id>/broker", connections.Connection.as_view(), name="broker-connection"
-    ),
+    path("portfolios/<uuid:portfolio_id>/broker", connections.Connection.as_view(), name="broker-connection"),
     path(
         "portfolios/<uuid:portfolio_id>/broker/connect",
         connections.Connect.as_view(),

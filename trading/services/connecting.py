@@ -1,9 +1,9 @@
 """Connecting a portfolio to an account at a real broker, and taking it back to paper.
 
-The keys are tried before anything is written, with no transaction and no lock open: a broker that hangs holds nobody up.
-What it told is written afterwards under the portfolio's lock, where the conditions are looked at again. From then on the
-broker's account is the portfolio's: so neither may hold anything or have orders, and the books' cash is brought to the
-broker's by an ordinary deposit or withdrawal.
+The keys are tried before anything is written, with no transaction and no lock open: a broker that hangs holds nobody
+up. What it told is written afterwards under the portfolio's lock, where the conditions are looked at again. From then
+on the broker's account is the portfolio's: so neither may hold anything or have orders, and the books' cash is brought
+to the broker's by an ordinary deposit or withdrawal.
 
 Connecting the account that is connected already only replaces its keys; that is possible at any time.
 """
@@ -152,7 +152,9 @@ def _require_idle(portfolio_id: uuid.UUID) -> None:
     """Raises Conflict unless nothing of the portfolio is with the broker that it has now."""
     if TradingSession.objects.filter(portfolio_id=portfolio_id, status__in=TradingSession.RUNNING).exists():
         raise Conflict("A session of this portfolio runs: stop it first.", code="session_running")
-    if AutoTrade.objects.filter(portfolio_id=portfolio_id, status__in=[str(state) for state in OPEN]).exists():
+    if AutoTrade.objects.filter(
+        portfolio_id=portfolio_id, status__in=[str(state) for state in OPEN]
+    ).exists():
         raise Conflict("A trade of this portfolio is open: cancel it, or let it end.", code="trade_open")
     if Position.objects.filter(portfolio_id=portfolio_id).exclude(quantity=0).exists():
         raise Conflict("This portfolio holds something: sell it first.", code="position_open")
@@ -186,9 +188,17 @@ def _require_fit(found: _Found, portfolio: Portfolio) -> None:
             "other_currency",
             f"It is kept in {state.currency}, the portfolio in {portfolio.base_currency}.",
         ),
-        (found.positions == 0, "broker_holds", f"It holds {found.positions} positions: sell them there first."),
+        (
+            found.positions == 0,
+            "broker_holds",
+            f"It holds {found.positions} positions: sell them there first.",
+        ),
         (found.orders == 0, "broker_orders", f"It has {found.orders} open orders: cancel them there first."),
-        (0 <= state.cash < CASH_BOUND, "broker_cash", "Its cash is below zero, or more than the books can hold."),
+        (
+            0 <= state.cash < CASH_BOUND,
+            "broker_cash",
+            "Its cash is below zero, or more than the books can hold.",
+        ),
     ):
         if not fits:
             raise Unprocessable(f"The account at the broker does not fit. {told}", code=code)
