@@ -35,7 +35,7 @@ class ConnectionSerializer(serializers.Serializer[Any]):
 
 
 class NewConnectionSerializer(StrictSerializer):
-    broker = serializers.ChoiceField(choices=[(name.value, name.label) for name in CONNECTABLE])
+    broker = serializers.CharField(max_length=20, help_text=f"one of {', '.join(CONNECTABLE)}")
     is_live = serializers.BooleanField(default=False, help_text="real money; for staff")
     key_id = serializers.CharField(max_length=64, write_only=True)
     secret = serializers.CharField(
