@@ -1,6 +1,7 @@
 """Alpaca's Trading API v2: orders by REST, executions by its trade-updates socket.
 
-wire.py         one HTTP exchange that ends within a deadline and tells when its first byte goes and its last is gone
+sockets.py      sockets that end with a deadline and tell when the first byte is about to go and the last is gone
+wire.py         one HTTP exchange over them, sent once
 reading.py      numbers, times and words of an answer, checked one by one
 translation.py  Alpaca's orders, fills, positions and accounts in our words; the table of its statuses
 asking.py       questions whose answers come in pages

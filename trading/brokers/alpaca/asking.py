@@ -7,8 +7,9 @@ from typing import Any
 
 from portfolios.services.credentials import ApiKeys
 from trading.brokers.alpaca import reading
+from trading.brokers.alpaca.sockets import Deadline
 from trading.brokers.alpaca.translation import execution_of_activity, order_of
-from trading.brokers.alpaca.wire import Answer, Deadline, NoAnswer, Wire
+from trading.brokers.alpaca.wire import Answer, NoAnswer, Wire
 from trading.brokers.protocol import AskFailed, BrokerExecution, BrokerOrder, NotConnected
 
 ORDERS_IN_PAGE = 500  # Alpaca's maximum

@@ -17,6 +17,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from portfolios.services.credentials import ApiKeys
 from trading.brokers.alpaca import reading
+from trading.brokers.alpaca.sockets import Deadline, connected
 from trading.brokers.alpaca.translation import (
     CORRECTIONS,
     FILLS,
@@ -24,7 +25,7 @@ from trading.brokers.alpaca.translation import (
     execution_of_event,
     order_of,
 )
-from trading.brokers.alpaca.wire import Deadline, connected, parse, tls_context
+from trading.brokers.alpaca.wire import parse, tls_context
 from trading.brokers.protocol import AskFailed, BadReport, BrokerOrder, NotConnected, StreamEvent
 
 MESSAGE_BYTES_MAX = 1024 * 1024

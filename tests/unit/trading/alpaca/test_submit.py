@@ -1,5 +1,6 @@
 """Sending an order: gated at the last moment, sent once, and what each answer means."""
 
+import socket
 import time
 from collections.abc import Callable
 from decimal import Decimal
@@ -271,17 +272,17 @@ def test_who_is_not_there_is_unknown_and_nothing_was_sent(wire: AlpacaWire, conn
 
 
 def test_a_name_that_is_not_told_in_time_is_unknown(connect: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    ask = adapter.AlpacaBroker.submit  # the lookup below is the C library's, which knows no timeout
-    real = __import__("socket").getaddrinfo
+    """The C library's lookup knows no timeout."""
+    real = socket.getaddrinfo
 
     def slow(host: str, *args: Any, **options: Any) -> Any:
         if host == "broker.invalid" and not options.get("flags"):
             time.sleep(3)
         return real(host, *args, **options)
 
-    monkeypatch.setattr("trading.brokers.alpaca.wire.socket.getaddrinfo", slow)
+    monkeypatch.setattr("trading.brokers.alpaca.sockets.socket.getaddrinfo", slow)
     began = time.monotonic()
-    outcome = ask(connect("https://broker.invalid"), ticket(), gate=open_gate)
+    outcome = connect("https://broker.invalid").submit(ticket(), gate=open_gate)
     assert isinstance(outcome, Unknown) and "nothing was sent" in outcome.reason
     assert time.monotonic() - began < DEADLINE_SECONDS + 1.5
 
