@@ -80,6 +80,7 @@ def temporary_servers(*, durable: bool = False) -> Iterator[dict[str, str]]:
                 "DATABASE_OWNER_URL": servers.owner_url or "",
                 "REDIS_URL": servers.redis_url or "",
                 "SECRET_KEY": servers.credentials["secret_key"],
+                "CREDENTIAL_KEYS": f"run:{servers.credentials['sealing_key']}",
                 "ALLOW_HTTP": "1",
                 "DATA_DIR": str(data_dir),
                 "READ_DOT_ENV": "0",  # a checkout's `.env` is about other servers

@@ -149,6 +149,7 @@ def _values(configuration: Configuration, servers: EmbeddedServers) -> dict[str,
         "DATABASE_OWNER_URL": owner_url,
         "REDIS_URL": servers.redis_url or configuration.redis_url,
         "SECRET_KEY": os.environ.get("SECRET_KEY") or servers.credentials["secret_key"],
+        "CREDENTIAL_KEYS": os.environ.get("CREDENTIAL_KEYS") or f"run:{servers.credentials['sealing_key']}",
         "ALLOW_HTTP": os.environ.get("ALLOW_HTTP", "1"),
         "DEMO": "1" if configuration.demo else "0",
     }

@@ -7,6 +7,7 @@ import structlog
 from django.core.exceptions import ImproperlyConfigured
 
 from autotrading_project.environment_files import LOOPBACK_HOSTS, data_dir, fill_environment
+from autotrading_project.settings.validation import broker_url, sealing_keys
 
 env = environ.Env()
 fill_environment(os.environ)
@@ -253,11 +254,22 @@ SNAPSHOT_RETENTION_MINUTES = _bounded("SNAPSHOT_RETENTION_MINUTES", 24 * 60, 1, 
 
 # --- brokers -----------------------------------------------------------------------------------
 # Sealing keys for brokers' credentials, the newest first: `name:base64 of 32 bytes`, separated by commas.
-CREDENTIAL_KEYS = env.list("CREDENTIAL_KEYS", default=[])
+# Kept parsed, by name; without any, no account can be connected.
+CREDENTIAL_KEYS = sealing_keys(env.list("CREDENTIAL_KEYS", default=[]))
 # Real money needs this and an account that is marked live.
 ALLOW_LIVE_TRADING = env.bool("ALLOW_LIVE_TRADING", default=False)
-ALPACA_PAPER_URL = env.str("ALPACA_PAPER_URL", default="https://paper-api.alpaca.markets")
-ALPACA_LIVE_URL = env.str("ALPACA_LIVE_URL", default="https://api.alpaca.markets")
+ALPACA_PAPER_URL = broker_url(
+    "ALPACA_PAPER_URL", env.str("ALPACA_PAPER_URL", default="https://paper-api.alpaca.markets")
+)
+ALPACA_LIVE_URL = broker_url(
+    "ALPACA_LIVE_URL", env.str("ALPACA_LIVE_URL", default="https://api.alpaca.markets")
+)
+if ALPACA_LIVE_URL == ALPACA_PAPER_URL and ALPACA_LIVE_URL.startswith(
+    "https://"
+):  # http: a simulator on loopback
+    raise ImproperlyConfigured(
+        "ALPACA_PAPER_URL must be another than ALPACA_LIVE_URL: play money would be real."
+    )
 # A whole exchange with a broker, connecting included, ends within the deadline; a claim lives longer than that, so
 # that nobody takes over what is still being sent.
 BROKER_DEADLINE_SECONDS = _bounded("BROKER_DEADLINE_SECONDS", 3.0, 0.2, 30)
@@ -306,6 +318,10 @@ LOGGING = {
         "uvicorn.access": {"level": "WARNING"},
         "django_structlog.middlewares.request": {"level": "WARNING"},  # two lines for each request are noise
         "httpx": {"level": "WARNING"},  # it logs whole URLs, and a webhook's may hold a secret
+        "httpcore": {"level": "WARNING"},  # its DEBUG tells what goes over the wire
+        "websockets": {
+            "level": "WARNING"
+        },  # its DEBUG shows whole frames, and the first holds a broker's keys
     },
 }
 structlog.configure(

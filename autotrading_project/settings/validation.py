@@ -1,13 +1,18 @@
-"""What no installation may run on, tests included.
+"""What no installation may run on, tests included, and what a broker's settings must be.
 
 Eager Celery, an in-memory channel layer and SQLite each hide exactly the
 faults that this system is built to survive, so settings with them do not load.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
+
+from foundation.core.sealing import BadKeys, parse_keys
+
+LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
 def refuse_toys(settings: Mapping[str, Any]) -> None:
@@ -28,3 +33,32 @@ def refuse_toys(settings: Mapping[str, Any]) -> None:
                 f"DATABASES[{alias!r}] is not PostgreSQL, which is refused: DATABASE_URL must be "
                 f"postgres://…, got engine {database.get('ENGINE')!r}."
             )
+
+
+def sealing_keys(texts: Sequence[str]) -> dict[str, bytes]:
+    """CREDENTIAL_KEYS by name, the newest first; what is wrong is said without showing a key."""
+    try:
+        return parse_keys([text for text in texts if text.strip()])
+    except BadKeys as error:
+        raise ImproperlyConfigured(
+            f"CREDENTIAL_KEYS: {error}. Give name:base64 of 32 random bytes, the newest first, separated by commas."
+        ) from None
+
+
+def broker_url(name: str, value: str) -> str:
+    """Scheme, host and port; a broker's keys go over https only, but to this machine (a simulator)."""
+    try:
+        parts = urlsplit(value.rstrip("/"))
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        raise ImproperlyConfigured(f"{name} is no URL.") from None
+    if parts.username is not None or parts.password is not None:
+        raise ImproperlyConfigured(f"{name} must not hold a login.")
+    if parts.scheme not in {"http", "https"} or not host or parts.path or parts.query or parts.fragment:
+        raise ImproperlyConfigured(f"{name} must be https://host, without a path, got {value!r}.")
+    if parts.scheme != "https" and host not in LOOPBACK:
+        raise ImproperlyConfigured(
+            f"{name} must begin with https:// (http only to this machine), got {value!r}."
+        )
+    shown = f"[{host}]" if ":" in host else host
+    return f"{parts.scheme}://{shown}" + (f":{port}" if port is not None else "")

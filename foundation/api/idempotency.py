@@ -77,11 +77,17 @@ def answer_once(request: Request, work: Callable[[], Response]) -> Response:
 
 
 class IdempotentPostMixin:
-    """Makes `post` of an APIView idempotent by key. Put it before APIView in the bases."""
+    """Makes `post` of an APIView idempotent by key. Put it before APIView in the bases.
+
+    takes_idempotency_key = False: a POST that has the same effect when it is repeated, and whose work may not run in
+    one transaction (it speaks to somebody over the network) or whose body may leave no trace (it holds a secret).
+    """
+
+    takes_idempotency_key = True
 
     def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> Any:
         handler = getattr(self, "post", None)
-        if handler is not None and not getattr(self, "_wrapped", False):
+        if handler is not None and self.takes_idempotency_key and not getattr(self, "_wrapped", False):
 
             def once(request: Request, *args: Any, **kwargs: Any) -> Response:
                 return answer_once(request, lambda: handler(request, *args, **kwargs))

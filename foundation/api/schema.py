@@ -50,7 +50,11 @@ class ApiSchema(AutoSchema):
         return parameters
 
     def _is_idempotent(self) -> bool:
-        return self.method == "POST" and isinstance(self.view, IdempotentPostMixin)
+        return (
+            self.method == "POST"
+            and isinstance(self.view, IdempotentPostMixin)
+            and self.view.takes_idempotency_key
+        )
 
     def _get_response_bodies(self, direction: Literal["request", "response"] = "response") -> dict[str, Any]:
         bodies: dict[str, Any] = super()._get_response_bodies(direction)

@@ -15,7 +15,10 @@ NO_SERVER = {
 }
 
 
-FOREIGN = ("ALLOWED_HOSTS", "ALERT_WEBHOOK_URL", "ALERT_WEBHOOK_SECRET", "DATABASE_AS_OWNER", "HOST", "PORT")
+FOREIGN = (
+    "ALLOWED_HOSTS", "ALERT_WEBHOOK_URL", "ALERT_WEBHOOK_SECRET", "DATABASE_AS_OWNER", "HOST", "PORT",
+    "ALLOW_LIVE_TRADING", "ALPACA_PAPER_URL", "ALPACA_LIVE_URL",
+)  # fmt: skip
 """What a shell may have set for another run."""
 
 own_servers = contextlib.ExitStack()

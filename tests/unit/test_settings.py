@@ -49,6 +49,24 @@ def test_good_settings_load(tmp_path):
         ({"REPLAY_BARS_PER_SECOND": "0"}, "REPLAY_BARS_PER_SECOND must be between 0.01 and 1000"),
         ({"MARKET_FEED": "guess"}, "MARKET_FEED must be replay or none, got 'guess'"),
         ({"LOG_LEVEL": "loud"}, "LOG_LEVEL must be DEBUG, INFO, WARNING or ERROR, got 'LOUD'"),
+        ({"CREDENTIAL_KEYS": "no-name"}, "CREDENTIAL_KEYS: entry 1 must be name:key"),
+        ({"CREDENTIAL_KEYS": "new:c2hvcnQ="}, "CREDENTIAL_KEYS: the key new has 5 bytes, not 32"),
+        ({"CREDENTIAL_KEYS": "new:not base64!"}, "CREDENTIAL_KEYS: the key new is no base64"),
+        ({"ALPACA_PAPER_URL": "http://broker.example"}, "ALPACA_PAPER_URL must begin with https://"),
+        (
+            {"ALPACA_LIVE_URL": "https://api.example/v2"},
+            "ALPACA_LIVE_URL must be https://host, without a path",
+        ),
+        ({"ALPACA_LIVE_URL": "https://user:word@api.example"}, "ALPACA_LIVE_URL must not hold a login"),
+        ({"ALPACA_LIVE_URL": "ftp://api.example"}, "ALPACA_LIVE_URL must be https://host"),
+        ({"ALPACA_LIVE_URL": "https://api.example:port"}, "ALPACA_LIVE_URL is no URL"),
+        # or play money would be real
+        (
+            {"ALPACA_PAPER_URL": "https://api.alpaca.markets"},
+            "ALPACA_PAPER_URL must be another than ALPACA_LIVE_URL",
+        ),
+        # a claim must outlive what it claims
+        ({"BROKER_LEASE_SECONDS": "3"}, "BROKER_LEASE_SECONDS must be longer than BROKER_DEADLINE_SECONDS"),
         # an unsigned webhook could be forged
         ({"ALERT_WEBHOOK_URL": "https://example.com/hook"}, "ALERT_WEBHOOK_SECRET is not set"),
     ],
@@ -73,3 +91,16 @@ def test_every_database_and_layer_is_looked_at():
     toy = {"BACKEND": "channels.layers.InMemoryChannelLayer"}
     with pytest.raises(ImproperlyConfigured, match="CHANNEL_LAYERS\\['second'\\]"):
         refuse_toys({"CHANNEL_LAYERS": {"default": pubsub, "second": toy}})
+
+
+def test_a_bad_sealing_key_is_named_but_not_shown(tmp_path):
+    """It may be a good one with a letter too few."""
+    loaded = load_settings(tmp_path, CREDENTIAL_KEYS="new:kept-from-everybody-else")
+    assert loaded.returncode != 0
+    assert "kept-from-everybody-else" not in loaded.stderr + loaded.stdout
+
+
+def test_a_simulator_on_this_machine_needs_no_tls(tmp_path):
+    address = "http://127.0.0.1:9000/"
+    loaded = load_settings(tmp_path, ALPACA_PAPER_URL=address, ALPACA_LIVE_URL="http://[::1]:9001")
+    assert loaded.returncode == 0, loaded.stderr

@@ -1,9 +1,74 @@
-"""The way from an account's row to its broker."""
+"""The way from an account's row to its broker.
 
+A paper account always speaks to ALPACA_PAPER_URL and a live one to ALPACA_LIVE_URL; which one is never guessed from the
+keys. Live is refused unless this installation allows it, whatever the row says.
+"""
+
+from django.conf import settings
+
+from foundation.errors import DomainError
 from portfolios.models import BrokerAccount
-from trading.brokers.protocol import Broker, NotConnected
+from portfolios.services.credentials import ApiKeys, open_credentials
+from trading.brokers.alpaca.broker import CAPABILITIES as ALPACA_CAPABILITIES
+from trading.brokers.alpaca.broker import AlpacaBroker
+from trading.brokers.protocol import Broker, Capabilities, NotConnected
+from trading.core.orders import OrderType, TimeInForce
+
+PAPER_CAPABILITIES = Capabilities(
+    order_types=frozenset(OrderType),
+    times_in_force=frozenset(TimeInForce),
+    fractional=True,
+    replaces=False,
+    streams=False,
+    has_network=False,
+)
+_CAPABILITIES = {
+    BrokerAccount.Broker.PAPER: PAPER_CAPABILITIES,
+    BrokerAccount.Broker.ALPACA: ALPACA_CAPABILITIES,
+}
+
+
+def capabilities_of(account: BrokerAccount) -> Capabilities:
+    """Without network and without keys. Raises NotConnected for a broker that is none of ours."""
+    try:
+        return _CAPABILITIES[BrokerAccount.Broker(account.broker)]
+    except ValueError:
+        raise NotConnected(f"There is no broker {account.broker}.") from None
 
 
 def broker_of(account: BrokerAccount) -> Broker:
-    """The account's broker; whoever makes it closes it. Raises NotConnected."""
-    raise NotConnected(f"There is no connection to the broker {account.broker}.")
+    """The account's broker; whoever makes it closes it. Opens no connection yet.
+
+    Raises NotConnected with a sentence that says what to do.
+    """
+    if account.broker == BrokerAccount.Broker.ALPACA:
+        require_live_allowed(is_live=account.is_live)
+        if not account.account_number:
+            raise NotConnected("The account's number at Alpaca is not known: connect it again.")
+        try:
+            keys = open_credentials(account=account)
+        except DomainError as error:
+            raise NotConnected(error.detail) from None
+        return alpaca_broker(is_live=account.is_live, keys=keys, account_number=account.account_number)
+    if account.broker == BrokerAccount.Broker.PAPER:
+        raise NotConnected("The paper market is not reached over a connection: its batch fills its orders.")
+    raise NotConnected(f"There is no broker {account.broker}.")
+
+
+def alpaca_broker(*, is_live: bool, keys: ApiKeys, account_number: str = "") -> AlpacaBroker:
+    """Without an account_number only to find it out, while an account is being connected. Raises NotConnected."""
+    require_live_allowed(is_live=is_live)
+    return AlpacaBroker(
+        base_url=settings.ALPACA_LIVE_URL if is_live else settings.ALPACA_PAPER_URL,
+        keys=keys,
+        account_number=account_number,
+        deadline_seconds=settings.BROKER_DEADLINE_SECONDS,
+    )
+
+
+def require_live_allowed(*, is_live: bool) -> None:
+    """Raises NotConnected for real money where the installation does not allow it."""
+    if is_live and not settings.ALLOW_LIVE_TRADING:
+        raise NotConnected(
+            "Real money is not allowed in this installation: set ALLOW_LIVE_TRADING=1 and restart."
+        )

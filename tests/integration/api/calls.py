@@ -27,7 +27,8 @@ METHODS = ("get", "post", "put", "patch", "delete")  # OPTIONS is none of them: 
 
 @dataclass(frozen=True)
 class Call:
-    """`of_hers`: it speaks of something of Alice's, which must not exist for Charlie. `by`: who may do it."""
+    """`of_hers`: it speaks of something of Alice's, which must not exist for Charlie. `by`: who may do it. `keyed`:
+    whether it takes an idempotency key, if it is a POST."""
 
     method: str
     path: str
@@ -36,6 +37,7 @@ class Call:
     of_hers: bool = True
     before: Callable[[World], Any] = lambda world: None
     by: str = "alice"
+    keyed: bool = True
 
     def send(self, world: World, who: str | None, **headers: str) -> Response:
         self.before(world)
@@ -168,6 +170,15 @@ def _disagree(world: World) -> None:
     world.waiting_break = found.id
 
 
+def _on_the_idle_one(world: World) -> None:
+    """An account is connected and disconnected only where nothing is held and no session runs."""
+    world.desk.portfolio = world.idle
+
+
+def _alpaca(world: World) -> dict[str, Any]:
+    return {"broker": "alpaca", "key_id": "PK00000000000000", "secret": "known-to-nobody-else"}
+
+
 def _lists(world: World) -> dict[str, Any]:
     return {"permitted": ["AAA", "BBB"], "restricted": {"CCC": "Compliance"}}
 
@@ -243,6 +254,9 @@ BESIDE = [
     Call("post", "portfolios/{portfolio}/ledger/{entry}/reversal", lambda world: {"reason": "Busted"}, 201),
     Call("get", "portfolios/{portfolio}/limits"),
     Call("get", "portfolios/{portfolio}/risk"),
+    Call("get", "portfolios/{portfolio}/broker"),
+    Call("post", "portfolios/{portfolio}/broker/connect", _alpaca, before=_on_the_idle_one, keyed=False),
+    Call("post", "portfolios/{portfolio}/broker/disconnect", before=_on_the_idle_one, keyed=False),
     Call("put", "portfolios/{portfolio}/limits", _limit),
     Call("get", "portfolios/{portfolio}/breaks", before=_disagree),
     Call(

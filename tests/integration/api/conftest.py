@@ -17,6 +17,7 @@ from market.models import Recommendation
 from portfolios.models import LedgerTransfer, Portfolio
 from portfolios.services.portfolios import create_portfolio, set_member
 from rules.models import TradingRule
+from tests.harness.alpaca_wire import AlpacaWire, account_document, alpaca_wire
 from tests.harness.trading import Desk, Market
 from trading.models import AutoTrade, Halt
 from trading.services import emergency_stop
@@ -73,9 +74,21 @@ def first_world(django_db_setup: None, django_db_blocker: Any) -> Iterator[World
         connection.close()
 
 
+@pytest.fixture(scope="session")
+def alpaca() -> Iterator[AlpacaWire]:
+    """A broker whose account is empty."""
+    with alpaca_wire() as wire:
+        wire.routes |= {
+            "/v2/account": (200, account_document()), "/v2/positions": (200, []), "/v2/orders": (200, []),
+        }  # fmt: skip
+        yield wire
+
+
 @pytest.fixture
-def world(first_world: World) -> Iterator[World]:
+def world(first_world: World, alpaca: AlpacaWire, settings: Any) -> Iterator[World]:
     """The world as it was first, whatever the tests before have done to it."""
+    settings.ALPACA_PAPER_URL = alpaca.url
+    settings.CREDENTIAL_KEYS = {"test": b"k" * 32}
     with rolled_back():
         yield copy.deepcopy(first_world)
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from foundation.models import IdempotencyKey
 from portfolios.models import LedgerTransfer
 from tests.integration.api.calls import CALLS, Call
 from tests.integration.api.conftest import World
@@ -19,13 +20,25 @@ def deposits(world: World) -> int:
     return LedgerTransfer.objects.filter(portfolio=world.idle).count()
 
 
-@pytest.mark.parametrize("call", [c for c in CALLS if c.method == "post"], ids=lambda call: call.route)
+KEYED = [call for call in CALLS if call.method == "post" and call.keyed]
+NOT_KEYED = [call for call in CALLS if call.method == "post" and not call.keyed]
+
+
+@pytest.mark.parametrize("call", KEYED, ids=lambda call: call.route)
 def test_every_post_gives_its_first_answer_again(world: World, call: Call) -> None:
     first = call.send(world, call.by, **KEY)
     again = Call(call.method, call.path, call.body, call.status).send(world, call.by, **KEY)
     assert first.status_code == again.status_code == call.status
     assert again.json() == first.json()
     assert (first.get("Idempotent-Replayed"), again["Idempotent-Replayed"]) == (None, "true")
+
+
+@pytest.mark.parametrize("call", NOT_KEYED, ids=lambda call: call.route)
+def test_what_takes_no_key_leaves_none_and_may_be_repeated(world: World, call: Call) -> None:
+    """A body with a broker's keys is not even kept as a hash."""
+    first, again = call.send(world, call.by, **KEY), call.send(world, call.by, **KEY)
+    assert first.status_code == again.status_code == call.status
+    assert not IdempotencyKey.objects.exists()
 
 
 def test_the_second_has_no_effect(world: World) -> None:

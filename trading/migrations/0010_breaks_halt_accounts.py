@@ -8,7 +8,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('rules', '0004_activation_needs_approval'),
-        ('trading', '0008_orders_brokers_reconciliation'),
+        ('trading', '0009_orders_due_at_brokers'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -1,0 +1,13 @@
+"""Alpaca's Trading API v2: orders by REST, executions by its trade-updates socket.
+
+sockets.py      sockets that end with a deadline and tell when the first byte is about to go and the last is gone
+wire.py         one HTTP exchange over them, sent once
+reading.py      numbers, times and words of an answer, checked one by one
+translation.py  Alpaca's orders, fills, positions and accounts in our words; the table of its statuses
+asking.py       questions whose answers come in pages
+broker.py       the protocol's `Broker`
+stream.py       its `ExecutionStream`
+
+Written after https://docs.alpaca.markets (orders, account activities, websocket streaming) without Alpaca's own client,
+which has no HTTP timeout and repeats a POST by itself.
+"""

@@ -1,0 +1,193 @@
+"""Alpaca's orders, fills, positions and accounts in our words.
+
+Execution ids. A fill is told twice: by the trade-updates socket (with an `execution_id`) and by the account activities
+(with an `id` as `20210127144930176::ddc0a142-ebfd-4890-9021-641d33e58742`). Nothing that Alpaca publishes says that
+the one is part of the other; its issue 94 (github.com/alpacahq/Alpaca-API) was about fills that could not be joined.
+Both do tell how much of the order was filled once this fill was done: the socket as `order.filled_qty`, the activities
+as `cum_qty`, "the cumulative quantity of shares involved in the execution" (docs.alpaca.markets, account activities).
+It grows with every fill of an order, also where several fall into one millisecond (issue 170 there). So an execution's
+id is the broker's order id with that number. Should the two ever disagree, the sum exceeds the order, which nobody
+books in silence.
+
+Fees. Alpaca takes no commission; regulatory fees are charged once a day, not by fill. So an execution's fee is zero
+here.
+"""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from foundation.core.money import ZERO
+from trading.brokers.alpaca import reading
+from trading.brokers.protocol import BrokerAccountState, BrokerExecution, BrokerOrder, BrokerPosition
+from trading.core.order_states import OrderState
+
+WORKING = OrderState.ACCEPTED  # becomes partially_filled where some of it is filled
+
+# Alpaca's status -> our state, and why (https://docs.alpaca.markets/docs/orders-at-alpaca, order lifecycle).
+STATUSES: dict[str, tuple[OrderState, str]] = {
+    "new": (WORKING, "at the exchange"),
+    "accepted": (WORKING, "Alpaca has it, the exchange not yet, as at night: it will work by itself"),
+    "pending_new": (WORKING, "on its way to the exchange; ours to cancel already"),
+    "accepted_for_bidding": (WORKING, "exchanges are asked for prices"),
+    "pending_review": (WORKING, "Alpaca looks at it; it may still work or be rejected"),
+    "held": (WORKING, "waits for another order; ours never do, but it is at the broker"),
+    "stopped": (WORKING, "a trade is guaranteed, but has not happened yet"),
+    "suspended": (WORKING, "not eligible for trading now; it may be again, so it still counts"),
+    "partially_filled": (OrderState.PARTIALLY_FILLED, "some of it is filled, the rest works"),
+    "pending_replace": (WORKING, "works on until it is replaced"),
+    "done_for_day": (WORKING, "nothing more today; a gtc order goes on tomorrow, a day order will be told expired"),
+    "calculated": (WORKING, "filled or done for the day, only the settlement is not ready: filled if all of it is"),
+    "pending_cancel": (OrderState.CANCELLING, "may still be filled"),
+    "filled": (OrderState.FILLED, "all of it"),
+    "canceled": (OrderState.CANCELLED, "what was filled before stays"),
+    "expired": (OrderState.EXPIRED, "its time in force is over"),
+    "replaced": (OrderState.CANCELLED, "another order has taken its place; this one never trades again"),
+    "rejected": (OrderState.REJECTED, "Alpaca or the exchange refused it"),
+}  # fmt: skip
+FILLS = frozenset({"fill", "partial_fill"})
+# Events that only tell an order as it is now.
+TELLING = frozenset(
+    {
+        "new", "accepted", "pending_new", "canceled", "expired", "done_for_day", "replaced", "rejected", "stopped",
+        "pending_cancel", "pending_replace", "calculated", "suspended", "held", "pending_review",
+        "accepted_for_bidding", "restated", "order_replace_rejected", "order_cancel_rejected",
+    }
+)  # fmt: skip
+# A fill that was taken back or changed after the fact: the books are corrected by a person.
+CORRECTIONS = frozenset({"trade_bust", "trade_correct"})
+
+
+def order_of(payload: Any) -> BrokerOrder:
+    """Raises BadReport."""
+    order = reading.document(payload, "the order")
+    quantity = reading.quantity(order, "qty")
+    filled = reading.quantity(order, "filled_qty", zero=True)
+    if filled > quantity:
+        raise reading.bad("more is filled than was ordered", payload)
+    status = reading.text(order, "status")
+    if status not in STATUSES:
+        raise reading.bad("its status is not known", payload)
+    state = _state(status, quantity=quantity, filled=filled)
+    if state == OrderState.FILLED and filled != quantity:
+        raise reading.bad("it is filled, but not all of it", payload)
+    submitted = "submitted_at" if order.get("submitted_at") is not None else "created_at"
+    return BrokerOrder(
+        client_order_id=reading.text(order, "client_order_id"),
+        broker_order_id=reading.text(order, "id"),
+        symbol=reading.symbol(order),
+        side=reading.side(order),
+        quantity=quantity,
+        filled_quantity=filled,
+        state=state,
+        average_price=reading.price(order, "filled_avg_price") if filled else None,
+        reason=_reason(order, status),
+        submitted_at=reading.moment(order, submitted),
+    )
+
+
+def _state(status: str, *, quantity: Decimal, filled: Decimal) -> OrderState:
+    state, _ = STATUSES[status]
+    if status == "calculated" and filled == quantity:
+        return OrderState.FILLED
+    if state == WORKING and filled:
+        return OrderState.PARTIALLY_FILLED
+    return state
+
+
+def _reason(order: Mapping[str, Any], status: str) -> str:
+    """Why it is not working as usual; empty where there is nothing to say."""
+    if status == "replaced" and isinstance(order.get("replaced_by"), str):
+        return f"replaced by {order['replaced_by'][: reading.TEXT_MAX]}"
+    given = order.get("reject_reason")
+    if isinstance(given, str) and given:
+        return given[: reading.TEXT_MAX]
+    return "" if status in {"new", "accepted", "partially_filled", "filled"} else status
+
+
+def _execution_id(broker_order_id: str, cumulative: Decimal) -> str:
+    return f"{broker_order_id}:{cumulative.normalize():f}"
+
+
+def execution_of_event(event: Mapping[str, Any], order: BrokerOrder) -> BrokerExecution:
+    """Of a `fill` or `partial_fill` of the socket. Raises BadReport."""
+    quantity = reading.quantity(event, "qty")
+    if quantity > order.filled_quantity:
+        raise reading.bad("it fills more than the order says is filled", event)
+    return BrokerExecution(
+        execution_id=_execution_id(order.broker_order_id, order.filled_quantity),
+        client_order_id=order.client_order_id,
+        broker_order_id=order.broker_order_id,
+        symbol=order.symbol,
+        side=order.side,
+        quantity=quantity,
+        price=reading.price(event, "price"),
+        fee=ZERO,
+        at=reading.moment(event, "timestamp"),
+    )
+
+
+def execution_of_activity(payload: Any, order: BrokerOrder) -> BrokerExecution:
+    """Of the account activities, which do not name the client's id: `order` is the one of its `order_id`.
+
+    Raises BadReport.
+    """
+    activity = reading.document(payload, "the activity")
+    if activity.get("activity_type") != "FILL" or activity.get("type") not in FILLS:
+        raise reading.bad("it is no fill", payload)
+    quantity, cumulative = reading.quantity(activity, "qty"), reading.quantity(activity, "cum_qty")
+    if quantity > cumulative or cumulative > order.quantity:
+        raise reading.bad("its quantities cannot be", payload)
+    if (reading.symbol(activity), reading.side(activity)) != (order.symbol, order.side):
+        raise reading.bad("it is of another symbol or side than its order", payload)
+    return BrokerExecution(
+        execution_id=_execution_id(order.broker_order_id, cumulative),
+        client_order_id=order.client_order_id,
+        broker_order_id=order.broker_order_id,
+        symbol=order.symbol,
+        side=order.side,
+        quantity=quantity,
+        price=reading.price(activity, "price"),
+        fee=ZERO,
+        at=reading.moment(activity, "transaction_time"),
+    )
+
+
+def position_of(payload: Any) -> BrokerPosition:
+    """Raises BadReport. A short position is below zero, whether Alpaca writes a sign or only `side`."""
+    position = reading.document(payload, "the position")
+    quantity = reading.quantity(
+        {"qty": abs(reading.number(position, "qty"))}, "qty"
+    )  # its sign is looked at below
+    side, signed = reading.text(position, "side"), reading.number(position, "qty")
+    if side not in {"long", "short"} or (side == "long" and signed < 0):
+        raise reading.bad("its side and its sign cannot be", payload)
+    return BrokerPosition(symbol=reading.symbol(position), quantity=quantity if side == "long" else -quantity)
+
+
+OBJECTIONS = {
+    "trading_blocked": "Alpaca has blocked trading in this account",
+    "account_blocked": "Alpaca has blocked this account",
+    "trade_suspended_by_user": "trading is suspended in the settings of this account",
+}
+
+
+def account_of(payload: Any) -> BrokerAccountState:
+    """Raises BadReport. A block that is not told counts as one."""
+    account = reading.document(payload, "the account")
+    currency = reading.text(account, "currency")
+    if not (len(currency) == 3 and currency.isascii() and currency.isupper()):
+        raise reading.bad("currency is none", payload)
+    for name in OBJECTIONS:
+        if not isinstance(account.get(name), bool):
+            raise reading.bad(f"{name} is neither true nor false", payload)
+    status = reading.text(account, "status")
+    objections = [told for name, told in OBJECTIONS.items() if account[name]]
+    if status != "ACTIVE":
+        objections.append(f"the account's status is {status}")
+    return BrokerAccountState(
+        account_number=reading.text(account, "account_number"),
+        currency=currency,
+        cash=reading.number(account, "cash").quantize(reading.PLACES),
+        trading_objection="; ".join(objections),
+    )
