@@ -117,6 +117,7 @@ def _evaluate_claimed(snapshot: MarketSnapshot, claimed_ids: list[int]) -> Evalu
         if claimed is None:
             return None
         claimed_ids.append(claimed.id)
+        reach("evaluation.after_claim")
         trading_sessions = sessions_to_evaluate(claimed.id)
         view = market_view(snapshot)
         done = _evaluate_isolated(trading_sessions, view, previous_slot=claimed.evaluated_slot)
@@ -127,7 +128,9 @@ def _evaluate_claimed(snapshot: MarketSnapshot, claimed_ids: list[int]) -> Evalu
         append(done.events)
         if done.trades:
             wake_on_commit(EXECUTE_TASK, queue="execution")
-        reach("evaluation.before_commit")
+        made = f"{done.trades} trades" if done.trades else ""
+        reach("evaluation.before_commit", detail=made)
+    reach("evaluation.after_commit", detail=made)
     for trading_session, reason in done.to_blame:
         report_failure(session_id=trading_session.id, reason=reason)
     return run

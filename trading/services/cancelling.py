@@ -56,8 +56,8 @@ def cancel_at_broker(item: Due) -> bool:
     claim = _claim(item)
     if claim is None:
         return False
-    reach("cancel.after_claim")
     trade = claim.trade
+    reach("cancel.after_claim", detail=trade.client_order_id)
     try:
         broker = held_broker(trade.account)
     except NotConnected as error:
@@ -65,7 +65,7 @@ def cancel_at_broker(item: Due) -> bool:
         _failed(claim, Unknown(str(error)))
         return False
     answer = _cancel(trade, broker)
-    reach("cancel.before_record")
+    reach("cancel.before_record", detail=trade.client_order_id)
     if isinstance(answer.outcome, Unknown):
         _failed(claim, answer.outcome)
         return False
@@ -90,7 +90,7 @@ def _cancel(trade: AutoTrade, broker: Broker) -> _Answer:
     """One DELETE; refused, the broker is asked what the order is."""
     try:
         outcome = broker.cancel(_as_known(trade)) if trade.broker_order_id else CancelRefused("it has no id")
-        reach("cancel.sent")
+        reach("cancel.sent", detail=trade.client_order_id)
         if isinstance(outcome, CancelRefused):
             return _Answer(outcome, ask(broker, trade))
         return _Answer(outcome)

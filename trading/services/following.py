@@ -157,12 +157,12 @@ class Follower(threading.Thread):
             raise AskFailed("The stream has ended.")
 
     def _apply(self, event: StreamEvent) -> None:
-        reach("stream.received")
         order, execution = event.order, event.execution
+        reach("stream.received", detail=order.client_order_id)
         try:
             with self._fenced():
                 apply_report(account_id=self.account_id, order=order, execution=execution, told_by=TOLD_BY)
-                reach("stream.before_commit")
+                reach("stream.before_commit", detail=order.client_order_id)
         except ForeignOrder:
             found = [foreign_order(order)]
             if execution is not None:
@@ -177,7 +177,7 @@ class Follower(threading.Thread):
                 key = f"order {order.broker_order_id}"
                 found = [Finding(Kind.BAD_REPORT, key, str(error), theirs={"said": event.received})]
             self._record(*found)
-        reach("stream.after_commit")
+        reach("stream.after_commit", detail=order.client_order_id)
 
     def _record(self, *found: Finding) -> None:
         with self._fenced():

@@ -170,5 +170,5 @@ def _act(portfolio_ids: Sequence[uuid.UUID]) -> int:
     append(events + recorded.events + protector.events + created)
     if protector.trades:
         wake_on_commit(EXECUTE_TASK, queue="execution")
-        reach("protections.before_commit")
+        reach("protections.before_commit", detail=protector.trades[0].client_order_id)
     return len(protector.trades)

@@ -95,7 +95,7 @@ def _carry_out(
         if not _is_this_account(run, told):
             return f"the broker answers for account {told.account_number}", None, run
         orders = ask_orders(run)
-        reach("reconcile.asked")
+        reach("reconcile.asked", detail=f"account {account.pk}")
         apply_orders(run, orders)
         breaks.end_booked(account_id=account.pk)
         compare_holdings(run)
@@ -147,7 +147,7 @@ def _window(account_id: uuid.UUID, row: Reconciliation) -> tuple[datetime, datet
 def _finish(row: Reconciliation, failure: str, orders: AskedOrders | None, run: Run | None) -> None:
     still_open = breaks.halt_while_open(account_id=row.account_id)
     with transaction.atomic():
-        reach("reconcile.before_commit")
+        reach("reconcile.before_commit", detail=f"account {row.account_id}")
         Reconciliation.objects.filter(pk=row.pk).update(
             finished_at=Now(), failure=failure[:FAILURE_CHARACTERS_MAX], breaks=still_open,
             orders=len(orders.by_client_id) if orders is not None else 0,

@@ -74,7 +74,7 @@ class Run:
             trade = apply_report(
                 account_id=self.account_id, order=order, execution=execution, told_by=TOLD_BY
             )
-            reach("reconcile.before_commit")
+            reach("reconcile.before_commit", detail=order.client_order_id)
         return trade
 
     def record(self, findings: Iterable[Finding]) -> None:

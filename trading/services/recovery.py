@@ -77,7 +77,7 @@ def _settle_one(item: Due) -> bool:
     if claim is None:
         return False
     trade = claim.trade
-    reach("recover.before_ask")
+    reach("recover.before_ask", detail=trade.client_order_id)
     try:
         broker = held_broker(trade.account)
         order = ask(broker, trade)
@@ -87,12 +87,12 @@ def _settle_one(item: Due) -> bool:
         _unanswered(claim, error)
         return False
     pauses.worked(trade.account_id)
-    reach("recover.before_record")
+    reach("recover.before_record", detail=trade.client_order_id)
     if order is not None:
         return _found(claim, broker, order)
     again = recorded(partial(_not_found, claim))
     if again is not None:
-        reach("send.after_claim")
+        reach("send.after_claim", detail=trade.client_order_id)
         submit_claimed(again, broker)
     return True
 
@@ -135,7 +135,7 @@ def _unanswered(claim: Claim, error: Exception) -> None:
     if outcome == NO_ANSWER:
         let_go(trade.account_id)
         pauses.failed(trade.account_id, at_least=retry_after)
-    reach("recover.before_record")
+    reach("recover.before_record", detail=trade.client_order_id)
     recorded(
         partial(_record_unanswered, claim, outcome, reason=str(error) or repr(error), retry_after=retry_after)
     )

@@ -73,11 +73,11 @@ def _send_one(item: Due) -> bool:
         broker = held_broker(account)
     except NotConnected as error:
         _not_connected(account, str(error))
-    reach("send.before_claim")
+    reach("send.before_claim", detail=str(item.trade_id))
     claim = _claim(item, may_send=broker is not None)
     if isinstance(claim, bool) or broker is None:
         return bool(claim)
-    reach("send.after_claim")
+    reach("send.after_claim", detail=claim.trade.client_order_id)
     submit_claimed(claim, broker)
     return True
 
@@ -151,9 +151,9 @@ def submit_claimed(claim: Claim, broker: Broker) -> None:
         recorded(partial(_record_unsent, claim, reason=str(error), ends=False))
         _not_connected(trade.account, str(error))
         return
-    reach("send.before_record")
+    reach("send.before_record", detail=trade.client_order_id)
     _record(claim, outcome)
-    reach("send.after_record")
+    reach("send.after_record", detail=trade.client_order_id)
     if isinstance(outcome, Unknown):
         let_go(trade.account_id)
         pauses.failed(trade.account_id, at_least=outcome.retry_after_seconds)

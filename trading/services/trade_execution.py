@@ -140,7 +140,7 @@ def _execute_in(books: Books) -> int:
     note_first_prices((fill.trade for fill in done.fills), books=books, snapshot=snapshot)
     append(events)
     if done.fills:
-        reach("execution.before_commit")
+        reach("execution.before_commit", detail=done.fills[0].trade.client_order_id)
         transaction.on_commit(partial(_log_fills, done.fills), robust=True)
         _trip_after_commit(done.fills)
     return ended + len(done.fills)

@@ -73,14 +73,14 @@ class AlpacaBroker:
             raise NotCapable(objection)
 
         def look() -> None:
-            reach("send.connected")
+            reach("send.connected", detail=ticket.client_order_id)
             gate()
-            reach("send.gated")
+            reach("send.gated", detail=ticket.client_order_id)
 
         try:
             answer = self._wire.exchange(
                 "POST", "/v2/orders", body=_order_body(ticket), before_first_byte=look,
-                after_last_byte=lambda: reach("send.sent"),
+                after_last_byte=lambda: reach("send.sent", detail=ticket.client_order_id),
             )  # fmt: skip
         except NoAnswer as failure:
             return Unknown(failure.reason if failure.sent else f"{failure.reason}; nothing was sent")
