@@ -20,7 +20,7 @@ from journal.core.events import Event
 from journal.services.journal import append
 from market.models import Instrument
 from portfolios.services.books import Books, open_books
-from trading.core.order_states import OrderState, check_path
+from trading.core.order_states import FINAL, OrderState, check_path
 from trading.core.protections import NONE, Percentages
 from trading.core.risk import Approved
 from trading.models import AutoTrade, OrderMessage
@@ -160,19 +160,29 @@ def move(trades: Sequence[AutoTrade], *path: str, reason: str = "") -> list[Auto
     return moved
 
 
-def end_pending(
-    trades: Sequence[AutoTrade], *, books: Books, reason: str, state: OrderState = OrderState.CANCELLED
-) -> list[Event]:
-    """End trades of which nothing was sent (cancelled, expired or rejected) and give back what they had
-    reserved; their rules did not act. The caller saves the books and journals."""
-    ended = move(trades, OrderState.PENDING, state, reason=reason)
+def end_open(trades: Sequence[AutoTrade], *path: str, books: Books, reason: str) -> list[Event]:
+    """Take open trades along the path to a final state and give back what they still have reserved; the rule of one
+    of which nothing was filled did not act. What was filled stays booked. The caller saves the books and journals.
+
+    All of them stand at the path's beginning; one that somebody else moved meanwhile is left alone.
+    """
+    last = check_path(*path)
+    assert last in FINAL
+    ended = move(trades, *path, reason=reason)
     for trade in ended:
         books.release(trade.id)
     if not ended:
         return []
-    take_back_acts(ended)
+    take_back_acts([trade for trade in ended if trade.filled_quantity == 0])
     now = database_now()
-    return [trade_event(trade, f"trade.{state}", at=now, reason=reason) for trade in ended]
+    return [trade_event(trade, f"trade.{last}", at=now, reason=reason) for trade in ended]
+
+
+def end_pending(
+    trades: Sequence[AutoTrade], *, books: Books, reason: str, state: OrderState = OrderState.CANCELLED
+) -> list[Event]:
+    """End trades of which nothing was sent (cancelled, expired or rejected)."""
+    return end_open(trades, OrderState.PENDING, state, books=books, reason=reason)
 
 
 @transaction.atomic
