@@ -95,8 +95,8 @@ def match(order: PaperOrder, quote: PaperQuote, model: PaperModel) -> Progress:
     if order.expires_at is not None and quote.as_of > order.expires_at:
         return Progress(None, "its time in force is over", True, order.triggered_at, order.best_price)
     best, triggered_at = order.best_price, order.triggered_at
-    result = _obstacle(order, quote, model)
-    if result is None:
+    result: PaperFill | str = _obstacle(order, quote, model)
+    if not result:
         best = _best(order, quote)
         if triggered_at is None and _reaches_stop(order, quote, best):
             triggered_at = quote.as_of
@@ -110,15 +110,15 @@ def match(order: PaperOrder, quote: PaperQuote, model: PaperModel) -> Progress:
     return Progress(fill, waits, ends, triggered_at, best)
 
 
-def _obstacle(order: PaperOrder, quote: PaperQuote, model: PaperModel) -> str | None:
-    """Why the order does not meet the market at all."""
+def _obstacle(order: PaperOrder, quote: PaperQuote, model: PaperModel) -> str:
+    """Why the order does not meet the market at all; empty when it does."""
     if not quote.is_open:
         return "the market is closed"
     if quote.as_of < order.market_at + timedelta(milliseconds=model.latency_ms):
         return "it has not reached the market yet"
     if quote.bid is None or quote.ask is None or not 0 < quote.bid <= quote.ask:
         return "there is no quote"
-    return None
+    return ""
 
 
 def _best(order: PaperOrder, quote: PaperQuote) -> Decimal | None:

@@ -165,8 +165,8 @@ def _carry_out(done: Sorted, books: Books) -> list[Event]:
         events += end_open(group, *path, books=books, reason=reason)
     taken_in = move(done.accepted, *TAKEN_IN)
     events += [trade_event(trade, "trade.accepted", at=done.as_of) for trade in taken_in]
-    events += book_fills(done.fills, books=books)
     events += [_triggered_event(trade) for trade in done.triggered]
+    events += book_fills(done.fills, books=books)
     for reason, group in done.ended_after_fill.items():
         events += end_open(group, OrderState.PARTIALLY_FILLED, OrderState.EXPIRED, books=books, reason=reason)
     return events
