@@ -325,7 +325,6 @@ def test_orders_that_the_market_never_took_in_are_not_its_own(desk: Desk, market
 
 def test_whatever_the_market_would_do_the_look_finds(desk: Desk, market: Market) -> None:
     """Orders of every type and side around the market: the database's look is as generous as the pure one."""
-    holding(desk, 500)
     rng = random.Random(5)
     prices = [D(number) for number in range(90, 111)]
     for number in range(40):
