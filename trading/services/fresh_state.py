@@ -23,7 +23,7 @@ from sessions.core.config import SessionConfig, read_config
 from sessions.models import TradingSession
 from trading.core.halts import HaltInForce, Halts, OrderScopes, strictest
 from trading.core.history import History
-from trading.core.paper import BPS, Costs, cost_to_reserve
+from trading.core.paper import BPS, PaperModel, cost_to_reserve
 from trading.core.sizing import SizingFacts
 from trading.core.track_record import TrackRecord
 from trading.models import Halt
@@ -58,8 +58,14 @@ def halts_in_force(
     return Halts(HaltInForce(*row) for row in found.values_list(*columns))
 
 
-def costs_of(account: BrokerAccount) -> Costs:
-    return Costs(fee_bps=account.fee_bps, fee_minimum=account.fee_minimum, slippage_bps=account.slippage_bps)
+def costs_of(account: BrokerAccount) -> PaperModel:
+    """How the paper market treats it; of a real broker's account, what its costs are taken for beforehand."""
+    return PaperModel(
+        fee_bps=account.fee_bps, fee_per_unit=account.fee_per_unit, fee_minimum=account.fee_minimum,
+        slippage_bps=account.slippage_bps, price_impact_bps=account.price_impact_bps,
+        volume_limit_percentage=account.volume_limit_percentage, latency_ms=account.latency_ms,
+        touch_fill_percentage=account.touch_fill_percentage, seed=account.seed,
+    )  # fmt: skip
 
 
 @dataclass
