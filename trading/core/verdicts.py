@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from portfolios.core.limits import EffectiveLimits
+from trading.core.orders import MARKET_DAY, OrderTerms
 
 
 class RefusalCode(StrEnum):
@@ -126,6 +127,7 @@ class RiskRequest:
     opposite_orders: int
     """open orders of the same account on the other side of this instrument"""
     unknown_on_symbol: int
+    terms: OrderTerms = MARKET_DAY
 
     @property
     def value(self) -> Decimal:

@@ -2,7 +2,7 @@
 
 from foundation import heartbeats, idempotency
 from sessions.services.slices import prune_runs
-from trading.services.order_management import forget_messages
+from trading.services.order_messages import forget_messages
 
 KEEP_HOURS = 24
 KEEP_MESSAGES_MINUTES = 10
