@@ -1,8 +1,9 @@
 """The emergency stop: console, API, admin, command line, rules and breakers all call `arm`.
 
 *Armed* when the halt's row is committed; it needs PostgreSQL only. *Drained* when no trade in its scope is in
-flight: draining takes the halt key exclusively once, for all halts that it knows by then, so every paper batch
-that had not seen them has ended, and cancels what is pending. From then on nothing is sent.
+flight or works: draining takes the halt key exclusively once, for all halts that it knows by then, so every paper
+batch that had not seen them has ended, and cancels what is open. From then on nothing is sent. What works at a real
+broker is gone when that says so; `reduce_only` cancels buys only.
 """
 
 import json
@@ -14,7 +15,7 @@ from functools import partial
 import structlog
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import OperationalError, connection, transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from foundation.clock import database_now
 from foundation.core.canonical import canonical_json
@@ -30,9 +31,9 @@ from rules.models import TradingRule
 from sessions.models import TradingSession
 from trading.core.breakers import Tripped
 from trading.core.halts import HALT_KEY
-from trading.core.order_states import IN_FLIGHT, OrderState
+from trading.core.order_states import DOUBTFUL, IN_FLIGHT, OPEN, WORKING, OrderState
 from trading.models import AutoTrade, Halt
-from trading.services.order_management import end_pending, pending_of
+from trading.services.order_management import request_cancels
 
 log = structlog.get_logger(__name__)
 Scope = Halt.Scope
@@ -41,6 +42,10 @@ OF_MEMBERS = frozenset({Scope.PORTFOLIO, Scope.SESSION, Scope.RULE})
 DRAIN_TASK = "trading.tasks.drain_halts"
 DRAIN_BATCH_PORTFOLIOS = 200
 REASON_CHARACTERS_MAX = 255
+# What a halt still has to cancel: a wish for what is in doubt is remembered once.
+_CANCELLABLE = Q(status__in=[state.value for state in WORKING | {OrderState.PENDING}]) | Q(
+    status__in=[state.value for state in DOUBTFUL | {OrderState.SUBMITTING}], cancel_requested_at=None
+)
 # So long an arming waits for a busy journal; the sweep tells it otherwise.
 TELLING_PATIENCE_MS = 50
 
@@ -242,10 +247,25 @@ def drain_all() -> int:
 
 
 def drain(*, halt_id: uuid.UUID) -> bool:
-    """Cancel what is pending in the halt's scope; True when nothing in it is in flight any more."""
+    """Cancel what is open in the halt's scope; True when nothing in it is in flight or works any more.
+
+    A cancel that its broker has not confirmed yet keeps the halt undrained. A quarantined order does not: its broker
+    cannot say, so nobody could wait for it; the wish to cancel it is kept, and carried out should it turn up.
+    """
     halt = Halt.objects.get(pk=halt_id)
     _wait_for_batches()
     return _drain([halt])
+
+
+def at_real_brokers(halt: Halt) -> bool:
+    """Whether something in its scope is, or may be, at a real broker."""
+    states = [state.value for state in OPEN]
+    return (
+        _trades_in(halt)
+        .filter(status__in=states)
+        .exclude(account__broker=BrokerAccount.Broker.PAPER)
+        .exists()
+    )
 
 
 def _wait_for_batches() -> None:
@@ -263,7 +283,7 @@ def _drain(halts: Sequence[Halt]) -> bool:
     scoped = _trades_in(halt)
     while True:
         ids = list(
-            scoped.filter(status=OrderState.PENDING)
+            scoped.filter(_CANCELLABLE)
             .order_by("portfolio_id")
             .values_list("portfolio_id", flat=True)
             .distinct()[:DRAIN_BATCH_PORTFOLIOS]
@@ -271,7 +291,7 @@ def _drain(halts: Sequence[Halt]) -> bool:
         if not ids:
             break
         _cancel_in(halt, ids)
-    if scoped.filter(status__in=[state.value for state in IN_FLIGHT]).exists():
+    if scoped.filter(status__in=[state.value for state in IN_FLIGHT | WORKING]).exists():
         return False
     _tell_drained(halts)
     return True
@@ -289,9 +309,11 @@ def _tell_drained(halts: Sequence[Halt]) -> None:
 @transaction.atomic
 def _cancel_in(halt: Halt, portfolio_ids: Iterable[uuid.UUID]) -> None:
     books = open_books(portfolio_ids)
-    mine = set(_trades_in(halt).filter(status=OrderState.PENDING).values_list("id", flat=True))
-    trades = [trade for trade in pending_of(books.portfolios) if trade.id in mine]
-    events = end_pending(trades, books=books, reason=f"HALTED: {halt.mode} on {halt.scope}: {halt.reason}")
+    mine = _trades_in(halt).filter(_CANCELLABLE, portfolio_id__in=list(books.portfolios))
+    trades = list(mine.select_related("account"))
+    events = request_cancels(
+        trades, books=books, reason=f"HALTED: {halt.mode} on {halt.scope}: {halt.reason}"
+    )
     books.save()
     append(events)
 

@@ -29,6 +29,7 @@ SWEEPS = (
         "Shows that beat is alive: without it, entries stop.",
     ),
     Sweep("trading.tasks.finish_stopping", "execution", 3),
+    Sweep("trading.tasks.cancel_split_orders", "execution", 5, "Cancels orders that a split has overtaken."),
     Sweep("trading.tasks.prune", "execution", 600),
     Sweep("journal.tasks.deliver_alerts", "notification", 5),
     Sweep("market.tasks.recommend_baseline", "market", 10),

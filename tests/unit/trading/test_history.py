@@ -69,7 +69,7 @@ def test_an_order_of_this_batch_counts_for_the_next() -> None:
     history = before()
     history.ordered(ordered(timedelta()), OpenOrder(uuid.uuid4(), 1, "buy", None, doubtful=False))
     assert (history.messages_last_second, history.messages_last_minute, history.daily_trades) == (1, 1, 1)
-    assert history.opposite_orders(instrument_id=1, side="sell") == 1
+    assert history.opposite_orders(instrument_id=1, side="sell", price=Decimal(1)) == 1
     assert history.opposite_orders(instrument_id=1, side="buy") == 0
     assert history.opposite_orders(instrument_id=2, side="sell") == 0
 
