@@ -9,4 +9,9 @@ import django
 
 django.setup()  # before any conftest further down imports models
 
-pytest_plugins = ["tests.harness.databases", "tests.harness.processes", "tests.harness.stage"]
+pytest_plugins = [
+    "tests.harness.databases",
+    "tests.harness.processes",
+    "tests.harness.stage",
+    "tests.harness.words",
+]

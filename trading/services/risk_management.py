@@ -134,6 +134,8 @@ def account_objection(account: BrokerAccount) -> str:
         return "its money is real, and this installation does not permit live trading (ALLOW_LIVE_TRADING)"
     if not BrokerCredential.objects.filter(account=account).exists():
         return f"no keys of {account.broker} are stored for it: connect the account first"
+    if not account.account_number:
+        return f"its number at {account.broker} is not known: connect the account again"
     return ""
 
 
