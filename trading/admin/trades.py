@@ -70,7 +70,7 @@ class OrderForm(ServiceForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        for name in ("limit_price", "stop_price", "trail_percentage"):
+        for name in {"limit_price", "stop_price", "trail_percentage"} & self.fields.keys():
             self.fields[name].required = False
 
 

@@ -2,7 +2,7 @@
 
 import uuid
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -155,9 +155,14 @@ class History:
             for order in self.open_orders
         )
 
-    def gone(self, order_ids: Collection[uuid.UUID]) -> None:
-        """Orders that were ended just now: what comes next is not checked against them."""
-        self.open_orders = [order for order in self.open_orders if order.id not in order_ids]
+    def gone(self, orders: Mapping[uuid.UUID, PastOrder]) -> None:
+        """Orders that were ended just now with nothing filled, to make way: what comes in their place is neither their
+        twin nor meets them."""
+        self.open_orders = [order for order in self.open_orders if order.id not in orders]
+        for order in orders.values():
+            times = self._twins.get((order.instrument_id, order.side, order.quantity, order.rule_id), [])
+            if order.market_at in times:
+                times.remove(order.market_at)
 
     def unknown_on(self, instrument_id: int) -> int:
         return sum(order.instrument_id == instrument_id and order.doubtful for order in self.open_orders)

@@ -12,7 +12,7 @@ trailing_stop  a buy's stop starts `trail_percentage` above the present price an
 
 from decimal import Decimal
 
-from trading.core.orders import MARKET_DAY, OrderTerms, OrderType
+from trading.core.orders import OrderTerms, OrderType
 
 BPS = Decimal(10_000)
 HUNDRED = Decimal(100)
@@ -22,7 +22,7 @@ LIMITED = frozenset({OrderType.LIMIT, OrderType.STOP_LIMIT})
 
 def measured_at(terms: OrderTerms, *, side: str, last: Decimal) -> Decimal:
     """The price that every limit on size and exposure measures the order at."""
-    if terms == MARKET_DAY or terms.order_type == OrderType.MARKET:
+    if terms.order_type is OrderType.MARKET:
         return last
     if terms.order_type in LIMITED:
         assert terms.limit_price is not None

@@ -8,14 +8,13 @@ broker is gone when that says so; `reduce_only` cancels buys only.
 
 import json
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
 
 import structlog
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import OperationalError, connection, transaction
-from django.db.models import Q, QuerySet
 
 from foundation.clock import database_now
 from foundation.core.canonical import canonical_json
@@ -26,26 +25,19 @@ from journal.services.journal import append
 from market.models import Instrument
 from portfolios.models import BrokerAccount, Portfolio, Role
 from portfolios.selectors import MAY_STOP, AnyUser, role_of
-from portfolios.services.books import open_books
 from rules.models import TradingRule
 from sessions.models import TradingSession
 from trading.core.breakers import Tripped
 from trading.core.halts import HALT_KEY
-from trading.core.order_states import DOUBTFUL, IN_FLIGHT, OPEN, WORKING, OrderState
-from trading.models import AutoTrade, Halt
-from trading.services.order_management import request_cancels
+from trading.models import Halt
+from trading.services.halted_orders import cancel_open_in, in_flight_in
 
 log = structlog.get_logger(__name__)
 Scope = Halt.Scope
 # Scopes that a portfolio's people may stop themselves; the others are the staff's.
 OF_MEMBERS = frozenset({Scope.PORTFOLIO, Scope.SESSION, Scope.RULE})
 DRAIN_TASK = "trading.tasks.drain_halts"
-DRAIN_BATCH_PORTFOLIOS = 200
 REASON_CHARACTERS_MAX = 255
-# What a halt still has to cancel: a wish for what is in doubt is remembered once.
-_CANCELLABLE = Q(status__in=[state.value for state in WORKING | {OrderState.PENDING}]) | Q(
-    status__in=[state.value for state in DOUBTFUL | {OrderState.SUBMITTING}], cancel_requested_at=None
-)
 # So long an arming waits for a busy journal; the sweep tells it otherwise.
 TELLING_PATIENCE_MS = 50
 
@@ -257,17 +249,6 @@ def drain(*, halt_id: uuid.UUID) -> bool:
     return _drain([halt])
 
 
-def at_real_brokers(halt: Halt) -> bool:
-    """Whether something in its scope is, or may be, at a real broker."""
-    states = [state.value for state in OPEN]
-    return (
-        _trades_in(halt)
-        .filter(status__in=states)
-        .exclude(account__broker=BrokerAccount.Broker.PAPER)
-        .exists()
-    )
-
-
 def _wait_for_batches() -> None:
     """Until every paper batch has ended that may not have seen the halts that are committed now."""
     with transaction.atomic(), connection.cursor() as cursor:
@@ -279,19 +260,8 @@ def _wait_for_batches() -> None:
 
 def _drain(halts: Sequence[Halt]) -> bool:
     """Of halts that cover the same trades; the first is told as the reason."""
-    halt = halts[0]
-    scoped = _trades_in(halt)
-    while True:
-        ids = list(
-            scoped.filter(_CANCELLABLE)
-            .order_by("portfolio_id")
-            .values_list("portfolio_id", flat=True)
-            .distinct()[:DRAIN_BATCH_PORTFOLIOS]
-        )
-        if not ids:
-            break
-        _cancel_in(halt, ids)
-    if scoped.filter(status__in=[state.value for state in IN_FLIGHT | WORKING]).exists():
+    cancel_open_in(halts[0])
+    if in_flight_in(halts[0]):
         return False
     _tell_drained(halts)
     return True
@@ -304,33 +274,3 @@ def _tell_drained(halts: Sequence[Halt]) -> None:
     now = database_now()
     Halt.objects.filter(pk__in=[halt.pk for halt in undrained]).update(drained_at=now)
     append([_event(halt, "halt.drained", now, "system") for halt in undrained])
-
-
-@transaction.atomic
-def _cancel_in(halt: Halt, portfolio_ids: Iterable[uuid.UUID]) -> None:
-    books = open_books(portfolio_ids)
-    mine = _trades_in(halt).filter(_CANCELLABLE, portfolio_id__in=list(books.portfolios))
-    trades = list(mine.select_related("account"))
-    events = request_cancels(
-        trades, books=books, reason=f"HALTED: {halt.mode} on {halt.scope}: {halt.reason}"
-    )
-    books.save()
-    append(events)
-
-
-def _trades_in(halt: Halt) -> QuerySet[AutoTrade]:
-    """The trades that the halt covers; in reduce_only mode the buys among them."""
-    trades = AutoTrade.objects.all()
-    if halt.mode == Halt.Mode.REDUCE_ONLY:
-        trades = trades.filter(trade_type="buy")
-    if halt.scope == Scope.PLATFORM:
-        return trades
-    if halt.scope == Scope.SYMBOL:
-        return trades.filter(symbol=halt.scope_id)
-    column = {
-        "account": "account_id",
-        "portfolio": "portfolio_id",
-        "session": "session_id",
-        "rule": "rule_id",
-    }
-    return trades.filter(**{column[halt.scope]: halt.scope_id})

@@ -13,7 +13,7 @@ from market.models import CorporateAction
 from portfolios.core.limits import EffectiveLimits, LimitRow
 from portfolios.models import CorporateActionBooking
 from trading.core.history import History, OpenOrder, PastOrder, Traded, still_held, window
-from trading.core.order_states import DOUBTFUL, OPEN, OrderState
+from trading.core.order_states import DOUBTFUL, FINAL, OPEN, OrderState
 from trading.core.orders import OrderType
 from trading.models import AutoTrade, Execution
 from trading.selectors.breakers import losing_streaks, releases_of_rules
@@ -28,6 +28,11 @@ def past_order(trade: AutoTrade) -> PastOrder:
         trade.instrument_id, trade.trade_type, trade.quantity, trade.rule_id, trade.market_at, trade.market_day,
         trade.origin not in NOT_COUNTED,
     )  # fmt: skip
+
+
+def made_way(history: History, trades: Iterable[AutoTrade]) -> None:
+    """Those of the trades that have ended for what comes now are not held against it."""
+    history.gone({trade.id: past_order(trade) for trade in trades if trade.status in FINAL})
 
 
 def open_order(trade: AutoTrade) -> OpenOrder:

@@ -18,13 +18,14 @@ from portfolios.models import Position
 from portfolios.services.books import Books
 from sessions.models import TradingSession
 from trading.core.market_facts import fresh_prices
-from trading.core.order_states import FINAL, OPEN
+from trading.core.order_states import OPEN
 from trading.core.protections import Kind, Threshold, triggered
 from trading.models import AutoTrade, Protection
 from trading.selectors import resting_orders
 from trading.services.decisions import Draft
 from trading.services.facts import MarketView, market_view
 from trading.services.fresh_state import FreshState, fresh_states
+from trading.services.history import made_way
 from trading.services.order_management import request_cancels
 from trading.services.protections import Key, percentages_of
 from trading.services.reducing import Reduction, sell
@@ -124,7 +125,7 @@ class Protector:
         events = request_cancels(
             waiting, books=self.books, reason=f"the {threshold.kind.words} of {symbol} sells at market"
         )
-        state.history.gone({trade.id for trade in waiting if trade.status in FINAL})
+        made_way(state.history, waiting)
         self.cleared += events
 
     def _refused(self, row: Protection, code: str) -> None:

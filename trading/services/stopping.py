@@ -6,6 +6,7 @@ placed by hand stay theirs: they neither end with the session nor keep it from e
 """
 
 import uuid
+from collections.abc import Sequence
 from datetime import datetime
 
 import structlog
@@ -27,6 +28,7 @@ from trading.selectors import resting_orders
 from trading.services.decisions import Draft, Outcome
 from trading.services.facts import market_view
 from trading.services.fresh_state import fresh_states
+from trading.services.history import made_way
 from trading.services.order_management import request_cancels
 from trading.services.reducing import Reduction, sell, store
 
@@ -55,9 +57,10 @@ def _finish_one(session_id: uuid.UUID) -> bool:
         if row.status != TradingSession.Status.STOPPING:
             return False
         flatten = read_config(row.config).on_stop == "flatten"
-        events = request_cancels(_to_cancel(row, flatten=flatten), books=books, reason="its session stops")
+        cancelled = _to_cancel(row, flatten=flatten)
+        events = request_cancels(cancelled, books=books, reason="its session stops")
         if flatten:
-            events += _flatten(row, books)
+            events += _flatten(row, books, cancelled)
         books.save()
         append(events)
         open_trades = _open_of(row).exclude(~MARKET, origin=Origin.MANUAL).exists()
@@ -84,7 +87,7 @@ def _to_cancel(row: TradingSession, *, flatten: bool) -> list[AutoTrade]:
     return list({trade.id: trade for trade in [*entries, *waiting]}.values())
 
 
-def _flatten(row: TradingSession, books: Books) -> list[Event]:
+def _flatten(row: TradingSession, books: Books, cancelled: Sequence[AutoTrade]) -> list[Event]:
     """Sell every position that is not being sold yet; a control that refuses leaves its record and is asked again."""
     snapshot = snapshots.current()
     to_sell = [p for p in books.positions.values() if p.quantity - p.reserved_quantity > 0]
@@ -92,6 +95,7 @@ def _flatten(row: TradingSession, books: Books) -> list[Event]:
         return []
     view = market_view(snapshot)
     state = fresh_states(books, sessions={row.portfolio_id: row}, view=view)[row.portfolio_id]
+    made_way(state.history, cancelled)
     started_by = row.started_by.get_username() if row.started_by else "system"
     drafts, trades = [], []
     for position in sorted(to_sell, key=lambda p: p.instrument_id):

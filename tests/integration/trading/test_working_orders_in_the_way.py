@@ -12,6 +12,7 @@ from foundation.clock import database_now
 from journal.models import Entry
 from market.models import CorporateAction
 from portfolios.services.books import open_books
+from rules.models import RuleVersion
 from sessions.services.sessions import pause_trading_session, stop_trading_session
 from tests.harness.trading import Desk, Market
 from tests.harness.working import ACCEPTED, at_alpaca, fill, limit_at, place, stop_at, works
@@ -165,7 +166,7 @@ def sent() -> int:
 
 def of_rule(desk: Desk, trade: AutoTrade) -> AutoTrade:
     """As if a rule of the session had wanted it."""
-    version = desk.portfolio.rules.first().versions.get()
+    version = RuleVersion.objects.filter(rule__portfolio=desk.portfolio).earliest("id")
     AutoTrade.objects.filter(pk=trade.pk).update(origin="rule", rule=version.rule, rule_version=version)
     return trade
 
@@ -252,7 +253,12 @@ def test_at_a_real_broker_it_sells_what_is_free_at_once_and_the_rest_when_that_i
 
 def split(market: Market, *, at: Any) -> None:
     CorporateAction.objects.create(
-        instrument=market.instruments[0], kind="split", ex_at=at, new_units=2, old_units=1
+        external_id="split",
+        instrument=market.instruments[0],
+        kind="split",
+        ex_at=at,
+        new_units=2,
+        old_units=1,
     )
 
 

@@ -95,7 +95,8 @@ def test_orders_meet_where_their_prices_cross(
     )
     history.open_orders.append(order)
     assert history.opposite_orders(instrument_id=1, side=side, price=Decimal(price)) == meets
-    history.gone({order.id})
+    past = PastOrder(1, working, Decimal(3), None, NOW, NOW.date(), counts=True)
+    history.gone({order.id: past})
     assert history.opposite_orders(instrument_id=1, side=side, price=Decimal(price)) == 0
 
 

@@ -7,7 +7,8 @@ from django.utils.module_loading import import_string
 
 from foundation.errors import DomainError
 from trading.models import Halt
-from trading.services.emergency_stop import arm, at_real_brokers, drain
+from trading.services.emergency_stop import arm, drain
+from trading.services.halted_orders import at_real_brokers
 
 DRAIN_SECONDS_MAX = 60
 PAUSE_SECONDS = 0.5
