@@ -37,7 +37,9 @@ class ReportedFill:
 def book_fills(fills: Sequence[ReportedFill], *, books: Books) -> list[Event]:
     """Book fills of trades whose portfolios are open in `books`; the caller saves the books and journals.
 
-    Each `path` leads from the trade's present state to `filled` or `partially_filled`, as the quantity says.
+    Each `path` leads from the trade's present state to `filled` or `partially_filled`, as the quantity says; a
+    further partial fill stays where it is, `("partially_filled",)`. The present state may be a final one: a fill that
+    was faster than a cancel, or that turns up after the order was given up, is booked like any other.
     """
     known = set(
         Execution.objects.filter(

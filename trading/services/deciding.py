@@ -23,6 +23,7 @@ from trading.core.breakers import repeated_execution
 from trading.core.halts import HaltInForce, Halts
 from trading.core.protections import percentages
 from trading.core.risk import RefusalCode, Refused, findings_as_rows
+from trading.core.rule_orders import terms_of
 from trading.core.support import unsupported
 from trading.models import AutoTrade, Halt
 from trading.selectors.breakers import releases_of_rules
@@ -269,7 +270,7 @@ class Decider:
         advised = uses_advice(version) and wish.action.side == "buy"
         wanted = OrderWish(
             side=wish.action.side, quantity=sized.quantity, instrument=wish.instrument, price=price,
-            rule_id=version.rule_id,
+            rule_id=version.rule_id, terms=terms_of(wish.action, price=price, tick=wish.instrument.tick_size),
             recommended_at=self.state.view.recommended_at(sources, symbol) if advised else None,
         )  # fmt: skip
         verdict = validate_trade(self.state, wanted)
