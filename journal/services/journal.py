@@ -14,6 +14,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import connection, transaction
 
+from foundation.copying import copy_in
 from foundation.core.canonical import canonical_json
 from foundation.wakeups import wake_on_commit
 from journal.core.chain import entry_hash
@@ -65,7 +66,7 @@ def append(events: Sequence[Event]) -> list[Recorded]:
         _next_entry(heads[event.stream], event, payload, recorded_at)
         for event, payload in zip(events, payloads, strict=True)
     ]
-    Entry.objects.bulk_create(entries, batch_size=INSERT_BATCH_ROWS)
+    copy_in(entries)
     _store_heads(heads)
     if _raise_alerts(events, entries):
         wake_on_commit(DELIVER_ALERTS, queue="notification")

@@ -13,6 +13,7 @@ from typing import Any
 
 from django.db import connection
 
+from foundation.copying import copy_in
 from foundation.core.money import ZERO, round_money
 from foundation.errors import InvalidInput, NotFound
 from portfolios.core.positions import PositionState, after_buy, after_sell
@@ -223,11 +224,11 @@ class Books:
                 "opened_at",
             ],
         )
-        LedgerTransfer.objects.bulk_create(self._transfers)
+        copy_in(self._transfers)
         _look_again_for_entitlements(self._transfers)
         if self._gone_reservations:
             Reservation.objects.filter(owner_id__in=self._gone_reservations).delete()
-        Reservation.objects.bulk_create(self._new_reservations.values())
+        copy_in(self._new_reservations.values())
         Reservation.objects.bulk_update(self._changed_reservations.values(), ["cash", "quantity"])
 
 

@@ -12,6 +12,7 @@ from decimal import Decimal
 
 from django.db import connection
 
+from foundation.copying import copy_in
 from foundation.core.money import ZERO, round_money
 from journal.core.events import Event
 from portfolios.services.books import Books, Fill
@@ -69,7 +70,7 @@ def book_fills(fills: Sequence[ReportedFill], *, books: Books) -> list[Event]:
     for path, trades in by_path.items():
         moved = move(trades, *path)
         assert len(moved) == len(trades), "the portfolio is locked"
-    Execution.objects.bulk_create(executions)
+    copy_in(executions)
     store_totals(totals)
     return events + protections.store()
 

@@ -9,6 +9,7 @@ from typing import Any
 from django.db import connection
 from django.db.models import F
 
+from foundation.copying import copy_in
 from foundation.core.canonical import canonical_json
 from journal.core.events import Event
 from market.core.snapshot import MarketSnapshot
@@ -145,7 +146,7 @@ def record(drafts: Sequence[Draft], *, snapshot: MarketSnapshot, previous_slot: 
         events.append(
             Event(stream=draft.portfolio_id, kind="decision.made", at=snapshot.as_of, payload=payload)
         )
-    Decision.objects.bulk_create(rows.values())
+    copy_in(rows.values())
     if repeated:
         Decision.objects.filter(id__in=repeated).update(
             repeated=F("repeated") + 1, last_slot=snapshot.version, last_market_at=snapshot.as_of

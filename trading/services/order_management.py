@@ -15,6 +15,7 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import connection, transaction
 
 from foundation.clock import database_now
+from foundation.copying import copy_in
 from foundation.errors import Conflict, NotFound
 from journal.core.events import Event
 from journal.services.journal import append
@@ -87,13 +88,13 @@ def make_trade(state: FreshState, intent: Intent) -> AutoTrade:
 
 def store_trades(trades: Sequence[AutoTrade]) -> None:
     """New intents, and the message to the broker that each of them will be: counted now, under the lock."""
-    AutoTrade.objects.bulk_create(trades)
+    copy_in(trades)
     _count_messages(trades, OrderMessage.Kind.SUBMIT)
 
 
 def _count_messages(trades: Sequence[AutoTrade], kind: str) -> None:
     now = database_now()
-    OrderMessage.objects.bulk_create(
+    copy_in(
         OrderMessage(portfolio_id=trade.portfolio_id, account_id=trade.account_id, kind=kind, at=now)
         for trade in trades
     )
