@@ -15,7 +15,7 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import connection, transaction
 
 from foundation.clock import database_now
-from foundation.copying import copy_in
+from foundation.copying import copy_in, copy_values
 from foundation.errors import Conflict, NotFound
 from journal.core.events import Event
 from journal.services.journal import append
@@ -94,9 +94,9 @@ def store_trades(trades: Sequence[AutoTrade]) -> None:
 
 def _count_messages(trades: Sequence[AutoTrade], kind: str) -> None:
     now = database_now()
-    copy_in(
-        OrderMessage(portfolio_id=trade.portfolio_id, account_id=trade.account_id, kind=kind, at=now)
-        for trade in trades
+    columns = ("portfolio_id", "account_id", "kind", "at")
+    copy_values(
+        OrderMessage, columns, [(trade.portfolio_id, trade.account_id, kind, now) for trade in trades]
     )
 
 
