@@ -283,7 +283,7 @@ def test_only_its_owner_asks_for_four_eyes_and_only_a_superuser_ends_them(carefu
 def test_a_live_account_shows_as_four_eyes_for_good(world: World) -> None:
     path = f"/api/portfolios/{world.desk.portfolio.id}"
     assert world.as_("alice").get(path).json()["portfolio"]["four_eyes"] is False
-    BrokerAccount.objects.filter(portfolio=world.desk.portfolio).update(broker="exchange", is_live=True)
+    BrokerAccount.objects.filter(portfolio=world.desk.portfolio).update(broker="alpaca", is_live=True)
     assert world.as_("alice").get(path).json()["portfolio"]["four_eyes"] is True
     world.users["dora"] = get_user_model().objects.create_superuser("dora")
     refused = world.as_("dora").post(f"{path}/four-eyes", {"enabled": False}, format="json")

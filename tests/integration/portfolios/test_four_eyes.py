@@ -61,7 +61,7 @@ def portfolio(alice: Any, bob: Any) -> Portfolio:
 
 def make_live(portfolio: Portfolio) -> None:
     """Only paper brokers exist in this version, so it is written into the table."""
-    BrokerAccount.objects.filter(portfolio=portfolio).update(broker="exchange", is_live=True)
+    BrokerAccount.objects.filter(portfolio=portfolio).update(broker="alpaca", is_live=True)
 
 
 def propose(portfolio: Portfolio, actor: Any, value: int = 700) -> LimitSet:

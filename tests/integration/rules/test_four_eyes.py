@@ -105,7 +105,7 @@ def test_a_rejected_activation_leaves_the_rule_as_it_is_and_may_be_asked_again(c
 
 def test_with_a_live_account_an_activation_waits_too(portfolio, old, alice):
     deactivate_rule(rule_id=old.id, actor=alice)
-    BrokerAccount.objects.filter(portfolio=portfolio).update(broker="exchange", is_live=True)
+    BrokerAccount.objects.filter(portfolio=portfolio).update(broker="alpaca", is_live=True)
     assert not activate_rule(rule_id=old.id, actor=alice).is_active
     assert in_force(portfolio) == []
 
@@ -130,7 +130,7 @@ def test_approved_by_another_person_it_is_in_force(changed, careful, bob):
 
 
 def test_with_a_live_account_it_waits_without_being_asked_for(portfolio, old, entry, alice):
-    BrokerAccount.objects.filter(portfolio=portfolio).update(broker="exchange", is_live=True)
+    BrokerAccount.objects.filter(portfolio=portfolio).update(broker="alpaca", is_live=True)
     update_rule(rule_id=old.id, rule=entry | {"priority": 2}, actor=alice)
     assert in_force(portfolio) == [(NAME, 1, 0)]
 
