@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from foundation.copying import StoredJson
 from journal.core.events import AlertSpec
 from rules.core.actions import ActionRequest, AlertRequest, BlockRequest, HaltRequest
 from rules.core.conflicts import Block, Candidate, Loss
@@ -22,7 +23,7 @@ from sessions.models import TradingSession
 from trading.core.breakers import repeated_execution
 from trading.core.halts import HaltInForce, Halts
 from trading.core.protections import percentages
-from trading.core.risk import RefusalCode, Refused, findings_as_rows
+from trading.core.risk import RefusalCode, Refused, findings_text
 from trading.core.rule_orders import terms_of
 from trading.core.support import unsupported
 from trading.models import AutoTrade, Halt
@@ -277,7 +278,7 @@ class Decider:
         proof: dict[str, Any] = {
             "symbol": symbol,
             "sizing": dict(sized.arithmetic),
-            "checks": findings_as_rows(verdict.findings),
+            "checks": StoredJson(findings_text(verdict.findings)),
         }
         if isinstance(verdict, Refused):
             self._draft(fired, Outcome.REFUSED, code=verdict.code.value, detail=verdict.detail, **proof)
