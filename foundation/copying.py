@@ -42,11 +42,10 @@ def copy_values(model: type[models.Model], names: Sequence[str], rows: Iterable[
 
 
 def _statement(model: type[models.Model], names: Sequence[str]) -> sql.Composed:
-    columns = {field.attname: field.column for field in model._meta.concrete_fields}
-    return sql.SQL("COPY {} ({}) FROM STDIN").format(
-        sql.Identifier(model._meta.db_table),
-        sql.SQL(", ").join(sql.Identifier(columns[name]) for name in names),
-    )
+    columns = {field.attname: str(field.column) for field in model._meta.concrete_fields}
+    chosen: list[sql.Composable] = [sql.Identifier(columns[name]) for name in names]
+    table = sql.Identifier(model._meta.db_table)
+    return sql.SQL("COPY {} ({}) FROM STDIN").format(table, sql.SQL(", ").join(chosen))
 
 
 def copy_in(rows: Iterable[Row]) -> None:

@@ -3,17 +3,16 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import OperationalError, connection
-from django.utils.module_loading import import_string
 
 from foundation.errors import DomainError
 from trading.models import Halt
 from trading.services.emergency_stop import arm, drain
 from trading.services.halted_orders import at_real_brokers
+from trading.services.recovery import recover_due
+from trading.services.sending import send_due
 
 DRAIN_SECONDS_MAX = 60
 PAUSE_SECONDS = 0.5
-# This process sends the cancels by itself, and asks what became of them: nobody else may be there.
-AT_BROKERS = ("trading.services.sending.send_due", "trading.services.recovery.recover_due")
 
 
 class Command(BaseCommand):
@@ -58,8 +57,9 @@ class Command(BaseCommand):
             if drain(halt_id=halt.id):
                 return True
             if at_real_brokers(halt):
-                for name in AT_BROKERS:
-                    import_string(name)()
+                # By itself, for nobody else may be there: the cancels, and what became of them.
+                send_due()
+                recover_due()
             return drain(halt_id=halt.id)
         except OperationalError as error:
             self.stdout.write(f"still draining: {error}")
