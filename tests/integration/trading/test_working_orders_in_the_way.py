@@ -175,6 +175,7 @@ def of_rule(desk: Desk, trade: AutoTrade) -> AutoTrade:
 
 def test_a_stopping_session_cancels_its_entries_and_keeps_its_exits(bought: Desk) -> None:
     buy = of_rule(bought, works(place(bought, limit_at(90))))
+    bought.market.tick()
     sell = of_rule(bought, works(place(bought, limit_at(120), side="sell")))
     by_hand = works(place(bought, limit_at(91, gtc=True), quantity=2))
     stop_trading_session(session_id=bought.session.id, actor=bought.owner)
