@@ -105,9 +105,11 @@ def _fill(
         path: Path = (before, OrderState.SUBMITTING, state)
     else:
         path = (state,) if before == state else (before, state)
+    # The first fill is named after its trade alone, a later one after its snapshot, too: each is booked once.
+    name = f"paper-{trade.id.hex}" + (f"-{snapshot.version}" if trade.filled_quantity else "")
     done.fills.append(
         ReportedFill(
-            trade=trade, execution_id=f"paper-{trade.id.hex}-{snapshot.version}", quantity=fill.quantity,
+            trade=trade, execution_id=name, quantity=fill.quantity,
             price=fill.price, fee=fill.fee, market_at=snapshot.as_of, path=path,
         )
     )  # fmt: skip
