@@ -4,7 +4,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 
-from benchmarks import first_trade, halt, risk, rules
+from benchmarks import first_trade, halt, orders, risk, rules
 from benchmarks.figure import Figure
 
 GROUPS: dict[str, Callable[[], Iterator[Figure]]] = {
@@ -12,6 +12,7 @@ GROUPS: dict[str, Callable[[], Iterator[Figure]]] = {
     "rules": rules.measure,
     "risk": risk.measure,
     "halt": halt.measure,
+    "orders": orders.measure,
 }
 
 

@@ -13,6 +13,7 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import transaction
 
 from foundation.clock import database_now
+from foundation.copying import StoredJson
 from journal.services.journal import append
 from market.core.snapshot import MarketSnapshot
 from market.models import Exchange, Instrument
@@ -24,7 +25,7 @@ from portfolios.services.limits import set_limits
 from portfolios.services.portfolios import create_portfolio, deposit
 from sessions.models import TradingSession
 from sessions.services.sessions import start_trading_session
-from trading.core.risk import Approved, findings_as_rows
+from trading.core.risk import Approved, findings_text
 from trading.models import AutoTrade, Decision
 from trading.services.decisions import Draft, record
 from trading.services.facts import MarketView, market_view
@@ -180,6 +181,6 @@ def _order(state: FreshState, wanted: OrderWish) -> tuple[Draft, AutoTrade] | No
     draft = Draft(
         portfolio_id=state.portfolio_id, session_id=state.session.id if state.session else None, rule_id=None,
         rule_version_id=None, instrument_id=wanted.instrument.id, symbol=wanted.instrument.symbol,
-        outcome=Decision.Outcome.TRADED, explanation={}, checks=list(findings_as_rows(verdict.findings)),
+        outcome=Decision.Outcome.TRADED, explanation={}, checks=StoredJson(findings_text(verdict.findings)),
     )  # fmt: skip
     return draft, make_trade(state, intent_of(verdict, wanted, decision_id=draft.id))

@@ -15,4 +15,5 @@ pytest_plugins = [
     "tests.harness.processes",
     "tests.harness.simulator",
     "tests.harness.stage",
+    "tests.harness.words",
 ]

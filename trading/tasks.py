@@ -9,11 +9,13 @@ from foundation.heartbeats import beat
 from foundation.wakeups import wake
 from trading.services.auto_trading import evaluate_next_slice
 from trading.services.emergency_stop import drain_all
+from trading.services.order_management import wake_execution
 from trading.services.protection_watch import watch_protections as watch_positions
 from trading.services.pruning import prune as prune_traces
 from trading.services.reconciliation import reconcile_due as reconcile_due_accounts
 from trading.services.recovery import recover_due as recover_orders
 from trading.services.sending import send_due as send_orders
+from trading.services.split_orders import cancel_split_orders as cancel_orders_of_splits
 from trading.services.stopping import finish_stopping as finish_stopping_sessions
 from trading.services.trade_execution import execute_pending
 from trading.services.watching import watch_breakers as watch_all_breakers
@@ -78,7 +80,13 @@ def watch_breakers() -> None:
 def finish_stopping() -> None:
     """Close what stopping sessions have open; what needs execution is executed by its own task."""
     finish_stopping_sessions()
-    wake("trading.tasks.execute_due", queue="execution")
+    wake_execution()
+
+
+@shared_task(name="trading.tasks.cancel_split_orders")
+def cancel_split_orders() -> None:
+    """Cancel what was ordered in units that a split has replaced."""
+    cancel_orders_of_splits()
 
 
 @shared_task(name="trading.tasks.reconcile_due")

@@ -9,11 +9,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from typing import NamedTuple
 from uuid import UUID
 
 from django.conf import settings
 from django.db import connection, transaction
 
+from foundation.copying import copy_values
 from foundation.core.canonical import canonical_json
 from foundation.wakeups import wake_on_commit
 from journal.core.chain import entry_hash
@@ -36,6 +38,22 @@ class Recorded:
 
     stream: UUID
     seq: int
+
+
+class _NewEntry(NamedTuple):
+    """A row of the journal, in the order of its attributes' names."""
+
+    stream_id: UUID
+    seq: int
+    kind: str
+    at: datetime
+    payload: str
+    prev_hash: str
+    hash: str
+    recorded_at: datetime
+
+
+_COLUMNS = _NewEntry._fields
 
 
 @dataclass
@@ -65,7 +83,7 @@ def append(events: Sequence[Event]) -> list[Recorded]:
         _next_entry(heads[event.stream], event, payload, recorded_at)
         for event, payload in zip(events, payloads, strict=True)
     ]
-    Entry.objects.bulk_create(entries, batch_size=INSERT_BATCH_ROWS)
+    copy_values(Entry, _COLUMNS, entries)
     _store_heads(heads)
     if _raise_alerts(events, entries):
         wake_on_commit(DELIVER_ALERTS, queue="notification")
@@ -100,7 +118,7 @@ def _lock_heads(streams: Iterable[UUID]) -> tuple[dict[UUID, _Head], datetime]:
     return heads, recorded_at
 
 
-def _next_entry(head: _Head, event: Event, payload: str, recorded_at: datetime) -> Entry:
+def _next_entry(head: _Head, event: Event, payload: str, recorded_at: datetime) -> _NewEntry:
     previous, head.seq = head.hash, head.seq + 1
     head.hash = entry_hash(
         previous,
@@ -111,16 +129,7 @@ def _next_entry(head: _Head, event: Event, payload: str, recorded_at: datetime) 
         payload=payload,
         recorded_at=recorded_at,
     )
-    return Entry(
-        stream_id=event.stream,
-        seq=head.seq,
-        kind=event.kind,
-        at=event.at,
-        payload=payload,
-        prev_hash=previous,
-        hash=head.hash,
-        recorded_at=recorded_at,
-    )
+    return _NewEntry(event.stream, head.seq, event.kind, event.at, payload, previous, head.hash, recorded_at)
 
 
 def _store_heads(heads: dict[UUID, _Head]) -> None:
@@ -132,7 +141,7 @@ def _store_heads(heads: dict[UUID, _Head]) -> None:
         )
 
 
-def _raise_alerts(events: Sequence[Event], entries: Sequence[Entry]) -> bool:
+def _raise_alerts(events: Sequence[Event], entries: Sequence[_NewEntry]) -> bool:
     """Write the alerts and their deliveries; whether there were any."""
     alerts = [
         Alert(

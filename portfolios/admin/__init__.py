@@ -1,5 +1,5 @@
 """Pages of portfolios, their books and their limits."""
 
-from portfolios.admin import books, limits, permissions, portfolios
+from portfolios.admin import accounts, books, limits, permissions, portfolios
 
-__all__ = ["books", "limits", "permissions", "portfolios"]
+__all__ = ["accounts", "books", "limits", "permissions", "portfolios"]

@@ -3,9 +3,9 @@
 from django.contrib import admin
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
 
-from foundation.admin.base import LongListAdmin, ReadOnlyAdmin
+from foundation.admin.base import LongListAdmin
 from foundation.admin.presentation import badge
-from portfolios.models import BrokerAccount, CorporateActionBooking, LedgerTransfer, Position, Reservation
+from portfolios.models import CorporateActionBooking, LedgerTransfer, Position, Reservation
 
 KIND_COLOURS = {
     "deposit": "success",
@@ -18,15 +18,6 @@ KIND_COLOURS = {
     "reversal": "danger",
 }
 BY_PORTFOLIO = ("portfolio", AutocompleteSelectFilter)
-
-
-@admin.register(BrokerAccount)
-class BrokerAccountAdmin(ReadOnlyAdmin):
-    list_display = ("portfolio", "broker", "is_live", "fee_bps", "fee_minimum", "slippage_bps", "created_at")
-    list_select_related = ("portfolio",)
-    list_filter = ("broker", "is_live")
-    search_fields = ("portfolio__name",)
-    ordering = ("portfolio__name",)
 
 
 @admin.register(LedgerTransfer)

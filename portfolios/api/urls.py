@@ -1,6 +1,6 @@
 from django.urls import path
 
-from portfolios.api import corporate_actions, limits, permissions, scoped_limits, views
+from portfolios.api import corporate_actions, limits, paper_market, permissions, scoped_limits, views
 
 urlpatterns = [
     path("corporate-actions", corporate_actions.CorporateActions.as_view(), name="corporate-actions"),
@@ -36,6 +36,11 @@ urlpatterns = [
         "portfolios/<uuid:portfolio_id>/account-limits",
         scoped_limits.AccountLimits.as_view(),
         name="portfolio-account-limits",
+    ),
+    path(
+        "portfolios/<uuid:portfolio_id>/paper-market",
+        paper_market.PaperMarket.as_view(),
+        name="portfolio-paper-market",
     ),
     path(
         "portfolios/<uuid:portfolio_id>/permissions",

@@ -9,12 +9,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import connection
 
+from foundation.copying import copy_values
 from foundation.core.money import ZERO, round_money
 from foundation.errors import InvalidInput, NotFound
+from foundation.loading import load
 from portfolios.core.positions import PositionState, after_buy, after_sell
 from portfolios.models import LedgerTransfer, Portfolio, Position, Reservation
 
@@ -38,6 +40,27 @@ class Fill:
     market_at: datetime
 
 
+class NewTransfer(NamedTuple):
+    """A row of the ledger, by the names of its columns."""
+
+    entry_id: uuid.UUID
+    portfolio_id: uuid.UUID
+    kind: str
+    debit_account: str
+    credit_account: str
+    amount: Decimal
+    asset: str
+    instrument_id: int | None = None
+    owner_id: uuid.UUID | None = None
+    execution_id: str = ""
+    reverses_id: int | None = None
+    memo: str = ""
+    market_at: datetime | None = None
+
+
+_RESERVATION = ("owner_id", "portfolio_id", "instrument_id", "cash", "quantity")
+
+
 @dataclass
 class Books:
     """Locked rows and what is to be written. Make it with `open_books`."""
@@ -48,7 +71,7 @@ class Books:
     changes: int = 0  # raised by every change, so that whoever derives something knows when to do it again
     _positions_of: dict[uuid.UUID, dict[int, Position]] = field(default_factory=dict)
     _reservations_of: dict[uuid.UUID, dict[uuid.UUID, Reservation]] = field(default_factory=dict)
-    _transfers: list[LedgerTransfer] = field(default_factory=list)
+    _transfers: list[NewTransfer] = field(default_factory=list)
     _new_reservations: dict[uuid.UUID, Reservation] = field(default_factory=dict)
     _gone_reservations: set[uuid.UUID] = field(default_factory=set)
     _changed_reservations: dict[uuid.UUID, Reservation] = field(default_factory=dict)
@@ -93,7 +116,7 @@ class Books:
         portfolio = self.portfolios[portfolio_id]
         more.setdefault("asset", portfolio.base_currency)
         self._transfers.append(
-            LedgerTransfer(
+            NewTransfer(
                 entry_id=entry_id, portfolio_id=portfolio_id, kind=kind, debit_account=debit,
                 credit_account=credit, amount=amount, **more,
             )
@@ -210,28 +233,23 @@ class Books:
     def save(self) -> None:
         """Write everything; a handful of statements whatever the number of portfolios."""
         _save_portfolios([self.portfolios[key] for key in sorted(self._changed_portfolios)])
-        Position.objects.bulk_create(
-            [self.positions[key] for key in sorted(self._changed_positions)],
-            update_conflicts=True,
-            unique_fields=["portfolio", "instrument"],
-            update_fields=[
-                "quantity",
-                "reserved_quantity",
-                "cost",
-                "average_cost",
-                "realised_pnl",
-                "opened_at",
-            ],
-        )
-        LedgerTransfer.objects.bulk_create(self._transfers)
+        _save_positions([self.positions[key] for key in sorted(self._changed_positions)])
+        copy_values(LedgerTransfer, NewTransfer._fields, self._transfers)
         _look_again_for_entitlements(self._transfers)
         if self._gone_reservations:
             Reservation.objects.filter(owner_id__in=self._gone_reservations).delete()
-        Reservation.objects.bulk_create(self._new_reservations.values())
+        copy_values(
+            Reservation,
+            _RESERVATION,
+            [
+                (row.owner_id, row.portfolio_id, row.instrument_id, row.cash, row.quantity)
+                for row in self._new_reservations.values()
+            ],
+        )
         Reservation.objects.bulk_update(self._changed_reservations.values(), ["cash", "quantity"])
 
 
-def _look_again_for_entitlements(transfers: Sequence[LedgerTransfer]) -> None:
+def _look_again_for_entitlements(transfers: Sequence[NewTransfer]) -> None:
     """Units that count as held at a market time before the ex time of an action whose booking has ended (a late
     fill, a reversal) may entitle to it: it begins anew, in the transaction that books them."""
     earliest: dict[int, datetime] = {}
@@ -274,18 +292,43 @@ def _save_portfolios(portfolios: Sequence[Portfolio]) -> None:
         )
 
 
+def _save_positions(positions: Sequence[Position]) -> None:
+    """New ones get their ids."""
+    new = [row for row in positions if row.pk is None]
+    known = [row for row in positions if row.pk is not None]
+    if new:
+        Position.objects.bulk_create(new)
+    if not known:
+        return
+    names = ("id", "quantity", "reserved_quantity", "cost", "average_cost", "realised_pnl", "opened_at")
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            UPDATE portfolios_position AS p
+            SET quantity = n.quantity, reserved_quantity = n.reserved_quantity, cost = n.cost,
+                average_cost = n.average_cost, realised_pnl = n.realised_pnl, opened_at = n.opened_at
+            FROM unnest(%s::bigint[], %s::numeric[], %s::numeric[], %s::numeric[], %s::numeric[], %s::numeric[],
+                        %s::timestamptz[])
+                AS n (id, quantity, reserved_quantity, cost, average_cost, realised_pnl, opened_at)
+            WHERE p.id = n.id
+            """,
+            [[getattr(row, name) for row in known] for name in names],
+        )
+
+
 def open_books(portfolio_ids: Iterable[uuid.UUID]) -> Books:
     """Lock the portfolios in id order and load their positions and reservations. Raises NotFound."""
     wanted = sorted(set(portfolio_ids))
     rows = Portfolio.objects.filter(id__in=wanted).order_by("id").select_for_update(no_key=True)
-    portfolios = {row.id: row for row in rows}
+    portfolios = {row.id: row for row in load(rows)}
     missing = [key for key in wanted if key not in portfolios]
     if missing:
         raise NotFound(f"There is no portfolio {missing[0]}.")
     return Books(
         portfolios=portfolios,
         positions={
-            (p.portfolio_id, p.instrument_id): p for p in Position.objects.filter(portfolio_id__in=wanted)
+            (p.portfolio_id, p.instrument_id): p
+            for p in load(Position.objects.filter(portfolio_id__in=wanted))
         },
-        reservations={r.owner_id: r for r in Reservation.objects.filter(portfolio_id__in=wanted)},
+        reservations={r.owner_id: r for r in load(Reservation.objects.filter(portfolio_id__in=wanted))},
     )

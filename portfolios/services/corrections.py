@@ -126,7 +126,7 @@ def mirror(books: Books, transfers: Sequence[LedgerTransfer], *, realised: Decim
         }
         books.transfer(
             entry_id, portfolio_id, Kind.REVERSAL, row.credit_account, row.debit_account, row.amount,
-            reverses=row, memo=memo, **more,
+            reverses_id=row.pk, memo=memo, **more,
         )  # fmt: skip
     books.earn(portfolio_id, _moved(transfers, Account.FEES) + _moved(transfers, Account.INCOME))
     return Reversal(entry_id=entry_id, cash=cash, realised=done, instrument_id=instrument_id)

@@ -1,4 +1,5 @@
-"""The execution worker's child dies in mid-booking and Valkey forgets everything: no trade is lost or doubled."""
+"""The execution worker's child dies in mid-booking and Valkey forgets everything: no trade, and no part of one, is lost
+or doubled."""
 
 import os
 import signal
@@ -50,6 +51,45 @@ def test_a_killed_child_and_an_empty_valkey_lose_and_double_nothing(stage: Stage
     assert set(per_trade.values()) == {1}
     per_slot = Counter(AutoTrade.objects.values_list("session_id", "slot", "instrument_id"))
     assert set(per_slot.values()) == {1}
+    assert book_differences() == []
+    assert [verify_stream(stream.id)[1] for stream in Stream.objects.all()] == [None] * Stream.objects.count()
+
+
+# So little of the sample's volumes that an order takes several snapshots.
+PARTS = {
+    "fee_bps": "1", "fee_per_unit": "0", "fee_minimum": "0", "slippage_bps": "1", "price_impact_bps": "1000",
+    "volume_limit_percentage": "0.0001", "latency_ms": 0, "touch_fill_percentage": "100", "seed": 1,
+}  # fmt: skip
+
+
+def test_a_kill_between_the_parts_of_orders_books_each_part_once(stage: Stage, tmp_path: Path) -> None:
+    reached = tmp_path / "reached"
+    reached.touch()  # until it is removed nobody stops there
+    stage.start(worker_execution={"PAUSE_POINT": f"execution.before_commit={reached}"})
+    for number in range(3):
+        portfolio_id = stage.open_portfolio(f"Portfolio {number}")
+        answer = stage.alice.put(f"/api/portfolios/{portfolio_id}/paper-market", json=PARTS)
+        assert answer.status_code == 200, answer.text
+        stage.post(
+            "auto-trading/sessions/start",
+            {"portfolio_id": portfolio_id, "config": {"recommendation_sources": ["demo"]}},
+        )
+    stage.advise("IBM", "MSFT")
+
+    in_parts = AutoTrade.objects.filter(status="partially_filled")
+    stage.processes.wait_for("worker_execution", in_parts.exists)
+    reached.unlink()
+    stage.processes.wait_for("worker_execution", lambda: reached.exists() and reached.read_text() != "")
+    booked = Execution.objects.count()
+    os.kill(int(reached.read_text()), signal.SIGKILL)
+    stage.processes.wait_for("worker_execution", lambda: Execution.objects.count() > booked + 3)
+
+    for name in ("feed", "worker_evaluation", "worker_execution"):
+        stage.processes.stop(name)
+    parts = Counter(Execution.objects.values_list("trade_id", flat=True))
+    assert max(parts.values()) > 1
+    slots = Execution.objects.values_list("trade_id", "market_at")
+    assert len(set(slots)) == len(slots), "one part on each snapshot"
     assert book_differences() == []
     assert [verify_stream(stream.id)[1] for stream in Stream.objects.all()] == [None] * Stream.objects.count()
 

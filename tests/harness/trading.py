@@ -45,6 +45,7 @@ class Market:
     price_age_seconds: float = 0.0
     as_of: datetime = OPENING
     volatilities: dict[str, float] = field(default_factory=dict)  # a fraction a year; unknown where absent
+    volumes: dict[str, float] = field(default_factory=dict)  # of the last completed bar; unknown where absent
 
     def __post_init__(self) -> None:
         exchange, _ = Exchange.objects.get_or_create(
@@ -83,6 +84,7 @@ class Market:
         values = np.full((len(FIELDS), count), np.nan)
         values[0] = price
         values[FIELDS.index("volatility")] = [self.volatilities.get(symbol, np.nan) for symbol in SYMBOLS]
+        values[FIELDS.index("volume")] = [self.volumes.get(symbol, np.nan) for symbol in SYMBOLS]
         received = database_now().timestamp() - self.price_age_seconds
         completed = np.full((2, len(FIELDS), count), np.nan)
         completed[:, 0] = [closes[symbol] for symbol in SYMBOLS]

@@ -13,7 +13,7 @@ from unfold.widgets import (
 )
 
 from foundation.admin.base import actor_of
-from portfolios.admin.books import BrokerAccountAdmin
+from portfolios.admin.accounts import BrokerAccountAdmin
 from portfolios.models import BrokerAccount
 from trading.services.connecting import CONNECTABLE, connect_account, disconnect_account
 

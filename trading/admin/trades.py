@@ -1,4 +1,4 @@
-"""Orders and their fills, read-only: one is placed by hand by adding it, and cancelled while nothing was sent."""
+"""Orders and their fills, read-only: one is placed by hand by adding it, and cancelled as long as it is open."""
 
 from typing import Any, ClassVar
 
@@ -14,6 +14,7 @@ from unfold.enums import ActionVariant
 from foundation.admin.base import LongListAdmin, ServiceAdmin, ServiceForm, actor_of
 from foundation.admin.presentation import badge, presented
 from foundation.errors import RecordedRefusal
+from trading.core.orders import OrderTerms, OrderType, TimeInForce
 from trading.models import AutoTrade, Execution
 from trading.services.manual import place_trade
 from trading.services.order_management import cancel_trade
@@ -56,13 +57,21 @@ class ExecutionInline(TabularInline):
 
 
 class OrderForm(ServiceForm):
-    """A market order, asked of every control as a rule's is."""
+    """An order asked of every control as a rule's is; what its type does not need stays empty."""
 
     paths: ClassVar[dict[str, str]] = {"symbol": "instrument"}
 
     class Meta:
         model = AutoTrade
-        fields = ("portfolio", "instrument", "trade_type", "quantity")
+        fields = (
+            "portfolio", "instrument", "trade_type", "quantity", "order_type", "time_in_force", "limit_price",
+            "stop_price", "trail_percentage",
+        )  # fmt: skip
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name in {"limit_price", "stop_price", "trail_percentage"} & self.fields.keys():
+            self.fields[name].required = False
 
 
 @admin.register(AutoTrade)
@@ -98,8 +107,10 @@ class AutoTradeAdmin(ServiceAdmin, LongListAdmin):
         )}),
         ("When", {"fields": ("market_at", "executed_at", "slot", "created_at", "updated_at")}),
         ("Order", {"fields": (
-            "account", "order_type", "client_order_id", "broker_order_id", ("attempt", "fence"),
-            ("claimed_by", "claimed_until"), "limits_version", "price_age_ms",
+            "account", ("order_type", "time_in_force", "expires_at"), ("limit_price", "stop_price", "trail_percentage"),
+            ("triggered_at", "best_price"), ("cancel_requested_at", "cancel_reason"), "client_order_id",
+            "broker_order_id", ("attempt", "fence"), ("claimed_by", "claimed_until"), ("sent_at", "asks", "ask_at"),
+            "limits_version", "price_age_ms",
         )}),
     )  # fmt: skip
 
@@ -125,6 +136,11 @@ class AutoTradeAdmin(ServiceAdmin, LongListAdmin):
         return place_trade(
             portfolio_id=given["portfolio"].pk, symbol=given["instrument"].symbol, side=given["trade_type"],
             quantity=given["quantity"], actor=actor_of(request),
+            terms=OrderTerms(
+                order_type=OrderType(given["order_type"]), time_in_force=TimeInForce(given["time_in_force"]),
+                limit_price=given["limit_price"], stop_price=given["stop_price"],
+                trail_percentage=given["trail_percentage"],
+            ),
         )  # fmt: skip
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
@@ -169,14 +185,14 @@ class AutoTradeAdmin(ServiceAdmin, LongListAdmin):
 
     @action(
         description="Cancel", permissions=["operate"], icon="cancel", variant=ActionVariant.DANGER,
-        dialog={"title": "Cancel this trade", "description": "Possible as long as nothing was sent.",
+        dialog={"title": "Cancel this trade", "description": "What works at a broker may still be filled first.",
                 "form_class": None, "form_submit_text": "Cancel the trade"},
     )  # fmt: skip
     def cancel(self, request: HttpRequest, form: Any, object_id: str) -> HttpResponse:
         trade = self.existing(request, object_id)
         return self.run_dialog(
             request, object_id, lambda: cancel_trade(trade_id=trade.pk, actor=actor_of(request)),
-            done="The trade is cancelled.",
+            done="Cancelled, or asked for at its broker: its status tells which.",
         )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from journal.api.serializers import EventSerializer
 from market.api.serializers import RecommendationSerializer
 from rules.api.serializers import RuleVersionSerializer
 from sessions.api.serializers import SessionSerializer
-from trading.models import AutoTrade, Decision, Execution, Halt
+from trading.models import AutoTrade, BrokerMessage, Decision, Execution, Halt
 from trading.services.emergency_stop import objection_to_release
 
 JSON = serializers.DictField
@@ -19,7 +19,9 @@ JSON = serializers.DictField
 class TradeSerializer(serializers.ModelSerializer[AutoTrade]):
     """`trigger_price` is what it was decided on, `executed_price` the mean of its fills.
 
-    The percentages are how the position is protected from the first fill of a buy on; null: not so.
+    The percentages `stop_loss_…`, `take_profit_…` and `trailing_stop_…` are how the position is protected from the
+    first fill of a buy on; null: not so. `trail_percentage` is the order's own. `cancel_requested_at`: somebody wants
+    it cancelled; until `status` says that it is, it may still be filled.
     """
 
     rule_name = serializers.CharField(source="rule.name", default=None, allow_null=True, read_only=True)
@@ -38,6 +40,11 @@ class TradeSerializer(serializers.ModelSerializer[AutoTrade]):
             "symbol",
             "trade_type",
             "order_type",
+            "time_in_force",
+            "limit_price",
+            "stop_price",
+            "trail_percentage",
+            "expires_at",
             "quantity",
             "trigger_price",
             "executed_price",
@@ -49,6 +56,8 @@ class TradeSerializer(serializers.ModelSerializer[AutoTrade]):
             "trailing_stop_percentage",
             "status",
             "status_reason",
+            "cancel_requested_at",
+            "cancel_reason",
             "client_order_id",
             "broker_order_id",
             "market_at",
@@ -73,6 +82,15 @@ class ExecutionSerializer(serializers.ModelSerializer[Execution]):
             "market_at",
             "created_at",
         )
+        read_only_fields = fields
+
+
+class BrokerMessageSerializer(serializers.ModelSerializer[BrokerMessage]):
+    """One exchange of words with the broker about an order: what was asked, and how it answered."""
+
+    class Meta:
+        model = BrokerMessage
+        fields = ("kind", "attempt", "outcome", "detail", "sent_at", "answered_at")
         read_only_fields = fields
 
 
@@ -137,6 +155,9 @@ class TradeDetailsSerializer(serializers.Serializer[Any]):
         child=serializers.DictField(), help_text="each risk control with its value and limit"
     )
     executions = ExecutionSerializer(many=True)
+    messages = BrokerMessageSerializer(
+        many=True, help_text="what was said with the broker about it, oldest first; the paper market has none"
+    )
     recommendation = RecommendationSerializer(allow_null=True)
     events = EventSerializer(many=True, help_text="of the journal, oldest first")
 

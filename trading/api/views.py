@@ -77,6 +77,7 @@ class TradeDetails(ApiView):
             "checks": trade.decision.checks,
             "executions": trade.executions.order_by("id"),
             "recommendation": trade.recommendation,
+            "messages": trade.messages.order_by("id"),
             "events": events_of(trade),
         }
         return Response(shapes.TradeDetailsSerializer(story).data)
@@ -91,7 +92,11 @@ class CancelTrade(ApiView):
         tags=["trades"],
     )
     def post(self, request: Request, id: UUID) -> Response:
-        """409 when it is on its way or final already. For traders and owners."""
+        """What was not sent yet, or works at the paper broker, is `cancelled` at once. What works at a real broker is
+        `cancelling` until that says so, and may still be filled; for one that is just being sent, or of unknown
+        outcome, the wish is kept (`cancel_requested_at`). 409 when it is final, or its cancel is on its way already.
+        For traders and owners.
+        """
         owned(visible_trades(self.actor), id, user=self.actor, what="trade", roles=MAY_TRADE)
         cancel_trade(trade_id=id, actor=self.actor)
         return Response(shapes.TradeSerializer(AutoTrade.objects.select_related("rule").get(pk=id)).data)

@@ -11,17 +11,9 @@ from portfolios.models import BrokerAccount
 from portfolios.services.credentials import ApiKeys, open_credentials
 from trading.brokers.alpaca.broker import CAPABILITIES as ALPACA_CAPABILITIES
 from trading.brokers.alpaca.broker import AlpacaBroker
+from trading.brokers.paper_capabilities import PAPER_CAPABILITIES
 from trading.brokers.protocol import Broker, Capabilities, NotConnected
-from trading.core.orders import OrderType, TimeInForce
 
-PAPER_CAPABILITIES = Capabilities(
-    order_types=frozenset(OrderType),
-    times_in_force=frozenset(TimeInForce),
-    fractional=True,
-    replaces=False,
-    streams=False,
-    has_network=False,
-)
 _CAPABILITIES = {
     BrokerAccount.Broker.PAPER: PAPER_CAPABILITIES,
     BrokerAccount.Broker.ALPACA: ALPACA_CAPABILITIES,

@@ -12,6 +12,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from portfolios.core.limits import SPECS, for_entries
+from trading.core.order_prices import LIMITED, collar_distance
 from trading.core.verdicts import Finding, RefusalCode, RiskRequest
 
 Check = Callable[[RiskRequest], Finding]
@@ -25,7 +26,7 @@ class Reductions(StrEnum):
     YES = "yes"
     NO = "no"
     IN_HALT = "in mode halt, not in reduce_only"
-    MARKET_ORDERS = "yes, unless it is a protection or a flatten"
+    MARKET_ORDERS = "yes, unless it has a limit price, is a protection or a flatten"
     KNOWN = "yes, when the reference is known"
     KEPT_SLOTS = "yes, with a fifth of the messages kept for them"
 
@@ -53,6 +54,11 @@ def _halted(r: RiskRequest) -> Finding:
 def _actor_permitted(r: RiskRequest) -> Finding:
     value = "not entitled" if r.actor_objection else "entitled"
     return Finding(CODE.NOT_PERMITTED, not r.actor_objection, value, "entitled", r.actor_objection)
+
+
+def _terms_permitted(r: RiskRequest) -> Finding:
+    value = "not possible" if r.terms_objection else "possible"
+    return Finding(CODE.NOT_PERMITTED, not r.terms_objection, value, "possible", r.terms_objection)
 
 
 def _instrument_permitted(r: RiskRequest) -> Finding:
@@ -105,11 +111,12 @@ def _limited(
 
 
 def _fresh_price(r: RiskRequest) -> Finding:
-    """Market orders need a fresh price, sells by a rule too; only protections and flattening go out without."""
+    """Whoever takes the market's price needs a fresh one. Protections and flattening go out without, and so does a
+    sell that gets its own limit price or nothing."""
     limit = r.limits.get("max_price_age_seconds")
     if limit is None:
         return Finding(CODE.NO_LIMIT_SET, r.reduces, "not set", "max_price_age_seconds")
-    passed = r.protective or r.price_age_seconds <= limit
+    passed = r.protective or (r.reduces and r.terms.order_type in LIMITED) or r.price_age_seconds <= limit
     return Finding(CODE.STALE_DATA, passed, r.price_age_seconds, limit, limit_name="max_price_age_seconds")
 
 
@@ -132,6 +139,12 @@ def _distance_percentage(price: Decimal, reference: Decimal) -> Decimal:
     if price.is_nan() or reference.is_nan():
         return Decimal("NaN")
     return abs(_percent(price - reference, reference))
+
+
+def _collar(r: RiskRequest) -> Decimal:
+    return collar_distance(
+        r.terms, side=r.side, execution=r.execution_price, reference_price=r.reference_price
+    )
 
 
 # --- rates and repetitions ---------------------------------------------------------------------------
@@ -158,6 +171,13 @@ def _no_twin(r: RiskRequest) -> Finding:
         return Finding(CODE.NO_LIMIT_SET, r.reduces, "not set", "duplicate_order_seconds")
     return Finding(
         CODE.DUPLICATE_ORDER, r.twins == 0, r.twins, 0, f"equal orders within {window.normalize():f} s"
+    )
+
+
+def _no_own_working(r: RiskRequest) -> Finding:
+    """A rule that stays true would add an order on each look while its first one waits for its price."""
+    return Finding(
+        CODE.DUPLICATE_ORDER, r.own_working == 0, r.own_working, 0, "orders of the rule that still work"
     )
 
 
@@ -242,6 +262,8 @@ CONTROLS: tuple[Control, ...] = (
             RTS + "12", _halted),
     Control(CODE.NOT_PERMITTED, "the actor or the portfolio's account is not entitled to trade", Reductions.YES,
             f"{RTS}15(4), {SEC}(c)(2)", _actor_permitted),
+    Control(CODE.NOT_PERMITTED, "the account's broker cannot do such an order", Reductions.YES,
+            f"{RTS}15(4)", _terms_permitted),
     Control(CODE.NOT_PERMITTED, "the instrument is not active, not on the portfolio's list, or restricted",
             Reductions.NO, f"{RTS}15(4), {SEC}(c)(2)", _instrument_permitted),
     Control(CODE.MARKET_CLOSED, "the exchange is closed", Reductions.YES, BRIEF, _market_open),
@@ -251,9 +273,10 @@ CONTROLS: tuple[Control, ...] = (
             _fresh_price, ("max_price_age_seconds",)),
     Control(CODE.STALE_DATA, "the recommendation that the entry rests on is older than the limit", Reductions.NO,
             RTS + "15(1)(a)", _fresh_recommendation, ("max_recommendation_age_minutes",)),
-    Control(CODE.PRICE_COLLAR, "the order would execute too far from the last price", Reductions.KNOWN,
+    Control(CODE.PRICE_COLLAR, "the order would execute too far from the last price, or from its stop price; a limit"
+            " price too far on the worse side", Reductions.KNOWN,
             RTS + "15(1)(a)", _limited(CODE.PRICE_COLLAR, "max_price_deviation_percentage",
-            lambda r: _distance_percentage(r.execution_price, r.price), blocks_reductions=True),
+            _collar, blocks_reductions=True),
             ("max_price_deviation_percentage",)),
     Control(CODE.PRICE_COLLAR, "the last price is too far from the last completed bar's close", Reductions.KNOWN,
             RTS + "15(1)(a)", _limited(CODE.PRICE_COLLAR, "max_price_move_percentage",
@@ -270,6 +293,8 @@ CONTROLS: tuple[Control, ...] = (
             ("max_messages_per_minute",)),
     Control(CODE.DUPLICATE_ORDER, "an order with the same symbol, side, quantity and rule is just before it",
             Reductions.YES, SEC + "(c)(1)(ii)", _no_twin, ("duplicate_order_seconds",)),
+    Control(CODE.DUPLICATE_ORDER, "an order of the same rule on the same side of the symbol still works",
+            Reductions.YES, SEC + "(c)(1)(ii)", _no_own_working),
     Control(CODE.REPEATED_EXECUTION, "the rule fired too often; it is disabled until a risk officer releases it",
             Reductions.NO, RTS + "15(3)", _not_running_wild, ("max_rule_executions", "rule_execution_window_minutes")),
     Control(CODE.INSUFFICIENT_CASH, "it costs more than the cash that no other order has reserved", Reductions.NO,
@@ -314,7 +339,8 @@ CONTROLS: tuple[Control, ...] = (
           lambda r: Decimal(r.daily_trades_of_rule + 1)),
     _most(CODE.MAX_DAILY_TRADES, "max_daily_trades_per_symbol", "the symbol has had as many trades today", BRIEF,
           lambda r: Decimal(r.daily_trades_of_symbol + 1)),
-    Control(CODE.WASH_TRADE, "an own order on the other side is open", Reductions.YES, FIA, _no_other_side),
+    Control(CODE.WASH_TRADE, "an own order on the other side is open that it might meet", Reductions.YES, FIA,
+            _no_other_side),
     Control(CODE.UNKNOWN_OUTSTANDING, "the outcome of an order on this symbol is unknown", Reductions.YES,
             "design", _no_unknown),
 )  # fmt: skip

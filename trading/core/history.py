@@ -13,7 +13,6 @@ from portfolios.core.limits import EffectiveLimits
 INFINITY = Decimal("Infinity")
 # A limit may be any number; nobody looks further back than this, and no date lies before the calendar's first.
 LOOK_BACK_MAX = timedelta(days=3_660)
-_OTHER_SIDE = {"buy": "sell", "sell": "buy"}
 
 
 def window(limit: Decimal | None, *, minutes: bool = False) -> timedelta:
@@ -46,6 +45,19 @@ class OpenOrder(NamedTuple):
     session_id: uuid.UUID | None
     doubtful: bool
     """nobody knows what became of it"""
+    limit_price: Decimal | None = None
+    """of an order that gets this price or a better one; None: whatever the market gives"""
+    rule_id: uuid.UUID | None = None
+    works: bool = False
+    """it waits for a price, or for more to fill"""
+
+    def may_meet(self, *, side: str, price: Decimal) -> bool:
+        """Whether an order on this side that gets `price` at worst (NaN: nobody knows) might be filled by it."""
+        if self.side == side:
+            return False
+        if self.limit_price is None or price.is_nan():
+            return True
+        return price >= self.limit_price if side == "buy" else price <= self.limit_price
 
 
 class Traded(NamedTuple):
@@ -124,9 +136,33 @@ class History:
     def daily_trades_of_symbol(self, instrument_id: int) -> int:
         return self._today[instrument_id]
 
-    def opposite_orders(self, *, instrument_id: int, side: str) -> int:
-        other = _OTHER_SIDE[side]
-        return sum(order.instrument_id == instrument_id and order.side == other for order in self.open_orders)
+    def opposite_orders(self, *, instrument_id: int, side: str, price: Decimal) -> int:
+        """Open orders that an order which gets `price` at worst might trade against."""
+        return sum(
+            order.instrument_id == instrument_id and order.may_meet(side=side, price=price)
+            for order in self.open_orders
+        )
+
+    def own_working(self, *, instrument_id: int, side: str, rule_id: uuid.UUID | None) -> int:
+        """Orders of the rule that still work on this side; 0 for an order of no rule."""
+        if rule_id is None:
+            return 0
+        return sum(
+            order.works
+            and order.rule_id == rule_id
+            and order.instrument_id == instrument_id
+            and order.side == side
+            for order in self.open_orders
+        )
+
+    def gone(self, orders: Mapping[uuid.UUID, PastOrder]) -> None:
+        """Orders that were ended just now with nothing filled, to make way: what comes in their place is neither their
+        twin nor meets them."""
+        self.open_orders = [order for order in self.open_orders if order.id not in orders]
+        for order in orders.values():
+            times = self._twins.get((order.instrument_id, order.side, order.quantity, order.rule_id), [])
+            if order.market_at in times:
+                times.remove(order.market_at)
 
     def unknown_on(self, instrument_id: int) -> int:
         return sum(order.instrument_id == instrument_id and order.doubtful for order in self.open_orders)

@@ -63,6 +63,22 @@ class OrderTerms:
 MARKET_DAY = OrderTerms()
 
 
+def told(terms: OrderTerms) -> str:
+    """What follows "buy 10 AAPL" in a sentence: empty for a market order of the day."""
+    parts = {
+        "at": terms.stop_price if terms.order_type != OrderType.LIMIT else terms.limit_price,
+        "limit": terms.limit_price if terms.order_type == OrderType.STOP_LIMIT else None,
+    }
+    words = [f"{word} {price.normalize():f}" for word, price in parts.items() if price is not None]
+    if terms.trail_percentage is not None:
+        words.append(f"{terms.trail_percentage.normalize():f} % behind the best price")
+    if terms.order_type != OrderType.MARKET:
+        words.insert(0, terms.order_type.replace("_", " "))
+    if terms.time_in_force == TimeInForce.GTC:
+        words.append("until cancelled")
+    return "".join(f" {word}" for word in words)
+
+
 def term_faults(terms: OrderTerms, *, tick: Decimal) -> list[dict[str, str]]:
     """A fault for each term that is missing, too much, out of range or off the tick: path, message, suggestion."""
     faults = []

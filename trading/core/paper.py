@@ -1,59 +1,77 @@
-"""The paper market: what a market order gets against a quote. Pure and deterministic.
+"""What the paper market charges: slippage, price impact and fees, and what must be set aside for them. Pure.
 
-A buy pays the ask and a sell gets the bid, each worsened by the account's slippage, at the instrument's tick.
-The fee is basis points of the value with a minimum for each fill. (Partial fills against volume, limit and
-stop orders come with the order types that need them.)
+    price   = touch × (1 ± (slippage_bps + price_impact_bps × share²) / 10,000), at the tick, against the order
+    share   = quantity filled / volume of the last completed bar, at most 1; unknown volume counts as all of it
+    fee     = max(value × fee_bps / 10,000 + quantity × fee_per_unit, fee_minimum), for each fill
+
+The square of the share of the volume, and a share of the volume as the most that is filled at once, are those of
+zipline's and LEAN's `VolumeShareSlippageModel` (zipline `finance/slippage.py`, LEAN
+`Common/Orders/Slippage/VolumeShareSlippageModel.cs`); the slippage that comes with every fill, whatever its size, is
+LEAN's `ConstantSlippageModel`. How orders are matched: `paper_matching`.
 """
 
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
-from foundation.core.money import PLACES, round_money
+from foundation.core.money import PLACES, ZERO, round_money
 
 BPS = Decimal(10_000)
+PERCENT = Decimal(100)
 
 
-@dataclass(frozen=True)
-class Costs:
-    """fee_bps and slippage_bps in basis points, fee_minimum in currency for each fill."""
+@dataclass(frozen=True, kw_only=True)
+class PaperModel:
+    """How the paper market treats an account; what is left out costs and limits nothing.
 
-    fee_bps: Decimal
-    fee_minimum: Decimal
-    slippage_bps: Decimal
+    *_bps in basis points of the value, fee_per_unit and fee_minimum in currency, percentages 0..100 (a volume limit of
+    0 is none), latency in milliseconds of market time.
+    """
+
+    fee_bps: Decimal = ZERO
+    fee_per_unit: Decimal = ZERO
+    fee_minimum: Decimal = ZERO
+    slippage_bps: Decimal = ZERO
+    price_impact_bps: Decimal = ZERO
+    volume_limit_percentage: Decimal = ZERO
+    latency_ms: int = 0
+    touch_fill_percentage: Decimal = PERCENT
+    seed: int = 0
 
 
-@dataclass(frozen=True)
-class PaperFill:
-    """price in currency per unit, fee in currency."""
+def fee_of(*, quantity: Decimal, price: Decimal, model: PaperModel) -> Decimal:
+    """Of one fill, in currency."""
+    share = quantity * price * model.fee_bps / BPS + quantity * model.fee_per_unit
+    return round_money(max(share, model.fee_minimum))
 
-    quantity: Decimal
-    price: Decimal
-    fee: Decimal
+
+def _impact_bps(*, quantity: Decimal, volume: Decimal | None, model: PaperModel) -> Decimal:
+    if model.price_impact_bps == 0:
+        return ZERO
+    share = min(quantity / volume, Decimal(1)) if volume is not None and volume > 0 else Decimal(1)
+    return model.price_impact_bps * share**2
+
+
+def market_price(
+    *, side: str, quantity: Decimal, touch: Decimal, volume: Decimal | None, tick: Decimal, model: PaperModel
+) -> Decimal:
+    """What a fill of so much costs a unit. Rounded to the tick against the order, so that rounding never flatters."""
+    worse = (model.slippage_bps + _impact_bps(quantity=quantity, volume=volume, model=model)) / BPS
+    if side == "buy":
+        return _to_tick(touch * (1 + worse), tick, ROUND_CEILING)
+    return max(_to_tick(touch * (1 - worse), tick, ROUND_FLOOR), tick)
 
 
 def _to_tick(price: Decimal, tick: Decimal, rounding: str) -> Decimal:
-    """Against the order: a buy rounds up and a sell down, so that rounding never flatters a result."""
     return ((price / tick).quantize(Decimal(1), rounding=rounding) * tick).quantize(PLACES)
 
 
-def fee_of(value: Decimal, costs: Costs) -> Decimal:
-    return round_money(max(value * costs.fee_bps / BPS, costs.fee_minimum))
+def cost_to_reserve(*, quantity: Decimal, ask: Decimal, costs: PaperModel, cushion_bps: Decimal) -> Decimal:
+    """Cash to set aside for a buy: value at the ask, slippage, the most impact, a cushion for the market's move, and
+    the fee of one fill.
 
-
-def match_market(
-    *, side: str, quantity: Decimal, bid: Decimal, ask: Decimal, tick: Decimal, costs: Costs
-) -> PaperFill:
-    """Fill the whole of a market order at the touch."""
-    assert quantity > 0 and 0 < bid <= ask
-    slip = costs.slippage_bps / BPS
-    if side == "buy":
-        price = _to_tick(ask * (1 + slip), tick, ROUND_CEILING)
-    else:
-        price = max(_to_tick(bid * (1 - slip), tick, ROUND_FLOOR), tick)
-    return PaperFill(quantity=quantity, price=price, fee=fee_of(quantity * price, costs))
-
-
-def cost_to_reserve(*, quantity: Decimal, ask: Decimal, costs: Costs, cushion_bps: Decimal) -> Decimal:
-    """Cash to set aside for a market buy: value at the ask, slippage, a cushion for the market's move, and the fee."""
-    value = quantity * ask * (1 + (costs.slippage_bps + cushion_bps) / BPS)
-    return round_money(value) + fee_of(value, costs)
+    The volume at the fill is not known yet, so the impact is that of the largest share that a fill may have.
+    """
+    share = costs.volume_limit_percentage / PERCENT if costs.volume_limit_percentage > 0 else Decimal(1)
+    worse = costs.slippage_bps + costs.price_impact_bps * share**2 + cushion_bps
+    price = ask * (1 + worse / BPS)
+    return round_money(quantity * price) + fee_of(quantity=quantity, price=price, model=costs)

@@ -3,14 +3,24 @@
 from collections import Counter
 from collections.abc import Mapping
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
-from foundation.core.canonical import plain_decimal
+from foundation.core.canonical import canonical_json, plain_decimal
 from foundation.core.money import round_money
 from trading.core.controls import CONTROLS
 from trading.core.verdicts import Approved, Finding, RefusalCode, Refused, RiskRequest
 
-__all__ = ["Approved", "Finding", "RefusalCode", "Refused", "RiskRequest", "assess", "findings_as_rows"]
+__all__ = [
+    "Approved",
+    "Finding",
+    "RefusalCode",
+    "Refused",
+    "RiskRequest",
+    "assess",
+    "findings_as_rows",
+    "findings_text",
+]
 
 
 def assess(request: RiskRequest) -> Approved | Refused:
@@ -43,6 +53,23 @@ def _detail(finding: Finding) -> str:
     more = "; ".join(note for note in notes if note)
     text = f"{finding.code}: value={_text(finding.value)} limit={_text(finding.limit)}"
     return f"{text} ({more})" if more else text
+
+
+@lru_cache(maxsize=65_536)
+def _finding_text(finding: Finding, passed: bool) -> str:
+    """`passed` apart: True and 1 are one key of a cache."""
+    row = {
+        **finding.as_dict(),
+        "passed": passed,
+        "value": _text(finding.value),
+        "limit": _text(finding.limit),
+    }
+    return canonical_json(row)
+
+
+def findings_text(findings: tuple[Finding, ...]) -> str:
+    """The same as canonical JSON; most findings of an order are word for word those of the order before."""
+    return f"[{','.join(_finding_text(finding, finding.passed) for finding in findings)}]"
 
 
 def findings_as_rows(findings: tuple[Finding, ...]) -> list[Mapping[str, Any]]:

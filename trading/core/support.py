@@ -1,8 +1,8 @@
-"""What of the rule language the trading room does not carry out yet.
+"""What of the rule language the trading room does not carry out: nothing at present.
 
-The language knows it, so such a rule can be written, checked and kept; but nobody may rely on what does not
-happen. So it is not put in force, and should one be in force all the same (from an older database), its trades are
-refused.
+Where the language grows first, a rule with a new word can be written, checked and kept; but nobody may rely on what
+does not happen. So it is not put in force, and should one be in force all the same (from another version's database),
+its trades are refused.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,9 +11,7 @@ from typing import Any
 from rules.core.faults import Fault
 
 # Key of an action -> its values that are not carried out, and what would be.
-_VALUES: Mapping[str, tuple[Mapping[str, str], str]] = {
-    "order_type": ({"limit": "Limit orders"}, 'Use "market"'),
-}
+VALUES: dict[str, tuple[Mapping[str, str], str]] = {}
 
 
 def unsupported(actions: Sequence[Mapping[str, Any]]) -> list[Fault]:
@@ -21,7 +19,7 @@ def unsupported(actions: Sequence[Mapping[str, Any]]) -> list[Fault]:
     faults = []
     for index, action in enumerate(actions):
         for key, value in action.items():
-            words, cure = _VALUES.get(key, ({}, ""))
+            words, cure = VALUES.get(key, ({}, ""))
             what = words.get(value)
             if what is not None:
                 message = f"{what} are not carried out in this version."

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from portfolios.core.limits import EffectiveLimits
+from trading.core.order_prices import measured_at, reference
 from trading.core.orders import MARKET_DAY, OrderTerms
 
 
@@ -56,11 +57,11 @@ class RiskRequest:
     side: str
     quantity: Decimal
     price: Decimal
-    """the last price, which the order is measured at"""
+    """the last price"""
     execution_price: Decimal
-    """what a market order would get now: the ask and slippage for a buy, the bid for a sell"""
+    """the worst that it is expected to get by its terms: a market buy the ask and slippage, a limit order its limit"""
     cost: Decimal
-    """cash that a buy reserves: value, slippage, fee and a cushion"""
+    """cash that a buy reserves: what it may really pay, with slippage, fee and a cushion where its price is open"""
     protective: bool
     """a flatten or a position's own protection"""
     of_rule: bool
@@ -125,13 +126,28 @@ class RiskRequest:
     daily_trades_of_rule: int
     daily_trades_of_symbol: int
     opposite_orders: int
-    """open orders of the same account on the other side of this instrument"""
+    """open orders of the same account on the other side of this instrument that it might meet"""
     unknown_on_symbol: int
     terms: OrderTerms = MARKET_DAY
+    terms_objection: str = ""
+    """what the account's broker cannot do of it, and what it could; empty when it can"""
+    own_working: int = 0
+    """orders of the same rule on the same side of this instrument that still work"""
 
     @property
     def value(self) -> Decimal:
-        return self.quantity * self.price
+        """By what a unit may cost or bring."""
+        return self.quantity * self.order_price
+
+    @property
+    def order_price(self) -> Decimal:
+        """What the order is measured at: the last price, its limit or its stop price."""
+        return measured_at(self.terms, side=self.side, last=self.price)
+
+    @property
+    def reference_price(self) -> Decimal:
+        """What the price of its execution is compared with."""
+        return reference(self.terms, side=self.side, last=self.price)
 
     @property
     def reduces(self) -> bool:

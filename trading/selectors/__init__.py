@@ -1,5 +1,5 @@
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
 from django.db.models import (
@@ -24,6 +24,8 @@ from portfolios.selectors import AnyUser, visible_portfolios
 from rules.models import TradingRule
 from sessions.models import TradingSession
 from trading.core.breakers import Breaker
+from trading.core.order_states import OPEN, OrderState
+from trading.core.orders import OrderType
 from trading.core.track_record import BookedFill, TrackRecord, round_trips, track_record
 from trading.models import AutoTrade, Decision, Execution, Halt, Protection, ReconciliationBreak
 
@@ -34,6 +36,16 @@ RECORD_FILLS_MAX = 5_000
 def get_trading_history(portfolio_id: uuid.UUID) -> QuerySet[AutoTrade]:
     """Every trade of a portfolio, the newest first."""
     return AutoTrade.objects.filter(portfolio_id=portfolio_id).order_by("-created_at", "-id")
+
+
+def resting_orders(portfolio_ids: Iterable[uuid.UUID]) -> list[AutoTrade]:
+    """Open orders that wait for a price, oldest first, but for those whose cancel is asked for."""
+    states = [state.value for state in OPEN - {OrderState.CANCELLING}]
+    rows = AutoTrade.objects.filter(
+        portfolio_id__in=list(portfolio_ids), status__in=states, cancel_requested_at=None
+    )
+    waiting = rows.exclude(order_type=OrderType.MARKET)
+    return list(waiting.select_related("account").order_by("created_at", "id"))
 
 
 def visible_trades(user: AnyUser) -> QuerySet[AutoTrade]:

@@ -15,7 +15,6 @@ from django.db import connection, transaction
 from foundation.clock import database_now
 from foundation.kill_points import reach
 from foundation.version import may_trade
-from foundation.wakeups import wake_on_commit
 from journal.core.events import PLATFORM_STREAM, AlertSpec, Event
 from journal.services.journal import append
 from market.core.snapshot import MarketSnapshot
@@ -40,10 +39,9 @@ from trading.services.facts import MarketView, Worth, facts_of, market_view, rea
 from trading.services.faults import TRANSIENT
 from trading.services.fresh_state import fresh_states
 from trading.services.marking import mark_equity, mark_peaks
-from trading.services.order_management import store_trades, trade_event
+from trading.services.order_management import store_trades, trade_event, wake_execution
 
 log = structlog.get_logger(__name__)
-EXECUTE_TASK = "trading.tasks.execute_due"
 ALERT_AT_FAILURES = 3
 # More than this from one session in one evaluation is a mistake in its rules.
 SESSION_HITS_MAX = 5_000
@@ -126,8 +124,6 @@ def _evaluate_claimed(snapshot: MarketSnapshot, claimed_ids: list[int]) -> Evalu
             triggered=done.triggered, trades=done.trades,
         )  # fmt: skip
         append(done.events)
-        if done.trades:
-            wake_on_commit(EXECUTE_TASK, queue="execution")
         made = f"{done.trades} trades" if done.trades else ""
         reach("evaluation.before_commit", detail=made)
     reach("evaluation.after_commit", detail=made)
@@ -264,6 +260,8 @@ def execute_triggered_rules(
         alerts |= verdicts.alerts
     recorded = record(drafts, snapshot=view.snapshot, previous_slot=previous_slot)
     store_trades(trades)
+    if trades:
+        wake_execution(trades)
     write_cooldowns(cooldowns, by_symbol=view.by_symbol)
     books.save()
     done.trades = len(trades)

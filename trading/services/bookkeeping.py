@@ -9,9 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import NamedTuple
 
 from django.db import connection
 
+from foundation.copying import copy_values
 from foundation.core.money import ZERO, round_money
 from journal.core.events import Event
 from portfolios.services.books import Books, Fill
@@ -34,10 +36,26 @@ class ReportedFill:
     path: tuple[str, ...]
 
 
+class NewExecution(NamedTuple):
+    """A row of the executions, by the names of its columns."""
+
+    account_id: uuid.UUID
+    execution_id: str
+    trade_id: uuid.UUID
+    quantity: Decimal
+    price: Decimal
+    fee: Decimal
+    realised_pnl: Decimal
+    market_at: datetime
+    reversal_pnl: Decimal = ZERO
+
+
 def book_fills(fills: Sequence[ReportedFill], *, books: Books) -> list[Event]:
     """Book fills of trades whose portfolios are open in `books`; the caller saves the books and journals.
 
-    Each `path` leads from the trade's present state to `filled` or `partially_filled`, as the quantity says.
+    Each `path` leads from the trade's present state to `filled` or `partially_filled`, as the quantity says; a
+    further partial fill stays where it is, `("partially_filled",)`. The present state may be a final one: a fill that
+    was faster than a cancel, or that turns up after the order was given up, is booked like any other.
     """
     known = set(
         Execution.objects.filter(
@@ -45,7 +63,7 @@ def book_fills(fills: Sequence[ReportedFill], *, books: Books) -> list[Event]:
             execution_id__in=[f.execution_id for f in fills],
         ).values_list("account_id", "execution_id")
     )
-    executions: list[Execution] = []
+    executions: list[NewExecution] = []
     events: list[Event] = []
     by_path: dict[tuple[str, ...], list[AutoTrade]] = {}
     totals: dict[uuid.UUID, Totals] = {}
@@ -56,10 +74,9 @@ def book_fills(fills: Sequence[ReportedFill], *, books: Books) -> list[Event]:
         known.add((fill.trade.account_id, fill.execution_id))
         _raise_totals(totals, fill, realised := _book_one(fill, books))
         executions.append(
-            Execution(
-                account_id=fill.trade.account_id, execution_id=fill.execution_id, trade=fill.trade,
-                quantity=fill.quantity, price=fill.price, fee=fill.fee, realised_pnl=realised,
-                market_at=fill.market_at,
+            NewExecution(
+                fill.trade.account_id, fill.execution_id, fill.trade.id, fill.quantity, fill.price, fill.fee, realised,
+                fill.market_at,
             )
         )  # fmt: skip
         by_path.setdefault(fill.path, []).append(fill.trade)
@@ -69,7 +86,7 @@ def book_fills(fills: Sequence[ReportedFill], *, books: Books) -> list[Event]:
     for path, trades in by_path.items():
         moved = move(trades, *path)
         assert len(moved) == len(trades), "the portfolio is locked"
-    Execution.objects.bulk_create(executions)
+    copy_values(Execution, NewExecution._fields, executions)
     store_totals(totals)
     return events + protections.store()
 

@@ -12,7 +12,8 @@ from journal.core.events import AlertSpec, Event, Severity
 from journal.models import Alert
 from journal.services.journal import append
 from portfolios.models import BrokerAccount
-from trading.models import AutoTrade
+from trading.models import AutoTrade, ReconciliationBreak
+from trading.services.breaks import record_break
 
 log = structlog.get_logger(__name__)
 
@@ -26,11 +27,12 @@ def tell_not_connected(account: BrokerAccount, reason: str) -> None:
 
 
 def tell_bad_report(trade: AutoTrade, reason: str) -> None:
-    """It said of this order what cannot be true: nothing of it was believed."""
+    """It said of this order what cannot be true: nothing of it was believed, and the account is halted."""
     log.warning("bad_report", trade_id=str(trade.id), reason=reason)
-    message = f"The broker says of order {trade.client_order_id} what cannot be true: {reason}"
-    payload = {"trade_id": trade.id, "client_order_id": trade.client_order_id, "reason": reason}
-    _tell_once(trade.portfolio_id, "trade.bad_report", "critical", message, payload)
+    record_break(
+        account_id=trade.account_id, kind=ReconciliationBreak.Kind.BAD_REPORT, key=f"order {trade.client_order_id}",
+        ours={"status": trade.status, "filled": trade.filled_quantity, "trade_id": trade.pk}, theirs={}, detail=reason,
+    )  # fmt: skip
 
 
 @transaction.atomic

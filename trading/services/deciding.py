@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from foundation.copying import StoredJson
 from journal.core.events import AlertSpec
 from rules.core.actions import ActionRequest, AlertRequest, BlockRequest, HaltRequest
 from rules.core.conflicts import Block, Candidate, Loss
@@ -22,7 +23,8 @@ from sessions.models import TradingSession
 from trading.core.breakers import repeated_execution
 from trading.core.halts import HaltInForce, Halts
 from trading.core.protections import percentages
-from trading.core.risk import RefusalCode, Refused, findings_as_rows
+from trading.core.risk import RefusalCode, Refused, findings_text
+from trading.core.rule_orders import terms_of
 from trading.core.support import unsupported
 from trading.models import AutoTrade, Halt
 from trading.selectors.breakers import releases_of_rules
@@ -269,14 +271,14 @@ class Decider:
         advised = uses_advice(version) and wish.action.side == "buy"
         wanted = OrderWish(
             side=wish.action.side, quantity=sized.quantity, instrument=wish.instrument, price=price,
-            rule_id=version.rule_id,
+            rule_id=version.rule_id, terms=terms_of(wish.action, price=price, tick=wish.instrument.tick_size),
             recommended_at=self.state.view.recommended_at(sources, symbol) if advised else None,
         )  # fmt: skip
         verdict = validate_trade(self.state, wanted)
         proof: dict[str, Any] = {
             "symbol": symbol,
             "sizing": dict(sized.arithmetic),
-            "checks": findings_as_rows(verdict.findings),
+            "checks": StoredJson(findings_text(verdict.findings)),
         }
         if isinstance(verdict, Refused):
             self._draft(fired, Outcome.REFUSED, code=verdict.code.value, detail=verdict.detail, **proof)

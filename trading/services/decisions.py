@@ -1,6 +1,5 @@
 """The record of every decision. One equal to its predecessor raises a counter instead of adding a row."""
 
-import json
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -9,6 +8,7 @@ from typing import Any
 from django.db import connection
 from django.db.models import F
 
+from foundation.copying import StoredJson, copy_values
 from foundation.core.canonical import canonical_json
 from journal.core.events import Event
 from market.core.snapshot import MarketSnapshot
@@ -39,7 +39,7 @@ class Draft:
     code: str = ""
     detail: str = ""
     sizing: dict[str, Any] = field(default_factory=dict)
-    checks: list[Any] = field(default_factory=list)
+    checks: Sequence[Any] | StoredJson = ()
     outranked_by: dict[str, Any] | None = None
     own_row: bool = False
     id: uuid.UUID = field(default_factory=uuid.uuid4)
@@ -50,9 +50,9 @@ class Draft:
         return (self.session_id or self.portfolio_id, self.rule_id, self.instrument_id, apart)
 
 
-def _plain(value: Any) -> Any:
+def _stored(value: Any) -> StoredJson:
     """As it is stored: Decimals as text, never as floats."""
-    return json.loads(canonical_json(value))
+    return value if isinstance(value, StoredJson) else StoredJson(canonical_json(value))
 
 
 @dataclass(frozen=True)
@@ -115,10 +115,10 @@ def _equal(draft: Draft, previous: _Predecessor) -> bool:
 
 @dataclass(frozen=True)
 class Recorded:
-    """rows: the new decisions by draft id; events: one for each of them; continued: drafts that only
+    """rows: the drafts that became decisions; events: one for each of them; continued: drafts that only
     repeat the decision of the evaluation just before (an alert is not given twice for these)."""
 
-    rows: dict[uuid.UUID, Decision]
+    rows: set[uuid.UUID]
     events: list[Event]
     continued: set[uuid.UUID]
 
@@ -126,7 +126,7 @@ class Recorded:
 def record(drafts: Sequence[Draft], *, snapshot: MarketSnapshot, previous_slot: int) -> Recorded:
     """Store decisions; `previous_slot` is the version that was evaluated before this one."""
     known = _predecessors(drafts) if drafts else {}
-    rows: dict[uuid.UUID, Decision] = {}
+    new: list[Draft] = []
     repeated: list[uuid.UUID] = []
     continued: set[uuid.UUID] = set()
     events: list[Event] = []
@@ -137,39 +137,33 @@ def record(drafts: Sequence[Draft], *, snapshot: MarketSnapshot, previous_slot: 
             if previous.last_slot >= previous_slot:
                 continued.add(draft.id)
             continue
-        rows[draft.id] = row = _row(draft, snapshot)
+        new.append(draft)
         payload = {
-            "decision_id": row.id, "session_id": row.session_id, "rule_id": row.rule_id, "symbol": draft.symbol,
-            "outcome": row.outcome, "code": row.code, "detail": row.detail,
+            "decision_id": draft.id, "session_id": draft.session_id, "rule_id": draft.rule_id, "symbol": draft.symbol,
+            "outcome": draft.outcome, "code": draft.code, "detail": draft.detail,
         }  # fmt: skip
         events.append(
             Event(stream=draft.portfolio_id, kind="decision.made", at=snapshot.as_of, payload=payload)
         )
-    Decision.objects.bulk_create(rows.values())
+    copy_values(Decision, _COLUMNS, [_values(draft, snapshot) for draft in new])
     if repeated:
         Decision.objects.filter(id__in=repeated).update(
             repeated=F("repeated") + 1, last_slot=snapshot.version, last_market_at=snapshot.as_of
         )
-    return Recorded(rows=rows, events=events, continued=continued)
+    return Recorded(rows={draft.id for draft in new}, events=events, continued=continued)
 
 
-def _row(draft: Draft, snapshot: MarketSnapshot) -> Decision:
-    return Decision(
-        id=draft.id,
-        portfolio_id=draft.portfolio_id,
-        session_id=draft.session_id,
-        rule_id=draft.rule_id,
-        rule_version_id=draft.rule_version_id,
-        instrument_id=draft.instrument_id,
-        slot=snapshot.version,
-        market_at=snapshot.as_of,
-        outcome=draft.outcome,
-        code=draft.code,
-        detail=draft.detail,
-        explanation=_plain(draft.explanation),
-        sizing=_plain(draft.sizing),
-        checks=_plain(draft.checks),
-        outranked_by=_plain(draft.outranked_by) if draft.outranked_by else None,
-        last_slot=snapshot.version,
-        last_market_at=snapshot.as_of,
-    )
+_COLUMNS = (
+    "id", "portfolio_id", "session_id", "rule_id", "rule_version_id", "instrument_id", "slot", "market_at", "outcome",
+    "code", "detail", "explanation", "sizing", "checks", "outranked_by", "repeated", "last_slot", "last_market_at",
+)  # fmt: skip
+
+
+def _values(draft: Draft, snapshot: MarketSnapshot) -> tuple[Any, ...]:
+    """In the order of `_COLUMNS`."""
+    outranked = _stored(draft.outranked_by) if draft.outranked_by else None
+    return (
+        draft.id, draft.portfolio_id, draft.session_id, draft.rule_id, draft.rule_version_id, draft.instrument_id,
+        snapshot.version, snapshot.as_of, str(draft.outcome), draft.code, draft.detail, _stored(draft.explanation),
+        _stored(draft.sizing), _stored(draft.checks), outranked, 0, snapshot.version, snapshot.as_of,
+    )  # fmt: skip

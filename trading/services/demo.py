@@ -16,6 +16,13 @@ DEMO_LIMITS: dict[str, Decimal | None] = {
     "max_position_percentage": Decimal(15),
     "max_daily_trades": Decimal(20),
 }
+# A tenth of a bar's volume on each snapshot, at the price impact that zipline and LEAN begin with.
+DEMO_PAPER_MARKET: dict[str, Decimal | int] = {
+    "volume_limit_percentage": Decimal(10),
+    "price_impact_bps": Decimal(1000),
+    "touch_fill_percentage": Decimal(50),
+    "seed": 1,
+}
 STRONG_BUY_SHARE = 0.2
 HOLD_SHARE = 0.5
 

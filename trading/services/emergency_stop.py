@@ -1,20 +1,20 @@
 """The emergency stop: console, API, admin, command line, rules and breakers all call `arm`.
 
 *Armed* when the halt's row is committed; it needs PostgreSQL only. *Drained* when no trade in its scope is in
-flight: draining takes the halt key exclusively once, for all halts that it knows by then, so every paper batch
-that had not seen them has ended, and cancels what is pending. From then on nothing is sent.
+flight or works: draining takes the halt key exclusively once, for all halts that it knows by then, so every paper
+batch that had not seen them has ended, and cancels what is open. From then on nothing is sent. What works at a real
+broker is gone when that says so; `reduce_only` cancels buys only.
 """
 
 import json
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
 
 import structlog
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import OperationalError, connection, transaction
-from django.db.models import QuerySet
 
 from foundation.clock import database_now
 from foundation.core.canonical import canonical_json
@@ -25,21 +25,18 @@ from journal.services.journal import append
 from market.models import Instrument
 from portfolios.models import BrokerAccount, Portfolio, Role
 from portfolios.selectors import MAY_STOP, AnyUser, role_of
-from portfolios.services.books import open_books
 from rules.models import TradingRule
 from sessions.models import TradingSession
 from trading.core.breakers import Breaker, Tripped
 from trading.core.halts import HALT_KEY
-from trading.core.order_states import IN_FLIGHT, OrderState
-from trading.models import AutoTrade, Halt, ReconciliationBreak
-from trading.services.order_management import end_pending, pending_of
+from trading.models import Halt, ReconciliationBreak
+from trading.services.halted_orders import cancel_open_in, in_flight_in
 
 log = structlog.get_logger(__name__)
 Scope = Halt.Scope
 # Scopes that a portfolio's people may stop themselves; the others are the staff's.
 OF_MEMBERS = frozenset({Scope.PORTFOLIO, Scope.SESSION, Scope.RULE})
 DRAIN_TASK = "trading.tasks.drain_halts"
-DRAIN_BATCH_PORTFOLIOS = 200
 REASON_CHARACTERS_MAX = 255
 # So long an arming waits for a busy journal; the sweep tells it otherwise.
 TELLING_PATIENCE_MS = 50
@@ -265,7 +262,11 @@ def drain_all() -> int:
 
 
 def drain(*, halt_id: uuid.UUID) -> bool:
-    """Cancel what is pending in the halt's scope; True when nothing in it is in flight any more."""
+    """Cancel what is open in the halt's scope; True when nothing in it is in flight or works any more.
+
+    A cancel that its broker has not confirmed yet keeps the halt undrained. A quarantined order does not: its broker
+    cannot say, so nobody could wait for it; the wish to cancel it is kept, and carried out should it turn up.
+    """
     halt = Halt.objects.get(pk=halt_id)
     _wait_for_batches()
     return _drain([halt])
@@ -282,19 +283,8 @@ def _wait_for_batches() -> None:
 
 def _drain(halts: Sequence[Halt]) -> bool:
     """Of halts that cover the same trades; the first is told as the reason."""
-    halt = halts[0]
-    scoped = _trades_in(halt)
-    while True:
-        ids = list(
-            scoped.filter(status=OrderState.PENDING)
-            .order_by("portfolio_id")
-            .values_list("portfolio_id", flat=True)
-            .distinct()[:DRAIN_BATCH_PORTFOLIOS]
-        )
-        if not ids:
-            break
-        _cancel_in(halt, ids)
-    if scoped.filter(status__in=[state.value for state in IN_FLIGHT]).exists():
+    cancel_open_in(halts[0])
+    if in_flight_in(halts[0]):
         return False
     _tell_drained(halts)
     return True
@@ -307,31 +297,3 @@ def _tell_drained(halts: Sequence[Halt]) -> None:
     now = database_now()
     Halt.objects.filter(pk__in=[halt.pk for halt in undrained]).update(drained_at=now)
     append([_event(halt, "halt.drained", now, "system") for halt in undrained])
-
-
-@transaction.atomic
-def _cancel_in(halt: Halt, portfolio_ids: Iterable[uuid.UUID]) -> None:
-    books = open_books(portfolio_ids)
-    mine = set(_trades_in(halt).filter(status=OrderState.PENDING).values_list("id", flat=True))
-    trades = [trade for trade in pending_of(books.portfolios) if trade.id in mine]
-    events = end_pending(trades, books=books, reason=f"HALTED: {halt.mode} on {halt.scope}: {halt.reason}")
-    books.save()
-    append(events)
-
-
-def _trades_in(halt: Halt) -> QuerySet[AutoTrade]:
-    """The trades that the halt covers; in reduce_only mode the buys among them."""
-    trades = AutoTrade.objects.all()
-    if halt.mode == Halt.Mode.REDUCE_ONLY:
-        trades = trades.filter(trade_type="buy")
-    if halt.scope == Scope.PLATFORM:
-        return trades
-    if halt.scope == Scope.SYMBOL:
-        return trades.filter(symbol=halt.scope_id)
-    column = {
-        "account": "account_id",
-        "portfolio": "portfolio_id",
-        "session": "session_id",
-        "rule": "rule_id",
-    }
-    return trades.filter(**{column[halt.scope]: halt.scope_id})

@@ -3,7 +3,7 @@
 import math
 import uuid
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from django.db.models import CharField, Q
@@ -23,7 +23,9 @@ from sessions.core.config import SessionConfig, read_config
 from sessions.models import TradingSession
 from trading.core.halts import HaltInForce, Halts, OrderScopes, strictest
 from trading.core.history import History
-from trading.core.paper import BPS, Costs, cost_to_reserve
+from trading.core.order_prices import LIMITED, cost_basis, execution_price
+from trading.core.orders import MARKET_DAY, OrderTerms
+from trading.core.paper import PaperModel, cost_to_reserve
 from trading.core.sizing import SizingFacts
 from trading.core.track_record import TrackRecord
 from trading.models import Halt
@@ -58,8 +60,14 @@ def halts_in_force(
     return Halts(HaltInForce(*row) for row in found.values_list(*columns))
 
 
-def costs_of(account: BrokerAccount) -> Costs:
-    return Costs(fee_bps=account.fee_bps, fee_minimum=account.fee_minimum, slippage_bps=account.slippage_bps)
+def costs_of(account: BrokerAccount) -> PaperModel:
+    """How the paper market treats it; of a real broker's account, what its costs are taken for beforehand."""
+    return PaperModel(
+        fee_bps=account.fee_bps, fee_per_unit=account.fee_per_unit, fee_minimum=account.fee_minimum,
+        slippage_bps=account.slippage_bps, price_impact_bps=account.price_impact_bps,
+        volume_limit_percentage=account.volume_limit_percentage, latency_ms=account.latency_ms,
+        touch_fill_percentage=account.touch_fill_percentage, seed=account.seed,
+    )  # fmt: skip
 
 
 @dataclass
@@ -179,22 +187,32 @@ class FreshState:
             exposure=self.exposure(instrument), lot=instrument.lot_size,
         )  # fmt: skip
 
-    def execution_price(self, instrument: Instrument, side: str) -> Decimal:
-        """What a market order would get now, slippage included; NaN without a quote."""
-        snapshot, slip = self.view.snapshot, self.account.slippage_bps / BPS
+    def execution_price(
+        self, instrument: Instrument, side: str, *, terms: OrderTerms = MARKET_DAY
+    ) -> Decimal:
+        """The worst that an order of these terms is expected to get, slippage included; NaN without a quote."""
+        snapshot = self.view.snapshot
         touch = (
             snapshot.ask_price(instrument.symbol) if side == "buy" else snapshot.bid_price(instrument.symbol)
         )
-        if touch is None:
-            return NAN
-        return touch * (1 + slip) if side == "buy" else touch * (1 - slip)
+        return execution_price(
+            terms,
+            side=side,
+            touch=NAN if touch is None else touch,
+            slippage_bps=self.account.slippage_bps,
+        )
 
-    def cash_needed(self, instrument: Instrument, quantity: Decimal) -> Decimal:
+    def cash_needed(
+        self, instrument: Instrument, quantity: Decimal, *, terms: OrderTerms = MARKET_DAY
+    ) -> Decimal:
+        """What a buy may really pay. A limit price is never exceeded; else slippage and a cushion come on top."""
         ask = self.view.snapshot.ask_price(instrument.symbol) or self.price(instrument)
         assert ask is not None, "sized on a known price"
-        return cost_to_reserve(
-            quantity=quantity, ask=ask, costs=costs_of(self.account), cushion_bps=RESERVE_CUSHION_BPS
-        )
+        costs, cushion = costs_of(self.account), RESERVE_CUSHION_BPS
+        if terms.order_type in LIMITED:
+            costs, cushion = replace(costs, slippage_bps=ZERO, price_impact_bps=ZERO), ZERO
+        basis = cost_basis(terms, ask=ask)
+        return cost_to_reserve(quantity=quantity, ask=basis, costs=costs, cushion_bps=cushion)
 
     def halt_for(self, *, symbol: str, rule_id: uuid.UUID | None) -> HaltInForce | None:
         scopes = OrderScopes(

@@ -13,7 +13,8 @@ from market.models import CorporateAction
 from portfolios.core.limits import EffectiveLimits, LimitRow
 from portfolios.models import CorporateActionBooking
 from trading.core.history import History, OpenOrder, PastOrder, Traded, still_held, window
-from trading.core.order_states import DOUBTFUL, OPEN
+from trading.core.order_states import DOUBTFUL, FINAL, OPEN, OrderState
+from trading.core.orders import OrderType
 from trading.models import AutoTrade, Execution
 from trading.selectors.breakers import losing_streaks, releases_of_rules
 
@@ -29,9 +30,26 @@ def past_order(trade: AutoTrade) -> PastOrder:
     )  # fmt: skip
 
 
+def made_way(history: History, trades: Iterable[AutoTrade]) -> None:
+    """Those of the trades that have ended for what comes now are not held against it."""
+    history.gone({trade.id: past_order(trade) for trade in trades if trade.status in FINAL})
+
+
 def open_order(trade: AutoTrade) -> OpenOrder:
-    doubtful = trade.status in DOUBTFUL
-    return OpenOrder(trade.id, trade.instrument_id, trade.trade_type, trade.session_id, doubtful)
+    return _open_order(
+        trade.id, trade.instrument_id, trade.trade_type, trade.session_id, trade.status, trade.rule_id,
+        trade.order_type, trade.limit_price,
+    )  # fmt: skip
+
+
+def _open_order(
+    trade_id: uuid.UUID, instrument_id: int, side: str, session_id: uuid.UUID | None, status: str,
+    rule_id: uuid.UUID | None, order_type: str, limit_price: Decimal | None,
+) -> OpenOrder:  # fmt: skip
+    works = order_type != OrderType.MARKET or status not in (OrderState.PENDING, OrderState.SUBMITTING)
+    return OpenOrder(
+        trade_id, instrument_id, side, session_id, status in DOUBTFUL, limit_price, rule_id, works
+    )
 
 
 def histories(
@@ -87,12 +105,12 @@ def _add_orders(found: Mapping[uuid.UUID, History], since: datetime) -> None:
     for portfolio_id, rows in orders.items():
         found[portfolio_id].add(rows)
     working = mine.filter(status__in=[state.value for state in OPEN])
-    for portfolio_id, trade_id, instrument_id, side, session_id, status in working.values_list(
-        "portfolio_id", "id", "instrument_id", "trade_type", "session_id", "status"
-    ):
-        found[portfolio_id].open_orders.append(
-            OpenOrder(trade_id, instrument_id, side, session_id, status in DOUBTFUL)
-        )
+    columns = (
+        "portfolio_id", "id", "instrument_id", "trade_type", "session_id", "status", "rule_id", "order_type",
+        "limit_price",
+    )  # fmt: skip
+    for portfolio_id, *of_order in working.values_list(*columns):
+        found[portfolio_id].open_orders.append(_open_order(*of_order))
 
 
 def messages_sent(portfolio_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, tuple[int, int]]:

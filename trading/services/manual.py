@@ -18,22 +18,22 @@ from foundation.core.canonical import plain_decimal
 from foundation.core.money import PLACES
 from foundation.errors import InvalidInput, RecordedRefusal, Unavailable
 from foundation.version import may_trade
-from foundation.wakeups import wake_on_commit
 from journal.services.journal import append
 from market.models import Instrument
 from market.services import snapshots
 from portfolios.selectors import MAY_TRADE, role_of
 from portfolios.services.books import open_books
 from sessions.models import TradingSession
+from trading.core.order_prices import measured_at
+from trading.core.orders import MARKET_DAY, OrderTerms, term_faults, told
 from trading.core.risk import Approved, Finding, RefusalCode, Refused, findings_as_rows, refused
 from trading.models import AutoTrade, Side
 from trading.services.decisions import Draft, Outcome, record
 from trading.services.facts import MarketView, market_view
 from trading.services.fresh_state import FreshState, fresh_states
-from trading.services.order_management import Intent, make_trade, store_trades, trade_event
+from trading.services.order_management import Intent, make_trade, store_trades, trade_event, wake_execution
 from trading.services.risk_management import OrderWish, validate_trade
 
-EXECUTE_TASK = "trading.tasks.execute_due"
 SIZING_METHOD = "by_hand"
 QUANTITY_MAX = Decimal(10) ** 12  # the columns end there
 
@@ -56,13 +56,15 @@ class _Look:
     instrument: Instrument
     side: str
     quantity: Decimal
+    terms: OrderTerms
     price: Decimal | None
     verdict: Approved | Refused
 
 
 def place_trade(
-    *, portfolio_id: uuid.UUID, symbol: str, side: str, quantity: Decimal, actor: AbstractBaseUser
-) -> AutoTrade:
+    *, portfolio_id: uuid.UUID, symbol: str, side: str, quantity: Decimal, actor: AbstractBaseUser,
+    terms: OrderTerms = MARKET_DAY,
+) -> AutoTrade:  # fmt: skip
     """Make a pending trade, or raise RecordedRefusal with the control's code, `checks` and `decision_id`.
 
     The refusal is raised after its record is written; whoever has a transaction open commits it. Raises
@@ -71,7 +73,9 @@ def place_trade(
     if not may_trade():
         raise Unavailable("This version of the code may not trade.")
     with transaction.atomic():
-        look = _look(portfolio_id=portfolio_id, symbol=symbol, side=side, quantity=quantity, actor=actor)
+        look = _look(
+            portfolio_id=portfolio_id, symbol=symbol, side=side, quantity=quantity, terms=terms, actor=actor
+        )  # fmt: skip
         draft, trade = _decide(look, actor)
         recorded = record(
             [draft],
@@ -85,7 +89,7 @@ def place_trade(
             events.append(
                 trade_event(trade, "trade.created", at=trade.market_at, trigger_price=trade.trigger_price)
             )
-            wake_on_commit(EXECUTE_TASK, queue="execution")
+            wake_execution([trade])
         append(events)
     if trade is None:
         raise RecordedRefusal(draft.detail, code=draft.code, checks=draft.checks, decision_id=draft.id)
@@ -94,11 +98,12 @@ def place_trade(
 
 @transaction.atomic
 def preview_trade(
-    *, portfolio_id: uuid.UUID, symbol: str, side: str, quantity: Decimal, actor: AbstractBaseUser
-) -> Preview:
+    *, portfolio_id: uuid.UUID, symbol: str, side: str, quantity: Decimal, actor: AbstractBaseUser,
+    terms: OrderTerms = MARKET_DAY,
+) -> Preview:  # fmt: skip
     """The same look under the same lock; nothing is written. Raises InvalidInput, NotFound, Unavailable."""
     verdict = _look(
-        portfolio_id=portfolio_id, symbol=symbol, side=side, quantity=quantity, actor=actor
+        portfolio_id=portfolio_id, symbol=symbol, side=side, quantity=quantity, terms=terms, actor=actor
     ).verdict
     checks = findings_as_rows(verdict.findings)
     if isinstance(verdict, Refused):
@@ -107,14 +112,14 @@ def preview_trade(
 
 
 def _look(
-    *, portfolio_id: uuid.UUID, symbol: str, side: str, quantity: Decimal, actor: AbstractBaseUser
-) -> _Look:
+    *, portfolio_id: uuid.UUID, symbol: str, side: str, quantity: Decimal, terms: OrderTerms, actor: AbstractBaseUser
+) -> _Look:  # fmt: skip
     books = open_books([portfolio_id])
     snapshot = snapshots.current()
     if snapshot is None:
         raise Unavailable("There is no market data yet.")
     view = market_view(snapshot)
-    instrument = _checked(view, symbol=symbol, side=side, quantity=quantity)
+    instrument = _checked(view, symbol=symbol, side=side, quantity=quantity, terms=terms)
     running = TradingSession.objects.filter(portfolio_id=portfolio_id, status__in=TradingSession.RUNNING)
     state = fresh_states(books, sessions={portfolio_id: running.first()}, view=view)[portfolio_id]
     price, objection = state.price(instrument), _objection_to(actor, portfolio_id)
@@ -122,12 +127,12 @@ def _look(
         verdict: Approved | Refused = _without_price(objection)
     else:
         verdict = validate_trade(
-            state, OrderWish(side, quantity, instrument, price, actor_objection=objection)
+            state, OrderWish(side, quantity, instrument, price, actor_objection=objection, terms=terms)
         )
-    return _Look(state, instrument, side, quantity, price, verdict)
+    return _Look(state, instrument, side, quantity, terms, price, verdict)
 
 
-def _checked(view: MarketView, *, symbol: str, side: str, quantity: Decimal) -> Instrument:
+def _checked(view: MarketView, *, symbol: str, side: str, quantity: Decimal, terms: OrderTerms) -> Instrument:
     """The instrument. Raises InvalidInput with the path of each fault, and its cure."""
     errors: list[dict[str, Any]] = []
     if side not in Side.values:
@@ -144,6 +149,7 @@ def _checked(view: MarketView, *, symbol: str, side: str, quantity: Decimal) -> 
     fault = _quantity_fault(quantity, instrument)
     if fault is not None:
         errors.append(fault)
+    errors += term_faults(terms, tick=PLACES if instrument is None else instrument.tick_size)
     if errors:
         raise InvalidInput("; ".join(f"{row['path']}: {row['message']}" for row in errors), errors=errors)
     assert instrument is not None
@@ -203,7 +209,8 @@ def _decide(look: _Look, actor: AbstractBaseUser) -> tuple[Draft, AutoTrade | No
     if isinstance(verdict, Refused):
         draft.outcome, draft.code, draft.detail = Outcome.REFUSED, verdict.code.value, verdict.detail
         return draft, None
-    draft.detail = f"{look.side} {plain_decimal(look.quantity)} {look.instrument.symbol}: by hand, {name}"
+    order = f"{look.side} {plain_decimal(look.quantity)} {look.instrument.symbol}{told(look.terms)}"
+    draft.detail = f"{order}: by hand, {name}"
     intent = Intent(
         decision_id=draft.id, rule_id=None, rule_version_id=None, approved=verdict, instrument=look.instrument,
         origin=AutoTrade.Origin.MANUAL, actor=f"user:{name}",
@@ -215,7 +222,8 @@ def _sizing(look: _Look) -> dict[str, Any]:
     """The size was given; what it comes to, in the portfolio's currency."""
     known: dict[str, Any] = {"method": SIZING_METHOD, "side": look.side, "quantity": look.quantity}
     if look.price is not None:
-        known |= {"price": look.price, "value": look.quantity * look.price}
+        at = measured_at(look.terms, side=look.side, last=look.price)
+        known |= {"price": at, "value": look.quantity * at}
     if isinstance(look.verdict, Approved) and look.side == Side.BUY:
         known["cost"] = look.verdict.request.cost
     return known

@@ -25,7 +25,8 @@ def objection_to(
     """Why the trade may not go out, or work, any more; None when it may. `split_at`: of its instrument, since it was
     decided.
 
-    works: it has gone out already, in good order; then what has become of its rule or session is no objection.
+    works: it has gone out already, in good order: it works until somebody cancels it, as it would at any broker, and
+    what has become of its rule or session is no objection.
     """
     reduces = trade.trade_type == "sell"
     scopes = OrderScopes(

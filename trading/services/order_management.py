@@ -15,6 +15,7 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import connection, transaction
 
 from foundation.clock import database_now
+from foundation.copying import copy_in
 from foundation.errors import Conflict, NotFound
 from foundation.wakeups import wake_on_commit
 from journal.core.events import Event
@@ -108,7 +109,7 @@ def make_trade(state: FreshState, intent: Intent) -> AutoTrade:
 
 def store_trades(trades: Sequence[AutoTrade]) -> None:
     """New intents, and the message to the broker that each of them will be: counted now, under the lock."""
-    AutoTrade.objects.bulk_create(trades)
+    copy_in(trades)
     count_messages(trades, OrderMessage.Kind.SUBMIT)
 
 

@@ -5,15 +5,16 @@ from collections.abc import Iterable
 from django.db import connection
 
 from foundation.clock import database_now
+from foundation.copying import copy_values
 from trading.models import AutoTrade, OrderMessage
 
 
 def count_messages(trades: Iterable[AutoTrade], kind: str) -> None:
     """One for each trade, as of now (database time)."""
     now = database_now()
-    OrderMessage.objects.bulk_create(
-        OrderMessage(portfolio_id=trade.portfolio_id, account_id=trade.account_id, kind=kind, at=now)
-        for trade in trades
+    columns = ("portfolio_id", "account_id", "kind", "at")
+    copy_values(
+        OrderMessage, columns, [(trade.portfolio_id, trade.account_id, kind, now) for trade in trades]
     )
 
 

@@ -8,6 +8,8 @@ from foundation.core.money import ZERO, as_decimal
 from market.models import Instrument
 from rules.core.actions import PERCENTAGE_OF_POSITION, ActionRequest
 from trading.core.kelly import Advice, NoOdds, Odds, odds_of_advice, preferred_odds
+from trading.core.order_prices import measured_at
+from trading.core.rule_orders import terms_of
 from trading.core.sizing import Sized, size
 from trading.core.track_record import TrackRecord
 from trading.selectors import track_record_of
@@ -22,7 +24,8 @@ def size_action(
     rule_id: uuid.UUID,
     sources: tuple[str, ...],
 ) -> tuple[Sized, Decimal | None]:
-    """(size with its arithmetic, the price that it rests on). An unknown price or equity gives no size.
+    """(size with its arithmetic, the last price). An unknown price or equity gives no size. A limit order is sized at
+    its limit, which is what it pays or gets.
 
     `rule_id` wants it; `sources` is the session's preference of recommendations. What only some methods need is
     read only for these.
@@ -33,7 +36,9 @@ def size_action(
     of_position = action.sizing_method == "full_position" or action.size_unit == PERCENTAGE_OF_POSITION
     if equity is None and not of_position:
         return Sized(quantity=ZERO, arithmetic={}, reason="the portfolio's equity is unknown"), price
-    facts = state.sizing_facts(instrument, price, equity if equity is not None else ZERO)
+    terms = terms_of(action, price=price, tick=instrument.tick_size)
+    at = measured_at(terms, side=action.side, last=price)
+    facts = state.sizing_facts(instrument, at, equity if equity is not None else ZERO)
     if action.sizing_method == "volatility_target":
         facts = replace(facts, volatility=_volatility(state, instrument, sources))
     elif action.sizing_method == "kelly":

@@ -21,9 +21,12 @@ from trading.core.market_facts import fresh_prices
 from trading.core.order_states import OPEN
 from trading.core.protections import Kind, Threshold, triggered
 from trading.models import AutoTrade, Protection
+from trading.selectors import resting_orders
 from trading.services.decisions import Draft
 from trading.services.facts import MarketView, market_view
 from trading.services.fresh_state import FreshState, fresh_states
+from trading.services.history import made_way
+from trading.services.order_management import request_cancels
 from trading.services.protections import Key, percentages_of
 from trading.services.reducing import Reduction, sell
 
@@ -37,11 +40,13 @@ class Protector:
     states: Mapping[uuid.UUID, FreshState]
     prices: Mapping[int, Decimal]  # fresh ones, by instrument
     ordered: set[Key]  # of which a protective sale is open
+    waiting: Mapping[Key, list[AutoTrade]]  # orders that wait for a price
     drafts: list[Draft] = field(default_factory=list)
     trades: list[AutoTrade] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     changed: list[Protection] = field(default_factory=list)  # whose refusal is another now
     gone: list[Protection] = field(default_factory=list)  # whose position is closed
+    cleared: list[Event] = field(default_factory=list)  # of orders that were in the way
 
     @classmethod
     def of(cls, books: Books, snapshot: MarketSnapshot) -> "Protector":
@@ -55,8 +60,12 @@ class Protector:
             portfolio_id__in=ids, origin=AutoTrade.Origin.PROTECTION,
             status__in=[state.value for state in OPEN],
         )  # fmt: skip
+        waiting: dict[Key, list[AutoTrade]] = {}
+        for trade in resting_orders(ids):
+            waiting.setdefault((trade.portfolio_id, trade.instrument_id), []).append(trade)
         return cls(
             books=books,
+            waiting=waiting,
             view=view,
             states=fresh_states(books, sessions=sessions, view=view),
             prices=fresh_prices(snapshot, now_epoch=view.now_epoch),
@@ -80,7 +89,12 @@ class Protector:
                 self._sell(row, position, state, threshold)
 
     def _sell(self, row: Protection, position: Position, state: FreshState, threshold: Threshold) -> None:
-        """All that is free; what is promised to another sale is on its way already."""
+        """All that is free, once the orders that wait for another price are out of the way.
+
+        At the paper broker they are gone at once. What a real one still works on stays reserved until it says that
+        the cancel is done, and is sold then; what is promised to a sale at market is on its way already.
+        """
+        self._clear_the_way(row, state, threshold)
         quantity = position.quantity - position.reserved_quantity
         if quantity <= 0:
             return
@@ -100,6 +114,19 @@ class Protector:
         draft.own_row = True
         self._refused(row, draft.code)
         self.events.append(_event(row, draft, trade, threshold, price=price, at=state.view.snapshot.as_of))
+
+    def _clear_the_way(self, row: Protection, state: FreshState, threshold: Threshold) -> None:
+        """Cancel what waits for a price in this instrument, whoever wanted it: a sale keeps what it would sell, and a
+        buy might be met by the sale, or buy again what is being sold."""
+        symbol = state.view.instruments[row.instrument_id].symbol
+        waiting = self.waiting.get((row.portfolio_id, row.instrument_id), [])
+        if not waiting:
+            return
+        events = request_cancels(
+            waiting, books=self.books, reason=f"the {threshold.kind.words} of {symbol} sells at market"
+        )
+        made_way(state.history, waiting)
+        self.cleared += events
 
     def _refused(self, row: Protection, code: str) -> None:
         if row.refusal != code:

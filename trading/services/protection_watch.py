@@ -21,7 +21,6 @@ from django.db import InterfaceError, OperationalError, connection, transaction
 from foundation.clock import database_now
 from foundation.kill_points import reach
 from foundation.version import may_trade
-from foundation.wakeups import wake_on_commit
 from journal.core.events import AlertSpec, Event
 from journal.models import Alert
 from journal.services.journal import append
@@ -32,12 +31,12 @@ from portfolios.services.books import open_books
 from portfolios.services.marks import PeakMark, note_peaks
 from trading.core.market_facts import fresh_prices
 from trading.core.protections import Percentages, triggered
+from trading.services.order_management import wake_execution
 from trading.services.protecting import Protector
 from trading.services.protections import forget, store_refusals
 from trading.services.reducing import store
 
 log = structlog.get_logger(__name__)
-EXECUTE_TASK = "trading.tasks.execute_due"
 BATCH_PORTFOLIOS_MAX = 50
 
 
@@ -83,7 +82,12 @@ def _look(snapshot: MarketSnapshot) -> Seen:
 _WATCHED = """
     SELECT p.portfolio_id, p.instrument_id, p.opened_at, p.stop_loss_percentage, p.take_profit_percentage,
            p.trailing_stop_percentage, p.refusal, o.id, o.quantity, o.reserved_quantity, o.average_cost, o.opened_at,
-           m.opened_at, m.peak_price
+           m.opened_at, m.peak_price,
+           o.reserved_quantity > 0 AND EXISTS (
+               SELECT FROM auto_trades t
+               WHERE t.portfolio_id = p.portfolio_id AND t.instrument_id = p.instrument_id AND t.trade_type = 'sell'
+                   AND t.order_type <> 'market' AND t.cancel_requested_at IS NULL
+                   AND t.status NOT IN ('filled', 'cancelled', 'rejected', 'expired'))
     FROM trading_protection p
     LEFT JOIN portfolios_position o ON o.portfolio_id = p.portfolio_id AND o.instrument_id = p.instrument_id
     LEFT JOIN portfolios_positionmark m ON m.position_id = o.id
@@ -108,6 +112,8 @@ class Watched:
     position_opened_at: datetime | None
     mark_opened_at: datetime | None
     peak_price: Decimal | None
+    waits: bool | None
+    """part of it is promised to a sale that waits for its price"""
 
 
 def _see(row: Watched, prices: Mapping[int, Decimal], seen: Seen) -> None:
@@ -123,7 +129,7 @@ def _see(row: Watched, prices: Mapping[int, Decimal], seen: Seen) -> None:
     assert row.average_cost is not None and row.reserved_quantity is not None
     protected = Percentages(row.stop_loss, row.take_profit, row.trailing_stop)
     threshold = triggered(protected, average_cost=row.average_cost, noted_peak=noted, price=price)
-    is_free = row.quantity > row.reserved_quantity
+    is_free = row.quantity > row.reserved_quantity or row.waits
     if (threshold is not None and is_free) or (threshold is None and row.refusal):
         seen.portfolios.add(row.portfolio_id)
 
@@ -167,8 +173,8 @@ def _act(portfolio_ids: Sequence[uuid.UUID]) -> int:
     books.save()
     symbols = {key: row.symbol for key, row in protector.view.instruments.items()}
     events = forget(protector.gone, symbols=symbols, at=snapshot.as_of)
-    append(events + recorded.events + protector.events + created)
+    append(protector.cleared + events + recorded.events + protector.events + created)
     if protector.trades:
-        wake_on_commit(EXECUTE_TASK, queue="execution")
+        wake_execution(protector.trades)
         reach("protections.before_commit", detail=protector.trades[0].client_order_id)
     return len(protector.trades)

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from foundation.copying import StoredJson
 from foundation.core.money import ZERO
 from journal.core.events import Event
 from market.core.snapshot import MarketSnapshot
-from trading.core.risk import Refused, findings_as_rows
+from trading.core.risk import Refused, findings_text
 from trading.models import AutoTrade
 from trading.services.decisions import Draft, Outcome, Recorded, record
 from trading.services.fresh_state import FreshState
@@ -51,7 +52,7 @@ def sell(state: FreshState, reduction: Reduction) -> tuple[Draft, AutoTrade | No
         return draft, None
     wish = OrderWish("sell", quantity, instrument, price, protective=True)
     verdict = validate_trade(state, wish)
-    draft.checks = list(findings_as_rows(verdict.findings))
+    draft.checks = StoredJson(findings_text(verdict.findings))
     if isinstance(verdict, Refused):
         draft.outcome, draft.code, draft.detail = Outcome.REFUSED, verdict.code.value, verdict.detail
         return draft, None

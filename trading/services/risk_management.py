@@ -9,10 +9,16 @@ from datetime import datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
+from django.conf import settings
+
 from foundation.core.money import ZERO
 from market.models import Instrument
 from portfolios.core.limits import SPECS, EffectiveLimits
-from portfolios.models import BrokerAccount
+from portfolios.models import BrokerAccount, BrokerCredential
+from trading.brokers.capabilities import terms_objection
+from trading.brokers.connections import capabilities_of
+from trading.core.order_prices import measured_at
+from trading.core.orders import MARKET_DAY, OrderTerms
 from trading.core.portfolio_risk import effective_holdings
 from trading.core.risk import Approved, Refused, RiskRequest, assess
 from trading.services.facts import SymbolMarket
@@ -23,7 +29,8 @@ NAN = Decimal("NaN")
 
 @dataclass(frozen=True)
 class OrderWish:
-    """An order that somebody wants. `actor_objection`: why he may not have it, however good it is.
+    """An order that somebody wants, `price` being the last price. `actor_objection`: why he may not have it,
+    however good it is.
 
     `protective`: it flattens, or protects a position. `recommended_at`: market time of the advice it rests on.
     """
@@ -36,6 +43,7 @@ class OrderWish:
     protective: bool = False
     recommended_at: datetime | None = None
     actor_objection: str = ""
+    terms: OrderTerms = MARKET_DAY
 
 
 def validate_trade(state: FreshState, wish: OrderWish) -> Approved | Refused:
@@ -55,20 +63,23 @@ def request_of(state: FreshState, wish: OrderWish) -> RiskRequest:
     halt = state.halt_for(symbol=instrument.symbol, rule_id=rule_id)
     market = SymbolMarket(state.view, instrument)
     buys = side == "buy"
-    after = {**exposures, instrument.id: exposure + wish.quantity * wish.price} if buys else exposures
+    order_value = wish.quantity * measured_at(wish.terms, side=side, last=wish.price)
+    after = {**exposures, instrument.id: exposure + order_value} if buys else exposures
+    objection = wish.actor_objection or account_objection(state.account)
+    worst = state.execution_price(instrument, side, terms=wish.terms)
     recommended = wish.recommended_at
     return RiskRequest(
         side=side,
         quantity=wish.quantity,
         price=wish.price,
-        execution_price=state.execution_price(instrument, side),
-        cost=state.cash_needed(instrument, wish.quantity) if buys else ZERO,
+        execution_price=worst,
+        cost=state.cash_needed(instrument, wish.quantity, terms=wish.terms) if buys else ZERO,
         protective=wish.protective,
         of_rule=rule_id is not None,
         limits=limits,
         halt=halt.mode if halt else None,
         halt_reason=halt.reason if halt else "",
-        actor_objection=wish.actor_objection or account_objection(state.account),
+        actor_objection=objection,
         instrument_objection=_instrument_objection(state, instrument),
         market_open=market.is_open,
         time_objection=_time_objection(state, instrument) if buys else "",
@@ -105,16 +116,31 @@ def request_of(state: FreshState, wish: OrderWish) -> RiskRequest:
         daily_trades=history.daily_trades,
         daily_trades_of_rule=history.daily_trades_of_rule(rule_id),
         daily_trades_of_symbol=history.daily_trades_of_symbol(instrument.id),
-        opposite_orders=history.opposite_orders(instrument_id=instrument.id, side=side),
+        opposite_orders=history.opposite_orders(instrument_id=instrument.id, side=side, price=worst),
         unknown_on_symbol=history.unknown_on(instrument.id),
+        terms=wish.terms,
+        terms_objection="" if objection else _terms_objection(state, wish),
+        own_working=history.own_working(instrument_id=instrument.id, side=side, rule_id=rule_id),
     )
 
 
 def account_objection(account: BrokerAccount) -> str:
     """Why nothing can be sent for this account; empty when it can."""
+    if account.broker == BrokerAccount.Broker.PAPER:
+        return ""
     if account.broker not in BrokerAccount.Broker.values:
         return f"there is no connection to the broker {account.broker!r}"
+    if account.is_live and not settings.ALLOW_LIVE_TRADING:
+        return "its money is real, and this installation does not permit live trading (ALLOW_LIVE_TRADING)"
+    if not BrokerCredential.objects.filter(account=account).exists():
+        return f"no keys of {account.broker} are stored for it: connect the account first"
+    if not account.account_number:
+        return f"its number at {account.broker} is not known: connect the account again"
     return ""
+
+
+def _terms_objection(state: FreshState, wish: OrderWish) -> str:
+    return terms_objection(capabilities_of(state.account), wish.terms, quantity=wish.quantity)
 
 
 def _instrument_objection(state: FreshState, instrument: Instrument) -> str:

@@ -32,6 +32,7 @@ SWEEPS = (
     ),
     Sweep("trading.tasks.finish_stopping", "execution", 3),
     Sweep("trading.tasks.reconcile_due", "broker", 5, "Compares brokers' accounts with the books."),
+    Sweep("trading.tasks.cancel_split_orders", "execution", 5, "Cancels orders that a split has overtaken."),
     Sweep("trading.tasks.prune", "execution", 600),
     Sweep("journal.tasks.deliver_alerts", "notification", 5),
     Sweep("market.tasks.recommend_baseline", "market", 10),

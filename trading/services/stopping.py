@@ -1,10 +1,17 @@
-"""Closing what a stopping session has open: its pending trades, and on request its positions."""
+"""Closing what a stopping session has open: its entries, and on request its positions.
+
+Entries are cancelled wherever they are. An exit that works goes on working, for it only reduces, and the session ends
+after it; but one that is to sell everything cancels whatever waits for a price and sells at market. Orders that people
+placed by hand stay theirs: they neither end with the session nor keep it from ending.
+"""
 
 import uuid
+from collections.abc import Sequence
 from datetime import datetime
 
 import structlog
 from django.db import transaction
+from django.db.models import Q, QuerySet
 
 from foundation.version import may_trade
 from journal.core.events import AlertSpec, Event
@@ -14,15 +21,19 @@ from portfolios.services.books import Books, open_books
 from sessions.core.config import read_config
 from sessions.models import TradingSession
 from sessions.services.sessions import finish_stop
-from trading.core.order_states import OPEN
+from trading.core.order_states import OPEN, OrderState
+from trading.core.orders import OrderType
 from trading.models import AutoTrade
+from trading.selectors import resting_orders
 from trading.services.decisions import Draft, Outcome
 from trading.services.facts import market_view
 from trading.services.fresh_state import fresh_states
-from trading.services.order_management import end_pending, pending_of
+from trading.services.history import made_way
+from trading.services.order_management import request_cancels
 from trading.services.reducing import Reduction, sell, store
 
 Origin = AutoTrade.Origin
+MARKET = Q(order_type=OrderType.MARKET)
 log = structlog.get_logger(__name__)
 
 
@@ -45,18 +56,14 @@ def _finish_one(session_id: uuid.UUID) -> bool:
         row.refresh_from_db()
         if row.status != TradingSession.Status.STOPPING:
             return False
-        mine = [
-            t for t in pending_of([row.portfolio_id]) if t.session_id == row.id and t.origin == Origin.RULE
-        ]
-        events = end_pending(mine, books=books, reason="its session stops")
         flatten = read_config(row.config).on_stop == "flatten"
+        cancelled = _to_cancel(row, flatten=flatten)
+        events = request_cancels(cancelled, books=books, reason="its session stops")
         if flatten:
-            events += _flatten(row, books)
+            events += _flatten(row, books, cancelled)
         books.save()
         append(events)
-        open_trades = AutoTrade.objects.filter(
-            session=row, status__in=[state.value for state in OPEN]
-        ).exists()
+        open_trades = _open_of(row).exclude(~MARKET, origin=Origin.MANUAL).exists()
         held = flatten and any(p.quantity > 0 for p in books.positions.values())
         if open_trades or held:
             return False
@@ -64,7 +71,23 @@ def _finish_one(session_id: uuid.UUID) -> bool:
     return True
 
 
-def _flatten(row: TradingSession, books: Books) -> list[Event]:
+def _open_of(row: TradingSession) -> QuerySet[AutoTrade]:
+    return AutoTrade.objects.filter(session=row, status__in=[state.value for state in OPEN])
+
+
+def _to_cancel(row: TradingSession, *, flatten: bool) -> list[AutoTrade]:
+    """The session's entries, and what was not sent yet; to flatten, everything that waits for a price as well."""
+    mine = (
+        _open_of(row)
+        .filter(origin=Origin.RULE, cancel_requested_at=None)
+        .exclude(status=OrderState.CANCELLING)
+    )
+    entries = mine.filter(Q(trade_type="buy") | Q(status=OrderState.PENDING)).select_related("account")
+    waiting = resting_orders([row.portfolio_id]) if flatten else []
+    return list({trade.id: trade for trade in [*entries, *waiting]}.values())
+
+
+def _flatten(row: TradingSession, books: Books, cancelled: Sequence[AutoTrade]) -> list[Event]:
     """Sell every position that is not being sold yet; a control that refuses leaves its record and is asked again."""
     snapshot = snapshots.current()
     to_sell = [p for p in books.positions.values() if p.quantity - p.reserved_quantity > 0]
@@ -72,6 +95,7 @@ def _flatten(row: TradingSession, books: Books) -> list[Event]:
         return []
     view = market_view(snapshot)
     state = fresh_states(books, sessions={row.portfolio_id: row}, view=view)[row.portfolio_id]
+    made_way(state.history, cancelled)
     started_by = row.started_by.get_username() if row.started_by else "system"
     drafts, trades = [], []
     for position in sorted(to_sell, key=lambda p: p.instrument_id):

@@ -26,6 +26,7 @@ def form(cast):
     instrument = market.instruments[0]
     return {
         "portfolio": cast.portfolio.pk, "instrument": instrument.pk, "trade_type": "buy", "quantity": "10",
+        "order_type": "market", "time_in_force": "day",
     }  # fmt: skip
 
 
@@ -36,6 +37,14 @@ def test_a_superuser_acts_as_owner(admin_page, cast, form):
     assert "was added successfully" in page.content.decode()
     shown = admin_page.get(reverse("admin:trading_autotrade_change", args=[trade.pk])).content.decode()
     assert "user:dora" in shown
+
+
+def test_an_order_of_another_type_has_its_prices(admin_page, form):
+    admin_page.post(ADD, form | {"order_type": "limit", "time_in_force": "gtc", "limit_price": "90"})
+    trade = AutoTrade.objects.get()
+    assert (trade.order_type, trade.time_in_force, trade.limit_price) == ("limit", "gtc", 90)
+    shown = admin_page.get(reverse("admin:trading_autotrade_change", args=[trade.pk])).content.decode()
+    assert "gtc" in shown
 
 
 def test_a_refusal_stays_and_leads_to_its_decision(admin_page, cast, form):
@@ -61,6 +70,8 @@ def test_a_refusal_stays_and_leads_to_its_decision(admin_page, cast, form):
         ({"quantity": "1.5"}, "quantity", "The nearest below is 1."),
         ({"quantity": "ten"}, "quantity", "number"),
         ({"portfolio": ""}, "portfolio", "required"),
+        ({"order_type": "limit"}, "limit_price", "needs it"),
+        ({"stop_price": "90"}, "stop_price", "Leave it out"),
         ({"trade_type": "short"}, "trade_type", "valid choice"),
     ],
 )

@@ -109,13 +109,16 @@ def test_a_pending_trade_is_cancelled_by_the_service(admin_page, cast, trade):
     assert last_kind(cast.portfolio) == "trade.cancelled"
 
 
-def test_a_trade_on_its_way_is_not_cancelled(admin_page, cast, trading_session, rule):
+def test_of_a_trade_on_its_way_the_cancel_is_remembered(admin_page, cast, trading_session, rule):
     decision = make_decision(trading_session, rule, make_instrument("TEST"))
     trade = make_trade(decision, status="submitting")
-    answer = admin_page.post(reverse("admin:trading_autotrade_cancel", args=[trade.pk]), SENT)
-    assert "only a pending trade" in admin_page.get(answer["HX-Redirect"]).content.decode()
+    place = reverse("admin:trading_autotrade_cancel", args=[trade.pk])
+    answer = admin_page.post(place, SENT)
+    assert "asked for at its broker" in admin_page.get(answer["HX-Redirect"]).content.decode()
     trade.refresh_from_db()
-    assert trade.status == "submitting"
+    assert trade.status == "submitting" and trade.cancel_requested_at is not None
+    answer = admin_page.post(place, SENT)
+    assert "asked for already" in admin_page.get(answer["HX-Redirect"]).content.decode()
 
 
 @pytest.mark.parametrize("scope", ["portfolio", "session", "rule", "symbol", "account", "platform"])

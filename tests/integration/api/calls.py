@@ -25,6 +25,12 @@ MODULES = ("market.", "portfolios.", "rules.", "sessions.", "trading.")
 METHODS = ("get", "post", "put", "patch", "delete")  # OPTIONS is none of them: 405 everywhere
 
 
+PAPER_MARKET = {
+    "fee_bps": "0", "fee_per_unit": "0.005", "fee_minimum": "1", "slippage_bps": "1.5", "price_impact_bps": "1000",
+    "volume_limit_percentage": "10", "latency_ms": 250, "touch_fill_percentage": "50", "seed": 7,
+}  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Call:
     """`of_hers`: it speaks of something of Alice's, which must not exist for Charlie. `by`: who may do it. `keyed`:
@@ -273,6 +279,8 @@ BESIDE = [
     Call("post", "portfolios/{portfolio}/four-eyes", lambda world: {"enabled": True}),
     Call("get", "portfolios/{portfolio}/account-limits"),
     Call("put", "portfolios/{portfolio}/account-limits", _limit),
+    Call("get", "portfolios/{portfolio}/paper-market"),
+    Call("put", "portfolios/{portfolio}/paper-market", lambda world: PAPER_MARKET),
     Call("get", "portfolios/{portfolio}/permissions"),
     Call("put", "portfolios/{portfolio}/permissions", _lists),
     Call("get", "limits", of_hers=False),

@@ -6,10 +6,12 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from foundation.clock import database_now
 from foundation.models import IdempotencyKey
 from journal.models import Entry
 from tests.integration.api.conftest import World
-from trading.models import AutoTrade, Decision
+from trading.models import AutoTrade, BrokerMessage, Decision
+from trading.services.order_management import move
 
 pytestmark = pytest.mark.integration
 PATH = "/api/auto-trading/trades"
@@ -42,6 +44,59 @@ def test_a_trader_gets_her_trade(world: World) -> None:
     story = world.as_("victor").get(f"{PATH}/{trade['id']}/details").json()
     assert story["explanation"] == {"sentence": "tara asked for it by hand."}
     assert [event["kind"] for event in story["events"]] == ["decision.made", "trade.created"]
+
+
+def test_an_order_of_any_type_shows_its_terms(world: World) -> None:
+    terms = {"order_type": "stop_limit", "time_in_force": "gtc", "stop_price": "110", "limit_price": "111.5"}
+    answer = send(world, **terms)
+    assert answer.status_code == 201, answer.content
+    trade = answer.json()
+    shown = {name: trade[name] for name in (*terms, "trail_percentage", "expires_at", "cancel_requested_at")}
+    assert shown == terms | {
+        "stop_price": "110.00000000", "limit_price": "111.50000000", "trail_percentage": None, "expires_at": None,
+        "cancel_requested_at": None,
+    }  # fmt: skip
+    assert send(world, symbol="BBB").json()["expires_at"] is not None, "a day order"
+
+
+def test_terms_that_do_not_fit_are_told_with_path_and_cure(world: World) -> None:
+    answer = send(world, order_type="limit", limit_price="90.005", stop_price="91")
+    assert answer.status_code == 400
+    faults = {row["path"]: row for row in answer.json()["errors"]}
+    assert set(faults) == {"limit_price", "stop_price"}
+    assert faults["limit_price"]["suggestion"] == "The nearest below is 90."
+    assert faults["stop_price"]["suggestion"] == "Leave it out."
+    assert send(world, order_type="limits").json()["errors"][0]["path"] == "order_type"
+    assert decisions(world) == 0
+
+
+def test_a_preview_asks_about_the_same_terms(world: World) -> None:
+    body = {"order_type": "limit", "limit_price": "200"}
+    answer = send(world, path=f"{PATH}/validate", **body).json()
+    assert (answer["approved"], answer["code"]) == (False, "PRICE_COLLAR")
+    assert send(world, path=f"{PATH}/validate", order_type="limit", limit_price="90").json()["approved"]
+
+
+def test_the_story_has_the_words_with_the_broker_and_a_cancel_tells_how_far_it_is(world: World) -> None:
+    account = world.desk.portfolio.broker_account
+    trade = AutoTrade.objects.get(pk=send(world, order_type="limit", limit_price="90").json()["id"])
+    move([trade], "pending", "submitting", "unknown")
+    BrokerMessage.objects.create(
+        trade=trade,
+        kind="submit",
+        attempt=1,
+        outcome="unknown",
+        detail="timed out",
+        answered_at=database_now(),
+    )
+    path = f"{PATH}/{trade.id}"
+    (message,) = world.as_("victor").get(f"{path}/details").json()["messages"]
+    assert (message["kind"], message["outcome"], message["detail"]) == ("submit", "unknown", "timed out")
+    told = world.as_("tara").post(f"{path}/cancel").json()
+    assert (told["status"], told["cancel_reason"]) == ("unknown", "by tara") and told["cancel_requested_at"]
+    again = world.as_("tara").post(f"{path}/cancel")
+    assert (again.status_code, again.json()["status_now"]) == (409, "unknown")
+    assert account.broker == "paper"
 
 
 def test_the_same_key_is_one_trade(world: World) -> None:

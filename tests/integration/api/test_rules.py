@@ -93,6 +93,7 @@ def test_an_unknown_choice_in_a_filter_is_refused(world: World) -> None:
     assert (answer.status_code, answer.json()["errors"][0]["path"]) == (400, "rule_type")
 
 
+@pytest.mark.usefixtures("without_limit_orders")
 def test_validate_says_what_it_would_store_and_stores_nothing(world: World) -> None:
     before = TradingRule.objects.count()
     answer = world.as_("victor").post("/api/auto-trading/rules/validate", STOP_LOSS, format="json").json()

@@ -215,12 +215,14 @@ def test_once_four_eyes_are_over_the_same_content_takes_effect(changed, careful,
     assert not pending_versions().exists()
 
 
+@pytest.mark.usefixtures("without_limit_orders")
 def test_what_an_active_rule_could_not_carry_out_is_not_proposed(careful, old, entry, alice):
     entry["actions"][0] |= {"order_type": "limit", "limit_offset_bps": 25}
     with pytest.raises(InvalidInput, match="cannot be in force"):
         update_rule(rule_id=old.id, rule=entry, actor=alice)
 
 
+@pytest.mark.usefixtures("without_limit_orders")
 def test_it_is_looked_at_again_when_it_is_approved(careful, old, entry, alice, bob):
     """Proposed while the rule was inactive; meanwhile somebody has activated what was approved before."""
     update_rule(rule_id=old.id, rule=entry | {"priority": 2}, actor=alice)

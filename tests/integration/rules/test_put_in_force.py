@@ -1,4 +1,7 @@
-"""A rule may say what this version does not carry out; it is kept, but not put in force."""
+"""A rule may say what this version does not carry out; it is kept, but not put in force.
+
+At present that is nothing: the word is planted.
+"""
 
 import json
 
@@ -12,7 +15,11 @@ from rules.models import TradingRule
 from rules.selectors import active_rule_versions
 from rules.services.rules import activate_rule, create_rule, deactivate_rule, update_rule
 
-pytestmark = [pytest.mark.integration, pytest.mark.django_db]
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.django_db,
+    pytest.mark.usefixtures("without_limit_orders"),
+]
 FAULT = {
     "path": "actions[0].order_type",
     "message": "Limit orders are not carried out in this version.",

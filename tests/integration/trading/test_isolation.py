@@ -20,8 +20,9 @@ from sessions.services.sessions import resume_trading_session
 from tests.harness.databases import CommittedDatabase
 from tests.harness.people import person
 from tests.harness.trading import STRONG_BUY_ENTRY, Desk, Market
+from trading.core.paper_matching import Progress
 from trading.models import Halt
-from trading.services import auto_trading, trade_execution
+from trading.services import auto_trading, paper_sorting, trade_execution
 from trading.services.auto_trading import FailedSlice, evaluate_next_slice
 from trading.services.emergency_stop import arm, drain_all
 from trading.services.trade_execution import execute_pending
@@ -154,14 +155,14 @@ def test_what_cannot_be_matched_holds_up_nobody_behind_it(
     market.advise("AAA")
     market.tick()
     desks[0].evaluate()
-    genuine = trade_execution.match
+    genuine = paper_sorting.match
 
     def closed_for_the_first(trade: Any, **more: Any) -> Any:
         if trade.portfolio_id == desks[0].portfolio.id:
-            return trade_execution.Unmatched("the market is closed")
+            return Progress(waits="the market is closed")
         return genuine(trade, **more)
 
-    monkeypatch.setattr(trade_execution, "match", closed_for_the_first)
+    monkeypatch.setattr(paper_sorting, "match", closed_for_the_first)
     assert execute_pending() == 2
     assert [desk.trades()[0].status for desk in desks] == ["pending", "filled", "filled"]
 
@@ -174,14 +175,14 @@ def test_a_portfolio_that_breaks_execution_is_told_of_and_the_others_are_execute
     market.advise("AAA")
     market.tick()
     desks[0].evaluate()
-    genuine = trade_execution.match
+    genuine = paper_sorting.match
 
     def broken(trade: Any, **more: Any) -> Any:
         if trade.portfolio_id == desks[1].portfolio.id:
             raise RuntimeError("a defect")
         return genuine(trade, **more)
 
-    monkeypatch.setattr(trade_execution, "match", broken)
+    monkeypatch.setattr(paper_sorting, "match", broken)
     for _ in range(2):
         execute_pending()
     assert [desk.trades()[0].status for desk in desks] == ["filled", "pending", "filled"]

@@ -16,8 +16,9 @@ from tests.harness.trading import Desk, Market
 from trading.core.market_facts import STALE_SECONDS
 from trading.models import AutoTrade
 from trading.services.bookkeeping import ReportedFill, book_fills
+from trading.services.objections import PENDING_SECONDS_MAX
 from trading.services.stopping import finish_stopping
-from trading.services.trade_execution import PENDING_SECONDS_MAX, execute_pending
+from trading.services.trade_execution import execute_pending
 from trading.services.verification import book_differences
 
 pytestmark = pytest.mark.integration

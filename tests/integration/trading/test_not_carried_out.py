@@ -1,4 +1,7 @@
-"""What this version does not carry out is not traded half, should a rule with it be in force all the same."""
+"""What this version does not carry out is not traded half, should a rule with it be in force all the same.
+
+At present that is nothing: the word is planted.
+"""
 
 from typing import Any
 
@@ -9,7 +12,7 @@ from rules.services.rules import create_rule
 from tests.harness.trading import STRONG_BUY_ENTRY, Desk, Market
 from tests.integration.trading.steps import decisions_of
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("without_limit_orders")]
 
 
 def in_force(desk: Desk, **changes: Any) -> TradingRule:

@@ -223,7 +223,7 @@ def test_an_answer_that_cannot_be_true_settles_nothing(alice: Scene, settings: A
     pass_time(1)
     recover_due()
     assert state(trade) == "unknown" and trade.broker_order_id == ""
-    assert ("trade.bad_report", "critical") in alice.alerts()
+    assert ("reconciliation.break", "critical") in alice.alerts()
     alice.venue.put(replace(order, quantity=Decimal("NaN")))
     pass_time(31)
     recover_due()

@@ -19,7 +19,7 @@ from tests.harness.trading_machine import TradingMachine, machine_on
 from tests.harness.trading_scene import FAR, LIMITS, NEAR, Limits, Scene, set_the_scene
 from trading.core.history import History
 from trading.core.verdicts import RiskRequest
-from trading.services import risk_management, trade_execution
+from trading.services import paper_sorting, risk_management
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db, pytest.mark.timeout(900)]
 EXAMPLES = int(os.environ.get("STATE_MACHINE_EXAMPLES", "30"))
@@ -70,7 +70,7 @@ def forgets_the_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def looks_at_no_halt(monkeypatch: pytest.MonkeyPatch) -> None:
     """The paper batch fills what a halt covers."""
-    monkeypatch.setattr(trade_execution, "_objection", lambda trade, halts: None)
+    monkeypatch.setattr(paper_sorting, "objection_to", lambda trade, halts, **_: None)
 
 
 def limits_reductions(monkeypatch: pytest.MonkeyPatch) -> None:

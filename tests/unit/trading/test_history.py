@@ -69,9 +69,49 @@ def test_an_order_of_this_batch_counts_for_the_next() -> None:
     history = before()
     history.ordered(ordered(timedelta()), OpenOrder(uuid.uuid4(), 1, "buy", None, doubtful=False))
     assert (history.messages_last_second, history.messages_last_minute, history.daily_trades) == (1, 1, 1)
-    assert history.opposite_orders(instrument_id=1, side="sell") == 1
-    assert history.opposite_orders(instrument_id=1, side="buy") == 0
-    assert history.opposite_orders(instrument_id=2, side="sell") == 0
+    assert history.opposite_orders(instrument_id=1, side="sell", price=Decimal(1)) == 1
+    assert history.opposite_orders(instrument_id=1, side="buy", price=Decimal(1)) == 0
+    assert history.opposite_orders(instrument_id=2, side="sell", price=Decimal(1)) == 0
+
+
+@pytest.mark.parametrize(
+    ("working", "limit", "side", "price", "meets"),
+    [
+        ("sell", "100", "buy", "99.99", 0),  # a tick below it
+        ("sell", "100", "buy", "100", 1),
+        ("buy", "100", "sell", "100.01", 0),  # a tick above it
+        ("buy", "100", "sell", "100", 1),
+        ("sell", None, "buy", "1", 1),  # it takes any price
+        ("sell", "100", "buy", "NaN", 1),  # nobody knows
+        ("sell", "100", "sell", "100", 0),
+    ],
+)
+def test_orders_meet_where_their_prices_cross(
+    working: str, limit: str | None, side: str, price: str, meets: int
+) -> None:
+    history = before()
+    order = OpenOrder(
+        uuid.uuid4(), 1, working, None, doubtful=False, limit_price=None if limit is None else Decimal(limit)
+    )
+    history.open_orders.append(order)
+    assert history.opposite_orders(instrument_id=1, side=side, price=Decimal(price)) == meets
+    past = PastOrder(1, working, Decimal(3), None, NOW, NOW.date(), counts=True)
+    history.gone({order.id: past})
+    assert history.opposite_orders(instrument_id=1, side=side, price=Decimal(price)) == 0
+
+
+def test_only_what_works_of_the_same_rule_side_and_symbol_is_its_own() -> None:
+    history, rule = before(), uuid.uuid4()
+    history.open_orders += [
+        OpenOrder(uuid.uuid4(), 1, "buy", None, doubtful=False, rule_id=rule, works=True),
+        OpenOrder(uuid.uuid4(), 1, "sell", None, doubtful=False, rule_id=rule, works=False),
+        OpenOrder(uuid.uuid4(), 1, "buy", None, doubtful=False, rule_id=None, works=True),
+    ]
+    assert history.own_working(instrument_id=1, side="buy", rule_id=rule) == 1
+    assert history.own_working(instrument_id=2, side="buy", rule_id=rule) == 0
+    assert history.own_working(instrument_id=1, side="sell", rule_id=rule) == 0, "it was not sent yet"
+    assert history.own_working(instrument_id=1, side="buy", rule_id=uuid.uuid4()) == 0
+    assert history.own_working(instrument_id=1, side="buy", rule_id=None) == 0, "a person's orders are his"
 
 
 def test_an_order_that_nobody_knows_the_end_of_counts_on_its_symbol() -> None:

@@ -19,6 +19,7 @@ BOUNDARIES: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     ({"halt": None}, {"halt": "halt"}, "HALTED"),
     ({"actor_objection": ""}, {"actor_objection": "is no trader"}, "NOT_PERMITTED"),
     ({"instrument_objection": ""}, {"instrument_objection": "it is restricted"}, "NOT_PERMITTED"),
+    ({"terms_objection": ""}, {"terms_objection": "it has market"}, "NOT_PERMITTED"),
     ({"market_open": True}, {"market_open": False}, "MARKET_CLOSED"),
     ({"time_objection": ""}, {"time_objection": "before the session's hours"}, "TIME_RESTRICTED"),
     ({"price_age_seconds": D(30)}, {"price_age_seconds": D("30.001")}, "STALE_DATA"),  # a millisecond
@@ -36,6 +37,7 @@ BOUNDARIES: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     ({"messages_last_second": 7}, {"messages_last_second": 8}, "MAX_MESSAGES"),  # 8 of 10: two are kept
     ({"messages_last_minute": 79}, {"messages_last_minute": 80}, "MAX_MESSAGES"),
     ({"twins": 0}, {"twins": 1}, "DUPLICATE_ORDER"),
+    ({"own_working": 0}, {"own_working": 1}, "DUPLICATE_ORDER"),
     ({"rule_executions": 6}, {"rule_executions": 7}, "REPEATED_EXECUTION"),
     ({"cost": D(50_000)}, {"cost": D("50000.01")}, "INSUFFICIENT_CASH"),  # a cent
     ({"position_value": D(15_000)}, {"position_value": D("15000.01")}, "MAX_POSITION_SIZE"),
@@ -160,6 +162,8 @@ def test_what_only_reduces_risk_is_never_blocked_by_a_limit(beyond: dict[str, An
         ({"messages_last_second": 10}, "MAX_MESSAGES"),
         ({"messages_last_minute": 100}, "MAX_MESSAGES"),
         ({"twins": 1}, "DUPLICATE_ORDER"),
+        ({"own_working": 1}, "DUPLICATE_ORDER"),
+        ({"terms_objection": "it has market"}, "NOT_PERMITTED"),
         ({"opposite_orders": 1}, "WASH_TRADE"),
         ({"unknown_on_symbol": 1}, "UNKNOWN_OUTSTANDING"),  # or it could sell twice
     ],

@@ -1,4 +1,5 @@
-"""What the language knows and this version does not carry out: named with path and cure, and nothing else is."""
+"""What the language knows and this version does not carry out is named with path and cure: nothing at present, so
+the word is planted."""
 
 from typing import Any
 
@@ -33,6 +34,8 @@ def rule(rule_type: str, *actions: dict[str, Any]) -> dict[str, Any]:
         ("entry", [{**BUY, "sizing_method": "volatility_target", "max_position_size": 10}]),
         ("entry", [{**BUY, "stop_loss_percentage": 5, "take_profit_percentage": 9}]),
         ("entry", [{**BUY, "trailing_stop_percentage": 5}]),
+        ("entry", [{**BUY, "order_type": "limit", "limit_offset_bps": 10}]),
+        ("exit", [{**SELL, "order_type": "limit", "limit_offset_bps": -10}]),
         ("exit", [SELL]),
         ("risk", [SELL, {"type": "block_entries"}, {"type": "halt"}, ALERT]),
         ("risk", [{"type": "reduce", "percentage": 50}]),
@@ -44,6 +47,7 @@ def test_what_is_carried_out(rule_type: str, actions: list[dict[str, Any]]) -> N
     assert unsupported(actions) == []
 
 
+@pytest.mark.usefixtures("without_limit_orders")
 @pytest.mark.parametrize(
     ("changes", "path", "named", "cure"),
     [
@@ -63,6 +67,7 @@ def test_what_is_not_says_where_and_what_to_do(
     assert cure in fault.suggestion and "store the rule inactive" in fault.suggestion
 
 
+@pytest.mark.usefixtures("without_limit_orders")
 def test_each_word_is_named() -> None:
     action = {
         **BUY,

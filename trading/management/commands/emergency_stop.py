@@ -7,6 +7,9 @@ from django.db import OperationalError, connection
 from foundation.errors import DomainError
 from trading.models import Halt
 from trading.services.emergency_stop import arm, drain
+from trading.services.halted_orders import at_real_brokers
+from trading.services.recovery import recover_due
+from trading.services.sending import send_due
 
 DRAIN_SECONDS_MAX = 60
 PAUSE_SECONDS = 0.5
@@ -14,8 +17,8 @@ PAUSE_SECONDS = 0.5
 
 class Command(BaseCommand):
     help = (
-        "Stop trading now. Needs PostgreSQL only: no worker, no web, no Valkey. Cancels what is pending and "
-        "waits until nothing is in flight."
+        "Stop trading now. Needs PostgreSQL only: no worker, no web, no Valkey. Cancels what is open, at the brokers "
+        "too, and waits until nothing is in flight."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -41,13 +44,22 @@ class Command(BaseCommand):
         deadline = time.monotonic() + DRAIN_SECONDS_MAX
         while not self._drained(halt):
             if time.monotonic() > deadline:
-                raise CommandError("armed, but orders are still in flight; workers go on draining.")
+                raise CommandError(
+                    "armed, but orders are still in flight or work at a broker; workers go on draining."
+                )
             time.sleep(PAUSE_SECONDS)
         self.stdout.write("drained: nothing is in flight in this scope")
 
     def _drained(self, halt: Halt) -> bool:
-        """A database that is busy now is asked again until the deadline."""
+        """Drain, and speak to the brokers whose orders are in the way. A database that is busy now is asked again
+        until the deadline."""
         try:
+            if drain(halt_id=halt.id):
+                return True
+            if at_real_brokers(halt):
+                # By itself, for nobody else may be there: the cancels, and what became of them.
+                send_due()
+                recover_due()
             return drain(halt_id=halt.id)
         except OperationalError as error:
             self.stdout.write(f"still draining: {error}")

@@ -19,6 +19,7 @@ from market.models import Instrument, RecommendationSource
 from market.services.load import load_sample_market
 from portfolios.models import Portfolio, Role
 from portfolios.services.limits import set_limits
+from portfolios.services.paper_market import set_paper_market
 from portfolios.services.portfolios import create_portfolio, deposit, set_member
 from rules.examples import EXAMPLES
 from rules.services.rules import create_rule
@@ -27,6 +28,7 @@ from sessions.services.sessions import start_trading_session
 from trading.services.demo import (
     DEMO_GROUP,
     DEMO_LIMITS,
+    DEMO_PAPER_MARKET,
     DEMO_PORTFOLIO,
     DEMO_SOURCE,
     DEPOSIT,
@@ -170,6 +172,7 @@ def _portfolio(users: Mapping[str, User]) -> Portfolio:
             )
     deposit(portfolio_id=portfolio.id, amount=DEPOSIT, actor=owner, memo="demo money")
     set_limits(scope="portfolio", scope_id=portfolio.id, values=DEMO_LIMITS, actor=owner)
+    set_paper_market(portfolio_id=portfolio.id, values=DEMO_PAPER_MARKET, actor=owner)
     for example in EXAMPLES:
         create_rule(portfolio_id=portfolio.id, rule=parse_strict(example), actor=owner)
     symbols = sorted(Instrument.objects.filter(is_active=True).values_list("symbol", flat=True))

@@ -1,0 +1,94 @@
+"""New rows by COPY: what `bulk_create` does for rows whose numbers nobody needs afterwards, at a fraction of the cost.
+
+Constraints, triggers and defaults hold as with INSERT. Django's ORM spends about a tenth of a millisecond on each row
+of an INSERT, most of it on one statement's text and on instances; where an order writes a dozen rows that is most of
+its time.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache
+from typing import Any, TypeVar
+
+from django.db import connection, models
+from django.db.models.expressions import DatabaseDefault
+from psycopg import sql
+
+Row = TypeVar("Row", bound=models.Model)
+Reader = Callable[[models.Model], Any]
+
+
+class StoredJson(str):
+    """JSON that is text already: it is stored as it stands."""
+
+    __slots__ = ()
+
+
+def copy_values(model: type[models.Model], names: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Insert rows given as values of these attributes (`portfolio_id`, …), each in the column's own type; JSON as text.
+
+    What is not named gets the database's default. Raises what an INSERT raises (IntegrityError, DataError, …).
+    """
+    given = list(rows)
+    if not given:
+        return
+    with (
+        connection.cursor() as cursor,
+        connection.wrap_database_errors,
+        cursor.copy(_statement(model, names)) as copy,
+    ):
+        write = copy.write_row
+        for row in given:
+            write(row)
+
+
+def _statement(model: type[models.Model], names: Sequence[str]) -> sql.Composed:
+    columns = {field.attname: str(field.column) for field in model._meta.concrete_fields}
+    chosen: list[sql.Composable] = [sql.Identifier(columns[name]) for name in names]
+    table = sql.Identifier(model._meta.db_table)
+    return sql.SQL("COPY {} ({}) FROM STDIN").format(table, sql.SQL(", ").join(chosen))
+
+
+def copy_in(rows: Iterable[Row]) -> None:
+    """Insert unsaved rows of one model. Raises what an INSERT raises.
+
+    Rows get no primary key from the database back. A column whose default the database gives is left to it, if none
+    of the rows has a value of its own; where only some do, ValueError.
+    """
+    given = list(rows)
+    if not given:
+        return
+    model = type(given[0])
+    chosen = [(field, read) for field, read in _columns(model) if not _left_to_database(field, given)]
+    readers = [read for _, read in chosen]
+    copy_values(
+        model, [field.attname for field, _ in chosen], ([read(row) for read in readers] for row in given)
+    )
+
+
+@cache
+def _columns(model: type[models.Model]) -> "list[tuple[models.Field[Any, Any], Reader]]":
+    return [(field, _reader(field)) for field in model._meta.concrete_fields if not field.generated]
+
+
+def _reader(field: "models.Field[Any, Any]") -> Reader:
+    """What is written of the field: its attribute as it stands, where psycopg knows the type by itself."""
+    if getattr(field, "auto_now", False) or getattr(field, "auto_now_add", False):
+        return lambda row: field.pre_save(row, add=True)
+    name = field.attname
+    if isinstance(field, models.JSONField | models.BinaryField):
+        return lambda row: field.get_db_prep_save(getattr(row, name), connection)
+    return lambda row: row.__dict__[name]
+
+
+def _left_to_database(field: "models.Field[Any, Any]", rows: Sequence[models.Model]) -> bool:
+    """Whether the column is to get the database's own value: a number of a sequence, a default."""
+    automatic = isinstance(field, models.AutoField | models.BigAutoField)
+    if not automatic and not field.has_db_default():
+        return False
+    mine = [row.__dict__[field.attname] for row in rows]
+    absent = [value is None if automatic else isinstance(value, DatabaseDefault) for value in mine]
+    if all(absent):
+        return True
+    if any(absent):
+        raise ValueError(f"{field.name}: some rows have a value and others leave it to the database")
+    return False

@@ -1,0 +1,184 @@
+"""What becomes of an order at the paper market against one snapshot. Pure, and deterministic from the account's seed.
+
+market         at the touch (the ask for a buy, the bid for a sell), worsened by slippage and impact
+limit          once the touch is at the limit or better; at the touch, so a better price is given to the order, and
+               slippage and impact never carry it beyond its limit. A touch that is exactly the limit fills by chance
+               only: how far back in the queue the order stands is not known (NautilusTrader's `FillModel`,
+               prob_fill_on_limit; LEAN's `ImmediateFillModel` asks for a price beyond the limit)
+stop           triggered by the *last* price at the stop or beyond it, as US exchanges elect stops, not by the quote;
+               from then on a market order, at that same snapshot. So a gap through the stop is filled at the gap's
+               price and never at the stop (LEAN's `StopMarketFill`: the worse of stop and market)
+stop_limit     triggered in the same way, from then on a limit order
+trailing_stop  its stop is `trail_percentage` behind the best last price since it reached the market
+
+An order reaches the market with the first snapshot whose market time is `latency_ms` after its decision. Closed, the
+market fills and triggers nothing. On one snapshot an order gets at most `volume_limit_percentage` of the last
+completed bar's volume, down to the lot; the rest works on. Whether an order is looked at twice on one snapshot is the
+caller's care: chance answers the same question always in the same way.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from foundation.core.money import round_quantity
+from trading.core.orders import OrderTerms, OrderType
+from trading.core.paper import PERCENT, PaperModel, fee_of, market_price
+
+STOPS = frozenset({OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TRAILING_STOP})
+_DRAWS = 2**64
+
+
+@dataclass(frozen=True, kw_only=True)
+class PaperOrder:
+    """quantity: what is left of it, above 0. Times are market time; `market_at` is the decision's.
+
+    triggered_at, best_price: what the last look at it remembered (`Progress`).
+    """
+
+    client_order_id: str
+    side: str
+    quantity: Decimal
+    terms: OrderTerms
+    market_at: datetime
+    expires_at: datetime | None = None
+    triggered_at: datetime | None = None
+    best_price: Decimal | None = None
+
+    @property
+    def buys(self) -> bool:
+        return self.side == "buy"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PaperQuote:
+    """One instrument at one snapshot; None is unknown. volume: of the last completed bar, in units."""
+
+    version: int
+    as_of: datetime
+    is_open: bool
+    bid: Decimal | None
+    ask: Decimal | None
+    last: Decimal | None
+    volume: Decimal | None
+    tick: Decimal
+    lot: Decimal
+
+
+@dataclass(frozen=True)
+class PaperFill:
+    """price in currency per unit, fee in currency."""
+
+    quantity: Decimal
+    price: Decimal
+    fee: Decimal
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What one snapshot did to an order: nothing yet (`waits`, in words for people), or a fill, maybe of a part.
+
+    expired: what is left of it after the fill, or all of it, ends now. triggered_at, best_price: to be remembered.
+    """
+
+    fill: PaperFill | None = None
+    waits: str = ""
+    expired: bool = False
+    triggered_at: datetime | None = None
+    best_price: Decimal | None = None
+
+
+def match(order: PaperOrder, quote: PaperQuote, model: PaperModel) -> Progress:
+    """An order decided on a snapshot may be filled on that same one: its decision knew no other price."""
+    assert order.quantity > 0
+    if order.expires_at is not None and quote.as_of > order.expires_at:
+        return Progress(None, "its time in force is over", True, order.triggered_at, order.best_price)
+    best, triggered_at = order.best_price, order.triggered_at
+    result: PaperFill | str = _obstacle(order, quote, model)
+    if not result:
+        best = _best(order, quote)
+        if triggered_at is None and _reaches_stop(order, quote, best):
+            triggered_at = quote.as_of
+        if triggered_at is None and order.terms.order_type in STOPS:
+            result = "its stop price is not reached"
+        else:
+            result = _fill(order, quote, model)
+    fill, waits = (result, "") if isinstance(result, PaperFill) else (None, result)
+    left = order.quantity - (fill.quantity if fill is not None else 0)
+    ends = order.expires_at is not None and quote.as_of >= order.expires_at and left > 0
+    return Progress(fill, waits, ends, triggered_at, best)
+
+
+def _obstacle(order: PaperOrder, quote: PaperQuote, model: PaperModel) -> str:
+    """Why the order does not meet the market at all; empty when it does."""
+    if not quote.is_open:
+        return "the market is closed"
+    if quote.as_of < order.market_at + timedelta(milliseconds=model.latency_ms):
+        return "it has not reached the market yet"
+    if quote.bid is None or quote.ask is None or not 0 < quote.bid <= quote.ask:
+        return "there is no quote"
+    return ""
+
+
+def _best(order: PaperOrder, quote: PaperQuote) -> Decimal | None:
+    if order.terms.order_type != OrderType.TRAILING_STOP or quote.last is None:
+        return order.best_price
+    if order.best_price is None:
+        return quote.last
+    return min(order.best_price, quote.last) if order.buys else max(order.best_price, quote.last)
+
+
+def trailing_stop_price(best: Decimal, trail_percentage: Decimal, *, buys: bool) -> Decimal:
+    """Not rounded: no order is sent at it, it is only compared with."""
+    return best * (PERCENT + trail_percentage if buys else PERCENT - trail_percentage) / PERCENT
+
+
+def _reaches_stop(order: PaperOrder, quote: PaperQuote, best: Decimal | None) -> bool:
+    stop, trail = order.terms.stop_price, order.terms.trail_percentage
+    if trail is not None and best is not None:
+        stop = trailing_stop_price(best, trail, buys=order.buys)
+    if stop is None or quote.last is None:
+        return False
+    return quote.last >= stop if order.buys else quote.last <= stop
+
+
+def _fill(order: PaperOrder, quote: PaperQuote, model: PaperModel) -> PaperFill | str:
+    """A fill, or why there is none."""
+    touch = quote.ask if order.buys else quote.bid
+    assert touch is not None
+    limit = order.terms.limit_price
+    if limit is not None:
+        if touch > limit if order.buys else touch < limit:
+            return "the price has not reached its limit"
+        if touch == limit and not _is_lucky(order, quote, model):
+            return "the price only touches its limit"
+    quantity = _fillable(order, quote, model)
+    if isinstance(quantity, str):
+        return quantity
+    price = market_price(
+        side=order.side, quantity=quantity, touch=touch, volume=quote.volume, tick=quote.tick, model=model
+    )
+    if limit is not None:
+        price = min(price, limit) if order.buys else max(price, limit)
+    return PaperFill(quantity, price, fee_of(quantity=quantity, price=price, model=model))
+
+
+def _fillable(order: PaperOrder, quote: PaperQuote, model: PaperModel) -> Decimal | str:
+    """How much of what is left the volume allows, or why nothing."""
+    if model.volume_limit_percentage == 0:
+        return order.quantity
+    if quote.volume is None:
+        return "the volume is unknown"
+    capacity = quote.volume * model.volume_limit_percentage / PERCENT
+    if order.quantity <= capacity:
+        return order.quantity
+    quantity = round_quantity(capacity, quote.lot)
+    return quantity if quantity > 0 else "there is too little volume"
+
+
+def _is_lucky(order: PaperOrder, quote: PaperQuote, model: PaperModel) -> bool:
+    """Uniform in [0, 1) from seed, order and snapshot: the same in every process, whenever it is asked."""
+    text = f"{model.seed} {order.client_order_id} {quote.version}".encode()
+    draw = int.from_bytes(hashlib.blake2b(text, digest_size=8).digest())
+    return draw * PERCENT < model.touch_fill_percentage * _DRAWS

@@ -1,0 +1,56 @@
+"""Trades and snapshots in the words of the pure paper market."""
+
+import math
+from decimal import Decimal
+
+from market.core.snapshot import MarketSnapshot
+from market.models import Instrument
+from trading.core.orders import OrderTerms, OrderType, TimeInForce
+from trading.core.paper_matching import PaperOrder, PaperQuote, Progress
+from trading.core.paper_matching import match as match_order
+from trading.models import AutoTrade
+from trading.services.fresh_state import costs_of
+
+
+def terms_of(trade: AutoTrade) -> OrderTerms:
+    return OrderTerms(
+        order_type=OrderType(trade.order_type), time_in_force=TimeInForce(trade.time_in_force),
+        limit_price=trade.limit_price, stop_price=trade.stop_price, trail_percentage=trade.trail_percentage,
+    )  # fmt: skip
+
+
+def order_of(trade: AutoTrade) -> PaperOrder:
+    """What is left of it. A market order that nothing was filled of has no close at which it expires: whoever executes
+    gives it up when it has found no market for a while."""
+    terms = terms_of(trade)
+    untouched = terms.order_type == OrderType.MARKET and trade.filled_quantity == 0
+    return PaperOrder(
+        client_order_id=trade.client_order_id, side=trade.trade_type,
+        quantity=trade.quantity - trade.filled_quantity, terms=terms, market_at=trade.market_at,
+        expires_at=None if untouched else trade.expires_at, triggered_at=trade.triggered_at,
+        best_price=trade.best_price,
+    )  # fmt: skip
+
+
+def quote_of(instrument: Instrument, snapshot: MarketSnapshot) -> PaperQuote:
+    """An instrument that the snapshot does not have is closed."""
+    symbol = instrument.symbol
+    place = snapshot.index(symbol)
+    return PaperQuote(
+        version=snapshot.version, as_of=snapshot.as_of,
+        is_open=place is not None and bool(snapshot.is_open[place]),
+        bid=snapshot.bid_price(symbol), ask=snapshot.ask_price(symbol), last=snapshot.price(symbol),
+        volume=_volume(snapshot, place), tick=instrument.tick_size, lot=instrument.lot_size,
+    )  # fmt: skip
+
+
+def _volume(snapshot: MarketSnapshot, place: int | None) -> Decimal | None:
+    if place is None or "volume" not in snapshot.fields:
+        return None
+    volume = float(snapshot.column("volume")[place])
+    return Decimal(repr(volume)) if math.isfinite(volume) else None
+
+
+def match(trade: AutoTrade, *, snapshot: MarketSnapshot) -> Progress:
+    """Its account and instrument are looked at, too."""
+    return match_order(order_of(trade), quote_of(trade.instrument, snapshot), costs_of(trade.account))
