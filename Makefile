@@ -1,7 +1,7 @@
 # Two commands matter: `make run` and `make test`. Both need Python 3.11+ and nothing else.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench format
+.PHONY: help run test lint bench faults format
 
 BIN := .venv/bin
 PACKAGES := autotrading_project console trading sessions rules portfolios market journal foundation
@@ -34,6 +34,11 @@ lint: ## Check style, types, import contracts, migrations and deployment setting
 bench: ## Measure, one JSON line a figure (ONLY=group,… chooses)
 	@deploy/install.sh requirements.txt
 	@exec $(BIN)/python -m benchmarks $(ONLY)
+
+faults: ## Kill everything while it trades, and count: KILLS=n SEED=s (FAST=1: in minutes; docs/faults.md)
+	@deploy/install.sh requirements-dev.txt
+	@exec $(BIN)/python -m autotrading_project.embedded exec --durable -- $(BIN)/python -m tests.faults \
+		--kills $(or $(KILLS),60) --seed $(or $(SEED),1) $(if $(filter 1,$(FAST)),--fast) $(ARGS)
 
 format: ## Let ruff format the code and fix what it can
 	@deploy/install.sh requirements-dev.txt

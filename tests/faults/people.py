@@ -74,7 +74,9 @@ class People:
 
     def cancel_one(self) -> None:
         """A working order at the broker, any of them."""
-        rows = AutoTrade.objects.filter(status__in=[str(state) for state in WORKING], account__broker="alpaca")
+        rows = AutoTrade.objects.filter(
+            status__in=[str(state) for state in WORKING], account__broker="alpaca"
+        )
         ids = list(rows.order_by("id").values_list("id", flat=True)[:50])
         if ids:
             cancel_trade(trade_id=self._draws.choice(ids), actor=self.scene.alice)

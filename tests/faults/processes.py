@@ -43,6 +43,7 @@ class Processes:
         commands |= {name: lines[name] for name in FROM_PROCFILE}
         self._processes = {name: Supervised(arguments) for name, arguments in commands.items()}
         self.wanted = set(self._processes)
+        self._seen: dict[int, str] = {}
 
     def look(self) -> list[str]:
         """Returns the names of those that have ended by themselves since the last look."""
@@ -54,7 +55,13 @@ class Processes:
                 ended.append(name)
             if process.child is None and name in self.wanted and time.monotonic() >= process.start_at:
                 self._start(name, process)
+            if process.child is not None:
+                self._seen |= dict.fromkeys((process.child.pid, *children_of(process.child.pid)), name)
         return ended
+
+    def line_of(self, pid: int) -> str:
+        """The line that a process belonged to, dead or alive, as far as a look has seen it."""
+        return self._seen.get(pid, "")
 
     def _start(self, name: str, process: Supervised) -> None:
         with (self.log_dir / f"{name}.log").open("ab") as log:

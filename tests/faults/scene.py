@@ -103,7 +103,7 @@ def set_the_scene(simulator: Simulator, *, portfolios: int, on_paper: int, seed:
     alice = users.create(username="alice")
     bob, carol = users.create(username="bob", is_staff=True), users.create(username="carol", is_staff=True)
     set_limits(scope="platform", values=PLATFORM_DEFAULTS | LIMITS, actor=None)
-    simulator.quotes({symbol: (BASE, BASE) for symbol in SYMBOLS})
+    simulator.quotes(dict.fromkeys(SYMBOLS, (BASE, BASE)))
     places = []
     for number in range(portfolios + on_paper):
         draws = Random(f"{seed}|portfolio|{number}")
@@ -131,7 +131,12 @@ def _fund(portfolio: Portfolio, simulator: Simulator, key: str, *, actor: Any) -
         return BrokerAccount.objects.get(portfolio=portfolio)
     simulator.account(key, secret=secret_of(key), cash=CASH)
     return connect_account(
-        portfolio_id=portfolio.id, broker="alpaca", is_live=False, key_id=key, secret=secret_of(key), actor=actor
+        portfolio_id=portfolio.id,
+        broker="alpaca",
+        is_live=False,
+        key_id=key,
+        secret=secret_of(key),
+        actor=actor,
     )
 
 
@@ -143,6 +148,8 @@ def rules(draws: Random) -> Iterator[dict[str, Any]]:
     }  # fmt: skip
     if draws.random() < 0.5:
         buy |= {"stop_loss_percentage": 1, "take_profit_percentage": 1}
+    if draws.random() < 0.3:
+        buy |= {"order_type": "limit", "limit_offset_bps": 10}
     yield {
         "name": "Buy low", "rule_type": "entry", "actions": [buy],
         "conditions": [{"field": "price", "operator": "less_than", "value": float(BASE - low)}],

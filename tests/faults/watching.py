@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import httpx
 from django.db import InterfaceError, OperationalError, connection
 
+from market.selectors import market_now
 from tests.faults.market import BEGINS, SYMBOLS, TICK_MARKET, price
 from tests.faults.mischief import SimulatorLog
 from tests.harness.simulator import Simulator
@@ -75,10 +76,9 @@ class Watch:
                 if self._last_sign.get((component, instance), 0.0) < at:
                     self._last_sign[component, instance] = at
                     self.signs[component].append((at, instance))
-            cursor.execute("SELECT as_of FROM market_snapshot ORDER BY version DESC LIMIT 1")
-            row = cursor.fetchone()
-        if row is not None:
-            number = (row[0] - BEGINS) // TICK_MARKET
+        as_of = market_now()
+        if as_of is not None:
+            number = (as_of - BEGINS) // TICK_MARKET
             quotes = {symbol: price(self._seed, symbol, number) for symbol in SYMBOLS}
             with contextlib.suppress(httpx.HTTPError):
                 self._simulator.quotes({symbol: (last, last) for symbol, last in quotes.items()})

@@ -36,12 +36,14 @@ Number = str | int | Decimal
 class Simulator:
     """One process. All methods speak to it over its port; `witness` reads its log."""
 
-    def __init__(self, directory: Path, *, seed: int = 0, text_frames: bool = False) -> None:
+    def __init__(
+        self, directory: Path, *, seed: int = 0, text_frames: bool = False, port: int | None = None
+    ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self.log_path = directory / "simulator.jsonl"
         self.output_path = directory / "simulator.out"
         self.seed = seed
-        self.port = free_port()
+        self.port = port or free_port()
         self.base_url = f"http://127.0.0.1:{self.port}"
         self.stream_url = f"ws://127.0.0.1:{self.port}/stream"
         self._arguments = [

@@ -154,7 +154,7 @@ def _execute_in(books: Books, batch: Sequence[Due]) -> int:
         transaction.on_commit(partial(_log_fills, done.fills), robust=True)
         _trip_after_commit(done.fills)
     if events:
-        reach("execution.before_commit", detail=done.changed[0].client_order_id if done.changed else "")
+        reach("execution.before_commit", detail=str(next(iter(done.changed), "")))
     return len(done.changed)
 
 

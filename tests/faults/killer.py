@@ -1,0 +1,254 @@
+"""Who is killed, when: about `per_second` times a second, overlapping, four of five in the workers' pools.
+
+A kill point is armed most of the time, and whoever reaches it first kills himself; the others are killed from outside
+at random moments. What must come back before it can be killed again with any sense (a whole worker, the streams) gets
+its time. Everything is drawn from the seed, but of course not the moments at which processes reach a point.
+"""
+
+import contextlib
+import os
+import signal
+import socket
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from random import Random
+
+import psycopg
+import redis
+
+from tests.faults.points import POINTS, Points, Reached
+from tests.faults.processes import POOLS, Processes
+from tests.faults.servers import Servers
+
+ARMED_AT_ONCE = 4
+FORGET_SECONDS = 15.0
+# A line of the Procfile is not killed as a whole again before so many seconds.
+REST_SECONDS = {"streams": 14.0, "beat": 8.0, "feed": 8.0, **dict.fromkeys(POOLS, 15.0)}
+STREAM_POINTS = [name for name, line in POINTS.items() if line == "streams"]
+STOP_EVERY, SERVER_EVERY = 12, 25
+STOPPED_BEYOND_LEASE = (0.5, 2.0)
+OPEN = ("pending", "submitting", "accepted", "partially_filled", "cancelling", "unknown", "quarantined")
+
+
+@dataclass(frozen=True)
+class Kill:
+    """step: a point's name, or what was killed. trades: in hand, as far as a row or the process itself tells.
+    account: whose reconciliation it was in the middle of. stopped_seconds: only stopped, for so long."""
+
+    at: float
+    step: str
+    line: str
+    pid: int
+    trades: tuple[uuid.UUID, ...] = ()
+    account: uuid.UUID | None = None
+    with_trade: bool = False
+    stopped_seconds: float = 0.0
+
+
+@dataclass
+class Killer:
+    """`look` does what is due; call it often, from the main thread, which alone may start servers."""
+
+    processes: Processes
+    points: Points
+    servers: Servers
+    database_url: str
+    redis_url: str
+    seed: int
+    per_second: float
+    lease_seconds: float
+    say: Callable[[str], None]
+    kills: list[Kill] = field(default_factory=list)
+    stops: list[Kill] = field(default_factory=list)
+    flushes: int = 0
+    _began: float = field(default_factory=time.monotonic)
+    _acts: int = 0
+    _continue_at: list[tuple[float, int]] = field(default_factory=list)
+    _killed_at: dict[str, float] = field(default_factory=dict)
+    _with_trade: Counter[str] = field(default_factory=Counter)
+    _connection: psycopg.Connection[tuple[object, ...]] | None = None
+
+    def __post_init__(self) -> None:
+        self._draws = Random(f"{self.seed}|killer")
+
+    # what is called from outside
+
+    def look(self) -> None:
+        self._note_reached()
+        self._continue_stopped()
+        self.points.disarm(older_than_seconds=FORGET_SECONDS)
+        due = (time.monotonic() - self._began) * self.per_second
+        if len(self.kills) + len(self.points.armed) * 0.5 < due:
+            self._act()
+
+    def end(self) -> None:
+        """Nothing is killed any more, and nobody stays stopped."""
+        self.points.disarm()
+        self._note_reached()
+        while self._continue_at:
+            self._continue_stopped()
+            time.sleep(0.05)
+        self._note_reached()
+
+    # what happens
+
+    def _act(self) -> None:
+        self._acts += 1
+        if self._acts % SERVER_EVERY == 0:
+            self._strike_a_server()
+        elif self._acts % STOP_EVERY == 0:
+            self._stop_somebody()
+        elif self._draws.random() < 0.6 and len(self.points.armed) < ARMED_AT_ONCE:
+            self._arm()
+        elif self._draws.random() < 0.6:
+            self._kill_in_a_pool()
+        else:
+            self._kill_whole()
+
+    def _arm(self) -> None:
+        """The points that have been reached least come first; those of the streams when they may die again."""
+        armed = self.points.armed
+        names = [name for name in POINTS if name not in armed]
+        if not self._rested("streams") or any(POINTS[name] == "streams" for name in armed):
+            names = [name for name in names if name not in STREAM_POINTS]
+        fewest = sorted(names, key=lambda name: (self._with_trade[name], self._draws.random()))
+        mode = "stop" if self._draws.random() < 0.06 else "kill"
+        self.points.arm(fewest[0], mode=mode, probability=self._draws.choice([0.3, 0.7, 1.0]))
+
+    def _kill_in_a_pool(self) -> None:
+        line = self._draws.choice([*POOLS, "worker_broker"])
+        if children := self.processes.pool(line):
+            self._kill(self._draws.choice(children), step=f"child of {line}", line=line)
+
+    def _kill_whole(self) -> None:
+        lines = [line for line in REST_SECONDS if self._rested(line) and self.processes.leader(line)]
+        if not lines:
+            self._kill_in_a_pool()
+            return
+        line = self._draws.choice(lines)
+        leader = self.processes.leader(line)
+        assert leader is not None
+        self._killed_at[line] = time.monotonic()
+        self._kill(leader, step=f"whole {line}", line=line, others=self.processes.pool(line))
+
+    def _rested(self, line: str) -> bool:
+        return time.monotonic() - self._killed_at.get(line, self._began) >= REST_SECONDS[line]
+
+    def _kill(self, pid: int, *, step: str, line: str, others: Sequence[int] = ()) -> None:
+        trades = self._in_hand([pid, *others])
+        at = time.time()
+        for one in (pid, *others):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(one, signal.SIGKILL)
+        self._note(Kill(at, step, line, pid, trades, with_trade=bool(trades)))
+
+    def _stop_somebody(self) -> None:
+        """SIGSTOP beyond the lease: of a pool's child, or of the streams or the feed as a whole."""
+        line = self._draws.choice([*POOLS, "worker_broker", "worker_broker", "streams", "feed"])
+        leader = self.processes.leader(line)
+        pids = self.processes.pool(line) if line in POOLS else [leader] if leader else []
+        if pids:
+            pid = self._draws.choice(pids)
+            trades = self._in_hand([pid])
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGSTOP)
+            self._note_stop(Reached(f"child of {line}", "stop", pid, time.time(), ""), line, trades)
+
+    def _strike_a_server(self) -> None:
+        what = self._draws.choice(["flush", "valkey", "postgres", "postgres -9"])
+        at = time.time()
+        if what == "flush":
+            with contextlib.suppress(redis.RedisError), redis.Redis.from_url(self.redis_url) as client:
+                client.flushall()
+                self.flushes += 1
+            return
+        if what == "valkey":
+            gone = self.servers.restart_valkey()
+        else:
+            self._forget_connection()
+            gone = self.servers.restart_postgres(kill=what.endswith("9"))
+        self.say(f"{what}: away for {gone:.1f} s")
+        self._note(Kill(at, what, "", 0))
+
+    def _continue_stopped(self) -> None:
+        now = time.monotonic()
+        for due, pid in list(self._continue_at):
+            if now >= due:
+                self._continue_at.remove((due, pid))
+                if self.processes.owner_of(pid):
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGCONT)
+
+    # what is noted
+
+    def _note_reached(self) -> None:
+        for reached in self.points.reached():
+            line = self.processes.line_of(reached.pid) or POINTS[reached.point]
+            trades = (reached.trade_id,) if reached.trade_id is not None else ()
+            if reached.mode == "stop":
+                self._note_stop(reached, line, trades)
+                continue
+            if line == "streams":
+                self._killed_at["streams"] = time.monotonic()
+            with_trade = bool(trades) or reached.detail.endswith("trades")
+            account = reached.account_id
+            if account is not None:
+                with_trade = self._has_open(account)
+            self._note(
+                Kill(
+                    reached.at,
+                    reached.point,
+                    line,
+                    reached.pid,
+                    trades,
+                    account=account,
+                    with_trade=with_trade,
+                )
+            )
+
+    def _note(self, kill: Kill) -> None:
+        self.kills.append(kill)
+        if kill.with_trade:
+            self._with_trade[kill.step] += 1
+
+    def _note_stop(self, reached: Reached, line: str, trades: tuple[uuid.UUID, ...]) -> None:
+        seconds = self.lease_seconds + self._draws.uniform(*STOPPED_BEYOND_LEASE)
+        self._continue_at.append((time.monotonic() + seconds, reached.pid))
+        self.stops.append(
+            Kill(reached.at, reached.point, line, reached.pid, trades, with_trade=bool(trades),
+                 stopped_seconds=seconds)
+        )  # fmt: skip
+
+    def _in_hand(self, pids: Sequence[int]) -> tuple[uuid.UUID, ...]:
+        """Claimed by these processes, as the rows tell; nothing while the database is away."""
+        names = [f"{socket.gethostname()}:{pid}" for pid in pids]
+        rows = self._rows(
+            "SELECT id FROM auto_trades WHERE claimed_by = ANY(%s) AND status IN "
+            "('submitting', 'cancelling', 'unknown') AND claimed_until > clock_timestamp()",
+            [names],
+        )
+        return tuple(row[0] for row in rows)  # type: ignore[misc]
+
+    def _has_open(self, account_id: uuid.UUID) -> bool:
+        rows = self._rows(
+            "SELECT 1 FROM auto_trades WHERE account_id = %s AND status = ANY(%s) LIMIT 1",
+            [account_id, list(OPEN)],
+        )
+        return bool(rows)
+
+    def _rows(self, query: str, values: Sequence[object]) -> list[tuple[object, ...]]:
+        try:
+            if self._connection is None:
+                self._connection = psycopg.connect(self.database_url, autocommit=True, connect_timeout=2)
+            return self._connection.execute(query, values).fetchall()  # type: ignore[arg-type]
+        except psycopg.Error:
+            self._forget_connection()
+            return []
+
+    def _forget_connection(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None

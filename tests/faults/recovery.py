@@ -1,0 +1,90 @@
+"""How long after each kill the work went on: another process of its kind showed itself at work, and the trade that the
+dead one had in hand was taken up."""
+
+import uuid
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from tests.faults.evidence import Event
+from tests.faults.killer import Kill
+
+COMPONENTS = {
+    "worker_broker": "worker.broker", "worker_execution": "worker.execution", "feed": "feed", "beat": "beat",
+    "worker_evaluation": "worker.evaluation", "streams": "streams",
+}  # fmt: skip
+# Nobody has to do anything about these: they are over, or work at the broker.
+AT_REST = frozenset({"accepted", "partially_filled", "filled", "cancelled", "rejected", "expired"})
+
+
+@dataclass(frozen=True)
+class Recovered:
+    """seconds None: it has not been seen to go on."""
+
+    kill: Kill
+    what: str
+    seconds: float | None
+
+
+@dataclass
+class Recoveries:
+    """signs: component -> (unix time, host:pid). events: of all portfolios. words: trade -> unix times of what was
+    exchanged with the broker about it. reconciled: account -> unix times."""
+
+    signs: Mapping[str, Sequence[tuple[float, str]]]
+    events: Sequence[Event]
+    words: Mapping[uuid.UUID, Sequence[float]]
+    reconciled: Mapping[uuid.UUID, Sequence[float]]
+
+    def __post_init__(self) -> None:
+        self._of_trade: dict[uuid.UUID, list[Event]] = defaultdict(list)
+        for event in self.events:
+            if event.kind.startswith("trade.") and "trade_id" in event.payload:
+                self._of_trade[uuid.UUID(event.payload["trade_id"])].append(event)
+
+    def of(self, kills: Sequence[Kill]) -> list[Recovered]:
+        found = []
+        for kill in kills:
+            if kill.line in COMPONENTS and not kill.stopped_seconds:
+                found.append(Recovered(kill, f"{kill.line} works again", self._works_again(kill)))
+            for trade_id in kill.trades:
+                if self._state_at(trade_id, kill.at) not in AT_REST:
+                    found.append(Recovered(kill, f"trade {trade_id}", self._taken_up(trade_id, kill.at)))
+            if kill.account is not None:
+                times = self.reconciled.get(kill.account, ())
+                found.append(Recovered(kill, f"account {kill.account}", _first_after(times, kill.at)))
+        return found
+
+    def _works_again(self, kill: Kill) -> float | None:
+        signs = self.signs.get(COMPONENTS[kill.line], ())
+        for at, instance in signs:
+            if at > kill.at and not instance.endswith(f":{kill.pid}"):
+                return at - kill.at
+        return None
+
+    def _state_at(self, trade_id: uuid.UUID, at: float) -> str:
+        """By the journal; before its first entry it is not there at all."""
+        before = [event for event in self._of_trade[trade_id] if event.at <= at]
+        return str(before[-1].payload["status"]) if before else "filled"
+
+    def _taken_up(self, trade_id: uuid.UUID, at: float) -> float | None:
+        events = [event.at for event in self._of_trade[trade_id]]
+        both = [
+            seconds
+            for seconds in (_first_after(events, at), _first_after(self.words.get(trade_id, ()), at))
+            if seconds is not None
+        ]
+        return min(both, default=None)
+
+
+def _first_after(times: Sequence[float], at: float) -> float | None:
+    ordered = sorted(times)
+    place = bisect_right(ordered, at)
+    return ordered[place] - at if place < len(ordered) else None
+
+
+def worst_and_median(recovered: Sequence[Recovered]) -> tuple[float, float]:
+    seconds = [one.seconds for one in recovered if one.seconds is not None]
+    return (round(max(seconds), 2), round(median(seconds), 2)) if seconds else (0.0, 0.0)

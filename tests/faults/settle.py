@@ -1,0 +1,100 @@
+"""The end: nothing is killed and nothing lied about any more, nobody buys, and what is open is waited for."""
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from django.db.models import Max
+
+from foundation.errors import DomainError
+from tests.faults.patience import patient
+from tests.faults.people import People
+from tests.faults.scene import Scene
+from trading.core.order_states import OPEN, WORKING
+from trading.models import AutoTrade, Halt, Reconciliation, ReconciliationBreak
+from trading.services.order_management import cancel_trade
+from trading.services.reconciliation import ask_for_reconciliation
+
+CANCEL_AGAIN_SECONDS = 5.0
+STEP_SECONDS = 0.5
+RECONCILE_SECONDS_MAX = 90.0
+
+
+@dataclass
+class Settling:
+    """`turn` keeps the processes running; it is called all the time."""
+
+    scene: Scene
+    people: People
+    turn: Callable[[], None]
+    say: Callable[[str], None]
+
+    def wait_for_orders(self, *, seconds: float) -> Counter[str]:
+        """Until no order is open, but for what works and is asked to be cancelled; what is left open."""
+        patient(self.scene.stop_entries)
+        deadline, cancel_at = time.monotonic() + seconds, 0.0
+        while True:
+            self._turn_for(STEP_SECONDS)
+            patient(self._look_after)
+            left = patient(self._open)
+            if not left or time.monotonic() > deadline:
+                return left
+            if time.monotonic() >= cancel_at:
+                cancel_at = time.monotonic() + CANCEL_AGAIN_SECONDS
+                self.say(f"open: {dict(left)}")
+                patient(self._cancel_working)
+
+    def wait_for_reconciliations(self) -> list[str]:
+        """Each account compared once more, twice where the first has explained something; who was not."""
+        after = patient(self._last_reconciliations)
+        for place in self.scene.at_broker:
+            patient(lambda place=place: ask_for_reconciliation(portfolio_id=place.portfolio.id))  # type: ignore[misc]
+        deadline = time.monotonic() + RECONCILE_SECONDS_MAX
+        while True:
+            self._turn_for(STEP_SECONDS)
+            patient(self._look_after)
+            now = patient(self._last_reconciliations)
+            missing = [
+                p.key for p in self.scene.at_broker if now.get(p.account.id, 0) <= after.get(p.account.id, 0)
+            ]
+            if not missing or time.monotonic() > deadline:
+                return missing
+
+    def _turn_for(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            self.turn()
+            time.sleep(0.05)
+
+    def _look_after(self) -> None:
+        try:
+            self.people.release_all()
+            self.people.look_after_breaks()
+        except DomainError as error:
+            self.say(f"refused: {error}")
+
+    def _open(self) -> Counter[str]:
+        rows = AutoTrade.objects.filter(status__in=[str(state) for state in OPEN])
+        return Counter(rows.values_list("status", flat=True))
+
+    def _cancel_working(self) -> None:
+        for trade_id in AutoTrade.objects.filter(
+            status__in=[str(state) for state in WORKING]
+        ).values_list("id", flat=True):  # fmt: skip
+            try:
+                cancel_trade(trade_id=trade_id, actor=self.scene.alice)
+            except DomainError as error:
+                self.say(f"not cancelled: {error}")
+
+    def _last_reconciliations(self) -> dict[object, int]:
+        rows = Reconciliation.objects.filter(finished_at__isnull=False, failure="")
+        return dict(rows.values_list("account_id").annotate(last=Max("id")).values_list("account_id", "last"))
+
+
+def open_breaks() -> int:
+    return ReconciliationBreak.objects.filter(ended_at=None).count()
+
+
+def halts_left() -> int:
+    return Halt.objects.filter(released_at=None).count()
