@@ -284,8 +284,8 @@ class BookModel:
         order.state, order.cash, order.units = state, ZERO, ZERO
 
     def ask_to_cancel(self, order: Order) -> bool:
-        """On paper what is open ends at once, and what is in doubt is remembered; False: it is over, or on its way. What
-        reaches a broker is a message too."""
+        """On paper what is open ends at once, and what is in doubt is remembered; False: it is over, or on its way.
+        What reaches a broker is a message too."""
         if order.state in IN_DOUBT and not order.wish:
             order.wish = True
         elif order.state == "pending":
