@@ -79,12 +79,13 @@ class Market:
             as_of=snapshot.as_of if snapshot is not None else OPENING,
         )
 
-    def publish(self) -> MarketView:
-        """New prices for everybody, fresh quotes around them, and what a worker makes of the snapshot."""
+    def publish(self, prices: Sequence[float] | None = None) -> MarketView:
+        """New prices for everybody (those given, or any), fresh quotes around them, and what a worker makes of the
+        snapshot."""
         self.as_of += timedelta(minutes=self.minutes)
         symbols = tuple(row.symbol for row in self.instruments)
         count = len(symbols)
-        price = np.array([round(self.rng.uniform(60, 140), 2) for _ in symbols])
+        price = np.array(prices or [round(self.rng.uniform(60, 140), 2) for _ in symbols])
         half = np.array([0.045 if symbol in self.wide else 0.0005 for symbol in symbols])
         values = np.array([price, np.full(count, 1e6), np.ones(count), np.full(count, 0.3)])
         day = self.as_of.replace(hour=0, minute=0).timestamp()

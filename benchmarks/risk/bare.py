@@ -33,7 +33,7 @@ def objection(r: RiskRequest) -> str | None:
                 return "NO_LIMIT_SET"
     if r.halt == "halt" or (buys and r.halt is not None):
         return "HALTED"
-    if r.actor_objection or (buys and r.instrument_objection):
+    if r.actor_objection or r.terms_objection or (buys and r.instrument_objection):
         return "NOT_PERMITTED"
     if not r.market_open:
         return "MARKET_CLOSED"
@@ -56,7 +56,7 @@ def _of_a_sell(r: RiskRequest, limits: Any) -> str | None:
         return "MAX_MESSAGES"
     if r.messages_last_minute >= limits["max_messages_per_minute"]:
         return "MAX_MESSAGES"
-    if r.twins:
+    if r.twins or r.own_working:
         return "DUPLICATE_ORDER"
     if r.quantity > r.free_quantity:
         return "INSUFFICIENT_POSITION"
@@ -83,7 +83,7 @@ def _of_a_buy(r: RiskRequest, limits: Any) -> str | None:
         return "MAX_MESSAGES"
     if r.messages_last_minute >= _for_entries(limits["max_messages_per_minute"]):
         return "MAX_MESSAGES"
-    if r.twins:
+    if r.twins or r.own_working:
         return "DUPLICATE_ORDER"
     if r.of_rule and r.rule_executions >= limits["max_rule_executions"]:
         return "REPEATED_EXECUTION"

@@ -15,6 +15,8 @@ D, ZERO = Decimal, Decimal(0)
 EIGHT, TICK = D("0.00000001"), D("0.01")
 FEE, SLIPPAGE, CUSHION = D("0.0001"), D("0.0001"), D("0.02")
 FINAL = frozenset({"filled", "cancelled", "rejected", "expired"})
+WORKING = frozenset({"accepted", "partially_filled"})
+IN_DOUBT = frozenset({"submitting", "unknown", "quarantined"})
 IN_FLIGHT = frozenset({"submitting", "cancelling", "unknown"})
 DOUBTFUL = frozenset({"unknown", "quarantined"})
 MESSAGES_SECONDS = 60
@@ -84,6 +86,7 @@ class Order:
     state: str = "pending"
     filled: Decimal = ZERO
     executions: list[str] = field(default_factory=list)
+    wish: bool = False  # to cancel it, as soon as it is known where it is
 
     @property
     def rest(self) -> Decimal:
@@ -205,7 +208,10 @@ class BookModel:
             yield "MAX_ORDER_VALUE", w.quantity * quote.price > limit["max_order_value"]
             yield "MAX_ORDER_QUANTITY", w.quantity > limit["max_order_quantity"]
         yield "MAX_MESSAGES", self._too_many_messages(buys)
-        yield "DUPLICATE_ORDER", any(self._twin(order, w, world) for order in self.orders.values())
+        yield (
+            "DUPLICATE_ORDER",
+            any(self._twin(order, w, world) or self._own_working(order, w) for order in self.orders.values()),
+        )
         if buys:
             yield from self._questions_to_a_buy(w, world)
         else:
@@ -252,6 +258,11 @@ class BookModel:
         alike = (o.symbol, o.side, o.quantity, o.by_rule) == (w.symbol, w.side, w.quantity, w.by_rule)
         return alike and order.at > world.as_of - timedelta(seconds=30)
 
+    def _own_working(self, order: Order, w: Wanted) -> bool:
+        o = order.wanted
+        works = order.state not in FINAL | {"pending", "submitting"}
+        return works and w.by_rule and (o.symbol, o.side, o.by_rule) == (w.symbol, w.side, True)
+
     def cost(self, w: Wanted, world: World) -> Decimal:
         """Cash that a buy reserves."""
         value = w.quantity * world.quotes[w.symbol].ask * (1 + SLIPPAGE + CUSHION)
@@ -272,10 +283,20 @@ class BookModel:
     def end(self, order: Order, state: str) -> None:
         order.state, order.cash, order.units = state, ZERO, ZERO
 
-    def cancelled_by_hand(self, order: Order) -> None:
-        """A cancel is a message too."""
-        self.end(order, "cancelled")
+    def ask_to_cancel(self, order: Order) -> bool:
+        """On paper what is open ends at once, and what is in doubt is remembered; False: it is over, or on its way.
+        What reaches a broker is a message too."""
+        if order.state in IN_DOUBT and not order.wish:
+            order.wish = True
+        elif order.state == "pending":
+            self.end(order, "cancelled")
+            return True
+        elif order.state in WORKING:
+            self.end(order, "cancelled")
+        else:
+            return False
         self.messages.append(time.monotonic())
+        return True
 
     def stopped_by(self, halt: HaltModel, order: Order) -> bool:
         """Whether the halt ends it while it is pending: in reduce_only a sell goes on."""

@@ -125,12 +125,11 @@ class TradingMachine(AskingMachine):
     @rule(pick=PICK)
     def alice_cancels(self, pick: int) -> None:
         model, order = self._pick(LEGAL, pick)
-        if order.state != "pending":
-            with pytest.raises(Conflict):
-                cancel_trade(trade_id=order.id, actor=self.scene.desks[0].owner)
+        if model.ask_to_cancel(order):
+            cancel_trade(trade_id=order.id, actor=self.scene.desks[0].owner)
             return
-        cancel_trade(trade_id=order.id, actor=self.scene.desks[0].owner)
-        model.cancelled_by_hand(order)
+        with pytest.raises(Conflict):
+            cancel_trade(trade_id=order.id, actor=self.scene.desks[0].owner)
 
     @precondition(lambda self: any(book.orders for book in self.books))
     @rule(
@@ -187,8 +186,7 @@ class TradingMachine(AskingMachine):
     def _drain(self, halt: HaltModel) -> None:
         scope = [(book, o) for book in self.books for o in book.orders.values() if book.stopped_by(halt, o)]
         for book, order in scope:
-            if order.state == "pending":
-                book.end(order, "cancelled")
+            book.ask_to_cancel(order)
         if not any(order.state in IN_FLIGHT for _, order in scope):
             halt.sent = self.checker.sent_now()
 
