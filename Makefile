@@ -35,10 +35,10 @@ bench: ## Measure, one JSON line a figure (ONLY=group,… chooses)
 	@deploy/install.sh requirements.txt
 	@exec $(BIN)/python -m benchmarks $(ONLY)
 
-faults: ## Kill everything while it trades, and count: KILLS=n SEED=s (FAST=1: in minutes; docs/faults.md)
+faults: ## Kill everything while it trades, and count: KILLS=n SEED=s ORDERS=n FAST=1 (docs/faults.md)
 	@deploy/install.sh requirements-dev.txt
 	@exec $(BIN)/python -m autotrading_project.embedded exec --durable -- $(BIN)/python -m tests.faults \
-		--kills $(or $(KILLS),60) --seed $(or $(SEED),1) $(if $(filter 1,$(FAST)),--fast) $(ARGS)
+		--kills $(or $(KILLS),60) --orders $(or $(ORDERS),0) --seed $(or $(SEED),1) $(if $(filter 1,$(FAST)),--fast) $(ARGS)
 
 format: ## Let ruff format the code and fix what it can
 	@deploy/install.sh requirements-dev.txt

@@ -35,6 +35,7 @@ def main() -> int:
         prog="tests.faults", description="Kill everything while it trades, and count."
     )
     parser.add_argument("--kills", type=int, default=60)
+    parser.add_argument("--orders", type=int, default=0, help="go on until there are so many, too")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--fast", action="store_true", help=f"with {FAST}")
     parser.add_argument("--portfolios", type=int, default=40)
@@ -57,7 +58,7 @@ def main() -> int:
     django.setup()
     campaign = importlib.import_module("tests.faults.campaign")  # its models need the settings
     wanted = campaign.Wanted(
-        kills=given.kills, seed=given.seed, portfolios=given.portfolios, on_paper=given.paper,
+        kills=given.kills, orders=given.orders, seed=given.seed, portfolios=given.portfolios, on_paper=given.paper,
         per_second=given.per_second, phase_seconds=given.phase_seconds, log_dir=log_dir,
     )  # fmt: skip
     return int(campaign.main(wanted))

@@ -51,9 +51,10 @@ FAST_FILLS = {"delay": [0.01, 0.3], "parts": [1, 2], "part_delay": [0.01, 0.3]}
 
 @dataclass(frozen=True)
 class Wanted:
-    """kills: so many, and then it ends; at least seconds_min long. per_second: how often somebody is killed."""
+    """kills, orders: so many of both, and then it ends. per_second: how often somebody is killed."""
 
     kills: int
+    orders: int
     seed: int
     portfolios: int
     on_paper: int
@@ -136,7 +137,7 @@ class Campaign:
 
     def _kill(self, processes: Processes, killer: Killer, misbehaviour: Misbehaviour, watch: Watch) -> None:
         say_at = 0.0
-        while len(killer.kills) < self.wanted.kills:
+        while len(killer.kills) < self.wanted.kills or sum(watch.statuses.values()) < self.wanted.orders:
             self._turn(processes)
             misbehaviour.look()
             killer.look()

@@ -28,7 +28,8 @@ FORGET_SECONDS = 15.0
 # A line of the Procfile is not killed as a whole again before so many seconds.
 REST_SECONDS = {"streams": 14.0, "beat": 8.0, "feed": 8.0, **dict.fromkeys(POOLS, 15.0)}
 STREAM_POINTS = [name for name, line in POINTS.items() if line == "streams"]
-STOP_EVERY, SERVER_EVERY = 12, 25
+WHOLE_SECONDS = 6.0  # between any two of them
+STOP_EVERY, SERVER_EVERY = 12, 40
 STOPPED_BEYOND_LEASE = (0.5, 2.0)
 OPEN = ("pending", "submitting", "accepted", "partially_filled", "cancelling", "unknown", "quarantined")
 
@@ -124,14 +125,16 @@ class Killer:
             self._kill(self._draws.choice(children), step=f"child of {line}", line=line)
 
     def _kill_whole(self) -> None:
+        now = time.monotonic()
+        lately = max(self._killed_at.values(), default=0.0) > now - WHOLE_SECONDS
         lines = [line for line in REST_SECONDS if self._rested(line) and self.processes.leader(line)]
-        if not lines:
+        if lately or not lines:
             self._kill_in_a_pool()
             return
         line = self._draws.choice(lines)
         leader = self.processes.leader(line)
         assert leader is not None
-        self._killed_at[line] = time.monotonic()
+        self._killed_at[line] = now
         self._kill(leader, step=f"whole {line}", line=line, others=self.processes.pool(line))
 
     def _rested(self, line: str) -> bool:

@@ -1,7 +1,7 @@
 """Every check of the campaign finds the fault that it is there for, planted in evidence that is clean otherwise.
 
-Alice's portfolio has two orders at a broker: one was filled, one was cancelled there; both were made, sent and booked by
-the real services, and the evidence is read from the rows they left.
+Alice's portfolio has two orders at a broker: one was filled, one was cancelled there; both were made, sent and booked
+by the real services, and the evidence is read from the rows they left.
 """
 
 import uuid
@@ -14,11 +14,13 @@ import pytest
 
 from foundation.clock import database_now
 from portfolios.models import Portfolio, Position, Reservation
+from portfolios.services.credentials import ApiKeys, seal_credentials
 from tests.faults import checks, evidence
 from tests.faults.evidence import Break, Event, Evidence, Fill, Stop
 from tests.faults.killer import Kill
 from tests.faults.mischief import SimulatorLog, unix
 from tests.faults.recovery import Recoveries, worst_and_median
+from tests.faults.scene import secret_of
 from tests.faults.watching import Message, Watch
 from tests.harness.at_broker import connect, ordered, report
 from tests.harness.simulator import Simulator
@@ -59,7 +61,8 @@ def clean() -> Planted:
     market = Market()
     market.tick()
     desk = Desk.open(market)
-    connect(desk)
+    keys = ApiKeys(key_id=KEY, secret=secret_of(KEY))
+    seal_credentials(account=connect(desk), keys=keys, actor=desk.owner)
     trades = [ordered(desk, quantity=10, symbol=symbol) for symbol in ("AAA", "BBB")]
     for trade in trades:
         AutoTrade.objects.filter(pk=trade.pk).update(attempt=1, sent_at=database_now())
@@ -129,7 +132,7 @@ def is_taken_twice(on: Planted) -> None:
 
 
 def is_made_twice(on: Planted) -> None:
-    twin = replace(on.evidence.trades[0], session_id=uuid.uuid4(), slot=7)
+    twin = replace(on.evidence.trades[0], session_id=uuid.uuid4(), slot=7, origin="rule")
     on.evidence.trades = [*on.evidence.trades, twin, replace(twin, client_order_id="at-other")]
 
 
@@ -348,7 +351,10 @@ def test_only_what_a_drained_halt_covers_is_a_breach(
     clean: Planted, mode: str, scope: str, released: float | None, found: int
 ) -> None:
     scopes = {"platform": "", "portfolio": str(clean.desk.portfolio.id), "symbol": "AAA"}
-    submits = [(at, KEY, trade.client_order_id) for at, trade in zip((100.0, 101.0), clean.evidence.trades)]
+    submits = [
+        (at, KEY, trade.client_order_id)
+        for at, trade in zip((100.0, 101.0), clean.evidence.trades, strict=True)
+    ]
     halted = replace(
         clean.evidence, submits=submits, halts=[Stop(scope, scopes[scope], mode, 80.0, released)]
     )
