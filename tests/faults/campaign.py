@@ -101,7 +101,7 @@ class Campaign:
         try:
             self._wait_until_it_trades(processes, watch, told)
             people.start()
-            killer = self._killer(processes, points)
+            killer = self._killer(processes, points, watch)
             self._kill(processes, killer, Misbehaviour(
                 simulator, seed=wanted.seed, phase_seconds=wanted.phase_seconds
             ), watch)  # fmt: skip
@@ -128,11 +128,11 @@ class Campaign:
         while time.monotonic() < until:
             self._turn(processes)
 
-    def _killer(self, processes: Processes, points: Points) -> Killer:
+    def _killer(self, processes: Processes, points: Points, watch: Watch) -> Killer:
         return Killer(
             processes=processes, points=points, servers=self.servers, database_url=self.environment["DATABASE_URL"],
             redis_url=self.environment["REDIS_URL"], seed=self.wanted.seed, per_second=self.wanted.per_second,
-            lease_seconds=settings.BROKER_LEASE_SECONDS, say=self.say,
+            lease_seconds=settings.BROKER_LEASE_SECONDS, last_sign=watch.last_sign, say=self.say,
         )  # fmt: skip
 
     def _kill(self, processes: Processes, killer: Killer, misbehaviour: Misbehaviour, watch: Watch) -> None:
@@ -156,6 +156,9 @@ class Campaign:
         self.say("settling")
         settling = Settling(scene, people, lambda: self._turn(processes), self.say)
         seconds = SETTLE_MARGIN_SECONDS + 2 * settings.BROKER_SETTLE_SECONDS
+        settling.stop_entries()
+        settling.wait_for_orders(seconds=seconds)
+        processes.stop("feed")  # what is held stays so: nothing is decided any more
         left = settling.wait_for_orders(seconds=seconds)
         missing = settling.wait_for_reconciliations() or settling.wait_for_reconciliations()
         return missing, left

@@ -2,7 +2,9 @@
 
 A kill point is armed most of the time, and whoever reaches it first kills himself; the others are killed from outside
 at random moments. What must come back before it can be killed again with any sense (a whole worker, the streams) gets
-its time. Everything is drawn from the seed, but of course not the moments at which processes reach a point.
+its time. And nobody is killed again before his like has shown itself at work since: on a slow machine the campaign
+takes longer, instead of killing what has not done anything yet. Everything is drawn from the seed, but of course not
+the moments at which processes reach a point.
 """
 
 import contextlib
@@ -19,7 +21,7 @@ from random import Random
 import psycopg
 import redis
 
-from tests.faults.points import POINTS, Points, Reached
+from tests.faults.points import POINTS, WITHOUT_DETAIL, Points, Reached
 from tests.faults.processes import POOLS, Processes
 from tests.faults.servers import Servers
 
@@ -29,7 +31,7 @@ FORGET_SECONDS = 15.0
 REST_SECONDS = {"streams": 14.0, "beat": 8.0, "feed": 8.0, **dict.fromkeys(POOLS, 15.0)}
 STREAM_POINTS = [name for name, line in POINTS.items() if line == "streams"]
 WHOLE_SECONDS = 6.0  # between any two of them
-STOP_EVERY, SERVER_EVERY = 12, 40
+STOP_SECONDS, SERVER_SECONDS = (8.0, 16.0), (20.0, 40.0)  # between two of them
 STOPPED_BEYOND_LEASE = (0.5, 2.0)
 OPEN = ("pending", "submitting", "accepted", "partially_filled", "cancelling", "unknown", "quarantined")
 
@@ -61,12 +63,14 @@ class Killer:
     seed: int
     per_second: float
     lease_seconds: float
+    last_sign: Callable[[str], float]
+    """of a line of the Procfile: the unix time at which one of its processes last showed itself at work"""
     say: Callable[[str], None]
     kills: list[Kill] = field(default_factory=list)
     stops: list[Kill] = field(default_factory=list)
     flushes: int = 0
     _began: float = field(default_factory=time.monotonic)
-    _acts: int = 0
+    _next_act: float = 0.0
     _continue_at: list[tuple[float, int]] = field(default_factory=list)
     _killed_at: dict[str, float] = field(default_factory=dict)
     _with_trade: Counter[str] = field(default_factory=Counter)
@@ -74,6 +78,8 @@ class Killer:
 
     def __post_init__(self) -> None:
         self._draws = Random(f"{self.seed}|killer")
+        self._next_stop = self._began + self._draws.uniform(*STOP_SECONDS)
+        self._next_server = self._began + self._draws.uniform(*SERVER_SECONDS)
 
     # what is called from outside
 
@@ -81,9 +87,16 @@ class Killer:
         self._note_reached()
         self._continue_stopped()
         self.points.disarm(older_than_seconds=FORGET_SECONDS)
-        due = (time.monotonic() - self._began) * self.per_second
-        if len(self.kills) + len(self.points.armed) * 0.5 < due:
+        now = time.monotonic()
+        if now >= self._next_server:
+            self._strike_a_server()
+            self._next_server = time.monotonic() + self._draws.uniform(*SERVER_SECONDS)
+        elif now >= self._next_stop:
+            self._stop_somebody()
+            self._next_stop = now + self._draws.uniform(*STOP_SECONDS)
+        elif now >= self._next_act:
             self._act()
+            self._next_act = now + self._draws.uniform(0.5, 1.2) / self.per_second
 
     def end(self) -> None:
         """Nothing is killed any more, and nobody stays stopped."""
@@ -97,14 +110,9 @@ class Killer:
     # what happens
 
     def _act(self) -> None:
-        self._acts += 1
-        if self._acts % SERVER_EVERY == 0:
-            self._strike_a_server()
-        elif self._acts % STOP_EVERY == 0:
-            self._stop_somebody()
-        elif self._draws.random() < 0.6 and len(self.points.armed) < ARMED_AT_ONCE:
+        while len(self.points.armed) < ARMED_AT_ONCE:
             self._arm()
-        elif self._draws.random() < 0.6:
+        if self._draws.random() < 0.7:
             self._kill_in_a_pool()
         else:
             self._kill_whole()
@@ -121,19 +129,23 @@ class Killer:
 
     def _kill_in_a_pool(self) -> None:
         line = self._draws.choice([*POOLS, "worker_broker"])
-        if children := self.processes.pool(line):
+        if self._works(line) and (children := self.processes.pool(line)):
             self._kill(self._draws.choice(children), step=f"child of {line}", line=line)
+
+    def _works(self, line: str) -> bool:
+        """Whether it has shown itself since it was killed last."""
+        return self.last_sign(line) > max((kill.at for kill in self.kills if kill.line == line), default=0.0)
 
     def _kill_whole(self) -> None:
         now = time.monotonic()
         lately = max(self._killed_at.values(), default=0.0) > now - WHOLE_SECONDS
-        lines = [line for line in REST_SECONDS if self._rested(line) and self.processes.leader(line)]
+        lines = [line for line in REST_SECONDS if self._rested(line) and self._works(line)]
         if lately or not lines:
-            self._kill_in_a_pool()
             return
         line = self._draws.choice(lines)
         leader = self.processes.leader(line)
-        assert leader is not None
+        if leader is None:
+            return
         self._killed_at[line] = now
         self._kill(leader, step=f"whole {line}", line=line, others=self.processes.pool(line))
 
@@ -214,7 +226,7 @@ class Killer:
 
     def _note(self, kill: Kill) -> None:
         self.kills.append(kill)
-        if kill.with_trade:
+        if kill.with_trade or kill.step in WITHOUT_DETAIL:
             self._with_trade[kill.step] += 1
 
     def _note_stop(self, reached: Reached, line: str, trades: tuple[uuid.UUID, ...]) -> None:

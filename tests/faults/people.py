@@ -31,7 +31,7 @@ log = structlog.get_logger(__name__)
 CAUSE_SECONDS = 45.0
 CANCEL_SECONDS, OFFICER_SECONDS = 0.5, 1.0
 HALT_SECONDS = (8.0, 16.0)
-RELEASE_SECONDS = 3.0
+RELEASE_SECONDS, RELEASE_UNDRAINED_SECONDS = 3.0, 20.0
 EXPLANATION = "The broker said what is not true; its orders, fills and holdings were looked through."
 
 
@@ -83,17 +83,19 @@ class People:
             self.counts["cancels"] += 1
 
     def halt_some(self) -> None:
-        """Arm one now and then; release it a while after it was drained, by another person."""
-        for halt in Halt.objects.filter(released_at=None, armed_by__isnull=False, drained_at__isnull=False):
-            if time.time() - halt.drained_at.timestamp() >= RELEASE_SECONDS:
+        """Arm one now and then; release it a while after it was drained, by another person. What is long unknown
+        keeps one from being drained, but not everybody from trading."""
+        for halt in Halt.objects.filter(released_at=None, armed_by__isnull=False):
+            patience = RELEASE_SECONDS if halt.drained_at is not None else RELEASE_UNDRAINED_SECONDS
+            if time.time() - (halt.drained_at or halt.armed_at).timestamp() >= patience:
                 release(halt_id=halt.id, actor=self.scene.bob)
         if time.monotonic() < self._next_halt:
             return
         self._next_halt = time.monotonic() + self._draws.uniform(*HALT_SECONDS)
         place = self._draws.choice(self.scene.places)
         scope, scope_id = self._draws.choice(
-            [("portfolio", str(place.portfolio.id)), ("account", str(place.account.id)),
-             ("session", str(place.session.id)), ("symbol", self._draws.choice(SYMBOLS)), ("platform", "")]
+            [("portfolio", str(place.portfolio.id)), ("account", str(place.account.id))] * 4
+            + [("session", str(place.session.id)), ("symbol", self._draws.choice(SYMBOLS)), ("platform", "")]
         )  # fmt: skip
         mode = self._draws.choice(["halt", "halt", "reduce_only"])
         actor = self.scene.alice if scope in ("portfolio", "session") else self.scene.carol

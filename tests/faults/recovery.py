@@ -10,11 +10,8 @@ from statistics import median
 
 from tests.faults.evidence import Event
 from tests.faults.killer import Kill
+from tests.faults.watching import COMPONENTS
 
-COMPONENTS = {
-    "worker_broker": "worker.broker", "worker_execution": "worker.execution", "feed": "feed", "beat": "beat",
-    "worker_evaluation": "worker.evaluation", "streams": "streams",
-}  # fmt: skip
 # Nobody has to do anything about these: they are over, or work at the broker.
 AT_REST = frozenset({"accepted", "partially_filled", "filled", "cancelled", "rejected", "expired"})
 

@@ -30,9 +30,11 @@ class Settling:
     turn: Callable[[], None]
     say: Callable[[str], None]
 
-    def wait_for_orders(self, *, seconds: float) -> Counter[str]:
-        """Until no order is open, but for what works and is asked to be cancelled; what is left open."""
+    def stop_entries(self) -> None:
         patient(self.scene.stop_entries)
+
+    def wait_for_orders(self, *, seconds: float) -> Counter[str]:
+        """Until no order is open; what works is cancelled. What is left open."""
         deadline, cancel_at = time.monotonic() + seconds, 0.0
         while True:
             self._turn_for(STEP_SECONDS)

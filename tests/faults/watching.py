@@ -19,6 +19,11 @@ from tests.harness.simulator import Simulator
 from trading.services.verification_queries import AT_BROKERS, CHECKS
 
 LOOK_SECONDS = 0.4
+# Line of the Procfile -> the component whose sign of life it gives.
+COMPONENTS = {
+    "worker_broker": "worker.broker", "worker_execution": "worker.execution", "feed": "feed", "beat": "beat",
+    "worker_evaluation": "worker.evaluation", "streams": "streams",
+}  # fmt: skip
 DEEP_SECONDS = 2.0
 RESERVED = ("open trades have reservations", "what is in doubt stays reserved")
 
@@ -46,6 +51,11 @@ class Watch:
         self.not_reserved: list[str] = []
         self.messages: list[Message] = []
         self.statuses: dict[str, int] = {}
+
+    def last_sign(self, line: str) -> float:
+        """Unix time; 0: none so far."""
+        signs = self.signs.get(COMPONENTS[line], ())
+        return signs[-1][0] if signs else 0.0
 
     def start(self) -> None:
         self._thread.start()
