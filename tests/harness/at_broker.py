@@ -4,7 +4,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from portfolios.models import BrokerAccount
+from foundation.clock import database_now
+from portfolios.models import BrokerAccount, BrokerCredential
 from tests.harness.trading import Desk
 from trading.brokers.protocol import BrokerExecution, BrokerOrder
 from trading.core.order_states import OrderState
@@ -17,11 +18,15 @@ AT = datetime(2010, 3, 1, 15, 0, tzinfo=UTC)
 
 
 def connect(desk: Desk, *, account_number: str = "PA1") -> BrokerAccount:
-    """The portfolio's account is at a real broker from now on."""
-    BrokerAccount.objects.filter(portfolio=desk.portfolio).update(
-        broker=BrokerAccount.Broker.ALPACA, account_number=account_number
+    """The portfolio's account is at a real broker from now on, with keys that nobody can use."""
+    account = BrokerAccount.objects.get(portfolio=desk.portfolio)
+    account.broker, account.account_number = BrokerAccount.Broker.ALPACA, account_number
+    account.save()
+    BrokerCredential.objects.get_or_create(
+        account=account,
+        defaults={"sealed": b"sealed", "sealing_key": "k1", "hint": "…AB12", "set_at": database_now()},
     )
-    return BrokerAccount.objects.get(portfolio=desk.portfolio)
+    return account
 
 
 def ordered(desk: Desk, *, side: str = "buy", quantity: int = 10, symbol: str = "AAA") -> AutoTrade:

@@ -5,9 +5,9 @@ from typing import Any
 
 from django.db import transaction
 
-from foundation.clock import database_now
-from portfolios.models import BrokerAccount, BrokerCredential
+from portfolios.models import BrokerAccount
 from portfolios.services.books import open_books
+from tests.harness.at_broker import connect
 from tests.harness.trading import Desk
 from trading.core.order_states import OrderState
 from trading.core.orders import OrderTerms, OrderType, TimeInForce
@@ -61,12 +61,9 @@ def fill(trade: AutoTrade, quantity: Any, price: Any, *path: str, execution_id: 
 
 def at_alpaca(desk: Desk, **account: Any) -> BrokerAccount:
     """The desk's account is one at a real broker, with keys that nobody can use."""
-    row: BrokerAccount = desk.portfolio.broker_account
-    row.broker, row.account_number = BrokerAccount.Broker.ALPACA, "PA1"
+    row = connect(desk)
     for name, value in account.items():
         setattr(row, name, value)
     row.save()
-    BrokerCredential.objects.create(
-        account=row, sealed=b"sealed", sealing_key="k1", hint="…AB12", set_at=database_now()
-    )
+    desk.portfolio.refresh_from_db()
     return row

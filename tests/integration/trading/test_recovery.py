@@ -92,10 +92,10 @@ def test_a_claim_whose_worker_was_lost_is_taken_over_when_its_lease_is_over(alic
 
 def test_no_such_order_is_not_believed_before_everything_can_have_arrived(alice: Scene) -> None:
     trade = unknown(alice, taken=False)
-    ask_until(trade, seconds=SETTLED_SECONDS - 1)
+    ask_until(trade, seconds=SETTLED_SECONDS - 20)  # a slow machine's own seconds come on top
     assert state(trade) == "unknown"
     assert len(alice.venue.submits) == 1 and len(alice.venue.asks) >= 2
-    ask_until(trade, seconds=32)
+    ask_until(trade, seconds=51)
     assert alice.venue.submits == [trade.client_order_id] * 2, "then the same id is sent again, once"
     assert (state(trade), trade.attempt) == ("accepted", 2)
     assert [k for k in alice.kinds() if k == "trade.submitting"] == ["trade.submitting"] * 2
