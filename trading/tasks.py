@@ -23,6 +23,7 @@ from trading.services.watching import watch_platform
 
 # A task ends after so many pieces of work and wakes a successor, so that no worker is held for long.
 SLICES_MAX = 50
+RECOVER_FIRST_SECONDS = 3.0
 
 
 @shared_task(name="trading.tasks.evaluate_due")
@@ -46,9 +47,14 @@ def execute_due() -> None:
 
 @shared_task(name="trading.tasks.send_due")
 def send_due() -> None:
-    """Carry out cancels and send what is pending at real brokers; first see that beat and feed are there."""
+    """Carry out cancels and send what is pending at real brokers; first see that beat and feed are there.
+
+    What is in doubt comes before what is new, here too: with much to send, senders are all that a worker does, and a
+    lost claim would wait for its own task as long as the queue is.
+    """
     beat(component="worker.broker")
     watch_platform()
+    recover_orders(seconds=RECOVER_FIRST_SECONDS)
     send_orders()
 
 

@@ -16,8 +16,7 @@ import django
 from autotrading_project.embedded.network import free_port
 
 # Times of the product for a campaign of minutes; without --fast they are what the product has.
-FAST = {"BROKER_DEADLINE_SECONDS": "1.5", "BROKER_LEASE_SECONDS": "2", "BROKER_SETTLE_SECONDS": "5",
-        "RECONCILE_SECONDS": "15"}  # fmt: skip
+FAST = {"BROKER_DEADLINE_SECONDS": "1.5", "BROKER_LEASE_SECONDS": "2", "BROKER_SETTLE_SECONDS": "5"}
 # What another run may have set.
 FOREIGN = (
     "PAUSE_POINT",

@@ -35,7 +35,7 @@ from trading.services.held_brokers import held_broker, let_go, pauses
 from trading.services.objections import hindrance_to
 from trading.services.order_management import end_open
 from trading.services.order_reports import StaleClaim
-from trading.services.rounds import Run, recorded
+from trading.services.rounds import RUN_SECONDS, Run, recorded
 from trading.services.sending import claim_for_sending, submit_claimed
 
 log = structlog.get_logger(__name__)
@@ -47,10 +47,10 @@ NO_ANSWER, BAD_ANSWER, NOT_FOUND = "no_answer", "bad_answer", "not_found"
 ATTEMPTS_MAX = 5
 
 
-def recover_due() -> int:
+def recover_due(*, seconds: float = RUN_SECONDS) -> int:
     """Take over lost claims, and ask for what is unknown, the oldest of every account first. Returns how many trades
-    were moved on."""
-    run = Run()
+    were moved on. Nothing new is taken up after `seconds`."""
+    run = Run(seconds=seconds)
     moved = run.work_off(claims.LOST, _take_over, speaks=False) + run.work_off(claims.TO_ASK, _settle_one)
     if run.ended_early:
         wake(RECOVER_TASK, queue=RECOVER_QUEUE)

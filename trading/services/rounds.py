@@ -15,9 +15,9 @@ from trading.services.held_brokers import let_go, pauses
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
-# Nothing new is taken up after so long. The last piece of work adds a few exchanges, each with its deadline, and all of
-# it ends before the soft time limit of tasks.
-RUN_SECONDS = 8.0
+# Nothing new is taken up after so long, and a successor is woken: what has become due meanwhile gets its turn. The last
+# piece of work adds a few exchanges, each with its deadline, and all of it ends before the soft time limit of tasks.
+RUN_SECONDS = 4.0
 SUSPECTS_MAX = 2
 RECORD_TRIES = 3
 RECORD_PAUSE_SECONDS = 0.1

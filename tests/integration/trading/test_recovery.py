@@ -15,6 +15,7 @@ from tests.harness.racing import racing
 from tests.harness.scripted_broker import LOSE_ANSWER, LOSE_ORDER
 from tests.harness.trading import Desk, Market
 from tests.integration.trading.at_brokers import Scene, clean, pass_time, reserved, scene, state
+from trading import tasks
 from trading.brokers.protocol import AskFailed
 from trading.models import AutoTrade, BrokerMessage, Halt, OrderMessage
 from trading.services.order_management import cancel_trade
@@ -71,6 +72,19 @@ def test_an_order_that_was_filled_meanwhile_is_found_with_its_fills(alice: Scene
     recover_due()
     assert (state(trade), trade.filled_quantity, alice.desk.held("AAA")) == ("filled", 10, 10)
     assert clean()
+
+
+def test_a_worker_that_has_only_orders_to_send_takes_over_lost_claims_first(alice: Scene) -> None:
+    """With much to send the queue holds little else, and a lost claim must not wait for a task of its own."""
+    lost = ordered(alice.desk)
+    AutoTrade.objects.filter(pk=lost.pk).update(
+        status="submitting", fence=1, attempt=1, claimed_by="gone", sent_at=database_now(),
+        claimed_until=database_now() - timedelta(seconds=1),
+    )  # fmt: skip
+    waiting = ordered(alice.desk, symbol="BBB")
+    tasks.send_due()
+    assert (state(lost), alice.venue.asks) == ("unknown", [lost.client_order_id])
+    assert (state(waiting), alice.venue.submits) == ("accepted", [waiting.client_order_id])
 
 
 def test_a_claim_whose_worker_was_lost_is_taken_over_when_its_lease_is_over(alice: Scene) -> None:
