@@ -219,8 +219,9 @@ class Campaign:
             words[trade_id].append(at.timestamp())
         reconciled: dict[uuid.UUID, list[float]] = defaultdict(list)
         done = Reconciliation.objects.filter(finished_at__isnull=False)
-        for account_id, at in done.values_list("account_id", "finished_at"):
-            reconciled[account_id].append(at.timestamp())
+        for row in done:
+            assert row.finished_at is not None
+            reconciled[row.account_id].append(row.finished_at.timestamp())
         return Recoveries(watch.signs, found.events, words, reconciled)
 
     def _tell_slowest(self, recovered: Sequence[Recovered]) -> None:

@@ -211,7 +211,7 @@ def too_many_trades_a_day(evidence: Evidence) -> list[str]:
         ("max_daily_trades_per_rule", lambda t: (t.portfolio_id, t.market_day, t.rule_id)),
     ):
         limit = evidence.limits.get(name)
-        for about, count in Counter(key(trade) for trade in traded).items():  # type: ignore[no-untyped-call]
+        for about, count in Counter(key(trade) for trade in traded).items():
             if limit is not None and count > limit:
                 found.append(f"{name}: {count} entries of {about}")
     return found

@@ -29,6 +29,8 @@ ARMED_AT_ONCE = 4
 FORGET_SECONDS = 15.0
 # A line of the Procfile is not killed as a whole again before so many seconds.
 REST_SECONDS = {"streams": 14.0, "beat": 8.0, "feed": 8.0, **dict.fromkeys(POOLS, 15.0)}
+# Nor one of a pool: a sign of life is given when a task begins, and some work must come to an end in between.
+CHILD_REST_SECONDS = {"worker_evaluation": 4.0, "worker_execution": 3.0, "worker_broker": 1.5}
 STREAM_POINTS = [name for name, line in POINTS.items() if line == "streams"]
 WHOLE_SECONDS = 6.0  # between any two of them
 STOP_SECONDS, SERVER_SECONDS = (8.0, 16.0), (20.0, 40.0)  # between two of them
@@ -110,22 +112,28 @@ class Killer:
     # what happens
 
     def _act(self) -> None:
-        while len(self.points.armed) < ARMED_AT_ONCE:
-            self._arm()
+        while len(self.points.armed) < ARMED_AT_ONCE and self._arm():
+            pass
         if self._draws.random() < 0.7:
             self._kill_in_a_pool()
         else:
             self._kill_whole()
 
-    def _arm(self) -> None:
-        """The points that have been reached least come first; those of the streams when they may die again."""
+    def _arm(self) -> bool:
+        """The points that have been reached least come first, of lines that may die again; whether there is one."""
         armed = self.points.armed
-        names = [name for name in POINTS if name not in armed]
+        names = [
+            name for name, line in POINTS.items()
+            if name not in armed and (line not in CHILD_REST_SECONDS or self._works(line))
+        ]  # fmt: skip
         if not self._rested("streams") or any(POINTS[name] == "streams" for name in armed):
             names = [name for name in names if name not in STREAM_POINTS]
+        if not names:
+            return False
         fewest = sorted(names, key=lambda name: (self._with_trade[name], self._draws.random()))
         mode = "stop" if self._draws.random() < 0.06 else "kill"
         self.points.arm(fewest[0], mode=mode, probability=self._draws.choice([0.3, 0.7, 1.0]))
+        return True
 
     def _kill_in_a_pool(self) -> None:
         line = self._draws.choice([*POOLS, "worker_broker"])
@@ -133,8 +141,9 @@ class Killer:
             self._kill(self._draws.choice(children), step=f"child of {line}", line=line)
 
     def _works(self, line: str) -> bool:
-        """Whether it has shown itself since it was killed last."""
-        return self.last_sign(line) > max((kill.at for kill in self.kills if kill.line == line), default=0.0)
+        """Whether it has shown itself since it was killed last, and had some time."""
+        last = max((kill.at for kill in self.kills if kill.line == line), default=0.0)
+        return self.last_sign(line) > last and time.time() - last >= CHILD_REST_SECONDS.get(line, 0.0)
 
     def _kill_whole(self) -> None:
         now = time.monotonic()
@@ -258,7 +267,7 @@ class Killer:
         try:
             if self._connection is None:
                 self._connection = psycopg.connect(self.database_url, autocommit=True, connect_timeout=2)
-            return self._connection.execute(query, values).fetchall()  # type: ignore[arg-type]
+            return self._connection.execute(query, values).fetchall()
         except psycopg.Error:
             self._forget_connection()
             return []

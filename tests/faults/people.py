@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from random import Random
+from uuid import UUID
 
 import structlog
 from django.db import InterfaceError, OperationalError, connection
@@ -110,7 +111,7 @@ class People:
                     explain_break(break_id=row.id, explanation=EXPLANATION, actor=self.scene.bob)
                     self.counts["breaks_explained"] += 1
         for halt in Halt.objects.filter(released_at=None, armed_by_breaker=Breaker.RECONCILIATION):
-            if not ReconciliationBreak.objects.filter(account_id=halt.scope_id, ended_at=None).exists():
+            if not ReconciliationBreak.objects.filter(account_id=UUID(halt.scope_id), ended_at=None).exists():
                 release(halt_id=halt.id, actor=self.scene.bob)
 
     def has_cause(self, row: ReconciliationBreak) -> bool:

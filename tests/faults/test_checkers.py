@@ -5,7 +5,7 @@ by the real services, and the evidence is read from the rows they left.
 """
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
@@ -83,7 +83,7 @@ def clean() -> Planted:
     }  # fmt: skip
     cash = Portfolio.objects.get(pk=desk.portfolio.pk).cash
     witness = Witness(orders=orders, cash={KEY: cash}, positions={KEY: {"AAA": D(10), "BBB": D(0)}})
-    return Planted(desk, *trades, read(desk, witness))
+    return Planted(desk, trades[0], trades[1], read(desk, witness))
 
 
 def read(desk: Desk, witness: Witness) -> Evidence:
@@ -162,7 +162,7 @@ def told(on: Planted, kind: str, status: str, **more: object) -> Event:
     return Event(on.desk.portfolio.id, last + 1, kind, 0.0, base | more)
 
 
-def tell(on: Planted, *events: tuple[str, str, dict[str, object]]) -> None:
+def tell(on: Planted, *events: tuple[str, str, Mapping[str, object]]) -> None:
     for kind, status, more in events:
         on.evidence.events = [*on.evidence.events, told(on, kind, status, **more)]
 
