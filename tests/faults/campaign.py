@@ -132,7 +132,7 @@ class Campaign:
         return Killer(
             processes=processes, points=points, servers=self.servers, database_url=self.environment["DATABASE_URL"],
             redis_url=self.environment["REDIS_URL"], seed=self.wanted.seed, per_second=self.wanted.per_second,
-            lease_seconds=settings.BROKER_LEASE_SECONDS, last_sign=watch.last_sign, say=self.say,
+            lease_seconds=settings.BROKER_LEASE_SECONDS, signs_since=watch.signs_since, say=self.say,
         )  # fmt: skip
 
     def _kill(self, processes: Processes, killer: Killer, misbehaviour: Misbehaviour, watch: Watch) -> None:

@@ -29,8 +29,9 @@ ARMED_AT_ONCE = 4
 FORGET_SECONDS = 15.0
 # A line of the Procfile is not killed as a whole again before so many seconds.
 REST_SECONDS = {"streams": 14.0, "beat": 8.0, "feed": 8.0, **dict.fromkeys(POOLS, 15.0)}
-# Nor one of a pool: a sign of life is given when a task begins, and some work must come to an end in between.
-CHILD_REST_SECONDS = {"worker_evaluation": 4.0, "worker_execution": 3.0, "worker_broker": 1.5}
+# Nobody is killed again before his line has given so many signs of life: a pool's process gives one when a task begins,
+# so that with the second one some work has come to an end.
+SIGNS = {"worker_evaluation": 2, "worker_execution": 2, "worker_broker": 3}
 STREAM_POINTS = [name for name, line in POINTS.items() if line == "streams"]
 WHOLE_SECONDS = 6.0  # between any two of them
 STOP_SECONDS, SERVER_SECONDS = (8.0, 16.0), (20.0, 40.0)  # between two of them
@@ -65,8 +66,8 @@ class Killer:
     seed: int
     per_second: float
     lease_seconds: float
-    last_sign: Callable[[str], float]
-    """of a line of the Procfile: the unix time at which one of its processes last showed itself at work"""
+    signs_since: Callable[[str, float], int]
+    """how often processes of a line of the Procfile have shown themselves at work since a unix time"""
     say: Callable[[str], None]
     kills: list[Kill] = field(default_factory=list)
     stops: list[Kill] = field(default_factory=list)
@@ -124,7 +125,7 @@ class Killer:
         armed = self.points.armed
         names = [
             name for name, line in POINTS.items()
-            if name not in armed and (line not in CHILD_REST_SECONDS or self._works(line))
+            if name not in armed and (line not in SIGNS or self._works(line))
         ]  # fmt: skip
         if not self._rested("streams") or any(POINTS[name] == "streams" for name in armed):
             names = [name for name in names if name not in STREAM_POINTS]
@@ -141,9 +142,9 @@ class Killer:
             self._kill(self._draws.choice(children), step=f"child of {line}", line=line)
 
     def _works(self, line: str) -> bool:
-        """Whether it has shown itself since it was killed last, and had some time."""
+        """Whether it has done something since it was killed last."""
         last = max((kill.at for kill in self.kills if kill.line == line), default=0.0)
-        return self.last_sign(line) > last and time.time() - last >= CHILD_REST_SECONDS.get(line, 0.0)
+        return self.signs_since(line, last) >= SIGNS.get(line, 1)
 
     def _kill_whole(self) -> None:
         now = time.monotonic()

@@ -5,6 +5,7 @@ import contextlib
 import threading
 import time
 import uuid
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -52,10 +53,10 @@ class Watch:
         self.messages: list[Message] = []
         self.statuses: dict[str, int] = {}
 
-    def last_sign(self, line: str) -> float:
-        """Unix time; 0: none so far."""
+    def signs_since(self, line: str, at: float) -> int:
+        """How often processes of this line have shown themselves at work since then (unix time)."""
         signs = self.signs.get(COMPONENTS[line], ())
-        return signs[-1][0] if signs else 0.0
+        return len(signs) - bisect_right(signs, at, key=lambda sign: sign[0])
 
     def start(self) -> None:
         self._thread.start()
