@@ -23,6 +23,7 @@ from trading.brokers.protocol import (
     NotConnected,
     Unknown,
 )
+from trading.core.order_states import OrderState
 from trading.models import AutoTrade, BrokerMessage, Halt, RuleAct
 from trading.services import gate, held_brokers
 from trading.services.emergency_stop import arm, drain_all
@@ -182,8 +183,15 @@ def test_a_halt_is_drained_only_when_the_order_on_its_way_is_settled(alice: Scen
     alice.venue.hooks["after_gate"] = stop
     send_due()
     assert drained == [0], "its bytes are on their way"
-    assert state(trade) == "accepted"
-    drain_all()
+    assert state(trade) == "cancelling", "the stop has wished for it meanwhile"
+    assert drain_all() == 0
+    send_due()
+    assert alice.venue.cancels == [trade.client_order_id]
+    alice.venue.end(trade.client_order_id, OrderState.CANCELLED)
+    apply_report(
+        account_id=trade.account_id, order=alice.venue.orders[trade.client_order_id], told_by="stream"
+    )
+    assert drain_all() == 1
     assert Halt.objects.get().drained_at is not None
 
 
