@@ -23,7 +23,8 @@ def test_sixty_kills_lose_double_guess_and_break_nothing(tmp_path: Path) -> None
     command = [
         sys.executable, "-m", "autotrading_project.embedded", "exec", "--durable", "--",
         sys.executable, "-m", "tests.faults", "--kills", str(KILLS), "--seed", str(SEED), "--fast",
-        "--portfolios", "10", "--paper", "2", "--phase-seconds", "8", "--per-second", "1.5", "--logs", str(tmp_path / "logs"),
+        "--portfolios", "10", "--paper", "2", "--phase-seconds", "8", "--per-second", "1.5",
+        "--logs", str(tmp_path / "logs"),
     ]  # fmt: skip
     environment = {name: value for name, value in os.environ.items() if name != "REDIS_PREFIX"}
     ended = subprocess.run(
