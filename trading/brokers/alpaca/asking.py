@@ -23,6 +23,8 @@ ACTIVITY_MARGIN = timedelta(
     minutes=1
 )  # Alpaca filters by when it wrote the activity, we by when it was filled
 INSTANT = timedelta(microseconds=1)
+# So long after a fill its order may not be found yet: what one part of a broker has written, another shows later.
+APPEARS_WITHIN = timedelta(minutes=1)
 
 
 def refusal(answer: Answer) -> tuple[str, str] | None:
@@ -117,7 +119,7 @@ class Asker:
         """Oldest first; fills of one order and instant by what was filled with them."""
         within = self.whole_list()
         activities = self._activities(since, within)
-        orders = self._orders_of((activity["order_id"] for activity in activities), since, within)
+        orders = self._orders_of(activities, since, within)
         told = [
             (execution_of_activity(activity, orders[activity["order_id"]]), activity)
             for activity in activities
@@ -157,9 +159,18 @@ class Asker:
             params["page_token"] = token
         raise AskFailed("the list of fills does not end")
 
-    def _orders_of(self, ids: Iterable[str], since: datetime, within: Deadline) -> dict[str, BrokerOrder]:
-        """The orders that the fills are of: known already, or of about that time, or asked for one by one."""
-        wanted = set(ids)
+    def _orders_of(
+        self, activities: Iterable[Mapping[str, Any]], since: datetime, within: Deadline
+    ) -> dict[str, BrokerOrder]:
+        """The orders that the fills are of: known already, or of about that time, or asked for one by one.
+
+        An order that is not there makes a fill of a moment ago no answer yet, and an older one a bad report.
+        """
+        last: dict[str, datetime] = {}
+        for activity in activities:
+            at = reading.moment(activity, "transaction_time")
+            last[activity["order_id"]] = max(at, last.get(activity["order_id"], at))
+        wanted = set(last)
         if len(wanted - self._known.keys()) > 1:
             for order in self.orders(status="all", since=since - timedelta(days=1), within=within):
                 self.note(order)
@@ -169,6 +180,8 @@ class Asker:
             raise AskFailed("too many fills are of orders that are older")
         for key in missing:
             found = self.order(f"/v2/orders/{_in_path(key)}", within=within)
+            if found is None and datetime.now(UTC) - last[key] < APPEARS_WITHIN:
+                raise AskFailed("a fill is of an order that Alpaca does not show yet")
             if found is None or found.broker_order_id != key:
                 raise reading.bad("a fill is of an order that Alpaca does not know", {"order_id": key})
             orders[key] = found

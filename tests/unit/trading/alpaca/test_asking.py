@@ -438,6 +438,20 @@ def test_a_fill_of_an_order_that_is_not_known_there_is_a_bad_report(
         broker.executions_since(SINCE)
 
 
+def test_a_fill_of_a_moment_ago_whose_order_does_not_show_yet_is_no_answer_and_no_bad_report(
+    wire: AlpacaWire, broker: AlpacaBroker
+) -> None:
+    """What one part of a broker has written, another shows a little later: nobody has to explain that."""
+    now = datetime.now(UTC)
+    Fills(wire, [fill_document(transaction_time=now.isoformat())])
+    with pytest.raises(AskFailed, match="does not show yet"):
+        broker.executions_since(now - timedelta(minutes=5))
+    late = now - timedelta(seconds=61)
+    Fills(wire, [fill_document(transaction_time=late.isoformat())])
+    with pytest.raises(BadReport, match="does not know"):
+        broker.executions_since(now - timedelta(minutes=5))
+
+
 # --- positions and account --------------------------------------------------------------------
 
 
