@@ -17,7 +17,7 @@ from tests.harness.stage import Stage
 from trading.models import AutoTrade, Execution
 from trading.services.verification import book_differences
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.integration]
+pytestmark = [pytest.mark.end_to_end, pytest.mark.integration, pytest.mark.timeout(400)]
 PORTFOLIOS = 6
 
 
