@@ -10,7 +10,7 @@ from portfolios.services.limits import set_limits
 from tests.harness.stage import Stage
 from trading.models import AutoTrade, Decision, Halt
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.integration]
+pytestmark = [pytest.mark.end_to_end, pytest.mark.integration, pytest.mark.timeout(400)]
 SILENCE_SECONDS = 12  # beat shows itself every 5 seconds
 NOTICED_SECONDS = 45.0
 

@@ -22,7 +22,7 @@ DOUBTFUL = frozenset({"unknown", "quarantined"})
 MESSAGES_SECONDS = 60
 # Between the clocks of this process and of the database, and for a step's own time.
 CLOCK_SECONDS = 2
-LATE = "partially_filled filled"
+LATE = "partially_filled filled cancelling"
 LEGAL = {
     old: frozenset(new.split())
     for old, new in {
