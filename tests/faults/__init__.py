@@ -13,7 +13,8 @@
     killer.py     who is killed, when
     settle.py     the end: nothing is killed any more, and everything open is waited for
     evidence.py   what the simulator's log and our tables say, read once
-    checks.py     lost, duplicated, guessed, breaches, invariants: pure functions over the evidence
+    checks.py     lost, duplicated, guessed, breaches, invariants: pure functions over the evidence, which stand in
+                  order_checks.py, limit_checks.py, book_checks.py
     recovery.py   how long it took after each kill
     campaign.py   all of it together
 

@@ -14,8 +14,11 @@ from django.db.models import Prefetch
 from journal.models import Entry
 from portfolios.models import LedgerTransfer, Portfolio, Position
 from tests.faults.watching import Message
-from tests.simulator.witness import Witness
+from tests.simulator.witness import Witness, WitnessedOrder
+from trading.core.order_states import FINAL
 from trading.models import AutoTrade, Execution, Halt, ReconciliationBreak
+
+FINAL_NAMES = frozenset(str(state) for state in FINAL)
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,9 @@ class Trade:
     rule_id: uuid.UUID | None = None
     slot: int = 0
     origin: str = "rule"
+
+    def __str__(self) -> str:
+        return f"{self.client_order_id} ({self.key or 'paper'} {self.side} {self.symbol} {self.status})"
 
 
 @dataclass(frozen=True)
@@ -108,6 +114,10 @@ class Evidence:
     limits: Mapping[str, Decimal] = field(default_factory=dict)
     lied: Callable[[str, float, float], bool] = lambda key, since, until: False
     secrets_in_logs: Sequence[str] = ()
+
+    def orders(self) -> dict[str, WitnessedOrder]:
+        """What clients asked for, by their id, taken or not."""
+        return {cid: order for (_, cid), order in self.witness.orders.items() if not order.foreign}
 
     def of_portfolio(self) -> dict[uuid.UUID, list[Event]]:
         """Each one's events in their order."""

@@ -28,12 +28,12 @@ from tests.faults.servers import Servers
 ARMED_AT_ONCE = 4
 FORGET_SECONDS = 15.0
 # A line of the Procfile is not killed as a whole again before so many seconds.
-REST_SECONDS = {"streams": 14.0, "beat": 8.0, "feed": 8.0, **dict.fromkeys(POOLS, 15.0)}
+REST_SECONDS = {"streams": 20.0, "beat": 8.0, "feed": 8.0, **dict.fromkeys(POOLS, 15.0)}
 # Nobody is killed again before his line has given so many signs of life: a pool's process gives one when a task begins,
 # so that with the second one some work has come to an end.
 SIGNS = {"worker_evaluation": 2, "worker_execution": 2, "worker_broker": 3}
 STREAM_POINTS = [name for name, line in POINTS.items() if line == "streams"]
-WHOLE_SECONDS = 6.0  # between any two of them
+WHOLE_SECONDS = 10.0  # between any two of them
 STOP_SECONDS, SERVER_SECONDS = (8.0, 16.0), (20.0, 40.0)  # between two of them
 STOPPED_BEYOND_LEASE = (0.5, 2.0)
 OPEN = ("pending", "submitting", "accepted", "partially_filled", "cancelling", "unknown", "quarantined")

@@ -12,11 +12,12 @@ from tests.faults.patience import patient
 from tests.faults.people import People
 from tests.faults.scene import Scene
 from trading.core.order_states import OPEN, WORKING
-from trading.models import AutoTrade, Halt, Reconciliation, ReconciliationBreak
+from trading.models import AutoTrade, Reconciliation
 from trading.services.order_management import cancel_trade
 from trading.services.reconciliation import ask_for_reconciliation
 
 CANCEL_AGAIN_SECONDS = 5.0
+ASK_AGAIN_SECONDS = 10.0
 STEP_SECONDS = 0.5
 RECONCILE_SECONDS_MAX = 90.0
 
@@ -48,20 +49,29 @@ class Settling:
                 patient(self._cancel_working)
 
     def wait_for_reconciliations(self) -> list[str]:
-        """Each account compared once more, twice where the first has explained something; who was not."""
+        """Each account compared once more, and asked again where that fails; who was not."""
         after = patient(self._last_reconciliations)
-        for place in self.scene.at_broker:
-            patient(lambda place=place: ask_for_reconciliation(portfolio_id=place.portfolio.id))  # type: ignore[misc]
-        deadline = time.monotonic() + RECONCILE_SECONDS_MAX
+        deadline, ask_at = time.monotonic() + RECONCILE_SECONDS_MAX, 0.0
         while True:
-            self._turn_for(STEP_SECONDS)
-            patient(self._look_after)
             now = patient(self._last_reconciliations)
             missing = [
-                p.key for p in self.scene.at_broker if now.get(p.account.id, 0) <= after.get(p.account.id, 0)
+                p for p in self.scene.at_broker if now.get(p.account.id, 0) <= after.get(p.account.id, 0)
             ]
             if not missing or time.monotonic() > deadline:
-                return missing
+                return [place.key for place in missing]
+            if time.monotonic() >= ask_at:
+                ask_at = time.monotonic() + ASK_AGAIN_SECONDS
+                self.say(
+                    f"to be reconciled: {len(missing)} accounts; failed lately: {patient(self._failures)}"
+                )
+                for place in missing:
+                    patient(lambda place=place: ask_for_reconciliation(portfolio_id=place.portfolio.id))  # type: ignore[misc]
+            self._turn_for(STEP_SECONDS)
+            patient(self._look_after)
+
+    def _failures(self) -> list[str]:
+        rows = Reconciliation.objects.filter(finished_at__isnull=False).exclude(failure="")
+        return list(rows.order_by("-id").values_list("failure", flat=True)[:3])
 
     def _turn_for(self, seconds: float) -> None:
         until = time.monotonic() + seconds
@@ -92,11 +102,3 @@ class Settling:
     def _last_reconciliations(self) -> dict[object, int]:
         rows = Reconciliation.objects.filter(finished_at__isnull=False, failure="")
         return dict(rows.values_list("account_id").annotate(last=Max("id")).values_list("account_id", "last"))
-
-
-def open_breaks() -> int:
-    return ReconciliationBreak.objects.filter(ended_at=None).count()
-
-
-def halts_left() -> int:
-    return Halt.objects.filter(released_at=None).count()

@@ -164,11 +164,17 @@ def test_an_act_is_written_by_the_time_its_evaluation_commits(
     desk: Desk, market: Market, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """So a crash right after the commit loses no rest."""
-    seen: list[tuple[bool, int]] = []
-    monkeypatch.setattr(
-        auto_trading, "reach", lambda _: seen.append((connection.in_atomic_block, RuleAct.objects.count()))
-    )
+    seen: list[tuple[str, str, bool, int]] = []
+
+    def note(name: str, *, detail: str = "") -> None:
+        seen.append((name, detail, connection.in_atomic_block, RuleAct.objects.count()))
+
+    monkeypatch.setattr(auto_trading, "reach", note)
     market.advise("AAA")
     market.tick()
     desk.evaluate()
-    assert seen == [(True, 1)]
+    assert seen == [
+        ("evaluation.after_claim", "", True, 0),
+        ("evaluation.before_commit", "1 trades", True, 1),
+        ("evaluation.after_commit", "1 trades", False, 1),
+    ]

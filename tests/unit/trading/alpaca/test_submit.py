@@ -136,7 +136,8 @@ def test_the_steps_are_reached_in_order(
 ) -> None:
     steps: list[tuple[str, int]] = []
 
-    def note(name: str) -> None:
+    def note(name: str, *, detail: str) -> None:
+        assert detail == ticket().client_order_id, "it says what it has in hand"
         if name == "send.sent":
             wire.wait_for(lambda: len(wire.requests) == 1)
         steps.append((name, len(wire.requests)))
