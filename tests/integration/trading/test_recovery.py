@@ -74,8 +74,13 @@ def test_an_order_that_was_filled_meanwhile_is_found_with_its_fills(alice: Scene
     assert clean()
 
 
-def test_a_worker_that_has_only_orders_to_send_takes_over_lost_claims_first(alice: Scene) -> None:
+def test_a_worker_that_has_only_orders_to_send_takes_over_lost_claims_first(
+    alice: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With much to send the queue holds little else, and a lost claim must not wait for a task of its own."""
+    monkeypatch.setattr(
+        tasks, "watch_platform", lambda: None
+    )  # nobody beats here, and that is noticed in the end
     lost = ordered(alice.desk)
     AutoTrade.objects.filter(pk=lost.pk).update(
         status="submitting", fence=1, attempt=1, claimed_by="gone", sent_at=database_now(),
