@@ -1,8 +1,7 @@
 """New rows by COPY: what `bulk_create` does for rows whose numbers nobody needs afterwards, at a fraction of the cost.
 
-Constraints, triggers and defaults hold as with INSERT. Django's ORM spends about a tenth of a millisecond on each row
-of an INSERT, most of it on one statement's text and on instances; where an order writes a dozen rows that is most of
-its time.
+Constraints, triggers and defaults hold as with INSERT. Of an INSERT of many rows most of the time goes into one
+statement's text and into instances, and an order writes a dozen rows.
 """
 
 from collections.abc import Callable, Iterable, Sequence

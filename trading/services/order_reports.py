@@ -36,13 +36,12 @@ from trading.services.bookkeeping import ReportedFill, book_fills
 from trading.services.breakers import trip_on_streaks
 from trading.services.broker_messages import note_message
 from trading.services.fresh_state import RESERVE_CUSHION_BPS
-from trading.services.order_management import end_open, move, trade_event
+from trading.services.order_management import SEND_QUEUE, SEND_TASK, end_open, move, trade_event
 from trading.services.order_messages import count_messages
 from trading.services.protections import note_first_prices
 from trading.services.report_checks import as_told, check_order, new_fill, sellable
 
 log = structlog.get_logger(__name__)
-SEND_TASK, SEND_QUEUE = "trading.tasks.send_due", "broker"
 # The market is live while its newest snapshot is no further from database time than this.
 LIVE_WITHIN = timedelta(minutes=15)
 

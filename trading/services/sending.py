@@ -43,7 +43,7 @@ from trading.services.faults import TRANSIENT
 from trading.services.gate import Look
 from trading.services.held_brokers import held_broker, let_go, pauses
 from trading.services.objections import hindrance_to
-from trading.services.order_management import end_open, move, trade_event
+from trading.services.order_management import SEND_QUEUE, SEND_TASK, end_open, move, trade_event
 from trading.services.order_messages import count_messages
 from trading.services.order_reports import ForeignOrder, StaleClaim, apply_report
 from trading.services.rounds import Run, recorded
@@ -51,7 +51,6 @@ from trading.services.rounds import Run, recorded
 log = structlog.get_logger(__name__)
 S = OrderState
 SUBMIT = BrokerMessage.Kind.SUBMIT
-SEND_TASK, SEND_QUEUE = "trading.tasks.send_due", "broker"
 
 
 def send_due() -> int:
