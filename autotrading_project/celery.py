@@ -8,6 +8,8 @@ from celery.exceptions import SecurityWarning
 from celery.signals import setup_logging
 from kombu import Exchange, Queue
 
+from autotrading_project.workers import ReplaceDeadChildren
+
 # Running as root is permitted: messages are JSON and name tasks only, nothing in them is ever executed.
 warnings.filterwarnings("ignore", category=SecurityWarning)
 
@@ -22,6 +24,7 @@ app.conf.task_queues = [
     for name in ("market", "evaluation", "execution", "broker", "notification")
 ]
 app.autodiscover_tasks()
+app.steps["worker"].add(ReplaceDeadChildren)
 
 
 @setup_logging.connect
