@@ -5,6 +5,8 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 from foundation.api.health import health
 from foundation.api.metrics import Metrics
 
+admin.autodiscover()  # here, so that processes without a web page start without its forms
+
 urlpatterns = [
     path("", include("console.urls")),
     path("admin/", admin.site.urls),

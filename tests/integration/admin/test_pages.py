@@ -10,6 +10,7 @@ from tests.integration.admin.conftest import make_everything, make_user
 
 pytestmark = pytest.mark.integration
 
+admin.autodiscover()  # else they are loaded with the URLs
 MODELS = sorted(admin.site._registry, key=lambda model: model._meta.label)
 BY_LABEL = {model._meta.label: model for model in MODELS}
 OURS = [
