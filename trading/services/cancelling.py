@@ -78,10 +78,7 @@ def cancel_at_broker(item: Due) -> bool:
 
 @transaction.atomic
 def _claim(item: Due) -> Claim | None:
-    found = claims.lock_free(item.trade_id)
-    if found is None:
-        return None
-    _, trade = found
+    _, trade = claims.lock_free(item.trade_id)
     due = trade.claimed_until is None or trade.claimed_until < database_now()
     return claims.take(trade) if trade.status == S.CANCELLING and due else None
 

@@ -71,13 +71,18 @@ def due(condition: str, *, paused: Sequence[uuid.UUID] = (), seen: Sequence[uuid
         return [Due(*row) for row in cursor.fetchall()]
 
 
-def lock_free(trade_id: uuid.UUID) -> tuple[Books, AutoTrade] | None:
-    """The books and the trade under lock, if nobody else is busy in its portfolio; in the caller's transaction."""
+class Busy(Exception):
+    """Somebody else is at work in the trade's portfolio at this moment."""
+
+
+def lock_free(trade_id: uuid.UUID) -> tuple[Books, AutoTrade]:
+    """The books and the trade under lock, in the caller's transaction. Raises Busy instead of waiting: who has the
+    portfolio may have been stopped in the middle of his work."""
     portfolio = Portfolio.objects.filter(trades=trade_id).select_for_update(
         no_key=True, skip_locked=True, of=("self",)
     )
     if (found := portfolio.first()) is None:
-        return None
+        raise Busy(f"the portfolio of trade {trade_id}")
     return open_books([found.id]), locked(trade_id)
 
 

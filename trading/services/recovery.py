@@ -59,10 +59,7 @@ def recover_due(*, seconds: float = RUN_SECONDS) -> int:
 
 @transaction.atomic
 def _take_over(item: Due) -> bool:
-    found = claims.lock_free(item.trade_id)
-    if found is None:
-        return False
-    _, trade = found
+    _, trade = claims.lock_free(item.trade_id)
     now = database_now()
     if trade.status != S.SUBMITTING or trade.claimed_until is None or trade.claimed_until >= now:
         return False
@@ -99,10 +96,7 @@ def _settle_one(item: Due) -> bool:
 
 @transaction.atomic
 def _claim(item: Due) -> Claim | None:
-    found = claims.lock_free(item.trade_id)
-    if found is None:
-        return None
-    _, trade = found
+    _, trade = claims.lock_free(item.trade_id)
     due = trade.ask_at is not None and trade.ask_at < database_now()
     return claims.take(trade, asks=True) if trade.status in DOUBTFUL and due else None
 

@@ -9,7 +9,7 @@ import structlog
 from django.db import OperationalError, connection
 
 from trading.services import claims
-from trading.services.claims import Due
+from trading.services.claims import Busy, Due
 from trading.services.faults import TRANSIENT
 from trading.services.held_brokers import let_go, pauses
 
@@ -19,6 +19,8 @@ T = TypeVar("T")
 # piece of work adds a few exchanges, each with its deadline, and all of it ends before the soft time limit of tasks.
 RUN_SECONDS = 4.0
 SUSPECTS_MAX = 2
+# An evaluation has the portfolios in which rules are true for a moment, at every tick of the market.
+BUSY_TRIES, BUSY_PAUSE_SECONDS = 8, 0.1
 RECORD_TRIES = 3
 RECORD_PAUSE_SECONDS = 0.1
 
@@ -36,19 +38,29 @@ class Run:
         self.ended_early = False
 
     def work_off(self, condition: str, work: Callable[[Due], bool], *, speaks: bool = True) -> int:
-        """`work` says whether it moved the trade on. Returns how many did. A failure pauses the account it is of.
+        """`work` says whether it moved the trade on. Returns how many did. A failure pauses the account it is of; where
+        somebody else is busy in a trade's portfolio, it is tried again after the others.
         speaks: to the broker, so that paused accounts are left alone."""
-        moved, seen = 0, list[uuid.UUID]()
-        while found := claims.due(condition, paused=pauses.now() if speaks else (), seen=seen):
+        moved, seen, busy, tries = 0, set[uuid.UUID](), set[uuid.UUID](), BUSY_TRIES
+        while True:
+            found = claims.due(condition, paused=pauses.now() if speaks else (), seen=list(seen))
+            if not found:
+                if not busy or not tries or time.monotonic() > self._ends:
+                    return moved
+                tries -= 1
+                time.sleep(BUSY_PAUSE_SECONDS)
+                seen, busy = seen - busy, set()
             for item in sorted(found, key=lambda item: pauses.suspects(item.account_id)):
-                seen.append(item.trade_id)
+                seen.add(item.trade_id)
                 if speaks and not self._may_speak(item):
                     continue
                 if time.monotonic() > self._ends:
                     self.ended_early = True
                     return moved
-                moved += _isolated(item, work)
-        return moved
+                try:
+                    moved += _isolated(item, work)
+                except Busy:
+                    busy.add(item.trade_id)
 
     def _may_speak(self, item: Due) -> bool:
         if item.account_id in pauses.now():
@@ -62,7 +74,7 @@ class Run:
 def _isolated(item: Due, work: Callable[[Due], bool]) -> bool:
     try:
         return work(item)
-    except TRANSIENT:
+    except (Busy, *TRANSIENT):
         raise  # the sweep comes again; a claim that was left behind is found by recovery
     except Exception:
         log.exception("work_at_broker_failed", trade_id=str(item.trade_id))

@@ -89,12 +89,8 @@ def _not_connected(account: BrokerAccount, reason: str) -> None:
 
 @transaction.atomic
 def _claim(item: Due, *, may_send: bool) -> Claim | bool:
-    """The trade, claimed and `submitting` when this commits; True: it ended instead, False: it waits, or somebody is
-    busy with it."""
-    found = claims.lock_free(item.trade_id)
-    if found is None:
-        return False
-    books, trade = found
+    """The trade, claimed and `submitting` when this commits; True: it ended instead, False: it waits. Raises Busy."""
+    books, trade = claims.lock_free(item.trade_id)
     if trade.status != S.PENDING:
         return False
     hindrance = hindrance_to(trade, now=database_now())

@@ -1,9 +1,11 @@
 """Orders go to a real broker once: claimed, looked at once more, sent, recorded; and cancelled until it is done."""
 
 import time
+import uuid
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 from django.db.models import F
 
 from foundation.clock import database_now
@@ -25,10 +27,11 @@ from trading.brokers.protocol import (
 )
 from trading.core.order_states import OrderState
 from trading.models import AutoTrade, BrokerMessage, Halt, RuleAct
-from trading.services import gate, held_brokers
+from trading.services import claims, gate, held_brokers
 from trading.services.emergency_stop import arm, drain_all
 from trading.services.order_management import cancel_trade
 from trading.services.order_reports import apply_report
+from trading.services.rounds import RUN_SECONDS
 from trading.services.sending import send_due
 
 pytestmark = pytest.mark.integration
@@ -108,6 +111,42 @@ def test_a_lost_answer_is_unknown_its_exposure_kept_and_its_symbol_blocked(alice
     send_due()
     assert alice.venue.submits == [trade.client_order_id], "nothing is sent twice by the sender"
     assert clean()
+
+
+def test_an_order_whose_portfolio_is_busy_is_come_back_to_in_the_same_round(
+    alice: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trade = ordered(alice.desk)
+    tries: list[float] = []
+    lock_free = claims.lock_free
+
+    def busy_at_first(trade_id: uuid.UUID) -> object:
+        tries.append(time.monotonic())
+        if len(tries) <= 2:
+            raise claims.Busy("an evaluation has it")
+        return lock_free(trade_id)
+
+    monkeypatch.setattr(claims, "lock_free", busy_at_first)
+    assert send_due() == 1
+    assert (len(tries), state(trade)) == (3, "accepted")
+    assert alice.venue.submits == [trade.client_order_id]
+
+
+def test_a_portfolio_that_stays_busy_is_left_to_the_next_round(alice: Scene) -> None:
+    trade = ordered(alice.desk)
+    other = connection.copy()
+    other.set_autocommit(False)
+    try:
+        with other.cursor() as cursor:
+            query = "SELECT 1 FROM portfolios_portfolio WHERE id = %s FOR NO KEY UPDATE"
+            cursor.execute(query, [trade.portfolio_id])
+        began = time.monotonic()
+        assert send_due() == 0
+        assert time.monotonic() - began < RUN_SECONDS
+    finally:
+        other.close()
+    assert (state(trade), alice.venue.submits) == ("pending", [])
+    assert send_due() == 1
 
 
 @pytest.mark.parametrize(
