@@ -3,8 +3,10 @@
 One at a time for an account, by a lease. The broker is asked with no transaction open; what follows is compared and
 written in short transactions. An answer that does not come leaves `failure`, and nothing is concluded from it.
 
-*How far back.* Orders and fills are asked for since the last reconciliation that succeeded, less a day's overlap: a
-broker may tell late of what it did. Fills that could not be booked keep it from moving on. It never goes back beyond
+*How far back.* Orders and fills are asked for since the last reconciliation that succeeded, less some minutes. A
+broker may tell late of what it did, so the first one of every hour looks back another day, and so does every one that
+somebody asked for, and each while any difference is open: whoever trades much has thousands of orders a day, which
+cannot be read every minute. Fills that could not be booked keep it from moving on. It never goes back beyond
 the account's first order or first reconciliation: what somebody did there before is not ours to judge. The
 broker's clock may differ from ours by five minutes.
 """
@@ -38,7 +40,7 @@ from trading.services.reconciling_orders import AskedOrders, apply_orders, ask_o
 
 log = structlog.get_logger(__name__)
 Trigger = Reconciliation.Trigger
-OVERLAP = timedelta(days=1)
+OVERLAP, OVERLAP_OF_AN_HOUR = timedelta(minutes=10), timedelta(days=1)
 FAILURES_BEFORE_ALERT = 5
 FAILURE_CHARACTERS_MAX = 255
 RUN_SECONDS_MAX = 5.0  # of one task; the sweep goes on, and others need the workers too
@@ -135,13 +137,19 @@ def _window(account_id: uuid.UUID, row: Reconciliation) -> tuple[datetime, datet
     )
     sent = AutoTrade.objects.filter(account_id=account_id, sent_at__isnull=False).aggregate(at=Min("sent_at"))
     floor = min(at for at in (done["first"], sent["at"], row.started_at) if at is not None)
-    unbooked = ReconciliationBreak.objects.filter(
-        account_id=account_id, kind=ReconciliationBreak.Kind.EXECUTION, ended_at=None
-    ).aggregate(at=Min("found_at"))
-    last = min([at for at in (done["last"], unbooked["at"]) if at is not None], default=floor)
-    return floor, max(last - OVERLAP, floor - CLOCK_SLACK) if done[
-        "last"
-    ] is not None else floor - CLOCK_SLACK
+    if done["last"] is None:
+        return floor, floor - CLOCK_SLACK
+    open_breaks = ReconciliationBreak.objects.filter(account_id=account_id, ended_at=None)
+    unbooked = open_breaks.filter(kind=ReconciliationBreak.Kind.EXECUTION).aggregate(at=Min("found_at"))["at"]
+    last = min(at for at in (done["last"], unbooked) if at is not None)
+    is_first = _hour(row.started_at) != _hour(done["last"])
+    looks_far = is_first or row.trigger == Trigger.MANUAL or open_breaks.exists()
+    overlap = OVERLAP_OF_AN_HOUR if looks_far else OVERLAP
+    return floor, max(last - overlap, floor - CLOCK_SLACK)
+
+
+def _hour(at: datetime) -> datetime:
+    return at.replace(minute=0, second=0, microsecond=0)
 
 
 def _finish(row: Reconciliation, failure: str, orders: AskedOrders | None, run: Run | None) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -293,6 +293,42 @@ class TestForeign:
         scene.reconcile()
         scene.reconcile()
         assert scene.breaks() == [("foreign_order", "b-foreign-2")]  # it still works
+
+
+class TestHowFarBack:
+    """Alice has traded for days; a reconciliation succeeded at half past, less than a minute ago."""
+
+    NOW = datetime(2026, 5, 6, 14, 30, tzinfo=UTC)
+
+    def since(self, scene: Scene, *, last: timedelta, trigger: str = "periodic") -> timedelta:
+        """How far before the last one it asks."""
+        times = {"first": self.NOW - timedelta(days=9), "last": self.NOW - last}
+        for at in times.values():
+            row = Reconciliation.objects.create(account=scene.account, trigger="periodic")
+            Reconciliation.objects.filter(pk=row.pk).update(started_at=at, finished_at=at)
+        row = Reconciliation.objects.create(account=scene.account, trigger=trigger)
+        row.started_at = self.NOW
+        return times["last"] - reconciliation._window(scene.account.pk, row)[1]
+
+    @pytest.mark.parametrize("last", [timedelta(seconds=50), timedelta(minutes=29)])
+    def test_some_minutes_every_time(self, scene: Scene, last: timedelta) -> None:
+        assert self.since(scene, last=last) == timedelta(minutes=10)
+
+    def test_a_day_in_the_first_of_every_hour(self, scene: Scene) -> None:
+        assert self.since(scene, last=timedelta(minutes=31)) == timedelta(days=1)
+
+    def test_a_day_at_the_same_time_of_another_day(self, scene: Scene) -> None:
+        assert self.since(scene, last=timedelta(days=1)) == timedelta(days=1)
+
+    def test_a_day_where_somebody_asked_for_it(self, scene: Scene) -> None:
+        assert self.since(scene, last=timedelta(seconds=50), trigger="manual") == timedelta(days=1)
+
+    def test_a_day_while_anything_differs(self, scene: Scene) -> None:
+        scene.venue.held["BBB"] = D(3)
+        scene.reconcile()
+        assert scene.breaks() == [("position", "BBB")]
+        Reconciliation.objects.all().delete()  # only their times matter here
+        assert self.since(scene, last=timedelta(seconds=50)) == timedelta(days=1)
 
 
 class TestHoldings:
