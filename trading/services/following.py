@@ -34,7 +34,7 @@ from trading.core.reconciliation import Finding
 from trading.models import Reconciliation, ReconciliationBreak
 from trading.services import breaks
 from trading.services.account_alerts import alert_once
-from trading.services.order_reports import ForeignOrder, apply_report
+from trading.services.order_reports import ForeignOrder, apply_report, tells_nothing_new
 from trading.services.reconciliation import AlreadyReconciling, reconcile
 from trading.services.reconciling_orders import foreign_execution, foreign_order, told_fill
 
@@ -160,6 +160,8 @@ class Follower(threading.Thread):
         order, execution = event.order, event.execution
         reach("stream.received", detail=order.client_order_id)
         try:
+            if execution is None and tells_nothing_new(account_id=self.account_id, order=order):
+                return
             with self._fenced():
                 apply_report(account_id=self.account_id, order=order, execution=execution, told_by=TOLD_BY)
                 reach("stream.before_commit", detail=order.client_order_id)

@@ -21,11 +21,12 @@ from tests.harness.at_broker import connect, ordered, report
 from tests.harness.processes import Processes
 from tests.harness.scripted_stream import Venue, VenueBroker, foreign, store
 from tests.harness.trading import Desk
-from trading.brokers.protocol import AskFailed, BadReport, NotConnected
+from trading.brokers.protocol import AskFailed, BadReport, NotConnected, StreamEvent
 from trading.core.order_states import OrderState
 from trading.models import AutoTrade, Execution, Halt, Reconciliation, ReconciliationBreak
 from trading.services import following, reconciling_holdings, watching
 from trading.services.following import Follower
+from trading.services.order_reports import apply_report
 from trading.services.streams import StreamsRunner, accounts_to_follow, fair_part
 from trading.services.verification import book_differences
 
@@ -138,6 +139,34 @@ class TestFollowing:
         scene.following(2)
         assert (Execution.objects.count(), triggers()) == (1, ["start", "reconnect"])
         assert book_differences() == []
+
+    def test_what_is_known_already_locks_and_changes_nothing(
+        self, scene: Scene, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        trade = scene.sent(quantity=10)
+        applied: list[str] = []
+
+        def apply(**more: Any) -> AutoTrade:
+            applied.append(str(more["order"].state))
+            return apply_report(**more)
+
+        monkeypatch.setattr(following, "apply_report", apply)
+        scene.follow()
+        scene.following()
+        scene.venue.told.append(StreamEvent(scene.order(trade), None))
+        scene.venue.fills(scene.order(trade), 10)
+        until(lambda: status_of(trade) == "filled")
+        assert applied == ["filled"]
+        scene.end()
+        assert (scene.breaks(), book_differences()) == ([], [])
+
+    def test_a_word_that_is_known_and_cannot_be_true_is_told_of(self, scene: Scene) -> None:
+        trade = scene.sent(quantity=10)
+        scene.follow()
+        scene.following()
+        scene.venue.told.append(StreamEvent(replace(scene.order(trade), symbol="BBB"), None))
+        until(lambda: bool(scene.breaks()))
+        assert [kind for kind, _ in scene.breaks()] == ["bad_report"]
 
     def test_what_was_lost_with_the_connection_is_booked(self, scene: Scene) -> None:
         trade = scene.sent(quantity=10)
