@@ -20,7 +20,8 @@ from trading.brokers.protocol import Broker
 log = structlog.get_logger(__name__)
 KEPT_SECONDS = 300.0
 PAUSE_SECONDS = 1.0
-PAUSE_SECONDS_MAX = 30.0
+PAUSE_SECONDS_MAX = 10.0  # whoever dies leaves his trades to processes that may be in such a pause
+ASKED_SECONDS_MAX = 30.0  # a pause that the broker itself has asked for
 _mine = threading.local()  # a broker is not shared between threads
 
 
@@ -43,7 +44,7 @@ class Pauses:
         """at_least: seconds for which it has asked to be left alone."""
         failures = self._failures[account_id] = self._failures.get(account_id, 0) + 1
         seconds = min(PAUSE_SECONDS * 2 ** min(failures - 1, 10), PAUSE_SECONDS_MAX)
-        self._until[account_id] = self.clock() + max(seconds, min(at_least or 0.0, PAUSE_SECONDS_MAX))
+        self._until[account_id] = self.clock() + max(seconds, min(at_least or 0.0, ASKED_SECONDS_MAX))
 
     def worked(self, account_id: uuid.UUID) -> None:
         self._failures.pop(account_id, None)
