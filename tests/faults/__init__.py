@@ -11,6 +11,7 @@
     people.py     those who go on meanwhile: cancels, emergency stops, and a risk officer who explains breaks
     watching.py   what only shows while it lasts: signs of life, reservations, messages in a window
     killer.py     who is killed, when
+    rows.py       what the killed ones had in hand, as the tables tell
     settle.py     the end: nothing is killed any more, and everything open is waited for
     evidence.py   what the simulator's log and our tables say, read once
     checks.py     lost, duplicated, guessed, breaches, invariants: pure functions over the evidence, which stand in

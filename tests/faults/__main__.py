@@ -35,6 +35,10 @@ def main() -> int:
     )
     parser.add_argument("--kills", type=int, default=60)
     parser.add_argument("--orders", type=int, default=0, help="go on until there are so many, too")
+    parser.add_argument(
+        "--each", type=int, default=0, help="and so many kills with a trade at each kill point"
+    )
+    parser.add_argument("--minutes", type=float, default=0.0, help="but end after so many, if not 0")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--fast", action="store_true", help=f"with {FAST}")
     parser.add_argument("--portfolios", type=int, default=40)
@@ -58,7 +62,8 @@ def main() -> int:
     campaign = importlib.import_module("tests.faults.campaign")  # its models need the settings
     wanted = campaign.Wanted(
         kills=given.kills, orders=given.orders, seed=given.seed, portfolios=given.portfolios, on_paper=given.paper,
-        per_second=given.per_second, phase_seconds=given.phase_seconds, log_dir=log_dir,
+        per_second=given.per_second, phase_seconds=given.phase_seconds, log_dir=log_dir, each=given.each,
+        minutes=given.minutes,
     )  # fmt: skip
     return int(campaign.main(wanted))
 

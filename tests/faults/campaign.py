@@ -5,6 +5,7 @@ threads of their own.
 """
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -51,7 +52,8 @@ FAST_FILLS = {"delay": [0.01, 0.3], "parts": [1, 2], "part_delay": [0.01, 0.3]}
 
 @dataclass(frozen=True)
 class Wanted:
-    """kills, orders: so many of both, and then it ends. per_second: how often somebody is killed."""
+    """kills, orders: so many of both, and as many kills with a trade in hand at each kill point as `each` says; then it
+    ends, or after `minutes` (0: never). per_second: how often somebody is killed."""
 
     kills: int
     orders: int
@@ -61,6 +63,8 @@ class Wanted:
     per_second: float
     phase_seconds: float
     log_dir: Path
+    each: int = 0
+    minutes: float = 0.0
     warm_up_seconds: float = 6.0
 
 
@@ -137,14 +141,25 @@ class Campaign:
 
     def _kill(self, processes: Processes, killer: Killer, misbehaviour: Misbehaviour, watch: Watch) -> None:
         say_at = 0.0
-        while len(killer.kills) < self.wanted.kills or sum(watch.statuses.values()) < self.wanted.orders:
+        until = time.monotonic() + 60 * self.wanted.minutes if self.wanted.minutes else math.inf
+        while time.monotonic() < until and not self._is_enough(killer, watch):
             self._turn(processes)
             misbehaviour.look()
             killer.look()
             if time.monotonic() >= say_at:
                 say_at = time.monotonic() + SAY_SECONDS
-                self.say(f"{len(killer.kills)} kills, {len(killer.stops)} stops, trades {watch.statuses}")
+                name, least = killer.fewest_with_trade()
+                self.say(
+                    f"{len(killer.kills)} kills (with a trade at each point at least {least}: {name}), "
+                    f"{len(killer.stops)} stops, {watch.orders} orders, trades {watch.statuses}"
+                )
         killer.end()
+
+    def _is_enough(self, killer: Killer, watch: Watch) -> bool:
+        wanted = self.wanted
+        if len(killer.kills) < wanted.kills or watch.orders < wanted.orders:
+            return False
+        return killer.fewest_with_trade()[1] >= wanted.each
 
     def _turn(self, processes: Processes) -> None:
         processes.look()

@@ -10,39 +10,43 @@ the moments at which processes reach a point.
 import contextlib
 import os
 import signal
-import socket
 import time
 import uuid
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 
-import psycopg
 import redis
 
-from tests.faults.points import POINTS, WITHOUT_DETAIL, Points, Reached
+from tests.faults.points import POINTS, Points, Reached
 from tests.faults.processes import POOLS, Processes
+from tests.faults.rows import Rows
 from tests.faults.servers import Servers
 
-ARMED_AT_ONCE = 4
+ARMED_AT_ONCE = 5
+# Points of one line at once: who has just come back is not to die at the next one.
+ARMED_OF_LINE = {"worker_broker": 2}
 FORGET_SECONDS = 15.0
 # A line of the Procfile is not killed as a whole again before so many seconds.
-REST_SECONDS = {"streams": 20.0, "beat": 8.0, "feed": 8.0, **dict.fromkeys(POOLS, 15.0)}
+REST_SECONDS = {"streams": 40.0, "beat": 30.0, "feed": 30.0, **dict.fromkeys(POOLS, 60.0)}
 # Nobody is killed again before his line has given so many signs of life: a pool's process gives one when a task begins,
-# so that with the second one some work has come to an end.
-SIGNS = {"worker_evaluation": 2, "worker_execution": 2, "worker_broker": 3}
-STREAM_POINTS = [name for name, line in POINTS.items() if line == "streams"]
-WHOLE_SECONDS = 10.0  # between any two of them
+# so that with the second one some work has come to an end. Without evaluations there is nothing to trade.
+SIGNS = {"worker_evaluation": 3, "worker_execution": 3, "worker_broker": 3}
+# What a kill without a trade in hand counts when it is chosen which points come next.
+WITHOUT_TRADE = 0.3
+WHOLE_SECONDS = 15.0  # between any two of them
 STOP_SECONDS, SERVER_SECONDS = (8.0, 16.0), (20.0, 40.0)  # between two of them
 STOPPED_BEYOND_LEASE = (0.5, 2.0)
-OPEN = ("pending", "submitting", "accepted", "partially_filled", "cancelling", "unknown", "quarantined")
+JUDGE_SECONDS, JUDGE_SECONDS_MAX = 1.0, 10.0
 
 
 @dataclass(frozen=True)
 class Kill:
     """step: a point's name, or what was killed. trades: in hand, as far as a row or the process itself tells.
-    account: whose reconciliation it was in the middle of. stopped_seconds: only stopped, for so long."""
+    account: whose reconciliation it was in the middle of. slice_id: which had just been claimed; nothing of it was
+    decided, and it counts as with a trade if the evaluation that claimed the slice next made one. stopped_seconds: only
+    stopped, for so long."""
 
     at: float
     step: str
@@ -50,6 +54,7 @@ class Kill:
     pid: int
     trades: tuple[uuid.UUID, ...] = ()
     account: uuid.UUID | None = None
+    slice_id: int | None = None
     with_trade: bool = False
     stopped_seconds: float = 0.0
 
@@ -76,10 +81,12 @@ class Killer:
     _next_act: float = 0.0
     _continue_at: list[tuple[float, int]] = field(default_factory=list)
     _killed_at: dict[str, float] = field(default_factory=dict)
-    _with_trade: Counter[str] = field(default_factory=Counter)
-    _connection: psycopg.Connection[tuple[object, ...]] | None = None
+    _reached: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
+    _undecided: list[int] = field(default_factory=list)  # places in `kills`
+    _next_decision: float = 0.0
 
     def __post_init__(self) -> None:
+        self._rows = Rows(self.database_url)
         self._draws = Random(f"{self.seed}|killer")
         self._next_stop = self._began + self._draws.uniform(*STOP_SECONDS)
         self._next_server = self._began + self._draws.uniform(*SERVER_SECONDS)
@@ -89,6 +96,7 @@ class Killer:
     def look(self) -> None:
         self._note_reached()
         self._continue_stopped()
+        self._judge_undecided()
         self.points.disarm(older_than_seconds=FORGET_SECONDS)
         now = time.monotonic()
         if now >= self._next_server:
@@ -109,6 +117,20 @@ class Killer:
             self._continue_stopped()
             time.sleep(0.05)
         self._note_reached()
+        self.judge_all()
+
+    def fewest_with_trade(self) -> tuple[str, int]:
+        """The kill point at which the fewest died with a trade in hand, and how many."""
+        counts = Counter(kill.step for kill in self.kills if kill.with_trade)
+        return min(((name, counts[name]) for name in POINTS), key=lambda pair: pair[1])
+
+    def judge_all(self) -> None:
+        """Of the kills of claimed slices, those that nobody has evaluated yet: wait a moment for it."""
+        deadline = time.monotonic() + JUDGE_SECONDS_MAX
+        while self._undecided and time.monotonic() < deadline:
+            self._next_decision = 0.0
+            self._judge_undecided()
+            time.sleep(0.2)
 
     # what happens
 
@@ -123,15 +145,15 @@ class Killer:
     def _arm(self) -> bool:
         """The points that have been reached least come first, of lines that may die again; whether there is one."""
         armed = self.points.armed
+        lines = Counter(POINTS[name] for name in armed)
         names = [
             name for name, line in POINTS.items()
-            if name not in armed and (line not in SIGNS or self._works(line))
+            if name not in armed and lines[line] < ARMED_OF_LINE.get(line, 1)
+            and (self._rested(line) if line == "streams" else self._works(line))
         ]  # fmt: skip
-        if not self._rested("streams") or any(POINTS[name] == "streams" for name in armed):
-            names = [name for name in names if name not in STREAM_POINTS]
         if not names:
             return False
-        fewest = sorted(names, key=lambda name: (self._with_trade[name], self._draws.random()))
+        fewest = sorted(names, key=lambda name: (self._reached[name], self._draws.random()))
         mode = "stop" if self._draws.random() < 0.06 else "kill"
         self.points.arm(fewest[0], mode=mode, probability=self._draws.choice([0.3, 0.7, 1.0]))
         return True
@@ -163,7 +185,7 @@ class Killer:
         return time.monotonic() - self._killed_at.get(line, self._began) >= REST_SECONDS[line]
 
     def _kill(self, pid: int, *, step: str, line: str, others: Sequence[int] = ()) -> None:
-        trades = self._in_hand([pid, *others])
+        trades = self._rows.in_hand([pid, *others])
         at = time.time()
         for one in (pid, *others):
             with contextlib.suppress(ProcessLookupError):
@@ -177,7 +199,7 @@ class Killer:
         pids = self.processes.pool(line) if line in POOLS else [leader] if leader else []
         if pids:
             pid = self._draws.choice(pids)
-            trades = self._in_hand([pid])
+            trades = self._rows.in_hand([pid])
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGSTOP)
             self._note_stop(Reached(f"child of {line}", "stop", pid, time.time(), ""), line, trades)
@@ -193,7 +215,7 @@ class Killer:
         if what == "valkey":
             gone = self.servers.restart_valkey()
         else:
-            self._forget_connection()
+            self._rows.forget_connection()
             gone = self.servers.restart_postgres(kill=what.endswith("9"))
         self.say(f"{what}: away for {gone:.1f} s")
         self._note(Kill(at, what, "", 0))
@@ -221,23 +243,31 @@ class Killer:
             with_trade = bool(trades) or reached.detail.endswith("trades")
             account = reached.account_id
             if account is not None:
-                with_trade = self._has_open(account)
+                with_trade = self._rows.has_open(account)
             self._note(
-                Kill(
-                    reached.at,
-                    reached.point,
-                    line,
-                    reached.pid,
-                    trades,
-                    account=account,
-                    with_trade=with_trade,
-                )
-            )
+                Kill(reached.at, reached.point, line, reached.pid, trades, account=account,
+                     slice_id=reached.slice_id, with_trade=with_trade)
+            )  # fmt: skip
 
     def _note(self, kill: Kill) -> None:
+        if kill.slice_id is not None:
+            self._undecided.append(len(self.kills))
         self.kills.append(kill)
-        if kill.with_trade or kill.step in WITHOUT_DETAIL:
-            self._with_trade[kill.step] += 1
+        self._reached[kill.step] += 1.0 if kill.with_trade else WITHOUT_TRADE
+
+    def _judge_undecided(self) -> None:
+        """What the evaluation made that claimed the slice after the one that died."""
+        if not self._undecided or time.monotonic() < self._next_decision:
+            return
+        self._next_decision = time.monotonic() + JUDGE_SECONDS
+        for place in list(self._undecided):
+            kill = self.kills[place]
+            assert kill.slice_id is not None
+            made = self._rows.made_next(kill.slice_id, kill.at)
+            if made is not None:
+                self._undecided.remove(place)
+                self.kills[place] = replace(kill, with_trade=made > 0)
+                self._reached[kill.step] += (1.0 - WITHOUT_TRADE) * (made > 0)
 
     def _note_stop(self, reached: Reached, line: str, trades: tuple[uuid.UUID, ...]) -> None:
         seconds = self.lease_seconds + self._draws.uniform(*STOPPED_BEYOND_LEASE)
@@ -246,34 +276,3 @@ class Killer:
             Kill(reached.at, reached.point, line, reached.pid, trades, with_trade=bool(trades),
                  stopped_seconds=seconds)
         )  # fmt: skip
-
-    def _in_hand(self, pids: Sequence[int]) -> tuple[uuid.UUID, ...]:
-        """Claimed by these processes, as the rows tell; nothing while the database is away."""
-        names = [f"{socket.gethostname()}:{pid}" for pid in pids]
-        rows = self._rows(
-            "SELECT id FROM auto_trades WHERE claimed_by = ANY(%s) AND status IN "
-            "('submitting', 'cancelling', 'unknown') AND claimed_until > clock_timestamp()",
-            [names],
-        )
-        return tuple(row[0] for row in rows)  # type: ignore[misc]
-
-    def _has_open(self, account_id: uuid.UUID) -> bool:
-        rows = self._rows(
-            "SELECT 1 FROM auto_trades WHERE account_id = %s AND status = ANY(%s) LIMIT 1",
-            [account_id, list(OPEN)],
-        )
-        return bool(rows)
-
-    def _rows(self, query: str, values: Sequence[object]) -> list[tuple[object, ...]]:
-        try:
-            if self._connection is None:
-                self._connection = psycopg.connect(self.database_url, autocommit=True, connect_timeout=2)
-            return self._connection.execute(query, values).fetchall()
-        except psycopg.Error:
-            self._forget_connection()
-            return []
-
-    def _forget_connection(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None

@@ -24,8 +24,8 @@ from market.core.ticks import QuoteTick, Tick
 SYMBOLS = ("AAA", "BBB", "CCC", "DDD", "EEE", "FFF")
 BASE = Decimal(100)
 AMPLITUDE = 0.008  # below half of what a reservation has as its cushion
-PERIOD_TICKS = (16, 40)
-TICK_SECONDS = 0.5
+PERIOD_TICKS = (10, 24)
+TICK_SECONDS = 1.0
 MARKET_SECONDS_PER_SECOND = 240
 TICK_MARKET = timedelta(seconds=TICK_SECONDS * MARKET_SECONDS_PER_SECOND)
 BEGINS = datetime(2026, 3, 2, 18, tzinfo=UTC)

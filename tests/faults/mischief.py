@@ -17,20 +17,22 @@ from tests.harness.simulator import Simulator
 SUBMIT, CANCEL = ["submit"], ["cancel"]
 BOTH, ASKED = ["submit", "cancel"], ["submit", "order_by_client_id"]
 Rule = dict[str, Any]
-# Each is drawn for a phase as a whole. `seconds` of what is late are below what "no such order" is believed after.
+# Each is drawn for a phase as a whole. What keeps an order from the broker is rarer than what only hides it: it blocks
+# its symbol for more than a minute, and where nothing is traded any more, nothing is shown. `seconds` of what is late
+# are below what "no such order" is believed after.
 MISCHIEF: tuple[tuple[Rule, ...], ...] = (
     ({"name": "hang", "endpoints": SUBMIT, "probability": 0.08},),
     ({"name": "close", "endpoints": BOTH, "probability": 0.2},),
     ({"name": "error_after", "endpoints": BOTH, "probability": 0.2, "status": 504},),
-    ({"name": "rate_limited", "endpoints": ["submit", "cancel", "order_by_client_id"], "probability": 0.15,
+    ({"name": "rate_limited", "endpoints": ["submit", "cancel", "order_by_client_id"], "probability": 0.08,
       "seconds": 1},),
     ({"name": "duplicate_answer", "probability": 0.15},),
     ({"name": "fill_early", "probability": 0.3, "seconds": 0.3}, {"name": "fill_beats_cancel", "probability": 0.5}),
     ({"name": "fill_late", "probability": 0.3, "seconds": 3},),
     ({"name": "appears_late", "probability": 0.15, "seconds": 3}, {"name": "close", "endpoints": SUBMIT,
                                                                    "probability": 0.15}),
-    ({"name": "error_before", "endpoints": BOTH, "probability": 0.15},
-     {"name": "close_before", "endpoints": SUBMIT, "probability": 0.1}),
+    ({"name": "error_before", "endpoints": BOTH, "probability": 0.08},
+     {"name": "close_before", "endpoints": SUBMIT, "probability": 0.06}),
     ({"name": "nan", "endpoints": ASKED, "probability": 0.05},),
     ({"name": "wrong_symbol", "endpoints": ASKED, "probability": 0.05},),
     ({"name": "garbage", "endpoints": ASKED, "probability": 0.05},
@@ -88,6 +90,8 @@ class SimulatorLog:
         self._read = 0
         self.submits: list[tuple[float, str, str]] = []
         """(unix time, account's key, client order id), in order"""
+        self.ordered: set[str] = set()
+        """client order ids that were submitted"""
         self.lies: dict[str, list[float]] = defaultdict(list)
         """account's key -> unix times of LIES"""
         self.done: Counter[str] = Counter()
@@ -108,6 +112,7 @@ class SimulatorLog:
                     self.lies[event.get("account", "")].append(unix(event["at"]))
             elif event["what"] == "request" and event.get("endpoint") == "submit":
                 self.submits.append((unix(event["at"]), event["account"], event["client_order_id"]))
+                self.ordered.add(event["client_order_id"])
 
     def lied(self, key: str, *, since: float, until: float) -> bool:
         """Whether this account was told something untrue in that time."""

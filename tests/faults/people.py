@@ -30,7 +30,7 @@ from trading.services.order_management import cancel_trade
 
 log = structlog.get_logger(__name__)
 CAUSE_SECONDS = 45.0
-CANCEL_SECONDS, OFFICER_SECONDS = 0.5, 1.0
+CANCEL_SECONDS, OFFICER_SECONDS = 1.0, 1.0
 HALT_SECONDS = (8.0, 16.0)
 RELEASE_SECONDS, RELEASE_UNDRAINED_SECONDS = 3.0, 20.0
 EXPLANATION = "The broker said what is not true; its orders, fills and holdings were looked through."

@@ -34,7 +34,6 @@ POINTS: dict[str, str] = {
     "reconcile.asked": "streams",
     "reconcile.before_commit": "streams",
 }
-WITHOUT_DETAIL = frozenset({"evaluation.after_claim"})
 CLIENT_ID = re.compile(r"at-([0-9a-f]{32})")
 
 
@@ -57,6 +56,11 @@ class Reached:
             return uuid.UUID(self.detail)
         except ValueError:
             return None
+
+    @property
+    def slice_id(self) -> int | None:
+        """Of the slice that was claimed, where nothing of it is decided yet."""
+        return int(self.detail.removeprefix("slice ")) if self.detail.startswith("slice ") else None
 
     @property
     def account_id(self) -> uuid.UUID | None:
@@ -83,8 +87,7 @@ class Points:
         self._given += 1
         token = str(self._given)
         self._armed[token] = {
-            "name": name, "token": token, "mode": mode, "probability": probability,
-            "detail": name not in WITHOUT_DETAIL,
+            "name": name, "token": token, "mode": mode, "probability": probability, "detail": True
         }  # fmt: skip
         self._armed_at[token] = time.monotonic()
         self._write()

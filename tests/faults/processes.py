@@ -19,6 +19,7 @@ from autotrading_project.runner.procfile import read_procfile
 
 BASE_DIR = Path(__file__).resolve().parents[2]
 RESTART_SECONDS = 0.5
+CHILDREN_SECONDS = 0.25  # between two looks at whose children there are
 STOP_SECONDS = 45.0
 FROM_PROCFILE = ("streams", "beat", "worker_evaluation", "worker_execution", "worker_broker")
 POOLS = ("worker_evaluation", "worker_execution", "worker_broker")
@@ -44,10 +45,14 @@ class Processes:
         self._processes = {name: Supervised(arguments) for name, arguments in commands.items()}
         self.wanted = set(self._processes)
         self._seen: dict[int, str] = {}
+        self._next_children = 0.0
 
     def look(self) -> list[str]:
         """Returns the names of those that have ended by themselves since the last look."""
         ended = []
+        looks = time.monotonic() >= self._next_children
+        if looks:
+            self._next_children = time.monotonic() + CHILDREN_SECONDS
         for name, process in self._processes.items():
             if process.child is not None and process.child.poll() is not None:
                 end_group(process.child)
@@ -55,7 +60,7 @@ class Processes:
                 ended.append(name)
             if process.child is None and name in self.wanted and time.monotonic() >= process.start_at:
                 self._start(name, process)
-            if process.child is not None:
+            if looks and process.child is not None:
                 self._seen |= dict.fromkeys((process.child.pid, *children_of(process.child.pid)), name)
         return ended
 

@@ -1,6 +1,6 @@
 """Many portfolios at the simulator, and some on paper, that buy low and sell high: made by the real services.
 
-Every portfolio trades three symbols whose prices go up and down in waves; its limits are tight enough to hold orders
+Every portfolio trades four symbols whose prices go up and down in waves; its limits are tight enough to hold orders
 up all the time: a double order, or exposure that was forgotten, would pass a limit.
 """
 
@@ -24,9 +24,9 @@ from tests.faults.market import BASE, BEGINS, SYMBOLS
 from tests.harness.simulator import Simulator
 from trading.services.connecting import connect_account
 
-CASH = Decimal(9_000)
+CASH = Decimal(12_000)
 SHARES = (9, 10, 11)
-SYMBOLS_EACH = 3
+SYMBOLS_EACH = 4
 DAYS = 60
 NEVER = Decimal(10**6)
 # Of the whole platform: tight where a double order would show, out of the way where a campaign would end.
@@ -34,7 +34,7 @@ LIMITS: dict[str, Decimal] = {
     "max_order_value": Decimal(2_000),
     "max_position_percentage": Decimal(100),
     "max_position_value": Decimal(2_600),
-    "max_open_positions": Decimal(2),
+    "max_open_positions": Decimal(3),
     "max_daily_trades": Decimal(120),
     "max_daily_trades_per_rule": Decimal(120),
     "max_daily_trades_per_symbol": Decimal(60),
@@ -141,7 +141,8 @@ def _fund(portfolio: Portfolio, simulator: Simulator, key: str, *, actor: Any) -
 
 
 def rules(draws: Random) -> Iterator[dict[str, Any]]:
-    """Buy below, sell above, at thresholds of the portfolio's own; every second one with protections."""
+    """Buy below, sell above, at thresholds of the portfolio's own; every second one with protections. Every third one
+    buys on while it holds some, into its limits at every tick; the others, once they hold."""
     low, high = (Decimal(draws.randint(15, 50)) / 100 for _ in range(2))
     buy: dict[str, Any] = {
         "type": "buy", "sizing_method": "fixed", "size_unit": "shares", "size_value": draws.choice(SHARES)
@@ -150,10 +151,10 @@ def rules(draws: Random) -> Iterator[dict[str, Any]]:
         buy |= {"stop_loss_percentage": 1, "take_profit_percentage": 1}
     if draws.random() < 0.3:
         buy |= {"order_type": "limit", "limit_offset_bps": 10}
-    yield {
-        "name": "Buy low", "rule_type": "entry", "actions": [buy],
-        "conditions": [{"field": "price", "operator": "less_than", "value": float(BASE - low)}],
-    }  # fmt: skip
+    is_low = [{"field": "price", "operator": "less_than", "value": float(BASE - low)}]
+    if draws.random() < 2 / 3:
+        is_low.append({"field": "position_quantity", "operator": "equals", "value": 0})
+    yield {"name": "Buy low", "rule_type": "entry", "actions": [buy], "conditions": is_low}
     yield {
         "name": "Sell high", "rule_type": "exit",
         "conditions": [

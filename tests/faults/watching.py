@@ -53,6 +53,11 @@ class Watch:
         self.messages: list[Message] = []
         self.statuses: dict[str, int] = {}
 
+    @property
+    def orders(self) -> int:
+        """How many have been submitted to the simulator by now."""
+        return len(self._told.ordered)
+
     def signs_since(self, line: str, at: float) -> int:
         """How often processes of this line have shown themselves at work since then (unix time)."""
         signs = self.signs.get(COMPONENTS[line], ())

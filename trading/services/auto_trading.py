@@ -115,7 +115,7 @@ def _evaluate_claimed(snapshot: MarketSnapshot, claimed_ids: list[int]) -> Evalu
         if claimed is None:
             return None
         claimed_ids.append(claimed.id)
-        reach("evaluation.after_claim")
+        reach("evaluation.after_claim", detail=f"slice {claimed.id}")
         trading_sessions = sessions_to_evaluate(claimed.id)
         view = market_view(snapshot)
         done = _evaluate_isolated(trading_sessions, view, previous_slot=claimed.evaluated_slot)
