@@ -1,4 +1,8 @@
 from django.apps import AppConfig
+from django.db.backends.signals import connection_created
+
+from foundation import lookups
+from foundation.timestamps import read_fast
 
 
 class FoundationConfig(AppConfig):
@@ -7,3 +11,7 @@ class FoundationConfig(AppConfig):
     name = "foundation"
     label = "foundation"
     verbose_name = "Foundation"
+
+    def ready(self) -> None:
+        lookups.register()
+        connection_created.connect(read_fast, dispatch_uid="foundation.timestamps")

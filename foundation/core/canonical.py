@@ -1,9 +1,12 @@
 """One text for one value: what is hashed, compared or stored for ever must not depend on formatting."""
 
 import json
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import Enum
+from functools import lru_cache
+from json.encoder import encode_basestring
 from typing import Any
 from uuid import UUID
 
@@ -16,6 +19,11 @@ def plain_decimal(value: Decimal) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
+json_string: Callable[[str], str] = encode_basestring
+"""Text as a string of canonical JSON, in its quotes."""
+
+
+@lru_cache(maxsize=4_096)
 def utc_text(value: datetime) -> str:
     """An aware datetime as ISO 8601 in UTC with a Z; naive ones raise ValueError, for they have no moment."""
     if value.tzinfo is None:
@@ -37,8 +45,11 @@ def _plain(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} has no canonical form")
 
 
+_ENCODER = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=_plain
+)
+
+
 def canonical_json(value: Any) -> str:
     """JSON with sorted keys and no spaces; Decimal, datetime and UUID as text; NaN raises ValueError."""
-    return json.dumps(
-        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=_plain
-    )
+    return _ENCODER.encode(value)

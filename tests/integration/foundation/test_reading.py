@@ -1,0 +1,62 @@
+"""What is read in bulk is what Django would have read, one by one."""
+
+from datetime import UTC, datetime
+
+import pytest
+from django.db import connection
+
+from foundation.copying import copy_in
+from foundation.loading import attach, load
+from portfolios.models import BrokerAccount, Portfolio
+
+pytestmark = [pytest.mark.integration, pytest.mark.django_db]
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2026-11-30 00:10:00+00", datetime(2026, 11, 30, 0, 10, tzinfo=UTC)),
+        ("2026-11-30 00:10:00.12+00", datetime(2026, 11, 30, 0, 10, 0, 120_000, tzinfo=UTC)),
+        ("2026-11-30 05:40:00.000001+05:30", datetime(2026, 11, 30, 0, 10, 0, 1, tzinfo=UTC)),
+        ("0001-01-01 00:00:00+00", datetime(1, 1, 1, tzinfo=UTC)),
+    ],
+)
+def test_a_timestamp_is_read_to_the_microsecond_in_utc(db: object, text: str, moment: datetime) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT %s::timestamptz", [text])
+        (read,) = cursor.fetchone()
+    assert read == moment and read.tzinfo is UTC
+
+
+def test_within_finds_what_in_finds_by_own_and_by_foreign_keys(db: object) -> None:
+    copy_in(portfolios := [Portfolio(name=name) for name in "abc"])
+    copy_in([BrokerAccount(portfolio=row) for row in portfolios])
+    some = [row.id for row in portfolios[:2]]
+    assert set(Portfolio.objects.filter(id__within=some)) == set(Portfolio.objects.filter(id__in=some))
+    assert set(Portfolio.objects.filter(name__within={"a", "c", "d"}).values_list("name", flat=True)) == {
+        "a",
+        "c",
+    }
+    accounts = BrokerAccount.objects.filter(portfolio_id__within=some)
+    assert set(accounts) == set(BrokerAccount.objects.filter(portfolio_id__in=some))
+    assert not Portfolio.objects.filter(id__within=[]).exists()
+
+
+def test_a_text_longer_than_its_column_is_not_found_by_its_beginning(db: object) -> None:
+    length = Portfolio._meta.get_field("name").max_length
+    assert length is not None
+    copy_in([Portfolio(name="a" * length)])
+    assert not Portfolio.objects.filter(name__within=["a" * length + "b"]).exists()
+
+
+def test_attached_rows_are_shared_and_ask_for_nothing_more(
+    db: object, django_assert_num_queries: object
+) -> None:
+    copy_in([Portfolio(name="a")])
+    portfolio = Portfolio.objects.get()
+    copy_in([BrokerAccount(portfolio=portfolio)])
+    rows = load(BrokerAccount.objects.all()) + load(BrokerAccount.objects.all())
+    attach(rows, "portfolio")
+    with django_assert_num_queries(0):  # type: ignore[operator]
+        assert {row.portfolio for row in rows} == {portfolio}
+    assert rows[0].portfolio is rows[1].portfolio
