@@ -23,7 +23,8 @@ def window(limit: Decimal | None, *, minutes: bool = False) -> timedelta:
 
 
 class PastOrder(NamedTuple):
-    """counts: among the day's trades; what flattens and protects is not held against anybody.
+    """counts: among the day's trades, if nobody has counted it there before; what flattens and protects is not held
+    against anybody.
 
     judged: a risk officer has released its rule since, which fired too often.
     """
@@ -100,7 +101,14 @@ class History:
             if order.rule_id is not None and not order.judged:
                 self._of_rule.setdefault(order.rule_id, []).append(order.market_at)
             if order.counts and order.market_day == today:
-                self._today.update((None, order.instrument_id, order.rule_id or "no rule"))
+                self.count_today(instrument_id=order.instrument_id, rule_id=order.rule_id)
+
+    def count_today(self, *, instrument_id: int, rule_id: uuid.UUID | None, orders: int = 1) -> None:
+        """So many more among the trades of the market day."""
+        self._today[None] += orders
+        self._today[instrument_id] += orders
+        if rule_id is not None:
+            self._today[rule_id] += orders
 
     def ordered(self, order: PastOrder, open_order: OpenOrder) -> None:
         """One more order of this batch: the next is checked against it."""

@@ -8,12 +8,13 @@ from decimal import Decimal
 from django.db import connection
 from django.db.models import Max
 
+from foundation.arrays import array_text
 from foundation.core.money import ZERO
 from market.models import CorporateAction
 from portfolios.core.limits import EffectiveLimits, LimitRow
 from portfolios.models import CorporateActionBooking
 from trading.core.history import History, OpenOrder, PastOrder, Traded, still_held, window
-from trading.core.order_states import DOUBTFUL, FINAL, OPEN, OrderState
+from trading.core.order_states import DOUBTFUL, FINAL, OrderState
 from trading.core.orders import OrderType
 from trading.models import AutoTrade, Execution
 from trading.selectors.breakers import losing_streaks, releases_of_rules
@@ -66,9 +67,10 @@ def histories(
     """
     found = {key: History(as_of) for key in limits}
     rows = [each.values for each in limits.values()] + [values for _, _, values in of_instruments]
-    _add_orders(found, as_of - max(
-        _longest(rows, "duplicate_order_seconds"), _longest(rows, "rule_execution_window_minutes", minutes=True)
-    ))  # fmt: skip
+    _add_orders(
+        found, as_of, twins=_longest(rows, "duplicate_order_seconds"),
+        rules=_longest(rows, "rule_execution_window_minutes", minutes=True),
+    )  # fmt: skip
     for portfolio_id, (second, minute) in messages_sent(found).items():
         found[portfolio_id].messages_last_second = second
         found[portfolio_id].messages_last_minute = minute
@@ -84,33 +86,53 @@ def _longest(rows: Iterable[Mapping[str, Decimal | None]], name: str, *, minutes
     return max((window(row.get(name), minutes=minutes) for row in rows), default=timedelta())
 
 
-def _add_orders(found: Mapping[uuid.UUID, History], since: datetime) -> None:
-    mine = AutoTrade.objects.filter(portfolio_id__in=found)
-    recent = mine.filter(market_day__gte=since.date()).values_list(
-        "portfolio_id", "instrument_id", "trade_type", "quantity", "rule_id", "market_at", "market_day", "origin",
-        "created_at",
-    )  # fmt: skip
-    released = releases_of_rules(found)
-    orders: dict[uuid.UUID, list[PastOrder]] = {}
-    for (
-        portfolio_id, instrument_id, side, quantity, rule_id, market_at, market_day, origin, created_at,
-    ) in recent:  # fmt: skip
+_COUNTED_TODAY = """
+    SELECT portfolio_id, instrument_id, rule_id, count(*) FROM auto_trades
+    WHERE portfolio_id = ANY(%s::uuid[]) AND market_day = %s AND origin <> ALL (%s)
+    GROUP BY portfolio_id, instrument_id, rule_id
+"""
+
+# The day finds them by the index.
+# The day finds them by the index.
+_RECENT = """
+    SELECT portfolio_id, instrument_id, trade_type, quantity, rule_id, market_at, market_day, created_at
+    FROM auto_trades
+    WHERE portfolio_id = ANY(%s::uuid[]) AND market_day >= %s
+      AND (market_at > %s OR rule_id IS NOT NULL AND market_at > %s)
+"""
+
+_WORKING = """
+    SELECT portfolio_id, id, instrument_id, trade_type, session_id, status, rule_id, order_type, limit_price
+    FROM auto_trades
+    WHERE portfolio_id = ANY(%s::uuid[]) AND status NOT IN ('filled', 'cancelled', 'rejected', 'expired')
+"""
+
+
+def _add_orders(
+    found: Mapping[uuid.UUID, History], as_of: datetime, *, twins: timedelta, rules: timedelta
+) -> None:
+    """The trades of the day as numbers; one by one only those that may be twins, or executions of a rule that count."""
+    ids = array_text(found)
+    with connection.cursor() as cursor:
+        cursor.execute(_COUNTED_TODAY, [ids, as_of.date(), [origin.value for origin in NOT_COUNTED]])
+        for portfolio_id, instrument_id, rule_id, orders in cursor:
+            found[portfolio_id].count_today(instrument_id=instrument_id, rule_id=rule_id, orders=orders)
+        cursor.execute(_RECENT, [ids, (as_of - max(twins, rules)).date(), as_of - twins, as_of - rules])
+        recent = cursor.fetchall()
+        cursor.execute(_WORKING, [ids])
+        for portfolio_id, *of_order in cursor:
+            found[portfolio_id].open_orders.append(_open_order(*of_order))
+    released = releases_of_rules(found) if any(row[4] is not None for row in recent) else {}
+    for portfolio_id, instrument_id, side, quantity, rule_id, market_at, market_day, created_at in recent:
         released_at = released.get(rule_id) if rule_id is not None else None
-        orders.setdefault(portfolio_id, []).append(
-            PastOrder(
-                instrument_id, side, quantity, rule_id, market_at, market_day, counts=origin not in NOT_COUNTED,
-                judged=released_at is not None and created_at <= released_at,
-            )
+        found[portfolio_id].add(
+            [
+                PastOrder(
+                    instrument_id, side, quantity, rule_id, market_at, market_day, counts=False,
+                    judged=released_at is not None and created_at <= released_at,
+                )
+            ]
         )  # fmt: skip
-    for portfolio_id, rows in orders.items():
-        found[portfolio_id].add(rows)
-    working = mine.filter(status__in=[state.value for state in OPEN])
-    columns = (
-        "portfolio_id", "id", "instrument_id", "trade_type", "session_id", "status", "rule_id", "order_type",
-        "limit_price",
-    )  # fmt: skip
-    for portfolio_id, *of_order in working.values_list(*columns):
-        found[portfolio_id].open_orders.append(_open_order(*of_order))
 
 
 def messages_sent(portfolio_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, tuple[int, int]]:
