@@ -11,6 +11,8 @@ from typing import Any
 from celery import bootsteps
 from celery.signals import worker_init
 
+from foundation.collecting import spare_what_is_loaded
+
 LOOK_SECONDS = 0.2
 
 
@@ -35,6 +37,8 @@ class ReplaceDeadChildren(bootsteps.StartStopStep):
 @worker_init.connect
 def load_what_each_child_needs(**kwargs: object) -> None:
     """Once before the fork, instead of in every child: its parent-death signal is set through cffi, and brokers are
-    spoken to with a context that holds a hundred authorities."""
+    spoken to with a context that holds a hundred authorities. What is loaded is walked through for garbage here, for
+    all of them, and never again."""
     import_module("cffi.cparser")
     import_module("trading.brokers.alpaca.wire").tls_context()
+    spare_what_is_loaded()

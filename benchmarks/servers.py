@@ -18,6 +18,7 @@ import django
 
 from autotrading_project.embedded.processes import dies_with_parent
 from benchmarks.figure import Figure
+from foundation.collecting import spare_what_is_loaded
 
 ROOT = Path(__file__).resolve().parents[1]
 STOP_SECONDS = 60.0
@@ -61,6 +62,7 @@ def main(arguments: list[str]) -> None:
     os.environ["DJANGO_SETTINGS_MODULE"] = "autotrading_project.settings"
     django.setup()
     chosen = importlib.import_module(module)
+    spare_what_is_loaded()  # as a worker's process does
     if what == "measure":
         for figure in chosen.measure():
             print(json.dumps(asdict(figure)), flush=True)
