@@ -6,13 +6,12 @@ stream's head remembers the last `seq` and hash, so that a missing end is notice
 """
 
 import hashlib
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from foundation.core.canonical import utc_text
+from foundation.core.canonical import json_string, utc_text
 
 GENESIS_HASH = "0" * 64
 """What stands before the first entry of every stream."""
@@ -44,7 +43,7 @@ def entry_text(
 ) -> str:
     """The canonical JSON of an entry, with the payload's stored text in its place."""
     return (
-        f'{{"at":"{utc_text(at)}","kind":{json.dumps(kind, ensure_ascii=False)},"payload":{payload},'
+        f'{{"at":"{utc_text(at)}","kind":{json_string(kind)},"payload":{payload},'
         f'"recorded_at":"{utc_text(recorded_at)}","seq":{seq},"stream":"{stream}"}}'
     )
 

@@ -7,6 +7,7 @@ the past: `session.started`, `trade.filled`, `halt.armed`.
 import re
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Literal
 from uuid import UUID
 
@@ -34,6 +35,11 @@ class AlertSpec:
             raise ValueError(f"an alert's message has 1 to {MESSAGE_LENGTH_MAX} characters")
 
 
+@lru_cache(maxsize=1_024)
+def _is_kind(text: str) -> bool:
+    return len(text) <= KIND_LENGTH_MAX and _KIND.fullmatch(text) is not None
+
+
 @dataclass(frozen=True)
 class Event:
     """One entry to be.
@@ -50,7 +56,7 @@ class Event:
     alert: AlertSpec | None = None
 
     def __post_init__(self) -> None:
-        if len(self.kind) > KIND_LENGTH_MAX or not _KIND.fullmatch(self.kind):
+        if not _is_kind(self.kind):
             raise ValueError(f"an event's kind is dotted lower case, like trade.filled; got {self.kind!r}")
         if self.at.tzinfo is None:
             raise ValueError(f"an event's time must be aware, got {self.at!r}")

@@ -147,15 +147,27 @@ class MarketSnapshot:
 
     def price(self, symbol: str) -> Decimal | None:
         """The last price, exact to 8 decimals; None when the symbol or its price is unknown."""
-        return self._decimal(self.column("price"), symbol)
+        return self._decimal("price", symbol)
 
     def bid_price(self, symbol: str) -> Decimal | None:
-        return self._decimal(self.bid, symbol)
+        return self._decimal("bid", symbol)
 
     def ask_price(self, symbol: str) -> Decimal | None:
-        return self._decimal(self.ask, symbol)
+        return self._decimal("ask", symbol)
 
-    def _decimal(self, values: Floats, symbol: str) -> Decimal | None:
+    @cached_property
+    def _decimals(self) -> dict[tuple[str, str], Decimal | None]:
+        """Of which quotes it was asked: each order asks for the same few several times."""
+        return {}
+
+    def _decimal(self, name: str, symbol: str) -> Decimal | None:
+        key = (name, symbol)
+        if key not in self._decimals:
+            values = self.column(name) if name == "price" else getattr(self, name)
+            self._decimals[key] = self._read_decimal(values, symbol)
+        return self._decimals[key]
+
+    def _read_decimal(self, values: Floats, symbol: str) -> Decimal | None:
         position = self.index(symbol)
         if position is None or not np.isfinite(values[position]):
             return None

@@ -6,15 +6,16 @@ arrives sees the portfolio as it will be.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from functools import cached_property
+from typing import NamedTuple
 
 SECONDS_A_DAY = 86_400.0
 
 
-@dataclass(frozen=True)
-class Holding:
+class Holding(NamedTuple):
     """One instrument held or being bought. quantity in units, average_cost and peak_price in currency.
 
     working_cash is what open buy orders have reserved for it; reserved_quantity is promised to sells.
@@ -42,15 +43,28 @@ class Marks:
 class Valuation:
     """equity in currency, NaN while the price of something held is unknown.
 
-    portfolio: the facts of kind portfolio; positions: per held symbol those of kind position;
-    sectors: sector -> percent of equity; held: the symbols held or being bought, in the order of the holdings.
+    portfolio: the facts of kind portfolio; sectors: sector -> percent of equity; held: the symbols held or being
+    bought, in the order of the holdings.
     """
 
     equity: float
     portfolio: Mapping[str, float]
-    positions: Mapping[str, Mapping[str, float]]
-    sectors: Mapping[str, float] = field(default_factory=dict)
-    held: tuple[str, ...] = ()
+    sectors: Mapping[str, float]
+    held: tuple[str, ...]
+    holdings: Sequence[Holding]
+    prices: Mapping[str, float]
+    as_of: datetime
+
+    @cached_property
+    def positions(self) -> Mapping[str, Mapping[str, float]]:
+        """Per held symbol the facts of kind position: made when a rule asks; no control does."""
+        return {
+            h.symbol: _position_facts(
+                h, price=self.prices.get(h.symbol, math.nan), equity=self.equity, as_of=self.as_of
+            )
+            for h in self.holdings
+            if h.quantity > 0
+        }
 
 
 def _percent(part: float, whole: float) -> float:
@@ -101,11 +115,9 @@ def value(
             "daily_pnl_percentage": _percent(equity - day_open, day_open),
             "drawdown_percentage": _percent(peak - equity, peak),
         },
-        positions={
-            h.symbol: _position_facts(h, price=prices.get(h.symbol, math.nan), equity=equity, as_of=as_of)
-            for h in holdings
-            if h.quantity > 0
-        },
         sectors=sectors,
         held=tuple(exposed),
+        holdings=holdings,
+        prices=prices,
+        as_of=as_of,
     )

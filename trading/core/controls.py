@@ -92,20 +92,20 @@ def _limited(
     `strictly_below`: to reach the limit is enough to refuse. A limit at its open end needs no fact.
     """
     spec = SPECS[name]
+    may_be_open, is_floor = spec.open_end is not None, spec.higher_is_tighter
 
     def check(r: RiskRequest) -> Finding:
         limit = r.limits.get(name)
-        let_go = r.reduces and not blocks_reductions
         if limit is None:
             return Finding(CODE.NO_LIMIT_SET, r.reduces, "not set", name)
-        if spec.lets_everything_pass(limit):
-            return Finding(code, True, "any", limit, limit_name=name)
+        if may_be_open and spec.lets_everything_pass(limit):
+            return Finding(code, True, "any", limit, "", name)
         value = measure(r)
         if value.is_nan():
-            return Finding(code, r.reduces, "unknown", limit, limit_name=name)
+            return Finding(code, r.reduces, "unknown", limit, "", name)
         below = value < limit if strictly_below else value <= limit
-        within = value >= limit if spec.higher_is_tighter else below
-        return Finding(code, let_go or within, value, limit, limit_name=name)
+        within = value >= limit if is_floor else below
+        return Finding(code, within or (r.reduces and not blocks_reductions), value, limit, "", name)
 
     return check
 

@@ -59,6 +59,8 @@ class Halts:
         return (halt for found in self._found.values() for halts in found.values() for halt in halts)
 
     def covering(self, order: OrderScopes) -> list[HaltInForce]:
+        if not self._found:
+            return []
         return [
             halt
             for scope, scope_id in order.scopes().items()

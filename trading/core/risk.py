@@ -6,7 +6,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
-from foundation.core.canonical import canonical_json, plain_decimal
+from foundation.core.canonical import json_string, plain_decimal
 from foundation.core.money import round_money
 from trading.core.controls import CONTROLS
 from trading.core.verdicts import Approved, Finding, RefusalCode, Refused, RiskRequest
@@ -58,13 +58,12 @@ def _detail(finding: Finding) -> str:
 @lru_cache(maxsize=65_536)
 def _finding_text(finding: Finding, passed: bool) -> str:
     """`passed` apart: True and 1 are one key of a cache."""
-    row = {
-        **finding.as_dict(),
-        "passed": passed,
-        "value": _text(finding.value),
-        "limit": _text(finding.limit),
-    }
-    return canonical_json(row)
+    named = f'"limit_name":{json_string(finding.limit_name)},' if finding.limit_name else ""
+    noted = f'"note":{json_string(finding.note)},' if finding.note else ""
+    return (
+        f'{{"code":"{finding.code.value}","limit":{json_string(_text(finding.limit))},{named}{noted}'
+        f'"passed":{"true" if passed else "false"},"value":{json_string(_text(finding.value))}}}'
+    )
 
 
 def findings_text(findings: tuple[Finding, ...]) -> str:
