@@ -250,7 +250,7 @@ def latest_splits(
 ) -> dict[int, datetime]:
     """Instrument -> when it was last split within (after, until], market time; those that were not are absent."""
     splits = CorporateAction.objects.filter(
-        kind=CorporateAction.Kind.SPLIT, instrument_id__in=instrument_ids, ex_at__gt=after, ex_at__lte=until,
+        kind=CorporateAction.Kind.SPLIT, instrument_id__within=instrument_ids, ex_at__gt=after, ex_at__lte=until,
         withdrawn_at=None,
     )  # fmt: skip
     return dict(splits.values_list("instrument_id").annotate(at=Max("ex_at")))

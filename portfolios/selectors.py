@@ -136,7 +136,7 @@ def current_limit_sets(scopes: Iterable[LimitKey]) -> dict[LimitKey, LimitSet]:
     wanted = set(scopes)
     ids = {scope_id for _, scope_id in wanted if scope_id is not None}
     rows = (
-        LimitSet.objects.filter(MAY_BE_IN_FORCE, Q(scope_id__in=ids) | Q(scope=LimitSet.Scope.PLATFORM))
+        LimitSet.objects.filter(MAY_BE_IN_FORCE, Q(scope_id__within=ids) | Q(scope=LimitSet.Scope.PLATFORM))
         .order_by("scope", "scope_id", "-version")
         .distinct("scope", "scope_id")
     )
@@ -183,7 +183,9 @@ def limit_row(row: LimitSet) -> LimitRow:
 def limit_rows(owners: Mapping[uuid.UUID, uuid.UUID | None]) -> dict[uuid.UUID, list[LimitRow]]:
     """For each portfolio (and its running session, or None) what is in force on each of its scopes, the widest
     first: platform, account, portfolio, session. Two queries."""
-    accounts = dict(BrokerAccount.objects.filter(portfolio_id__in=owners).values_list("portfolio_id", "id"))
+    accounts = dict(
+        BrokerAccount.objects.filter(portfolio_id__within=owners).values_list("portfolio_id", "id")
+    )
     keys: dict[uuid.UUID, list[LimitKey]] = {
         portfolio_id: [
             ("platform", None),
@@ -218,7 +220,7 @@ def effective_limits(owners: Mapping[uuid.UUID, uuid.UUID | None]) -> dict[uuid.
 def instrument_permissions(portfolio_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Permissions]:
     """What each portfolio may buy, by its own lists and the platform's, in one query."""
     rows = InstrumentPermission.objects.filter(
-        Q(portfolio_id__in=portfolio_ids) | Q(portfolio=None)
+        Q(portfolio_id__within=portfolio_ids) | Q(portfolio=None)
     ).values_list("portfolio_id", "instrument_id", "kind", "reason")
     of_all: list[Permission] = []
     own: dict[uuid.UUID, list[Permission]] = {}

@@ -15,6 +15,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import connection, transaction
 
+from foundation.arrays import array_text
 from foundation.copying import copy_values
 from foundation.core.canonical import canonical_json
 from foundation.wakeups import wake_on_commit
@@ -99,17 +100,18 @@ def _lock_heads(streams: Iterable[UUID]) -> tuple[dict[UUID, _Head], datetime]:
     transaction is making holds no lock on an existing stream, so there is no circle.
     """
     wanted = sorted(streams)
+    ids = array_text(wanted)
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO journal_streams (id) SELECT wanted.id FROM unnest(%s::uuid[]) AS wanted(id) "
             "WHERE NOT EXISTS (SELECT 1 FROM journal_streams s WHERE s.id = wanted.id) "
             "ORDER BY wanted.id ON CONFLICT DO NOTHING",
-            [wanted],
+            [ids],
         )
         cursor.execute(
             "SELECT id, head_seq, head_hash FROM journal_streams WHERE id = ANY(%s::uuid[]) "
             "ORDER BY id FOR NO KEY UPDATE",
-            [wanted],
+            [ids],
         )
         heads = {stream: _Head(seq, hash_) for stream, seq, hash_ in cursor.fetchall()}
         cursor.execute("SELECT clock_timestamp()")
@@ -137,7 +139,11 @@ def _store_heads(heads: dict[UUID, _Head]) -> None:
         cursor.execute(
             "UPDATE journal_streams AS s SET head_seq = h.seq, head_hash = h.hash "
             "FROM unnest(%s::uuid[], %s::bigint[], %s::text[]) AS h(id, seq, hash) WHERE s.id = h.id",
-            [list(heads), [head.seq for head in heads.values()], [head.hash for head in heads.values()]],
+            [
+                array_text(heads),
+                array_text([head.seq for head in heads.values()]),
+                [head.hash for head in heads.values()],
+            ],
         )
 
 

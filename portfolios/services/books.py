@@ -13,10 +13,11 @@ from typing import Any, NamedTuple
 
 from django.db import connection
 
+from foundation.arrays import array_text
 from foundation.copying import copy_values
 from foundation.core.money import ZERO, round_money
 from foundation.errors import InvalidInput, NotFound
-from foundation.loading import load
+from foundation.loading import load, new
 from portfolios.core.positions import PositionState, after_buy, after_sell
 from portfolios.models import LedgerTransfer, Portfolio, Position, Reservation
 
@@ -79,8 +80,8 @@ class Books:
     _changed_portfolios: set[uuid.UUID] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        for position in self.positions.values():
-            self._positions_of.setdefault(position.portfolio_id, {})[position.instrument_id] = position
+        for (portfolio_id, instrument_id), position in self.positions.items():
+            self._positions_of.setdefault(portfolio_id, {})[instrument_id] = position
         for row in self.reservations.values():
             self._reservations_of.setdefault(row.portfolio_id, {})[row.owner_id] = row
 
@@ -91,11 +92,12 @@ class Books:
         return list(self._reservations_of.get(portfolio_id, {}).values())
 
     def position(self, portfolio_id: uuid.UUID, instrument_id: int) -> Position:
-        key = (portfolio_id, instrument_id)
-        if key not in self.positions:
-            made = Position(portfolio_id=portfolio_id, instrument_id=instrument_id)
-            self.positions[key] = self._positions_of.setdefault(portfolio_id, {})[instrument_id] = made
-        return self.positions[key]
+        mine = self._positions_of.setdefault(portfolio_id, {})
+        found = mine.get(instrument_id)
+        if found is None:
+            found = new(Position, portfolio_id=portfolio_id, instrument_id=instrument_id)
+            self.positions[portfolio_id, instrument_id] = mine[instrument_id] = found
+        return found
 
     def transfer(
         self,
@@ -148,13 +150,10 @@ class Books:
     ) -> None:  # fmt: skip
         """Promise cash (a buy) or quantity (a sell) to an order that is to be sent."""
         assert owner_id not in self.reservations
-        row = Reservation(
-            owner_id=owner_id,
-            portfolio_id=portfolio_id,
-            instrument_id=instrument_id,
-            cash=cash,
+        row = new(
+            Reservation, owner_id=owner_id, portfolio_id=portfolio_id, instrument_id=instrument_id, cash=cash,
             quantity=quantity,
-        )
+        )  # fmt: skip
         self.reservations[owner_id] = self._new_reservations[owner_id] = row
         self._reservations_of.setdefault(portfolio_id, {})[owner_id] = row
         self._promise(row, cash=cash, quantity=quantity)
@@ -237,7 +236,7 @@ class Books:
         copy_values(LedgerTransfer, NewTransfer._fields, self._transfers)
         _look_again_for_entitlements(self._transfers)
         if self._gone_reservations:
-            Reservation.objects.filter(owner_id__in=self._gone_reservations).delete()
+            Reservation.objects.filter(owner_id__within=self._gone_reservations).delete()
         copy_values(
             Reservation,
             _RESERVATION,
@@ -284,10 +283,10 @@ def _save_portfolios(portfolios: Sequence[Portfolio]) -> None:
             WHERE p.id = n.id
             """,
             [
-                [p.id for p in portfolios],
-                [p.cash for p in portfolios],
-                [p.reserved_cash for p in portfolios],
-                [p.realised_pnl for p in portfolios],
+                array_text([p.id for p in portfolios]),
+                array_text([p.cash for p in portfolios]),
+                array_text([p.reserved_cash for p in portfolios]),
+                array_text([p.realised_pnl for p in portfolios]),
             ],
         )
 
@@ -300,7 +299,7 @@ def _save_positions(positions: Sequence[Position]) -> None:
         Position.objects.bulk_create(new)
     if not known:
         return
-    names = ("id", "quantity", "reserved_quantity", "cost", "average_cost", "realised_pnl", "opened_at")
+    names = ("id", "quantity", "reserved_quantity", "cost", "average_cost", "realised_pnl")
     with connection.cursor() as cursor:
         cursor.execute(
             """
@@ -312,14 +311,17 @@ def _save_positions(positions: Sequence[Position]) -> None:
                 AS n (id, quantity, reserved_quantity, cost, average_cost, realised_pnl, opened_at)
             WHERE p.id = n.id
             """,
-            [[getattr(row, name) for row in known] for name in names],
+            [
+                *(array_text([getattr(row, name) for row in known]) for name in names),
+                [row.opened_at for row in known],
+            ],
         )
 
 
 def open_books(portfolio_ids: Iterable[uuid.UUID]) -> Books:
     """Lock the portfolios in id order and load their positions and reservations. Raises NotFound."""
     wanted = sorted(set(portfolio_ids))
-    rows = Portfolio.objects.filter(id__in=wanted).order_by("id").select_for_update(no_key=True)
+    rows = Portfolio.objects.filter(id__within=wanted).order_by("id").select_for_update(no_key=True)
     portfolios = {row.id: row for row in load(rows)}
     missing = [key for key in wanted if key not in portfolios]
     if missing:
@@ -328,7 +330,7 @@ def open_books(portfolio_ids: Iterable[uuid.UUID]) -> Books:
         portfolios=portfolios,
         positions={
             (p.portfolio_id, p.instrument_id): p
-            for p in load(Position.objects.filter(portfolio_id__in=wanted))
+            for p in load(Position.objects.filter(portfolio_id__within=wanted))
         },
-        reservations={r.owner_id: r for r in load(Reservation.objects.filter(portfolio_id__in=wanted))},
+        reservations={r.owner_id: r for r in load(Reservation.objects.filter(portfolio_id__within=wanted))},
     )

@@ -59,8 +59,8 @@ def book_fills(fills: Sequence[ReportedFill], *, books: Books) -> list[Event]:
     """
     known = set(
         Execution.objects.filter(
-            account_id__in={f.trade.account_id for f in fills},
-            execution_id__in=[f.execution_id for f in fills],
+            account_id__within={f.trade.account_id for f in fills},
+            execution_id__within=[f.execution_id for f in fills],
         ).values_list("account_id", "execution_id")
     )
     executions: list[NewExecution] = []

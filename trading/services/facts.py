@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from foundation.clock import database_now
 from foundation.core.money import ZERO
+from foundation.loading import load
 from market.core.snapshot import MarketSnapshot, RecommendationFrame
 from market.models import Instrument, Recommendation
 from market.services.returns import standardised_returns
@@ -171,9 +172,9 @@ def read_owned(portfolio_ids: Iterable[uuid.UUID]) -> OwnedRows:
     """Six queries, no lock."""
     wanted = list(portfolio_ids)
     return with_marks(
-        portfolios=Portfolio.objects.in_bulk(wanted),
-        positions=Position.objects.filter(portfolio_id__in=wanted, quantity__gt=0),
-        reservations=Reservation.objects.filter(portfolio_id__in=wanted),
+        portfolios={row.id: row for row in load(Portfolio.objects.filter(id__within=wanted))},
+        positions=load(Position.objects.filter(portfolio_id__within=wanted, quantity__gt=0)),
+        reservations=load(Reservation.objects.filter(portfolio_id__within=wanted)),
     )
 
 
@@ -189,10 +190,15 @@ def with_marks(
         portfolios=portfolios,
         positions=_grouped(held),
         reservations=_grouped(reservations),
-        marks={row.portfolio_id: row for row in PortfolioMark.objects.filter(portfolio_id__in=portfolios)},
+        marks={
+            row.portfolio_id: row
+            for row in load(PortfolioMark.objects.filter(portfolio_id__within=portfolios))
+        },
         peaks={
             row.position_id: row
-            for row in PositionMark.objects.filter(position_id__in=[p.id for p in held if p.id is not None])
+            for row in load(
+                PositionMark.objects.filter(position_id__within=[p.id for p in held if p.id is not None])
+            )
         },
         unsettled=unsettled_splits(portfolios),
     )

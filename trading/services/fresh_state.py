@@ -11,6 +11,7 @@ from django.db.models.functions import Cast
 
 from foundation.clock import database_now
 from foundation.core.money import ZERO, as_decimal
+from foundation.loading import load
 from market.models import Instrument
 from portfolios.core.facts import Valuation
 from portfolios.core.limits import EffectiveLimits, LimitRow
@@ -51,8 +52,8 @@ def halts_in_force(
     ids = {Scope.PORTFOLIO: portfolio_ids, Scope.ACCOUNT: account_ids, Scope.SESSION: session_ids}
     mine = Q(scope__in=[Scope.PLATFORM, Scope.SYMBOL])
     for scope, keys in ids.items():
-        mine |= Q(scope=scope, scope_id__in=[str(key) for key in keys if key is not None])
-    rules = TradingRule.objects.filter(portfolio_id__in=portfolio_ids).values(key=Cast("id", CharField()))
+        mine |= Q(scope=scope, scope_id__within=[str(key) for key in keys if key is not None])
+    rules = TradingRule.objects.filter(portfolio_id__within=portfolio_ids).values(key=Cast("id", CharField()))
     in_force = Halt.objects.filter(released_at=None)
     # Two halves, each by its index.
     found = in_force.filter(mine).union(in_force.filter(scope=Scope.RULE, scope_id__in=rules), all=True)
@@ -231,7 +232,7 @@ def fresh_states(
 ) -> dict[uuid.UUID, FreshState]:
     """The state of each portfolio in the open books (its running session given), in a handful of queries."""
     ids = list(books.portfolios)
-    accounts = {row.portfolio_id: row for row in BrokerAccount.objects.filter(portfolio_id__in=ids)}
+    accounts = {row.portfolio_id: row for row in load(BrokerAccount.objects.filter(portfolio_id__within=ids))}
     session_ids = {key: (row.id if row else None) for key, row in sessions.items()}
     configs = {key: read_config(row.config) for key, row in sessions.items() if row is not None}
     capped = [

@@ -14,9 +14,11 @@ from typing import Any
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import connection, transaction
 
+from foundation.arrays import array_text
 from foundation.clock import database_now
 from foundation.copying import copy_in
 from foundation.errors import Conflict, NotFound
+from foundation.loading import attach, load, new
 from foundation.wakeups import wake_on_commit
 from journal.core.events import Event
 from journal.services.journal import append
@@ -70,11 +72,11 @@ def make_trade(state: FreshState, intent: Intent) -> AutoTrade:
         owner_id=trade_id, portfolio_id=state.portfolio_id, instrument_id=intent.instrument.id,
         cash=request.cost if buys else Decimal(0), quantity=Decimal(0) if buys else request.quantity,
     )  # fmt: skip
-    trade = AutoTrade(
+    trade = new(
+        AutoTrade,
+        related={"account": state.account, "session": state.session, "instrument": intent.instrument},
         id=trade_id,
         portfolio_id=state.portfolio_id,
-        account=state.account,
-        session=state.session,
         rule_id=intent.rule_id,
         rule_version_id=intent.rule_version_id,
         decision_id=intent.decision_id,
@@ -82,7 +84,6 @@ def make_trade(state: FreshState, intent: Intent) -> AutoTrade:
         origin=intent.origin,
         actor=intent.actor,
         slot=snapshot.version,
-        instrument=intent.instrument,
         symbol=intent.instrument.symbol,
         trade_type=request.side,
         order_type=terms.order_type.value,
@@ -152,9 +153,10 @@ def move(trades: Sequence[AutoTrade], *path: str, reason: str = "") -> list[Auto
         return []
     columns: dict[str, Any] = {
         "old": path[0], "new": last, "reason": reason[:REASON_CHARACTERS_MAX],
-        "ids": [t.id for t in trades], "fences": [t.fence for t in trades],
-        "filled": [t.filled_quantity for t in trades], "prices": [t.executed_price for t in trades],
-        "fees": [t.fees for t in trades], "realised": [t.realised_pnl for t in trades],
+        "ids": array_text([t.id for t in trades]), "fences": array_text([t.fence for t in trades]),
+        "filled": array_text([t.filled_quantity for t in trades]),
+        "prices": array_text([t.executed_price for t in trades]),
+        "fees": array_text([t.fees for t in trades]), "realised": array_text([t.realised_pnl for t in trades]),
         "times": [t.executed_at for t in trades], "orders": [t.broker_order_id for t in trades],
     }  # fmt: skip
     with connection.cursor() as cursor:
@@ -296,8 +298,14 @@ def wake_execution(trades: Iterable[AutoTrade] | None = None) -> None:
 
 def pending_of(portfolio_ids: Iterable[uuid.UUID]) -> list[AutoTrade]:
     """The pending trades of portfolios whose lock the caller holds, oldest first."""
-    return list(
-        AutoTrade.objects.filter(portfolio_id__in=list(portfolio_ids), status=OrderState.PENDING)
-        .select_related("account", "session", "rule", "rule_version", "instrument")
-        .order_by("created_at", "id")
-    )
+    mine = AutoTrade.objects.filter(portfolio_id__within=list(portfolio_ids), status=OrderState.PENDING)
+    trades = load(mine.order_by("created_at", "id"))
+    attach_judged_by(trades)
+    return trades
+
+
+def attach_judged_by(trades: Sequence[AutoTrade]) -> None:
+    """Give trades what decides with them whether they may still go out: a session and a rule only of those that a
+    rule wanted."""
+    attach(trades, "account", "instrument")
+    attach([row for row in trades if row.origin == AutoTrade.Origin.RULE], "session", "rule", "rule_version")

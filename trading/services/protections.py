@@ -99,7 +99,7 @@ class FilledProtections:
 def _stored(keys: Iterable[Key]) -> dict[Key, Protection]:
     wanted = set(keys)
     rows = Protection.objects.filter(
-        portfolio_id__in={key[0] for key in wanted}, instrument_id__in={key[1] for key in wanted}
+        portfolio_id__within={key[0] for key in wanted}, instrument_id__within={key[1] for key in wanted}
     )
     found = {(row.portfolio_id, row.instrument_id): row for row in rows}
     return {key: row for key, row in found.items() if key in wanted}

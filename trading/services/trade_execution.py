@@ -20,6 +20,7 @@ from foundation.clock import database_now
 from foundation.core.canonical import plain_decimal
 from foundation.errors import NotFound, Unavailable
 from foundation.kill_points import reach
+from foundation.loading import load
 from foundation.version import may_trade
 from journal.core.events import AlertSpec, Event
 from journal.models import Alert
@@ -34,7 +35,7 @@ from trading.services.bookkeeping import ReportedFill, book_fills
 from trading.services.breakers import trip_on_streaks
 from trading.services.faults import TRANSIENT
 from trading.services.fresh_state import halts_in_force
-from trading.services.order_management import end_open, move, trade_event
+from trading.services.order_management import attach_judged_by, end_open, move, trade_event
 from trading.services.paper_due import Due, Key, Looked, remember
 from trading.services.paper_sorting import Sorted, sort
 from trading.services.protections import note_first_prices
@@ -100,7 +101,7 @@ def _execute_isolated(batch: Sequence[Due]) -> int:
     portfolio_ids = sorted({item.portfolio_id for item in batch})
     try:
         with transaction.atomic():
-            free = Portfolio.objects.filter(id__in=portfolio_ids).order_by("id")
+            free = Portfolio.objects.filter(id__within=portfolio_ids).order_by("id")
             locked = free.select_for_update(no_key=True, skip_locked=True).values_list("id", flat=True)
             return _execute_in(open_books(list(locked)), batch)
     except TRANSIENT:
@@ -128,14 +129,13 @@ def _execute_in(books: Books, batch: Sequence[Due]) -> int:
     """Book what becomes now of these trades, as far as their portfolios are locked."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock_shared(%s)", [HALT_KEY])
-    trades = list(
+    trades = load(
         AutoTrade.objects.filter(
-            id__in=[item.id for item in batch], portfolio_id__in=list(books.portfolios), status__in=_OPEN,
+            id__within=[item.id for item in batch], portfolio_id__within=books.portfolios, status__in=_OPEN,
             account__broker="paper",
-        )
-        .select_related("account", "session", "rule", "rule_version", "instrument")
-        .order_by("created_at", "id")
+        ).order_by("created_at", "id")
     )  # fmt: skip
+    attach_judged_by(trades)
     halts = halts_in_force(
         books.portfolios,
         account_ids={trade.account_id for trade in trades},
