@@ -18,7 +18,7 @@ from foundation.arrays import array_text
 from foundation.clock import database_now
 from foundation.copying import copy_in
 from foundation.errors import Conflict, NotFound
-from foundation.loading import attach, load, new
+from foundation.loading import new
 from foundation.wakeups import wake_on_commit
 from journal.core.events import Event
 from journal.services.journal import append
@@ -294,18 +294,3 @@ def wake_execution(trades: Iterable[AutoTrade] | None = None) -> None:
         wake_on_commit(EXECUTE_TASK, queue=EXECUTE_QUEUE)
     if brokers - {PAPER}:
         wake_on_commit(SEND_TASK, queue=SEND_QUEUE)
-
-
-def pending_of(portfolio_ids: Iterable[uuid.UUID]) -> list[AutoTrade]:
-    """The pending trades of portfolios whose lock the caller holds, oldest first."""
-    mine = AutoTrade.objects.filter(portfolio_id__within=list(portfolio_ids), status=OrderState.PENDING)
-    trades = load(mine.order_by("created_at", "id"))
-    attach_judged_by(trades)
-    return trades
-
-
-def attach_judged_by(trades: Sequence[AutoTrade]) -> None:
-    """Give trades what decides with them whether they may still go out: a session and a rule only of those that a
-    rule wanted."""
-    attach(trades, "account", "instrument")
-    attach([row for row in trades if row.origin == AutoTrade.Origin.RULE], "session", "rule", "rule_version")

@@ -20,7 +20,7 @@ from foundation.clock import database_now
 from foundation.core.canonical import plain_decimal
 from foundation.errors import NotFound, Unavailable
 from foundation.kill_points import reach
-from foundation.loading import load
+from foundation.loading import attach, load
 from foundation.version import may_trade
 from journal.core.events import AlertSpec, Event
 from journal.models import Alert
@@ -35,7 +35,7 @@ from trading.services.bookkeeping import ReportedFill, book_fills
 from trading.services.breakers import trip_on_streaks
 from trading.services.faults import TRANSIENT
 from trading.services.fresh_state import halts_in_force
-from trading.services.order_management import attach_judged_by, end_open, move, trade_event
+from trading.services.order_management import end_open, move, trade_event
 from trading.services.paper_due import Due, Key, Looked, remember
 from trading.services.paper_sorting import Sorted, sort
 from trading.services.protections import note_first_prices
@@ -45,6 +45,7 @@ BATCH_PORTFOLIOS_MAX = 100
 # Trades in one transaction.
 BATCH_TRADES_MAX = 200
 TAKEN_IN = (OrderState.PENDING, OrderState.SUBMITTING, OrderState.ACCEPTED)
+Origin = AutoTrade.Origin
 _OPEN = [OrderState.PENDING.value, *(state.value for state in WORKING)]
 
 
@@ -135,7 +136,8 @@ def _execute_in(books: Books, batch: Sequence[Due]) -> int:
             account__broker="paper",
         ).order_by("created_at", "id")
     )  # fmt: skip
-    attach_judged_by(trades)
+    attach(trades, "account", "instrument")
+    attach([trade for trade in trades if trade.origin == Origin.RULE], "session", "rule", "rule_version")
     halts = halts_in_force(
         books.portfolios,
         account_ids={trade.account_id for trade in trades},
