@@ -35,7 +35,7 @@ def new(model: type[Row], *, related: Mapping[str, models.Model | None] | None =
     row._state = state = ModelState()
     if related:
         for name, pointed_at in related.items():
-            values[model._meta.get_field(name).attname] = pointed_at.pk if pointed_at is not None else None
+            values[_foreign_key(model, name).attname] = pointed_at.pk if pointed_at is not None else None
             state.fields_cache[name] = pointed_at
     if not fixed.keys() >= values.keys():
         raise TypeError(f"{model.__name__} has no {', '.join(sorted(values.keys() - fixed.keys()))}")
@@ -61,12 +61,16 @@ def _defaults(model: type[models.Model]) -> tuple[dict[str, Any], list[tuple[str
 def attach(rows: Sequence[models.Model], *names: str) -> None:
     """Give rows of one model what these foreign keys of theirs point at: a query for each key, and one instance for
     all rows that share it, where `select_related` makes one for each of them."""
-    for name in names:
-        field = rows[0]._meta.get_field(name) if rows else None
-        if field is None:
-            return
-        ids = {getattr(row, field.attname) for row in rows} - {None}
-        related = field.related_model
-        found = {row.pk: row for row in load(related._default_manager.filter(pk__within=ids))} if ids else {}
+    for name in names if rows else ():
+        key = _foreign_key(type(rows[0]), name)
+        ids = {getattr(row, key.attname) for row in rows} - {None}
+        pointed_at = load(key.related_model._default_manager.filter(pk__within=ids)) if ids else []
+        found = {row.pk: row for row in pointed_at}
         for row in rows:
-            row._state.fields_cache[name] = found.get(getattr(row, field.attname))
+            row._state.fields_cache[name] = found.get(getattr(row, key.attname))
+
+
+def _foreign_key(model: type[models.Model], name: str) -> "models.ForeignKey[Any, Any]":
+    field = model._meta.get_field(name)
+    assert isinstance(field, models.ForeignKey)
+    return field

@@ -14,15 +14,15 @@ from django.db.models.sql.compiler import SQLCompiler
 from foundation.arrays import array_text
 
 
-class Within(Lookup):  # type: ignore[type-arg]
+class Within(Lookup):
     lookup_name = "within"
     prepare_rhs = False
 
-    def as_sql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> tuple[str, list[Any]]:
+    def as_sql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> tuple[str, tuple[Any, ...]]:
         column, parameters = self.process_lhs(compiler, connection)
         kind = self.lhs.output_field.db_type(connection).split("(")[0]  # no length: a cast to it would cut
         values = array_text(self.rhs) if kind in ("uuid", "bigint") else list(self.rhs)
-        return f"{column} = ANY(%s::{kind}[])", [*parameters, values]
+        return f"{column} = ANY(%s::{kind}[])", (*parameters, values)
 
 
 def register() -> None:

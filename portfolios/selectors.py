@@ -13,6 +13,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet, Value
 from django.db.models.functions import Coalesce
 
 from foundation.errors import Forbidden, NotFound
+from foundation.loading import load
 from journal.core.events import PLATFORM_STREAM
 from portfolios.approval import MAY_BE_IN_FORCE, NOT_REJECTED, WAITING
 from portfolios.core.limits import LIMIT_NAMES, EffectiveLimits, LimitRow, tightest
@@ -140,7 +141,7 @@ def current_limit_sets(scopes: Iterable[LimitKey]) -> dict[LimitKey, LimitSet]:
         .order_by("scope", "scope_id", "-version")
         .distinct("scope", "scope_id")
     )
-    found: dict[LimitKey, LimitSet] = {(row.scope, row.scope_id): row for row in rows}
+    found: dict[LimitKey, LimitSet] = {(row.scope, row.scope_id): row for row in load(rows)}
     return {key: row for key, row in found.items() if key in wanted}
 
 
@@ -151,7 +152,7 @@ def instrument_limits() -> dict[int, LimitRow]:
         .order_by("instrument_id", "-version")
         .distinct("instrument_id")
     )
-    return {row.instrument_id: limit_row(row) for row in rows if row.instrument_id is not None}
+    return {row.instrument_id: limit_row(row) for row in load(rows) if row.instrument_id is not None}
 
 
 def pending_limit_sets() -> QuerySet[LimitSet]:

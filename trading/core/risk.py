@@ -37,6 +37,7 @@ def refused(failed: Finding, findings: tuple[Finding, ...]) -> Refused:
     return Refused(code=failed.code, detail=_detail(failed), findings=findings)
 
 
+@lru_cache(maxsize=65_536, typed=True)  # limits are the same few
 def _text(value: Any) -> str:
     """Numbers without trailing zeros, to 8 places; infinities by name."""
     if isinstance(value, Decimal) and value.is_finite():

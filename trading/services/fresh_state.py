@@ -6,9 +6,9 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
-from django.db.models import CharField, Q
-from django.db.models.functions import Cast
+from django.db import connection
 
+from foundation.arrays import array_text
 from foundation.clock import database_now
 from foundation.core.money import ZERO, as_decimal
 from foundation.loading import load
@@ -19,7 +19,6 @@ from portfolios.core.permissions import Permissions
 from portfolios.models import BrokerAccount
 from portfolios.selectors import effective_limits, instrument_limits, instrument_permissions
 from portfolios.services.books import Books
-from rules.models import TradingRule
 from sessions.core.config import SessionConfig, read_config
 from sessions.models import TradingSession
 from trading.core.halts import HaltInForce, Halts, OrderScopes, strictest
@@ -29,14 +28,27 @@ from trading.core.orders import MARKET_DAY, OrderTerms
 from trading.core.paper import PaperModel, cost_to_reserve
 from trading.core.sizing import SizingFacts
 from trading.core.track_record import TrackRecord
-from trading.models import Halt
 from trading.services.facts import MarketView, OwnedRows, valuation_of, with_marks
 from trading.services.history import histories
 
 # Cash set aside beyond the ask, for the market's move until the fill.
 RESERVE_CUSHION_BPS = Decimal(200)
 NAN = Decimal("NaN")
-Scope = Halt.Scope
+
+
+# Two halves, each by its index.
+_IN_FORCE = """
+    SELECT id, scope, scope_id, mode, reason, armed_by_rule_id FROM trading_halt
+    WHERE released_at IS NULL AND (
+        scope IN ('platform', 'symbol')
+        OR scope = 'portfolio' AND scope_id = ANY(%s::text[])
+        OR scope = 'account' AND scope_id = ANY(%s::text[])
+        OR scope = 'session' AND scope_id = ANY(%s::text[]))
+    UNION ALL
+    SELECT id, scope, scope_id, mode, reason, armed_by_rule_id FROM trading_halt
+    WHERE released_at IS NULL AND scope = 'rule'
+      AND scope_id IN (SELECT id::text FROM trading_rules WHERE portfolio_id = ANY(%s::uuid[]))
+"""
 
 
 def halts_in_force(
@@ -49,16 +61,12 @@ def halts_in_force(
 
     Only those: in a crash each portfolio may have its own.
     """
-    ids = {Scope.PORTFOLIO: portfolio_ids, Scope.ACCOUNT: account_ids, Scope.SESSION: session_ids}
-    mine = Q(scope__in=[Scope.PLATFORM, Scope.SYMBOL])
-    for scope, keys in ids.items():
-        mine |= Q(scope=scope, scope_id__within=[str(key) for key in keys if key is not None])
-    rules = TradingRule.objects.filter(portfolio_id__within=portfolio_ids).values(key=Cast("id", CharField()))
-    in_force = Halt.objects.filter(released_at=None)
-    # Two halves, each by its index.
-    found = in_force.filter(mine).union(in_force.filter(scope=Scope.RULE, scope_id__in=rules), all=True)
-    columns = ("id", "scope", "scope_id", "mode", "reason", "armed_by_rule_id")
-    return Halts(HaltInForce(*row) for row in found.values_list(*columns))
+    portfolios = array_text(portfolio_ids)
+    accounts = array_text(set(account_ids))
+    trading_sessions = array_text({key for key in session_ids if key is not None})
+    with connection.cursor() as cursor:
+        cursor.execute(_IN_FORCE, [portfolios, accounts, trading_sessions, portfolios])
+        return Halts(HaltInForce(*row) for row in cursor.fetchall())
 
 
 def costs_of(account: BrokerAccount) -> PaperModel:

@@ -1,12 +1,15 @@
 """What is read in bulk is what Django would have read, one by one."""
 
 from datetime import UTC, datetime
+from decimal import Decimal
+from uuid import uuid4
 
 import pytest
 from django.db import connection
 
+from foundation.arrays import array_text
 from foundation.copying import copy_in
-from foundation.loading import attach, load
+from foundation.loading import attach, load, new
 from portfolios.models import BrokerAccount, Portfolio
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
@@ -60,3 +63,28 @@ def test_attached_rows_are_shared_and_ask_for_nothing_more(
     with django_assert_num_queries(0):  # type: ignore[operator]
         assert {row.portfolio for row in rows} == {portfolio}
     assert rows[0].portfolio is rows[1].portfolio
+
+
+def test_an_array_of_keys_and_numbers_arrives_as_it_was(db: object) -> None:
+    ids, numbers = [uuid4(), uuid4()], [Decimal("1E+3"), None, Decimal("0E-8"), Decimal("-1.00000001")]
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT %s::uuid[], %s::numeric[]", [array_text(ids), array_text(numbers)])
+        assert cursor.fetchone() == (ids, numbers)
+
+
+def test_a_new_row_has_the_defaults_of_its_model_and_keys_of_its_own(db: object) -> None:
+    portfolio, other = new(Portfolio, name="a"), new(Portfolio, name="b")
+    assert portfolio.id != other.id and portfolio._state.adding
+    account = new(BrokerAccount, related={"portfolio": portfolio})
+    portfolio.save()
+    account.save()
+    stored, made = BrokerAccount.objects.get(), BrokerAccount(portfolio=portfolio)
+    names = [field.attname for field in BrokerAccount._meta.concrete_fields]
+    names = [name for name in names if name not in ("id", "created_at")]
+    assert [getattr(stored, name) for name in names] == [getattr(made, name) for name in names]
+    assert account.portfolio is portfolio
+
+
+def test_a_new_row_takes_no_attribute_that_its_model_has_not(db: object) -> None:
+    with pytest.raises(TypeError, match="Portfolio has no nam"):
+        new(Portfolio, nam="a")
