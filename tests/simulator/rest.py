@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from typing import Any
 
 from tests.simulator.accounts import Account, told_account, told_positions
@@ -61,6 +62,9 @@ def find_endpoint(method: str, path: str, query: Any) -> tuple[str, str]:
     raise Refused(404, NOT_FOUND, "endpoint not found")
 
 
+RATE_PER_MINUTE = 200
+
+
 class Rest:
     """Answers requests. `lose_connections` breaks all connections for some seconds."""
 
@@ -83,6 +87,17 @@ class Rest:
         }
 
     async def answer(self, request: Request) -> Response:
+        """With Alpaca's rate on every answer: how much of it is left, and when it begins anew."""
+        response = await self._answer(request)
+        rate = {
+            "X-RateLimit-Limit": str(RATE_PER_MINUTE),
+            "X-RateLimit-Remaining": str(RATE_PER_MINUTE - 1),
+            "X-RateLimit-Reset": str((int(time.time()) // 60 + 1) * 60),
+        }
+        response.headers = {**rate, **response.headers}
+        return response
+
+    async def _answer(self, request: Request) -> Response:
         try:
             endpoint, order_id = find_endpoint(request.method, request.path, request.query)
             account = self._authenticate(request)

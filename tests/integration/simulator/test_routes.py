@@ -311,3 +311,9 @@ def test_prices_walk_from_the_seed(alice, simulator):
     simulator.walk(every_seconds=0.005, basis_points=50)
     alice.wait_for("filled")
     simulator.walk(every_seconds=0)
+
+
+def test_every_answer_tells_the_rate_as_alpaca_does(alice):
+    for answer in (alice.submit(), alice.http.get("/v2/account"), alice.http.get("/v2/orders/none")):
+        assert int(answer.headers["x-ratelimit-remaining"]) > 0
+        assert 0 <= int(answer.headers["x-ratelimit-reset"]) - time.time() <= 61

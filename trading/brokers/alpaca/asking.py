@@ -36,8 +36,14 @@ def refusal(answer: Answer) -> tuple[str, str] | None:
 
 
 def retry_after(answer: Answer) -> float | None:
-    """Seconds that it asks us to wait: `Retry-After`, or Alpaca's `X-Ratelimit-Reset` (seconds since 1970)."""
-    for name, now in (("retry-after", 0.0), ("x-ratelimit-reset", time.time())):
+    """Seconds that it asks us to wait: `Retry-After`, or Alpaca's `X-Ratelimit-Reset` (seconds since 1970).
+
+    Alpaca puts its rate and when that begins anew on every answer: it asks for nothing unless nothing is left.
+    """
+    limited = answer.status == 429 or answer.headers.get("x-ratelimit-remaining", "").strip() == "0"
+    told = [("retry-after", 0.0)] if answer.status in {429, 503} else []
+    told += [("x-ratelimit-reset", time.time())] if limited else []
+    for name, now in told:
         try:
             seconds = float(answer.headers.get(name, "")) - now
         except ValueError:

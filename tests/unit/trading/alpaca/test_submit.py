@@ -22,7 +22,8 @@ from tests.harness.alpaca_wire import (
 from tests.unit.trading.alpaca.conftest import DEADLINE_SECONDS, KEYS, open_gate, ticket
 from trading.brokers.alpaca import broker as adapter
 from trading.brokers.alpaca.broker import AlpacaBroker
-from trading.brokers.protocol import Accepted, BadReport, GateClosed, NotCapable, Rejected, Unknown
+from trading.brokers.alpaca.translation import order_of
+from trading.brokers.protocol import Accepted, AskFailed, BadReport, GateClosed, NotCapable, Rejected, Unknown
 from trading.core.order_states import OrderState
 from trading.core.orders import OrderTerms, OrderType, TimeInForce
 
@@ -231,6 +232,27 @@ def test_who_is_limited_is_told_when_to_ask(
         assert outcome.retry_after_seconds is None
     else:
         assert outcome.retry_after_seconds == pytest.approx(seconds, abs=2)
+
+
+@pytest.mark.parametrize(("remaining", "seconds"), [("195", None), ("0", 55)])
+def test_a_failure_asks_for_no_pause_as_long_as_the_rate_is_not_used_up(
+    wire: AlpacaWire, broker: AlpacaBroker, remaining: str, seconds: int | None
+) -> None:
+    """Alpaca tells its rate with every answer (forum.alpaca.markets/t/12029); cancels must not wait for it."""
+    outcomes: list[Any] = []
+    for _ in range(3):
+        reset = str(time.time() + 55)
+        wire.answers.append(
+            reply(500, {"message": "internal server error"}, X_Ratelimit_Limit="200",
+                  X_Ratelimit_Remaining=remaining, X_Ratelimit_Reset=reset)
+        )  # fmt: skip
+    outcomes.append(broker.submit(ticket(), gate=open_gate))
+    outcomes.append(broker.cancel(order_of(order_document())))
+    with pytest.raises(AskFailed) as failure:
+        broker.order_by_client_id("one")
+    outcomes.append(failure.value)
+    for outcome in outcomes:
+        assert outcome.retry_after_seconds == (seconds and pytest.approx(seconds, abs=2))
 
 
 @pytest.mark.parametrize("where", ["headers", "body"])
