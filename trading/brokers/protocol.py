@@ -6,7 +6,8 @@ are Decimal at this edge, all times aware; what a broker says that is no number,
 
 Errors
     BrokerError            the family
-    ├── NotConnected       this account cannot be used: no credentials, live not permitted, keys refused
+    ├── NotConnected       this account cannot be used: no credentials, live not permitted, keys refused; nothing
+    │                      was taken
     ├── NotCapable         this broker cannot do that (see `Capabilities`)
     ├── GateClosed         our own gate said no; nothing was sent
     ├── AskFailed          a question was not answered: ask again later. `retry_after_seconds` where it said so

@@ -35,6 +35,20 @@ def refusal(answer: Answer) -> tuple[str, str] | None:
     return str(payload.get("code", answer.status))[:20], payload["message"][: reading.TEXT_MAX]
 
 
+def is_not_found(answer: Answer) -> bool:
+    """Whether Alpaca itself says that it has no such thing, by a code of its own (40410000). A gateway that knows no
+    such route says 404, too, and of the order that means nothing."""
+    told = refusal(answer)
+    return answer.status == 404 and told is not None and len(told[0]) > 3 and told[0].startswith("404")
+
+
+def refuses_keys(answer: Answer) -> bool:
+    """401, or a 403 without a code, in Alpaca's form: what it forbids for a reason, as too little buying power, has
+    one. A proxy's page says nothing about keys."""
+    told = refusal(answer)
+    return told is not None and (answer.status == 401 or (answer.status, told[0]) == (403, "403"))
+
+
 def retry_after(answer: Answer) -> float | None:
     """Seconds that it asks us to wait: `Retry-After`, or Alpaca's `X-Ratelimit-Reset` (seconds since 1970).
 
@@ -74,9 +88,9 @@ class Asker:
         if answer.status == 200 and answer.is_json:
             return reading.struck(answer.payload, self._keys)
         told = refusal(answer)
-        if answer.status == 404 and told and none_if_missing:
+        if none_if_missing and is_not_found(answer):
             return None
-        if answer.status in {401, 403}:
+        if answer.status in {401, 403} and told:
             raise NotConnected(f"Alpaca refuses the keys of this account (HTTP {answer.status}).")
         said = reading.struck(told[1], self._keys) if told else "nothing that can be understood"
         raise AskFailed(f"HTTP {answer.status}: {said}", retry_after_seconds=retry_after(answer))

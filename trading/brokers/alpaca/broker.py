@@ -9,7 +9,14 @@ from typing import Any
 from foundation.kill_points import reach
 from portfolios.services.credentials import ApiKeys
 from trading.brokers.alpaca import reading
-from trading.brokers.alpaca.asking import Asker, order_path, refusal, retry_after
+from trading.brokers.alpaca.asking import (
+    Asker,
+    is_not_found,
+    order_path,
+    refusal,
+    refuses_keys,
+    retry_after,
+)
 from trading.brokers.alpaca.stream import open_stream
 from trading.brokers.alpaca.translation import account_of, order_of, position_of
 from trading.brokers.alpaca.wire import Answer, NoAnswer, Wire
@@ -26,6 +33,7 @@ from trading.brokers.protocol import (
     ExecutionStream,
     Gate,
     NotCapable,
+    NotConnected,
     OrderTicket,
     Rejected,
     SubmitOutcome,
@@ -43,8 +51,8 @@ CAPABILITIES = Capabilities(
     has_network=True,
 )
 # A 4xx that does not say whether the order was taken: a time-out of its own, a state that changed meanwhile, a request
-# that it thinks was replayed.
-_UNDECIDED = frozenset({408, 409, 425})
+# that it thinks was replayed, a rate that is used up.
+_UNDECIDED = frozenset({408, 409, 425, 429})
 CLIENT_ID_MAX = 128  # Alpaca's
 
 
@@ -94,7 +102,7 @@ class AlpacaBroker:
         if answer.status in {200, 202, 204}:
             return CancelRequested()
         told = refusal(answer)
-        if answer.status in {404, 422} and told:
+        if told and (answer.status == 422 or is_not_found(answer)):
             return CancelRefused(self._clean(told[1]))
         return self._unknown(answer)
 
@@ -162,10 +170,12 @@ class AlpacaBroker:
         if answer.status in {200, 201} and answer.is_json:
             payload = reading.struck(answer.payload, self._keys)
             return Accepted(self._asker.note(_as_ordered(payload, ticket)))
+        if refuses_keys(answer):
+            raise NotConnected(f"Alpaca refuses the keys of this account (HTTP {answer.status}).")
         told = refusal(answer)
-        if told and 400 <= answer.status < 500 and answer.status not in _UNDECIDED and answer.status != 429:
+        if told and 400 <= answer.status < 500 and answer.status not in _UNDECIDED:
             code, message = told
-            if not _is_duplicate(message):
+            if not _is_duplicate(message) and (answer.status != 404 or is_not_found(answer)):
                 return Rejected(self._clean(message), code=code)
         return self._unknown(answer)
 

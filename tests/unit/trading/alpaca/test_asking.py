@@ -78,6 +78,9 @@ def test_another_order_than_was_asked_for_is_a_bad_report(wire: AlpacaWire, brok
 
 FAILURES: list[tuple[str, Answer]] = [
     ("404 of a proxy", reply(404, body=b"<html>no such page</html>")),
+    ("404 of a gateway", reply(404, {"message": "no Route matched with those values"})),
+    ("401 of a proxy", reply(401, body=b"<html>who are you?</html>")),
+    ("403 of a firewall", reply(403, body=b"<html>blocked</html>")),
     ("429", reply(429, {"code": 42910000, "message": "rate limit exceeded"}, Retry_After="2")),
     ("500", reply(500, {"message": "internal server error"})),
     ("504", reply(504)),
@@ -183,6 +186,7 @@ def working(**changes: Any) -> BrokerOrder:
         (reply(404, NOT_FOUND), CancelRefused),
         (reply(422, MIDNIGHT), CancelRefused),
         (reply(404, body=b"<html></html>"), Unknown),
+        (reply(404, {"message": "no Route matched with those values"}), Unknown),
         (reply(400, {"message": "what?"}), Unknown),
         (reply(401, {"message": "unauthorized."}), Unknown),
         (reply(429, {"message": "rate limit exceeded"}), Unknown),

@@ -23,7 +23,16 @@ from tests.unit.trading.alpaca.conftest import DEADLINE_SECONDS, KEYS, open_gate
 from trading.brokers.alpaca import broker as adapter
 from trading.brokers.alpaca.broker import AlpacaBroker
 from trading.brokers.alpaca.translation import order_of
-from trading.brokers.protocol import Accepted, AskFailed, BadReport, GateClosed, NotCapable, Rejected, Unknown
+from trading.brokers.protocol import (
+    Accepted,
+    AskFailed,
+    BadReport,
+    GateClosed,
+    NotCapable,
+    NotConnected,
+    Rejected,
+    Unknown,
+)
 from trading.core.order_states import OrderState
 from trading.core.orders import OrderTerms, OrderType, TimeInForce
 
@@ -151,8 +160,6 @@ def test_the_steps_are_reached_in_order(
 
 CERTAIN = [
     (400, refused(40010000, "request body format is invalid"), "40010000"),
-    (401, {"message": "unauthorized."}, "401"),
-    (403, {"message": "forbidden."}, "403"),
     (403, refused(40310000, "insufficient buying power"), "40310000"),
     (404, refused(40410000, "asset not found"), "40410000"),
     (405, refused(40510000, "method not allowed"), "40510000"),
@@ -168,6 +175,21 @@ def test_a_refusal_of_alpaca_is_certain(
     assert broker.submit(ticket(), gate=open_gate) == Rejected(document["message"], code=code)
 
 
+@pytest.mark.parametrize(
+    ("status", "document"),
+    [(401, {"message": "unauthorized."}), (401, refused(40110000, "request is not authorized")),
+     (403, {"message": "forbidden."})],
+)  # fmt: skip
+def test_refused_keys_are_no_rejection_of_the_order(
+    wire: AlpacaWire, broker: AlpacaBroker, status: int, document: dict[str, Any]
+) -> None:
+    """It was not looked at; with other keys it may be sent."""
+    wire.answers.append(reply(status, document))
+    with pytest.raises(NotConnected, match="refuses the keys"):
+        broker.submit(ticket(), gate=open_gate)
+    assert len(wire.requests) == 1
+
+
 DOUBTFUL: list[tuple[str, Answer]] = [
     ("duplicate", reply(422, refused(40010001, "client_order_id must be unique"))),
     ("request timeout", reply(408, refused(40810000, "request timeout"))),
@@ -180,6 +202,8 @@ DOUBTFUL: list[tuple[str, Answer]] = [
     ("504", reply(504, refused(50410000, "timeout"))),
     ("599", reply(599)),
     ("a refusal that is not Alpaca's", reply(403, body=b"<html>blocked by a proxy</html>")),
+    ("a 401 that is not Alpaca's", reply(401, body=b"<html>who are you?</html>")),
+    ("a gateway's 404", reply(404, {"message": "no Route matched with those values"})),
     ("a refusal without a word", reply(400, {})),
     ("a redirect", reply(307, None, Location="/v2/orders")),
     ("no content", reply(204)),
