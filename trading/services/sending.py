@@ -34,6 +34,7 @@ from trading.core.order_states import OrderState
 from trading.core.orders import OrderTerms, OrderType, TimeInForce
 from trading.models import AutoTrade, BrokerMessage, OrderMessage
 from trading.services import claims
+from trading.services.asking import ask
 from trading.services.broker_messages import note_message
 from trading.services.broker_troubles import tell_bad_report, tell_not_connected
 from trading.services.cancelling import cancel_at_broker
@@ -51,6 +52,7 @@ from trading.services.rounds import Run, recorded
 log = structlog.get_logger(__name__)
 S = OrderState
 SUBMIT = BrokerMessage.Kind.SUBMIT
+NOT_SENT = "not_sent"
 
 
 def send_due() -> int:
@@ -143,9 +145,14 @@ def submit_claimed(claim: Claim, broker: Broker) -> None:
             recorded(partial(_record_unsent, claim, reason=str(closed), ends=bool(look.ended)))
         return
     except NotConnected as error:
-        recorded(partial(_record_unsent, claim, reason=str(error), ends=False))
+        if _may_be_there(trade):
+            recorded(partial(_record_unknown, claim, Unknown(str(error))))
+        else:
+            recorded(partial(_record_unsent, claim, reason=str(error), ends=False))
         _not_connected(trade.account, str(error))
         return
+    if isinstance(outcome, Rejected) and _may_be_there(trade):
+        outcome = _look_again(trade, broker, outcome)
     reach("send.before_record", detail=trade.client_order_id)
     _record(claim, outcome)
     reach("send.after_record", detail=trade.client_order_id)
@@ -171,6 +178,28 @@ def _submit(claim: Claim, broker: Broker, look: Look) -> SubmitOutcome:
     except Exception as error:
         log.exception("submit_failed", trade_id=str(trade.id))
         return Unknown(f"sending failed: {type(error).__name__}")
+
+
+def _may_be_there(trade: AutoTrade) -> bool:
+    """Whether it was sent before: a broker has said since that it does not have it, but may show it late."""
+    if trade.attempt <= 1:
+        return False
+    unsent = trade.messages.filter(kind=SUBMIT, outcome=NOT_SENT).count()
+    return trade.attempt - unsent > 1
+
+
+def _look_again(trade: AutoTrade, broker: Broker, outcome: Rejected) -> SubmitOutcome:
+    """Refused when it was sent anew: maybe because the first one is there and holds the money. What is true, the
+    broker is asked; only when it has none the refusal counts."""
+    try:
+        order = ask(broker, trade)
+    except TRANSIENT:
+        raise
+    except Exception as error:
+        return Unknown(f"refused when it was sent again ({outcome.reason}), and it cannot be asked: {error}")
+    if order is None:
+        return outcome
+    return Unknown(f"refused when it was sent again ({outcome.reason}), and there is one of this id")
 
 
 def _record(claim: Claim, outcome: SubmitOutcome) -> None:
@@ -220,7 +249,7 @@ def _record_unsent(claim: Claim, *, reason: str, ends: bool) -> None:
     books, trade = found
     if trade.status != S.SUBMITTING:
         return
-    note_message(trade, SUBMIT, "not_sent", detail=reason, sent_at=trade.sent_at)
+    note_message(trade, SUBMIT, NOT_SENT, detail=reason, sent_at=trade.sent_at)
     claims.hand_back(trade)
     if ends or trade.cancel_requested_at is not None:
         why = reason if ends else trade.cancel_reason

@@ -12,11 +12,11 @@ from foundation.clock import database_now
 from foundation.models import RequiredCodeVersion
 from tests.harness.at_broker import order_of, ordered
 from tests.harness.racing import racing
-from tests.harness.scripted_broker import LOSE_ANSWER, LOSE_ORDER
+from tests.harness.scripted_broker import LOSE_ANSWER, LOSE_ORDER, REJECT
 from tests.harness.trading import Desk, Market
 from tests.integration.trading.at_brokers import Scene, clean, pass_time, reserved, scene, state
 from trading import tasks
-from trading.brokers.protocol import AskFailed
+from trading.brokers.protocol import AskFailed, NotConnected
 from trading.models import AutoTrade, BrokerMessage, Halt, OrderMessage
 from trading.services.order_management import cancel_trade
 from trading.services.recovery import recover_due
@@ -131,6 +131,61 @@ def test_a_late_order_is_found_although_it_was_not_there_before(alice: Scene) ->
     recover_due()
     assert (state(trade), trade.broker_order_id) == ("accepted", "late")
     assert len(alice.venue.submits) == 1
+
+
+def sent_again(where: Scene, trade: AutoTrade, *, there: bool) -> None:
+    """It was lost by all that the broker says, and is refused when it is sent again; maybe because it is there."""
+
+    def refuse() -> None:
+        if there:
+            where.venue.put(replace(order_of(trade), broker_order_id="late"))
+
+    where.venue.on_submit = [REJECT]
+    where.venue.hooks["taken"] = refuse
+    ask_until(trade, seconds=SETTLED_SECONDS + 31)
+    assert where.venue.submits == [trade.client_order_id] * 2
+    where.venue.hooks.clear()
+
+
+def test_a_refusal_of_the_second_sending_is_no_end_while_the_first_is_there(alice: Scene) -> None:
+    """It was refused because the first one holds the money."""
+    trade = unknown(alice, taken=False)
+    sent_again(alice, trade, there=True)
+    assert state(trade) == "unknown" and reserved(trade)
+    assert "there is one of this id" in trade.status_reason
+    pass_time(2)
+    recover_due()
+    assert (state(trade), trade.broker_order_id) == ("accepted", "late")
+    assert len(alice.venue.submits) == 2
+    assert clean()
+
+
+def test_a_refusal_of_the_second_sending_ends_what_the_broker_does_not_have(alice: Scene) -> None:
+    trade = unknown(alice, taken=False)
+    sent_again(alice, trade, there=False)
+    assert (state(trade), reserved(trade)) == ("rejected", False)
+    assert clean()
+
+
+def test_a_refusal_of_the_second_sending_of_which_nobody_can_be_asked_is_unknown(alice: Scene) -> None:
+    trade = unknown(alice, taken=False)
+    alice.venue.on_submit = [REJECT]
+    alice.venue.hooks["taken"] = lambda: alice.venue.on_ask.append(AskFailed("away"))
+    ask_until(trade, seconds=SETTLED_SECONDS + 31)
+    assert state(trade) == "unknown" and reserved(trade)
+    assert "cannot be asked: away" in trade.status_reason
+
+
+def test_refused_keys_at_the_second_sending_leave_it_unknown(alice: Scene) -> None:
+    trade = unknown(alice, taken=False)
+    alice.venue.hooks["before_gate"] = refuse_keys
+    ask_until(trade, seconds=SETTLED_SECONDS + 31)
+    assert (state(trade), trade.attempt) == ("unknown", 2) and reserved(trade)
+    assert len(alice.venue.submits) == 1
+
+
+def refuse_keys() -> None:
+    raise NotConnected("the keys were refused")
 
 
 @pytest.mark.parametrize("hindrance", ["halt", "closed", "code", "rule"])
