@@ -19,7 +19,7 @@ caller's care: chance answers the same question always in the same way.
 
 import hashlib
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from foundation.core.money import round_quantity
@@ -32,13 +32,14 @@ _DRAWS = 2**64
 
 @dataclass(frozen=True, kw_only=True)
 class PaperOrder:
-    """quantity: what is left of it, above 0. Times are market time; `market_at` is the decision's.
+    """quantity: what is left of `ordered`, above 0. Times are market time; `market_at` is the decision's.
 
     triggered_at, best_price: what the last look at it remembered (`Progress`).
     """
 
-    client_order_id: str
+    symbol: str
     side: str
+    ordered: Decimal
     quantity: Decimal
     terms: OrderTerms
     market_at: datetime
@@ -55,7 +56,6 @@ class PaperOrder:
 class PaperQuote:
     """One instrument at one snapshot; None is unknown. volume: of the last completed bar, in units."""
 
-    version: int
     as_of: datetime
     is_open: bool
     bid: Decimal | None
@@ -178,7 +178,18 @@ def _fillable(order: PaperOrder, quote: PaperQuote, model: PaperModel) -> Decima
 
 
 def _is_lucky(order: PaperOrder, quote: PaperQuote, model: PaperModel) -> bool:
-    """Uniform in [0, 1) from seed, order and snapshot: the same in every process, whenever it is asked."""
-    text = f"{model.seed} {order.client_order_id} {quote.version}".encode()
-    draw = int.from_bytes(hashlib.blake2b(text, digest_size=8).digest())
+    """Uniform in [0, 1) from the seed, what was ordered and when, and the snapshot's market time: the same in every
+    process, whenever it is asked, and in another run of the same market, whose ids are others."""
+    terms = order.terms
+    asked: tuple[object, ...] = (
+        order.symbol, order.side, _plain(order.ordered), terms.order_type.value, terms.time_in_force.value,
+        _plain(terms.limit_price), _plain(terms.stop_price), _plain(terms.trail_percentage),
+    )  # fmt: skip
+    facts = (model.seed, *asked, order.market_at.astimezone(UTC), quote.as_of.astimezone(UTC))
+    draw = int.from_bytes(hashlib.blake2b(" ".join(map(str, facts)).encode(), digest_size=8).digest())
     return draw * PERCENT < model.touch_fill_percentage * _DRAWS
+
+
+def _plain(number: Decimal | None) -> str:
+    """The same text however many zeros it was stored with."""
+    return "" if number is None else f"{number.normalize():f}"

@@ -25,7 +25,7 @@ def order_of(trade: AutoTrade) -> PaperOrder:
     terms = terms_of(trade)
     untouched = terms.order_type == OrderType.MARKET and trade.filled_quantity == 0
     return PaperOrder(
-        client_order_id=trade.client_order_id, side=trade.trade_type,
+        symbol=trade.symbol, side=trade.trade_type, ordered=trade.quantity,
         quantity=trade.quantity - trade.filled_quantity, terms=terms, market_at=trade.market_at,
         expires_at=None if untouched else trade.expires_at, triggered_at=trade.triggered_at,
         best_price=trade.best_price,
@@ -37,7 +37,7 @@ def quote_of(instrument: Instrument, snapshot: MarketSnapshot) -> PaperQuote:
     symbol = instrument.symbol
     place = snapshot.index(symbol)
     return PaperQuote(
-        version=snapshot.version, as_of=snapshot.as_of,
+        as_of=snapshot.as_of,
         is_open=place is not None and bool(snapshot.is_open[place]),
         bid=snapshot.bid_price(symbol), ask=snapshot.ask_price(symbol), last=snapshot.price(symbol),
         volume=_volume(snapshot, place), tick=instrument.tick_size, lot=instrument.lot_size,

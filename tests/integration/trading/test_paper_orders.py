@@ -201,6 +201,24 @@ def test_a_touch_is_filled_by_chance_and_the_same_seed_has_the_same_luck(desk: D
     assert tick(market) == 1 and state(trade) == ("filled", 10)
 
 
+def test_another_run_of_the_same_market_with_the_same_seed_has_the_same_luck(market: Market) -> None:
+    """Other portfolios, orders and ids; a unit for each snapshot on which the order was lucky."""
+    market.tick()
+    market.volumes["AAA"] = 10
+    trades = []
+    for owner, seed in (("alice", 5), ("bob", 5), ("charlie", 6)):
+        desk = Desk.open(market, owner=owner)
+        paper_market(desk, touch_fill_percentage="50", volume_limit_percentage="10", seed=seed)
+        trades.append(order(desk, "buy", 20, order_type="limit", limit_price=D("100.10")))
+    runs = []
+    for _ in range(12):
+        tick(market)
+        runs.append([state(trade)[1] for trade in trades])
+    first, again, otherwise = zip(*runs, strict=True)
+    assert first == again != otherwise
+    assert 0 < first[-1] < 12
+
+
 # Their end
 
 

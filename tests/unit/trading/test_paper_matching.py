@@ -22,7 +22,7 @@ SECOND = timedelta(seconds=1)
 def quote(last: str = "100.00", *, bid: str | None = None, ask: str | None = None, **more: Any) -> PaperQuote:
     """A cent of spread on either side of the last price."""
     known = {
-        "version": 7, "as_of": NOON, "is_open": True, "last": D(last), "bid": D(bid) if bid else D(last) - D("0.01"),
+        "as_of": NOON, "is_open": True, "last": D(last), "bid": D(bid) if bid else D(last) - D("0.01"),
         "ask": D(ask) if ask else D(last) + D("0.01"), "volume": None, "tick": D("0.01"), "lot": D(1),
     }  # fmt: skip
     return PaperQuote(**{**known, **more})
@@ -38,8 +38,9 @@ def order(
         trail_percentage=D(trail) if trail else None,
     )  # fmt: skip
     known = {
-        "client_order_id": "at-1",
+        "symbol": "AAA",
         "side": side,
+        "ordered": D(quantity),
         "quantity": D(quantity),
         "terms": terms,
         "market_at": NOON,
@@ -134,9 +135,9 @@ def test_slippage_never_carries_it_beyond_its_limit(side: str, limit: str) -> No
     assert filled(match(order(side, "limit", limit=limit), quote(), dear)).price == D(limit)
 
 
-def touches(model: PaperModel, *, snapshots: int = 400, name: str = "at-1") -> list[bool]:
-    resting = order("buy", "limit", limit="100.01", client_order_id=name)
-    return [fills(resting, quote(version=version), model) for version in range(1, snapshots + 1)]
+def touches(model: PaperModel, *, snapshots: int = 400, **more: Any) -> list[bool]:
+    resting = order("buy", "limit", limit="100.01", **more)
+    return [fills(resting, quote(as_of=NOON + place * SECOND), model) for place in range(snapshots)]
 
 
 def test_a_price_that_only_touches_fills_by_chance_of_the_seed() -> None:
@@ -146,7 +147,15 @@ def test_a_price_that_only_touches_fills_by_chance_of_the_seed() -> None:
     assert 150 < sum(touches(half)) < 250
     assert touches(half) == touches(half)
     assert touches(half) != touches(replace(half, seed=1))
-    assert touches(half) != touches(half, name="at-2")
+    assert touches(half) != touches(half, symbol="BBB")
+    assert touches(half) != touches(half, quantity="11")
+    assert touches(half) != touches(half, market_at=NOON - SECOND)
+
+
+def test_what_is_left_of_an_order_has_the_luck_of_the_whole() -> None:
+    half = PaperModel(touch_fill_percentage=D(50))
+    assert touches(half) == touches(half, ordered=D("10.000"), quantity="10.00")
+    assert touches(half) == touches(half, ordered=D(10), quantity="3")
 
 
 def test_a_price_through_the_limit_needs_no_luck() -> None:
@@ -279,7 +288,7 @@ volumes = st.one_of(st.none(), st.integers(0, 5000).map(D))
 def quotes(draw: st.DrawFn) -> PaperQuote:
     last, below, above = draw(cents), draw(st.integers(0, 50)), draw(st.integers(0, 50))
     return PaperQuote(
-        version=draw(st.integers(1, 50)), as_of=NOON + draw(st.integers(0, 3)) * SECOND, is_open=draw(st.booleans()),
+        as_of=NOON + draw(st.integers(0, 3)) * SECOND, is_open=draw(st.booleans()),
         bid=max(last - D(below) / 100, D("0.01")), ask=last + D(above) / 100, last=last, volume=draw(volumes),
         tick=D("0.01"), lot=draw(st.sampled_from([D(1), D(10), D("0.001")])),
     )  # fmt: skip
@@ -297,7 +306,7 @@ def orders(
         trail_percentage=D(draw(st.integers(1, 50))) if order_type == OrderType.TRAILING_STOP else None,
     )
     return PaperOrder(
-        client_order_id=f"at-{draw(st.integers(0, 9))}", side=side or draw(st.sampled_from(["buy", "sell"])),
+        symbol="AAA", side=side or draw(st.sampled_from(["buy", "sell"])), ordered=D(2000),
         quantity=D(draw(st.integers(1, 2000))), terms=terms, market_at=NOON,
         expires_at=draw(st.none() | st.integers(-1, 4).map(lambda n: NOON + n * SECOND)),
         triggered_at=draw(st.none() | st.just(NOON)), best_price=draw(st.none() | cents),
