@@ -79,6 +79,10 @@ class BrokerAccount(models.Model):
     account_number = models.CharField(
         max_length=64, blank=True, help_text="The broker's own; what it tells of another one is not believed"
     )
+    connected_at = models.DateTimeField(
+        null=True,
+        help_text="To the broker that it has now, database time; what happened there before is not ours",
+    )
     # How the paper market treats this account; a real broker's own costs are what it charges.
     fee_bps = models.DecimalField(max_digits=8, decimal_places=4, default=1, help_text="Of the traded value")
     fee_per_unit = models.DecimalField(

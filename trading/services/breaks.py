@@ -148,16 +148,26 @@ def end_booked(*, account_id: uuid.UUID) -> int:
     )
 
 
+def end_of_connection(*, account_id: uuid.UUID) -> list[Event]:
+    """The open breaks are of an account that this one was connected to before: neither side holds anything there any
+    more, and nothing of it can be compared again. They end; their halt stays until a person releases it. In the
+    caller's transaction, which has locked the account; it journals."""
+    rows = ReconciliationBreak.objects.filter(account_id=account_id, ended_at=None).select_related("account")
+    return _ended(list(rows.order_by("id")), "Of an earlier connection")
+
+
 def _end(rows: Sequence[ReconciliationBreak]) -> int:
+    append(_ended(rows, "Gone by itself"))
+    return len(rows)
+
+
+def _ended(rows: Sequence[ReconciliationBreak], why: str) -> list[Event]:
     now = database_now()
     ReconciliationBreak.objects.filter(pk__in=[row.pk for row in rows], ended_at=None).update(ended_at=now)
-    append(
-        [
-            _event(row, "reconciliation.break_ended", now, AlertSpec("info", f"Gone by itself: {row.detail}"))
-            for row in rows
-        ]
-    )
-    return len(rows)
+    return [
+        _event(row, "reconciliation.break_ended", now, AlertSpec("info", f"{why}: {row.detail}"))
+        for row in rows
+    ]
 
 
 @transaction.atomic

@@ -38,6 +38,7 @@ from trading.brokers.connections import alpaca_broker
 from trading.brokers.protocol import AskFailed, BadReport, BrokerAccountState, NotConnected
 from trading.core.order_states import OPEN
 from trading.models import AutoTrade
+from trading.services.breaks import end_of_connection
 
 CONNECTABLE = (BrokerAccount.Broker.ALPACA,)
 
@@ -120,7 +121,8 @@ def disconnect_account(*, portfolio_id: uuid.UUID, actor: AbstractBaseUser) -> B
     }  # fmt: skip
     forget_credentials(account=account)
     account.broker, account.is_live, account.account_number = BrokerAccount.Broker.PAPER, False, ""
-    account.save(update_fields=["broker", "is_live", "account_number"])
+    account.connected_at = None
+    account.save(update_fields=["broker", "is_live", "account_number", "connected_at"])
     told = f"{actor.get_username()} disconnected the account from {was['broker']}: it trades on paper"
     append(
         [
@@ -214,16 +216,17 @@ def _connect(
     _require_idle(portfolio.id)
     _require_fit(found, portfolio)
     account.broker, account.is_live, account.account_number = broker, is_live, state.account_number
+    account.connected_at = database_now()
     try:
         with transaction.atomic():
-            account.save(update_fields=["broker", "is_live", "account_number"])
+            account.save(update_fields=["broker", "is_live", "account_number", "connected_at"])
     except IntegrityError:
         raise Conflict(
             "Another portfolio is connected to this account: one account serves one portfolio.",
             code="account_taken",
         ) from None
     seal_credentials(account=account, keys=keys, actor=actor)
-    events = _bring_cash(books, portfolio, state.cash, actor)
+    events = [*end_of_connection(account_id=account.pk), *_bring_cash(books, portfolio, state.cash, actor)]
     payload = {
         "broker": broker, "is_live": is_live, "account_number": state.account_number, "key": keys.hint,
         "cash": state.cash, "currency": state.currency, "actor": actor.get_username(),

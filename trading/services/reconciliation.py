@@ -7,14 +7,14 @@ written in short transactions. An answer that does not come leaves `failure`, an
 broker may tell late of what it did, so the first one of every hour looks back another day, and so does every one that
 somebody asked for, and each while any difference is open: whoever trades much has thousands of orders a day, which
 cannot be read every minute. Fills that could not be booked keep it from moving on. It never goes back beyond
-the account's first order or first reconciliation: what somebody did there before is not ours to judge. The
-broker's clock may differ from ours by five minutes.
+the time at which the account was connected (where that is not known: its first order or first reconciliation): what
+somebody did there before is not ours to judge. The broker's clock may differ from ours by five minutes.
 """
 
 import contextlib
 import time
 import uuid
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import structlog
 from django.conf import settings
@@ -131,12 +131,14 @@ def _is_this_account(run: Run, told: BrokerAccountState) -> bool:
 
 def _window(account_id: uuid.UUID, row: Reconciliation) -> tuple[datetime, datetime]:
     """(since when things there are ours to judge, since when to ask); see the module's docstring."""
-    done = Reconciliation.objects.filter(account_id=account_id).aggregate(
+    connected = BrokerAccount.objects.values_list("connected_at", flat=True).get(pk=account_id)
+    since = connected or datetime.min.replace(tzinfo=UTC)
+    done = Reconciliation.objects.filter(account_id=account_id, started_at__gte=since).aggregate(
         first=Min("started_at"),
         last=Max("started_at", filter=Q(finished_at__isnull=False, failure="")),
     )
-    sent = AutoTrade.objects.filter(account_id=account_id, sent_at__isnull=False).aggregate(at=Min("sent_at"))
-    floor = min(at for at in (done["first"], sent["at"], row.started_at) if at is not None)
+    sent = AutoTrade.objects.filter(account_id=account_id, sent_at__gte=since).aggregate(at=Min("sent_at"))
+    floor = connected or min(at for at in (done["first"], sent["at"], row.started_at) if at is not None)
     if done["last"] is None:
         return floor, floor - CLOCK_SLACK
     open_breaks = ReconciliationBreak.objects.filter(account_id=account_id, ended_at=None)
