@@ -23,6 +23,7 @@ from trading.brokers.protocol import (
     BrokerOrder,
     BrokerPosition,
     Capabilities,
+    ForeignReport,
     StreamEvent,
 )
 from trading.core.order_states import FINAL, OrderState
@@ -51,6 +52,8 @@ class Venue:
     told: list[Told] = field(default_factory=list)
     drops: int = 0
     wrong: dict[str, list[Exception]] = field(default_factory=dict)
+    unreadable: list[ForeignReport] = field(default_factory=list)
+    """orders (that do not work any more) and fills of somebody else's, of a form that we have no words for"""
 
     def works(self, trade: AutoTrade) -> BrokerOrder:
         """It has the order by now."""
@@ -133,12 +136,16 @@ class VenueBroker:
     def open_orders(self) -> Sequence[BrokerOrder]:
         return [order for order in self._asked("open_orders").orders.values() if order.state not in FINAL]
 
-    def orders_since(self, since: datetime) -> Sequence[BrokerOrder]:
-        orders = self._asked("orders_since").orders.values()
-        return [order for order in orders if order.submitted_at is None or order.submitted_at >= since]
+    def orders_since(self, since: datetime) -> Sequence[BrokerOrder | ForeignReport]:
+        venue = self._asked("orders_since")
+        orders = venue.orders.values()
+        told = [order for order in orders if order.submitted_at is None or order.submitted_at >= since]
+        return [*told, *(report for report in venue.unreadable if not report.is_fill)]
 
-    def executions_since(self, since: datetime) -> Sequence[BrokerExecution]:
-        return [one for one in self._asked("executions_since").executions if one.at >= since]
+    def executions_since(self, since: datetime) -> Sequence[BrokerExecution | ForeignReport]:
+        venue = self._asked("executions_since")
+        fills = [one for one in venue.executions if one.at >= since]
+        return [*fills, *(report for report in venue.unreadable if report.is_fill)]
 
     def order_by_client_id(self, client_order_id: str) -> BrokerOrder | None:
         orders = self._asked("order_by_client_id").orders.values()

@@ -12,6 +12,7 @@ Errors
     ├── GateClosed         our own gate said no; nothing was sent
     ├── AskFailed          a question was not answered: ask again later. `retry_after_seconds` where it said so
     └── BadReport          it said something that cannot be true; nothing of it may be used
+        └── ForeignReport  the same of an order that is not ours: ours are told all the same
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -55,6 +56,17 @@ class BadReport(BrokerError):
     def __init__(self, reason: str, *, payload: Any = None) -> None:
         super().__init__(reason)
         self.payload = payload
+
+
+class ForeignReport(BadReport):
+    """An order that is certainly not ours, or a fill of one, of a form that we have no words for: ordered by value,
+    in several legs, in smaller parts than we count. `key` is the broker's id of it; `at`: when, where it says so."""
+
+    def __init__(
+        self, reason: str, *, payload: Any, key: str, is_fill: bool = False, at: datetime | None = None
+    ) -> None:
+        super().__init__(reason, payload=payload)
+        self.key, self.is_fill, self.at = key, is_fill, at
 
 
 @dataclass(frozen=True)
@@ -123,7 +135,7 @@ class BrokerExecution:
 class BrokerPosition:
     symbol: str
     quantity: Decimal
-    """below zero: short"""
+    """below zero: short; as the broker tells it, which may be in more places than we count"""
 
 
 @dataclass(frozen=True)
@@ -217,15 +229,16 @@ class Broker(Protocol):
         """None: the broker has no order of this id, as far as it knows now. Raises AskFailed, BadReport."""
         ...
 
-    def open_orders(self) -> Sequence[BrokerOrder]:
-        """All of them, or AskFailed."""
+    def open_orders(self) -> Sequence[BrokerOrder | ForeignReport]:
+        """All of them, or AskFailed. Somebody else's that cannot be read is there as the report of it, in each of
+        these lists: it hides none of ours."""
         ...
 
-    def orders_since(self, since: datetime) -> Sequence[BrokerOrder]:
+    def orders_since(self, since: datetime) -> Sequence[BrokerOrder | ForeignReport]:
         """Every order submitted at or after `since` (broker's time), whatever became of it, or AskFailed."""
         ...
 
-    def executions_since(self, since: datetime) -> Sequence[BrokerExecution]:
+    def executions_since(self, since: datetime) -> Sequence[BrokerExecution | ForeignReport]:
         """Every fill at or after `since` (broker's time), oldest first, or AskFailed."""
         ...
 

@@ -17,6 +17,8 @@ from enum import StrEnum
 from foundation.core.money import PLACES
 
 PRICE_MAX = Decimal(10) ** 12  # the columns end there
+# Every client order id that we give begins so: at a broker it tells ours from others.
+CLIENT_ID_PREFIX = "at-"
 TRAIL_PERCENTAGE_MAX = Decimal(100)
 
 

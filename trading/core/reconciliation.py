@@ -16,6 +16,8 @@ from foundation.core.money import ZERO, as_decimal
 
 CASH_TOLERANCE = Decimal("0.01")
 """A broker rounds each booking to cents where we keep eight places."""
+UNIT_TOLERANCE = Decimal("0.00000001")
+"""Brokers count parts of a share in nine places where we keep eight."""
 STATES = frozenset({"position", "cash", "order"})
 """Kinds of breaks that end by themselves when they are no longer seen."""
 
@@ -53,7 +55,9 @@ def compare(*, ours: Holdings, theirs: Holdings, awaited: Awaited) -> list[Findi
     found = []
     for symbol in sorted({*ours.units, *theirs.units}):
         mine, its = ours.units.get(symbol, ZERO), theirs.units.get(symbol, ZERO)
-        if its not in (mine, mine + awaited.units.get(symbol, ZERO)):
+        if not any(
+            abs(its - known) <= UNIT_TOLERANCE for known in (mine, mine + awaited.units.get(symbol, ZERO))
+        ):
             found.append(
                 Finding(
                     "position", symbol, f"{symbol}: the broker holds {_text(its)}, our books {_text(mine)}",

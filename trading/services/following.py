@@ -26,6 +26,7 @@ from trading.brokers.protocol import (
     BadReport,
     Broker,
     ExecutionStream,
+    ForeignReport,
     NotCapable,
     NotConnected,
     StreamEvent,
@@ -36,7 +37,7 @@ from trading.services import breaks
 from trading.services.account_alerts import alert_once
 from trading.services.order_reports import ForeignOrder, apply_report, tells_nothing_new
 from trading.services.reconciliation import AlreadyReconciling, reconcile
-from trading.services.reconciling_orders import foreign_execution, foreign_order, told_fill
+from trading.services.reconciling_orders import foreign_execution, foreign_order, foreign_report, told_fill
 
 log = structlog.get_logger(__name__)
 Kind = ReconciliationBreak.Kind
@@ -148,7 +149,9 @@ class Follower(threading.Thread):
                     connection.close()
                 continue
             silent = 0
-            if isinstance(told, BadReport):
+            if isinstance(told, ForeignReport):
+                self._record(foreign_report(told))
+            elif isinstance(told, BadReport):
                 key, said = breaks.payload_key(told.payload or str(told)), {"said": told.payload}
                 self._record(Finding(Kind.BAD_REPORT, key, str(told), theirs=said))
             else:

@@ -26,7 +26,7 @@ from market.models import Instrument
 from portfolios.models import BrokerAccount
 from portfolios.services.books import Books, open_books
 from trading.core.order_states import FINAL, WORKING, OrderState, check_path
-from trading.core.orders import OrderTerms
+from trading.core.orders import CLIENT_ID_PREFIX, OrderTerms
 from trading.core.protections import NONE, Percentages
 from trading.core.risk import Approved
 from trading.models import AutoTrade, OrderMessage
@@ -98,7 +98,7 @@ def make_trade(state: FreshState, intent: Intent) -> AutoTrade:
         take_profit_percentage=intent.protected.take_profit,
         trailing_stop_percentage=intent.protected.trailing_stop,
         status=OrderState.PENDING,
-        client_order_id=f"at-{trade_id.hex}",
+        client_order_id=f"{CLIENT_ID_PREFIX}{trade_id.hex}",
         limits_version=request.limits.versions,
         price_age_ms=int(request.price_age_seconds * 1000),
         market_at=snapshot.as_of,

@@ -17,7 +17,7 @@ from portfolios.models import Portfolio, Position
 from trading.core.reconciliation import Awaited, Finding, Holdings, compare, confirmed, moved
 from trading.models import Execution, ReconciliationBreak
 from trading.services.reconciling import CLOCK_SLACK, Run
-from trading.services.reconciling_orders import AskedOrders, book_executions
+from trading.services.reconciling_orders import AskedOrders, book_executions, readable
 
 LOOKS_MAX = 4
 SECOND_LOOK_SECONDS = 0.5
@@ -30,7 +30,9 @@ def compare_holdings(run: Run) -> None:
     for look in range(LOOKS_MAX):
         if look:
             time.sleep(SECOND_LOOK_SECONDS)
-            late = AskedOrders(executions=list(run.ask(lambda: run.broker.executions_since(recently))))
+            late = AskedOrders()
+            told = run.ask(lambda: run.broker.executions_since(recently))
+            late.executions = list(readable(run, late, told))
             run.record(book_executions(run, late))
         before = _ours(run)
         theirs = _theirs(run)

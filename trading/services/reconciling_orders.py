@@ -1,15 +1,16 @@
 """Orders and fills compared with the broker's: what is missing is booked, what cannot be is recorded."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 from django.conf import settings
 
 from foundation.clock import database_now
 from foundation.core.money import round_money
-from trading.brokers.protocol import BadReport, BrokerExecution, BrokerOrder
+from trading.brokers.protocol import BadReport, BrokerExecution, BrokerOrder, ForeignReport
 from trading.core.order_states import FINAL, WORKING, OrderState
 from trading.core.reconciliation import Finding
 from trading.models import AutoTrade, Execution, ReconciliationBreak
@@ -17,6 +18,7 @@ from trading.services.reconciling import Run
 
 log = structlog.get_logger(__name__)
 Kind = ReconciliationBreak.Kind
+Row = TypeVar("Row", BrokerOrder, BrokerExecution)
 # By our books at the broker; those of unknown outcome are asked for by recovery.
 AT_THE_BROKER = [state.value for state in (*WORKING, OrderState.CANCELLING)]
 
@@ -29,6 +31,7 @@ class AskedOrders:
     by_client_id: dict[str, BrokerOrder] = field(default_factory=dict)
     open_ids: set[str] = field(default_factory=set)
     executions: list[BrokerExecution] = field(default_factory=list)
+    unreadable: list[Finding] = field(default_factory=list)
 
     def put(self, order: BrokerOrder) -> None:
         self.by_id[order.broker_order_id] = self.by_client_id[order.client_order_id] = order
@@ -37,13 +40,25 @@ class AskedOrders:
 def ask_orders(run: Run) -> AskedOrders:
     """Every order since the run's point, then their fills, then those that work now, which is the newest word."""
     asked = AskedOrders()
-    for order in run.ask(lambda: run.broker.orders_since(run.since)):
+    for order in readable(run, asked, run.ask(lambda: run.broker.orders_since(run.since))):
         asked.put(order)
-    asked.executions = list(run.ask(lambda: run.broker.executions_since(run.since)))
-    for order in run.ask(run.broker.open_orders):
+    told = run.ask(lambda: run.broker.executions_since(run.since))
+    asked.executions = list(readable(run, asked, told))
+    for order in readable(run, asked, run.ask(run.broker.open_orders), works=True):
         asked.put(order)
         asked.open_ids.add(order.broker_order_id)
     return asked
+
+
+def readable(
+    run: Run, asked: AskedOrders, rows: Iterable[Row | ForeignReport], *, works: bool = False
+) -> Iterator[Row]:
+    """What can be read; the rest is not ours, and found as that: it keeps nothing else from being looked at."""
+    for row in rows:
+        if not isinstance(row, ForeignReport):
+            yield row
+        elif works or row.at is None or row.at >= run.floor:
+            asked.unreadable.append(foreign_report(row))
 
 
 def apply_orders(run: Run, asked: AskedOrders) -> None:
@@ -52,6 +67,7 @@ def apply_orders(run: Run, asked: AskedOrders) -> None:
     findings = [
         foreign_order(order) for order in asked.by_id.values() if _is_foreign(run, asked, order, trades)
     ]
+    findings += [one for one in asked.unreadable if one.kind == Kind.FOREIGN_ORDER]
     findings += book_executions(run, asked)
     for client_order_id, order in list(asked.by_client_id.items()):
         trade = trades.get(client_order_id)
@@ -93,6 +109,19 @@ def foreign_execution(execution: BrokerExecution) -> Finding:
     )
 
 
+def foreign_report(report: ForeignReport) -> Finding:
+    """Either of them, of a form that we have no words for."""
+    kind, what = (
+        (Kind.FOREIGN_EXECUTION, "a fill of an order") if report.is_fill else (Kind.FOREIGN_ORDER, "an order")
+    )
+    return Finding(
+        kind,
+        report.key,
+        f"{what} that is not ours and cannot be read: {report}",
+        theirs={"said": report.payload},
+    )
+
+
 def _told(order: BrokerOrder) -> dict[str, Any]:
     return {
         "client_order_id": order.client_order_id, "broker_order_id": order.broker_order_id, "symbol": order.symbol,
@@ -129,6 +158,7 @@ def book_executions(run: Run, asked: AskedOrders) -> list[Finding]:
         for key, (quantity, price) in booked.items()
         if (told[key].quantity, round_money(told[key].price)) != (quantity, price)
     ]
+    findings += [one for one in asked.unreadable if one.kind == Kind.FOREIGN_EXECUTION]
     for execution in sorted(missing, key=lambda one: one.at):
         if execution.client_order_id not in ours:
             if execution.at >= run.floor:

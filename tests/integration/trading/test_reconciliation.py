@@ -23,7 +23,7 @@ from tests.harness.at_broker import connect, ordered, report
 from tests.harness.scripted_stream import Venue, VenueBroker, foreign
 from tests.harness.trading import Desk
 from tests.integration.trading.steps import risk_officer
-from trading.brokers.protocol import AskFailed, BadReport, NotConnected
+from trading.brokers.protocol import AskFailed, BadReport, ForeignReport, NotConnected
 from trading.core.order_states import OrderState
 from trading.models import AutoTrade, Execution, Halt, Reconciliation, ReconciliationBreak
 from trading.services import reconciliation, reconciling_holdings
@@ -294,6 +294,35 @@ class TestForeign:
         scene.reconcile()
         assert scene.breaks() == [("foreign_order", "b-foreign-2")]  # it still works
 
+    def test_one_that_cannot_be_read_hides_none_of_ours(self, scene: Scene) -> None:
+        """Somebody buys for a hundred dollars at the broker's own page: it has no quantity, and nine places."""
+        bob = risk_officer(scene.desk)
+        trade = scene.sent(quantity=10)
+        scene.reconcile()
+        scene.venue.fills(scene.order(trade), 4, tell=False)
+        scene.venue.unreadable = [odd("in-dollars"), odd("its-fill", is_fill=True)]
+        done = scene.reconcile()
+        assert (done.failure, done.fills_booked, refreshed(trade).filled_quantity) == ("", 1, 4)
+        assert scene.breaks() == [("foreign_execution", "its-fill"), ("foreign_order", "in-dollars")]
+        assert scene.halted()
+        for found in ReconciliationBreak.objects.all():
+            assert found.theirs == {"said": {"notional": "100"}}
+            explain_break(break_id=found.pk, explanation="Bought by hand", actor=bob)
+        release(halt_id=Halt.objects.get(released_at=None).pk, actor=bob)
+        scene.venue.fills(scene.order(trade), 6, number=2, tell=False)
+        assert scene.reconcile().fills_booked == 1
+        assert (scene.breaks(), scene.halted(), book_differences()) == ([], False, [])
+
+    def test_one_that_cannot_be_read_and_was_there_before_us_is_not_ours_to_judge(self, scene: Scene) -> None:
+        before = database_now() - timedelta(days=3)
+        scene.venue.unreadable = [odd("old", at=before), odd("its-fill", is_fill=True, at=before)]
+        scene.reconcile()
+        assert scene.breaks() == []
+
+
+def odd(key: str, **more: Any) -> ForeignReport:
+    return ForeignReport("qty is no number", payload={"notional": "100"}, key=key, **more)
+
 
 class TestHowFarBack:
     """Alice has traded for days; a reconciliation succeeded at half past, less than a minute ago."""
@@ -352,6 +381,14 @@ class TestHoldings:
         scene.venue.cash += D(more)
         scene.reconcile()
         assert scene.breaks() == breaks
+
+    def test_a_part_too_small_for_our_books_is_no_break(self, scene: Scene) -> None:
+        scene.venue.held["BBB"] = D("0.000000009")
+        scene.reconcile()
+        assert scene.breaks() == []
+        scene.venue.held["BBB"] = D("0.000000011")
+        scene.reconcile()
+        assert scene.breaks() == [("position", "BBB")]
 
     def test_cash_that_comes_right_ends_its_break(self, scene: Scene) -> None:
         scene.venue.cash += 500

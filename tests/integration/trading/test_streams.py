@@ -21,7 +21,7 @@ from tests.harness.at_broker import connect, ordered, report
 from tests.harness.processes import Processes
 from tests.harness.scripted_stream import Venue, VenueBroker, foreign, store
 from tests.harness.trading import Desk
-from trading.brokers.protocol import AskFailed, BadReport, NotConnected, StreamEvent
+from trading.brokers.protocol import AskFailed, BadReport, ForeignReport, NotConnected, StreamEvent
 from trading.core.order_states import OrderState
 from trading.models import AutoTrade, Execution, Halt, Reconciliation, ReconciliationBreak
 from trading.services import following, reconciling_holdings, watching
@@ -212,6 +212,18 @@ class TestFollowing:
         ]  # fmt: skip
         assert Halt.objects.filter(scope="account", released_at=None).count() == 1
         assert Execution.objects.count() == 0
+
+    def test_a_foreign_order_that_cannot_be_read_is_one_break_and_ours_go_on(self, scene: Scene) -> None:
+        trade = scene.sent(quantity=10)
+        odd = ForeignReport("qty is no number", payload={"notional": "100"}, key="in-dollars")
+        scene.venue.unreadable = [odd]
+        scene.follow()
+        scene.following()
+        scene.venue.told += [odd, odd]
+        scene.venue.fills(scene.order(trade), 10)
+        until(lambda: status_of(trade) == "filled")
+        assert scene.breaks() == [("foreign_order", "in-dollars")]
+        assert len(scene.connections) == 1
 
     def test_bad_reports_are_quarantined_and_it_goes_on(self, scene: Scene) -> None:
         trade = scene.sent(quantity=10)

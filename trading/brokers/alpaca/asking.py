@@ -5,16 +5,16 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from foundation.core.money import ZERO
 from portfolios.services.credentials import ApiKeys
 from trading.brokers.alpaca import reading
 from trading.brokers.alpaca.sockets import Deadline
 from trading.brokers.alpaca.translation import execution_of_activity, order_of
 from trading.brokers.alpaca.wire import Answer, NoAnswer, Wire
-from trading.brokers.protocol import AskFailed, BrokerExecution, BrokerOrder, NotConnected
+from trading.brokers.protocol import AskFailed, BrokerExecution, BrokerOrder, ForeignReport, NotConnected
 
 ORDERS_IN_PAGE = 500  # Alpaca's maximum
 ACTIVITIES_IN_PAGE = 100  # Alpaca's maximum
-PAGES_MAX = 40
 DEADLINES_OF_A_LIST = 5  # all pages together get this many deadlines of one exchange
 SINGLE_LOOKS_MAX = 50
 KNOWN_ORDERS_MAX = 10_000
@@ -25,6 +25,8 @@ ACTIVITY_MARGIN = timedelta(
 INSTANT = timedelta(microseconds=1)
 # So long after a fill its order may not be found yet: what one part of a broker has written, another shows later.
 APPEARS_WITHIN = timedelta(minutes=1)
+
+Told = BrokerOrder | ForeignReport
 
 
 def refusal(answer: Answer) -> tuple[str, str] | None:
@@ -74,7 +76,7 @@ class Asker:
         self._wire = wire
         self._keys = keys
         self._deadline_seconds = deadline_seconds
-        self._known: dict[str, BrokerOrder] = {}
+        self._known: dict[str, Told] = {}
 
     def ask(
         self, path: str, params: Mapping[str, str] | None = None, *, within: Deadline | None = None,
@@ -102,9 +104,21 @@ class Asker:
         return None if payload is None else self.note(order_of(payload))
 
     def note(self, order: BrokerOrder) -> BrokerOrder:
+        self._note(order)
+        return order
+
+    def _note(self, order: Told) -> None:
         if len(self._known) >= KNOWN_ORDERS_MAX:
             self._known.clear()
-        self._known[order.broker_order_id] = order
+        self._known[_id_of(order)] = order
+
+    def _read(self, payload: Any) -> Told:
+        """One row of a list: what is not ours and cannot be read is told as that. Raises BadReport."""
+        try:
+            order: Told = order_of(payload)
+        except ForeignReport as report:
+            order = report
+        self._note(order)
         return order
 
     def whole_list(self) -> Deadline:
@@ -112,76 +126,72 @@ class Asker:
 
     def orders(
         self, *, status: str, since: datetime | None = None, within: Deadline | None = None
-    ) -> list[BrokerOrder]:
+    ) -> list[Told]:
         """By the time of submission, oldest first. Alpaca's `after` excludes, so it is asked for an instant earlier,
-        and what came already is left out: orders of one instant on the edge of two pages are not lost."""
+        and what came already is left out: orders of one instant on the edge of two pages are not lost.
+
+        It ends with the time that a list has, or with a page that tells nothing new, however long it is."""
         within = within or self.whole_list()
-        found: dict[str, BrokerOrder] = {}
+        found: dict[str, Told] = {}
         edge = since
-        for _ in range(PAGES_MAX):
+        while True:
             params = {
                 "status": status, "limit": str(ORDERS_IN_PAGE), "direction": "asc", "nested": "false",
             }  # fmt: skip
             if edge is not None:
                 params["after"] = _written(edge - INSTANT)
             page = reading.rows(self.ask("/v2/orders", params, within=within), "the list of orders")
-            orders = [self.note(order_of(payload)) for payload in page]
-            new = {order.broker_order_id: order for order in orders if order.broker_order_id not in found}
+            orders = [self._read(payload) for payload in page]
+            new = {_id_of(order): order for order in orders if _id_of(order) not in found}
             found |= new
             if len(page) < ORDERS_IN_PAGE:
-                return [order for order in found.values() if since is None or _submitted(order) >= since]
-            if not new:
-                break
-            edge = max(_submitted(order) for order in orders)
-        raise AskFailed("the list of orders does not end")
+                return [order for order in found.values() if since is None or _is_since(order, since)]
+            times = [at for order in orders if (at := _submitted(order)) is not None]
+            if not new or not times:
+                raise AskFailed("the list of orders does not end")
+            edge = max(times)
 
-    def executions(self, since: datetime) -> list[BrokerExecution]:
+    def executions(self, since: datetime) -> list[BrokerExecution | ForeignReport]:
         """Oldest first; fills of one order and instant by what was filled with them."""
         within = self.whole_list()
         activities = self._activities(since, within)
         orders = self._orders_of(activities, since, within)
-        told = [
-            (execution_of_activity(activity, orders[activity["order_id"]]), activity)
-            for activity in activities
+        told = [execution_of_activity(one, orders[one["order_id"]]) for one in activities]
+        cumulative = [
+            ZERO if isinstance(fill, ForeignReport) else reading.quantity(one, "cum_qty")
+            for fill, one in zip(told, activities, strict=True)
         ]
-        told.sort(
-            key=lambda pair: (
-                pair[0].at,
-                pair[0].broker_order_id,
-                reading.quantity(pair[1], "cum_qty"),
-            )
-        )
-        return [execution for execution, _ in told]
+        places = range(len(told))
+        in_order = sorted(places, key=lambda n: (told[n].at, activities[n]["order_id"], cumulative[n]))
+        return [told[place] for place in in_order]
 
     def _activities(self, since: datetime, within: Deadline) -> list[Mapping[str, Any]]:
         found: dict[str, Mapping[str, Any]] = {}
+        seen: set[str] = set()
         params = {
             "after": _written((since - ACTIVITY_MARGIN).replace(microsecond=0)), "direction": "asc",
             "page_size": str(ACTIVITIES_IN_PAGE),
         }  # fmt: skip
-        for _ in range(PAGES_MAX):
+        while True:
             page = reading.rows(
                 self.ask("/v2/account/activities/FILL", params, within=within), "the list of fills"
             )
-            before = len(found)
+            before = len(seen)
             for payload in page:
                 activity = reading.document(payload, "the activity")
                 reading.text(activity, "order_id")
+                seen.add(reading.text(activity, "id"))
                 if reading.moment(activity, "transaction_time") >= since:
-                    found[reading.text(activity, "id")] = activity
-                else:
-                    reading.text(activity, "id")
+                    found[activity["id"]] = activity
             if len(page) < ACTIVITIES_IN_PAGE:
                 return list(found.values())
-            token = reading.text(page[-1], "id")
-            if token == params.get("page_token") and len(found) == before:
-                break
-            params["page_token"] = token
-        raise AskFailed("the list of fills does not end")
+            if len(seen) == before:
+                raise AskFailed("the list of fills does not end")
+            params["page_token"] = page[-1]["id"]
 
     def _orders_of(
         self, activities: Iterable[Mapping[str, Any]], since: datetime, within: Deadline
-    ) -> dict[str, BrokerOrder]:
+    ) -> dict[str, Told]:
         """The orders that the fills are of: known already, or of about that time, or asked for one by one.
 
         An order that is not there makes a fill of a moment ago no answer yet, and an older one a bad report.
@@ -191,18 +201,19 @@ class Asker:
             at = reading.moment(activity, "transaction_time")
             last[activity["order_id"]] = max(at, last.get(activity["order_id"], at))
         wanted = set(last)
-        if len(wanted - self._known.keys()) > 1:
-            for order in self.orders(status="all", since=since - timedelta(days=1), within=within):
-                self.note(order)
         orders = {key: self._known[key] for key in wanted & self._known.keys()}
+        if len(wanted - orders.keys()) > 1:
+            for order in self.orders(status="all", since=since - timedelta(days=1), within=within):
+                orders[_id_of(order)] = order
         missing = sorted(wanted - orders.keys())
         if len(missing) > SINGLE_LOOKS_MAX:
             raise AskFailed("too many fills are of orders that are older")
         for key in missing:
-            found = self.order(f"/v2/orders/{_in_path(key)}", within=within)
+            payload = self.ask(f"/v2/orders/{_in_path(key)}", within=within, none_if_missing=True)
+            found = None if payload is None else self._read(payload)
             if found is None and datetime.now(UTC) - last[key] < APPEARS_WITHIN:
                 raise AskFailed("a fill is of an order that Alpaca does not show yet")
-            if found is None or found.broker_order_id != key:
+            if found is None or _id_of(found) != key:
                 raise reading.bad("a fill is of an order that Alpaca does not know", {"order_id": key})
             orders[key] = found
         return orders
@@ -219,9 +230,18 @@ def order_path(order: BrokerOrder) -> str:
     return f"/v2/orders/{_in_path(order.broker_order_id)}"
 
 
-def _submitted(order: BrokerOrder) -> datetime:
-    assert order.submitted_at is not None, "order_of asks for it"
-    return order.submitted_at
+def _id_of(order: Told) -> str:
+    return order.key if isinstance(order, ForeignReport) else order.broker_order_id
+
+
+def _submitted(order: Told) -> datetime | None:
+    """None: it does not say so, and it is not ours."""
+    return order.at if isinstance(order, ForeignReport) else order.submitted_at
+
+
+def _is_since(order: Told, since: datetime) -> bool:
+    at = _submitted(order)
+    return at is None or at >= since
 
 
 def _written(at: datetime) -> str:

@@ -31,6 +31,7 @@ from trading.brokers.protocol import (
     CancelRequested,
     Capabilities,
     ExecutionStream,
+    ForeignReport,
     Gate,
     NotCapable,
     NotConnected,
@@ -135,13 +136,13 @@ class AlpacaBroker:
             raise reading.bad("it answered with another order", {"client_order_id": order.client_order_id})
         return order
 
-    def open_orders(self) -> Sequence[BrokerOrder]:
+    def open_orders(self) -> Sequence[BrokerOrder | ForeignReport]:
         return self._asker.orders(status="open")
 
-    def orders_since(self, since: datetime) -> Sequence[BrokerOrder]:
+    def orders_since(self, since: datetime) -> Sequence[BrokerOrder | ForeignReport]:
         return self._asker.orders(status="all", since=since)
 
-    def executions_since(self, since: datetime) -> Sequence[BrokerExecution]:
+    def executions_since(self, since: datetime) -> Sequence[BrokerExecution | ForeignReport]:
         return self._asker.executions(since)
 
     def positions(self) -> Sequence[BrokerPosition]:

@@ -14,13 +14,22 @@ here.
 """
 
 from collections.abc import Mapping
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from foundation.core.money import ZERO
 from trading.brokers.alpaca import reading
-from trading.brokers.protocol import BrokerAccountState, BrokerExecution, BrokerOrder, BrokerPosition
+from trading.brokers.protocol import (
+    BadReport,
+    BrokerAccountState,
+    BrokerExecution,
+    BrokerOrder,
+    BrokerPosition,
+    ForeignReport,
+)
 from trading.core.order_states import OrderState
+from trading.core.orders import CLIENT_ID_PREFIX
 
 WORKING = OrderState.ACCEPTED  # becomes partially_filled where some of it is filled
 
@@ -59,8 +68,41 @@ CORRECTIONS = frozenset({"trade_bust", "trade_correct"})
 
 
 def order_of(payload: Any) -> BrokerOrder:
-    """Raises BadReport."""
+    """Raises BadReport; ForeignReport where the order is not ours by its client id, as one in dollars."""
     order = reading.document(payload, "the order")
+    try:
+        return _order_of(order)
+    except BadReport as report:
+        if not _is_foreign(order):
+            raise
+        raise ForeignReport(
+            str(report),
+            payload=report.payload,
+            key=reading.text(order, "id"),
+            at=_moment(order, _submitted(order)),
+        ) from None
+
+
+def _is_foreign(order: Mapping[str, Any]) -> bool:
+    """By its client id, which Alpaca gives to every order that comes without."""
+    name = order.get("client_order_id")
+    return isinstance(name, str) and name != "" and not name.startswith(CLIENT_ID_PREFIX)
+
+
+def _submitted(order: Mapping[str, Any]) -> str:
+    """The field that tells it."""
+    return "submitted_at" if order.get("submitted_at") is not None else "created_at"
+
+
+def _moment(payload: Mapping[str, Any], name: str) -> datetime | None:
+    try:
+        return reading.moment(payload, name)
+    except BadReport:
+        return None
+
+
+def _order_of(order: Mapping[str, Any]) -> BrokerOrder:
+    payload = order
     quantity = reading.quantity(order, "qty")
     filled = reading.quantity(order, "filled_qty", zero=True)
     if filled > quantity:
@@ -71,7 +113,6 @@ def order_of(payload: Any) -> BrokerOrder:
     state = _state(status, quantity=quantity, filled=filled)
     if state == OrderState.FILLED and filled != quantity:
         raise reading.bad("it is filled, but not all of it", payload)
-    submitted = "submitted_at" if order.get("submitted_at") is not None else "created_at"
     return BrokerOrder(
         client_order_id=reading.text(order, "client_order_id"),
         broker_order_id=reading.text(order, "id"),
@@ -82,7 +123,7 @@ def order_of(payload: Any) -> BrokerOrder:
         state=state,
         average_price=reading.price(order, "filled_avg_price") if filled else None,
         reason=_reason(order, status),
-        submitted_at=reading.moment(order, submitted),
+        submitted_at=reading.moment(order, _submitted(order)),
     )
 
 
@@ -127,12 +168,33 @@ def execution_of_event(event: Mapping[str, Any], order: BrokerOrder) -> BrokerEx
     )
 
 
-def execution_of_activity(payload: Any, order: BrokerOrder) -> BrokerExecution:
+def execution_of_activity(
+    payload: Any, order: BrokerOrder | ForeignReport
+) -> BrokerExecution | ForeignReport:
     """Of the account activities, which do not name the client's id: `order` is the one of its `order_id`.
 
-    Raises BadReport.
+    Raises BadReport, for a fill of an order of ours; what cannot be read of others is returned.
     """
     activity = reading.document(payload, "the activity")
+    if isinstance(order, ForeignReport):
+        return _foreign_fill(activity, "its order is not ours and cannot be read")
+    try:
+        return _execution_of_activity(activity, order)
+    except BadReport as report:
+        if order.client_order_id.startswith(CLIENT_ID_PREFIX):
+            raise
+        return _foreign_fill(activity, str(report))
+
+
+def _foreign_fill(activity: Mapping[str, Any], reason: str) -> ForeignReport:
+    return ForeignReport(
+        reason, payload=reading.plain(activity), key=reading.text(activity, "id"), is_fill=True,
+        at=reading.moment(activity, "transaction_time"),
+    )  # fmt: skip
+
+
+def _execution_of_activity(activity: Mapping[str, Any], order: BrokerOrder) -> BrokerExecution:
+    payload = activity
     if activity.get("activity_type") != "FILL" or activity.get("type") not in FILLS:
         raise reading.bad("it is no fill", payload)
     quantity, cumulative = reading.quantity(activity, "qty"), reading.quantity(activity, "cum_qty")
@@ -154,15 +216,15 @@ def execution_of_activity(payload: Any, order: BrokerOrder) -> BrokerExecution:
 
 
 def position_of(payload: Any) -> BrokerPosition:
-    """Raises BadReport. A short position is below zero, whether Alpaca writes a sign or only `side`."""
+    """Raises BadReport. A short position is below zero, whether Alpaca writes a sign or only `side`. Alpaca counts in
+    nine places, where we have eight: a split or somebody's dollars may leave such a part."""
     position = reading.document(payload, "the position")
-    quantity = reading.quantity(
-        {"qty": abs(reading.number(position, "qty"))}, "qty"
-    )  # its sign is looked at below
     side, signed = reading.text(position, "side"), reading.number(position, "qty")
-    if side not in {"long", "short"} or (side == "long" and signed < 0):
+    if side not in {"long", "short"} or (side == "long" and signed < 0) or signed == 0:
         raise reading.bad("its side and its sign cannot be", payload)
-    return BrokerPosition(symbol=reading.symbol(position), quantity=quantity if side == "long" else -quantity)
+    return BrokerPosition(
+        symbol=reading.symbol(position), quantity=signed if side == "long" else -abs(signed)
+    )
 
 
 OBJECTIONS = {

@@ -29,9 +29,11 @@ from trading.brokers.protocol import (
     Accepted,
     AskFailed,
     BadReport,
+    BrokerExecution,
     BrokerOrder,
     CancelRefused,
     CancelRequested,
+    ForeignReport,
     NotConnected,
     Rejected,
     Unknown,
@@ -309,18 +311,96 @@ def test_half_a_list_is_no_answer(wire: AlpacaWire, broker: AlpacaBroker) -> Non
 
 
 @pytest.mark.usefixtures("small_pages")
-def test_a_list_without_end_is_no_answer(
+def test_a_list_that_tells_the_same_page_again_is_no_answer(wire: AlpacaWire, broker: AlpacaBroker) -> None:
+    wire.routes["/v2/orders"] = (200, some_orders(3))
+    wire.routes["/v2/account/activities/FILL"] = (200, fills_of_one_order(3))
+    with pytest.raises(AskFailed, match="does not end"):
+        broker.open_orders()
+    assert len(wire.requests) == 2
+    for since in (SINCE, SINCE + timedelta(days=1)):  # a page that is too old altogether is none either
+        with pytest.raises(AskFailed, match="does not end"):
+            broker.executions_since(since)
+
+
+def test_a_day_of_more_than_forty_pages_of_fills_is_read(
+    wire: AlpacaWire, connect: Callable[..., AlpacaBroker]
+) -> None:
+    """Each part of a fill is a row: forty orders in a hundred parts each fill as many pages."""
+    Fills(wire, fills_of_one_order(4100))
+    order = order_document(qty="4100", status="filled", filled_qty="4100", filled_avg_price="101.5")
+    wire.routes[f"/v2/orders/{order['id']}"] = (200, order)
+    told = connect(wire.url, deadline_seconds=10).executions_since(SINCE)
+    assert len({execution.execution_id for execution in told}) == 4100
+
+
+def test_more_orders_than_it_remembers_cost_one_list(
     wire: AlpacaWire, broker: AlpacaBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(asking, "PAGES_MAX", 3)
-    Orders(wire, some_orders(50))
-    with pytest.raises(AskFailed):
-        broker.open_orders()
-    assert len(wire.requests) == 3
+    monkeypatch.setattr(asking, "KNOWN_ORDERS_MAX", 2)
+    wire.routes["/v2/orders"] = (200, some_orders(5))
+    Fills(
+        wire,
+        [fill_document(id=f"2026::{n}", order_id=f"order-{n}", transaction_time=at(n)) for n in range(5)],
+    )
+    assert {e.client_order_id for e in broker.executions_since(SINCE)} == {f"c{n}" for n in range(5)}
+    assert len(wire.requests) == 2
 
 
-@pytest.mark.parametrize("document", [{}, "orders", [7], [None], [order_document(qty="NaN")]], ids=str)
-def test_a_list_with_what_is_no_order_is_a_bad_report(
+# --- what is not ours -------------------------------------------------------------------------
+
+OURS = {"id": "ours", "client_order_id": "at-1", "submitted_at": at(1)}
+SOMEBODYS = {"id": "theirs", "client_order_id": "5c9c2b26", "submitted_at": at(2)}
+ODD_ORDERS: dict[str, dict[str, Any]] = {
+    "in dollars": {"qty": None, "notional": "100", "filled_qty": "0.571234567", "filled_avg_price": "175.06"},
+    "in nine places": {"qty": "0.571234567"},
+    "in legs": {"symbol": "", "side": "", "order_class": "mleg"},
+    "of a new status": {"status": "enlightened"},
+}
+
+
+@pytest.mark.parametrize("odd", ODD_ORDERS.values(), ids=ODD_ORDERS)
+def test_an_order_of_somebody_elses_that_cannot_be_read_hides_none_of_ours(
+    wire: AlpacaWire, broker: AlpacaBroker, odd: dict[str, Any]
+) -> None:
+    half = {"status": "partially_filled", "filled_qty": "4", "filled_avg_price": "101.5"}
+    wire.routes["/v2/orders"] = (200, [order_document(**OURS, **half), order_document(**SOMEBODYS, **odd)])
+    fill = {"qty": "4", "cum_qty": "4", "type": "partial_fill"}
+    Fills(
+        wire,
+        [
+            fill_document(id="2026::1", order_id="ours", **fill),
+            fill_document(id="2026::2", order_id="theirs", qty="0.571234567", cum_qty="0.571234567"),
+        ],
+    )
+    for orders in (broker.open_orders(), broker.orders_since(SINCE)):
+        ours, theirs = orders
+        assert isinstance(ours, BrokerOrder) and ours.client_order_id == "at-1"
+        assert isinstance(theirs, ForeignReport) and not theirs.is_fill
+        assert (theirs.key, theirs.at, theirs.payload["client_order_id"]) == (
+            "theirs", SINCE + timedelta(seconds=2), "5c9c2b26",
+        )  # fmt: skip
+    our_fill, their_fill = broker.executions_since(SINCE)
+    assert isinstance(our_fill, BrokerExecution) and our_fill.client_order_id == "at-1"
+    assert isinstance(their_fill, ForeignReport) and their_fill.is_fill
+    assert (their_fill.key, their_fill.payload["qty"]) == ("2026::2", "0.571234567")
+
+
+def test_a_fill_that_cannot_be_read_of_an_order_that_is_not_ours_is_told_as_that(
+    wire: AlpacaWire, broker: AlpacaBroker
+) -> None:
+    Fills(wire, [fill_document(qty="0.571234567", cum_qty="0.571234567")])
+    order = order_document(client_order_id="5c9c2b26", status="filled", filled_qty="10", filled_avg_price="1")
+    wire.routes[f"/v2/orders/{order['id']}"] = (200, order)
+    (told,) = broker.executions_since(SINCE)
+    assert isinstance(told, ForeignReport) and "eight places" in str(told)
+
+
+BAD_LISTS = [{}, "orders", [7], [None], [order_document(client_order_id=None, qty=None)],
+             [order_document(client_order_id="at-1", qty="NaN")]]  # fmt: skip
+
+
+@pytest.mark.parametrize("document", BAD_LISTS, ids=str)
+def test_a_list_with_what_is_no_order_or_one_of_ours_that_cannot_be_is_a_bad_report(
     wire: AlpacaWire, broker: AlpacaBroker, document: Any
 ) -> None:
     wire.answers.append(reply(200, document))
@@ -428,7 +508,7 @@ def test_a_fill_that_cannot_be_is_never_used(
     wire: AlpacaWire, broker: AlpacaBroker, changes: dict[str, Any]
 ) -> None:
     Fills(wire, [fill_document(**changes)])
-    order = order_document(status="filled", filled_qty="10", filled_avg_price="101.5")
+    order = order_document(client_order_id="at-1", status="filled", filled_qty="10", filled_avg_price="101.5")
     wire.routes[f"/v2/orders/{order['id']}"] = (200, order)
     with pytest.raises(BadReport):
         broker.executions_since(SINCE)
@@ -465,7 +545,12 @@ def position(**changes: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     ("changes", "quantity"),
-    [({}, "12.5"), ({"qty": "-3", "side": "short"}, "-3"), ({"qty": "3", "side": "short"}, "-3")],
+    [
+        ({}, "12.5"),
+        ({"qty": "0.571234567"}, "0.571234567"),
+        ({"qty": "-3", "side": "short"}, "-3"),
+        ({"qty": "3", "side": "short"}, "-3"),
+    ],
 )
 def test_a_position_has_a_sign(
     wire: AlpacaWire, broker: AlpacaBroker, changes: dict[str, Any], quantity: str
