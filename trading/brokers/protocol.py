@@ -10,6 +10,7 @@ Errors
     │                      was taken
     ├── NotCapable         this broker cannot do that (see `Capabilities`)
     ├── GateClosed         our own gate said no; nothing was sent
+    ├── NotSent            there was no connection to send an order over: certainly no byte of it has left
     ├── AskFailed          a question was not answered: ask again later. `retry_after_seconds` where it said so
     └── BadReport          it said something that cannot be true; nothing of it may be used
         └── ForeignReport  the same of an order that is not ours: ours are told all the same
@@ -40,6 +41,10 @@ class NotCapable(BrokerError):
 
 class GateClosed(BrokerError):
     """The last look before the first byte said no; nothing was sent."""
+
+
+class NotSent(BrokerError):
+    """The order was to be sent, and no byte of it has left: it waits, and nothing about it is unknown."""
 
 
 class AskFailed(BrokerError):
@@ -215,7 +220,7 @@ class Broker(Protocol):
     def submit(self, ticket: OrderTicket, *, gate: Gate) -> SubmitOutcome:
         """Send once. `gate` is called with the connection open, immediately before the first byte of the order.
 
-        Raises GateClosed (nothing was sent), NotConnected, NotCapable.
+        Raises GateClosed, NotSent (no byte has left), NotConnected, NotCapable.
         """
         ...
 

@@ -1,7 +1,8 @@
 """Orders go to real brokers: claim, gate, send, record (design, section 5).
 
 A claim commits before the first byte goes out; no transaction and no lock is held while the broker is spoken to. What
-comes back is recorded only by whoever still holds the claim. An outcome that is not certain is `unknown`, and settled
+comes back is recorded only by whoever still holds the claim. An order of which certainly no byte has left is `pending`
+again, with its age; an outcome that is not certain is `unknown`, and settled
 by `trading.services.recovery`: nothing here sends anything twice. Cancels that are due go first (`cancelling`).
 """
 
@@ -25,6 +26,7 @@ from trading.brokers.protocol import (
     GateClosed,
     NotCapable,
     NotConnected,
+    NotSent,
     OrderTicket,
     Rejected,
     SubmitOutcome,
@@ -144,12 +146,16 @@ def submit_claimed(claim: Claim, broker: Broker) -> None:
         if not look.lost:
             recorded(partial(_record_unsent, claim, reason=str(closed), ends=bool(look.ended)))
         return
-    except NotConnected as error:
+    except (NotConnected, NotSent) as error:
         if _may_be_there(trade):
             recorded(partial(_record_unknown, claim, Unknown(str(error))))
         else:
             recorded(partial(_record_unsent, claim, reason=str(error), ends=False))
-        _not_connected(trade.account, str(error))
+        if isinstance(error, NotConnected):
+            _not_connected(trade.account, str(error))
+        else:
+            let_go(trade.account_id)
+            pauses.failed(trade.account_id)
         return
     if isinstance(outcome, Rejected) and _may_be_there(trade):
         outcome = _look_again(trade, broker, outcome)
@@ -168,7 +174,7 @@ def _submit(claim: Claim, broker: Broker, look: Look) -> SubmitOutcome:
     trade = claim.trade
     try:
         return broker.submit(ticket_of(trade), gate=look)
-    except (GateClosed, NotConnected, *TRANSIENT):
+    except (GateClosed, NotConnected, NotSent, *TRANSIENT):
         raise
     except NotCapable as error:
         return Rejected(str(error), code="not_capable")

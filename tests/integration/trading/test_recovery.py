@@ -16,7 +16,7 @@ from tests.harness.scripted_broker import LOSE_ANSWER, LOSE_ORDER, REJECT
 from tests.harness.trading import Desk, Market
 from tests.integration.trading.at_brokers import Scene, clean, pass_time, reserved, scene, state
 from trading import tasks
-from trading.brokers.protocol import AskFailed, NotConnected
+from trading.brokers.protocol import AskFailed, NotConnected, NotSent
 from trading.models import AutoTrade, BrokerMessage, Halt, OrderMessage
 from trading.services.order_management import cancel_trade
 from trading.services.recovery import recover_due
@@ -176,16 +176,18 @@ def test_a_refusal_of_the_second_sending_of_which_nobody_can_be_asked_is_unknown
     assert "cannot be asked: away" in trade.status_reason
 
 
-def test_refused_keys_at_the_second_sending_leave_it_unknown(alice: Scene) -> None:
+@pytest.mark.parametrize("error", [NotConnected("the keys were refused"), NotSent("no connection")], ids=str)
+def test_a_second_sending_that_does_not_go_out_leaves_it_unknown(alice: Scene, error: Exception) -> None:
+    """The first one may still be there."""
     trade = unknown(alice, taken=False)
-    alice.venue.hooks["before_gate"] = refuse_keys
+
+    def fail() -> None:
+        raise error
+
+    alice.venue.hooks["before_gate"] = fail
     ask_until(trade, seconds=SETTLED_SECONDS + 31)
     assert (state(trade), trade.attempt) == ("unknown", 2) and reserved(trade)
     assert len(alice.venue.submits) == 1
-
-
-def refuse_keys() -> None:
-    raise NotConnected("the keys were refused")
 
 
 @pytest.mark.parametrize("hindrance", ["halt", "closed", "code", "rule"])

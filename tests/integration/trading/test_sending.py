@@ -23,6 +23,7 @@ from trading.brokers.protocol import (
     CancelRequested,
     NotCapable,
     NotConnected,
+    NotSent,
     Unknown,
 )
 from trading.core.order_states import OrderState
@@ -395,6 +396,38 @@ def test_a_connection_that_is_refused_while_sending_gives_the_order_back(alice: 
 
 def refuse_keys() -> None:
     raise NotConnected("the keys were refused")
+
+
+def test_an_order_of_which_no_byte_has_left_waits_and_is_sent_once_the_broker_is_back(alice: Scene) -> None:
+    trade = ordered(alice.desk)
+    alice.venue.hooks["before_gate"] = refuse_connection
+    for attempt in (1, 2):
+        send_due()
+        assert (state(trade), trade.attempt, trade.claimed_by) == ("pending", attempt, "")
+        assert reserved(trade)
+        send_due()
+        assert (state(trade), trade.attempt) == ("pending", attempt), "the account is paused"
+        held_brokers.pauses.clear()
+    assert "trade.unknown" not in alice.kinds() and alice.venue.submits == alice.venue.asks == []
+    alice.venue.hooks.clear()
+    send_due()
+    assert (state(trade), alice.venue.submits) == ("accepted", [trade.client_order_id])
+    assert [m.outcome for m in BrokerMessage.objects.order_by("id")] == ["not_sent", "not_sent", "accepted"]
+    assert clean()
+
+
+def test_an_order_that_could_not_be_sent_keeps_its_age(alice: Scene) -> None:
+    trade = ordered(alice.desk)
+    alice.venue.hooks["before_gate"] = refuse_connection
+    send_due()
+    pass_time(61)
+    send_due()
+    assert (state(trade), reserved(trade)) == ("expired", False)
+    assert alice.venue.submits == []
+
+
+def refuse_connection() -> None:
+    raise NotSent("the connection broke (ConnectError); nothing was sent")
 
 
 def test_a_broker_that_hangs_does_not_hold_up_the_other_accounts(

@@ -35,6 +35,7 @@ from trading.brokers.protocol import (
     Gate,
     NotCapable,
     NotConnected,
+    NotSent,
     OrderTicket,
     Rejected,
     SubmitOutcome,
@@ -75,8 +76,8 @@ class AlpacaBroker:
         return f"<Alpaca account {self._account_number or 'not connected yet'}>"
 
     def submit(self, ticket: OrderTicket, *, gate: Gate) -> SubmitOutcome:
-        """See the protocol. A connection that could not be made is Unknown, too, though nothing was sent: whoever
-        recovers it asks first, as always."""
+        """See the protocol. That no byte has left is known where the socket is: `Exchange.wrote` is set before the
+        first one of the request is given to it, after the gate."""
         objection = _objection(ticket.quantity, ticket.terms)
         if objection:
             raise NotCapable(objection)
@@ -92,7 +93,9 @@ class AlpacaBroker:
                 after_last_byte=lambda: reach("send.sent", detail=ticket.client_order_id),
             )  # fmt: skip
         except NoAnswer as failure:
-            return Unknown(failure.reason if failure.sent else f"{failure.reason}; nothing was sent")
+            if not failure.sent:
+                raise NotSent(f"{failure.reason}; nothing was sent") from None
+            return Unknown(failure.reason)
         return self._outcome(answer, ticket)
 
     def cancel(self, order: BrokerOrder) -> CancelOutcome:

@@ -1,6 +1,7 @@
 """Sending an order: gated at the last moment, sent once, and what each answer means."""
 
 import socket
+import threading
 import time
 from collections.abc import Callable
 from decimal import Decimal
@@ -30,6 +31,7 @@ from trading.brokers.protocol import (
     GateClosed,
     NotCapable,
     NotConnected,
+    NotSent,
     Rejected,
     Unknown,
 )
@@ -311,14 +313,37 @@ def test_an_endless_body_is_cut(wire: AlpacaWire, connect: Make) -> None:
     assert isinstance(outcome, Unknown) and "broke" in outcome.reason
 
 
-def test_who_is_not_there_is_unknown_and_nothing_was_sent(wire: AlpacaWire, connect: Make) -> None:
+def test_to_who_is_not_there_nothing_was_sent(wire: AlpacaWire, connect: Make) -> None:
     url = wire.url
     wire.stop()
-    outcome = connect(url).submit(ticket(), gate=open_gate)
-    assert isinstance(outcome, Unknown) and "nothing was sent" in outcome.reason
+    with pytest.raises(NotSent, match="nothing was sent"):
+        connect(url).submit(ticket(), gate=open_gate)
 
 
-def test_a_name_that_is_not_told_in_time_is_unknown(connect: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_connection_that_breaks_before_the_first_byte_has_sent_nothing(connect: Make) -> None:
+    """The other side speaks no TLS: the order's first byte waits for that."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        received: list[bytes] = []
+
+        def break_off() -> None:
+            sock, _ = listener.accept()
+            received.append(sock.recv(65536))
+            sock.close()
+
+        thread = threading.Thread(target=break_off, daemon=True)
+        thread.start()
+        asked: list[int] = []
+        with pytest.raises(NotSent, match="nothing was sent"):
+            connect(f"https://127.0.0.1:{listener.getsockname()[1]}").submit(
+                ticket(), gate=lambda: asked.append(1)
+            )
+        thread.join(5)
+    assert asked == [] and b"orders" not in received[0]
+
+
+def test_to_a_name_that_is_not_told_in_time_nothing_was_sent(
+    connect: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The C library's lookup knows no timeout."""
     real = socket.getaddrinfo
 
@@ -329,8 +354,8 @@ def test_a_name_that_is_not_told_in_time_is_unknown(connect: Make, monkeypatch: 
 
     monkeypatch.setattr("trading.brokers.alpaca.sockets.socket.getaddrinfo", slow)
     began = time.monotonic()
-    outcome = connect("https://broker.invalid").submit(ticket(), gate=open_gate)
-    assert isinstance(outcome, Unknown) and "nothing was sent" in outcome.reason
+    with pytest.raises(NotSent, match="nothing was sent"):
+        connect("https://broker.invalid").submit(ticket(), gate=open_gate)
     assert time.monotonic() - began < DEADLINE_SECONDS + 1.5
 
 
