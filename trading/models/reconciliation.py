@@ -19,6 +19,8 @@ class Reconciliation(models.Model):
         PERIODIC = "periodic"
         MANUAL = "manual"
 
+    BAD_REPORT = "bad report: "  # a failure that begins so: it was told what cannot be true
+
     id = models.BigAutoField(primary_key=True)
     account = models.ForeignKey(BrokerAccount, on_delete=models.PROTECT, related_name="reconciliations")
     trigger = models.CharField(max_length=20, choices=Trigger)

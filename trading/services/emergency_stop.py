@@ -29,7 +29,7 @@ from rules.models import TradingRule
 from sessions.models import TradingSession
 from trading.core.breakers import Breaker, Tripped
 from trading.core.halts import HALT_KEY
-from trading.models import Halt, ReconciliationBreak
+from trading.models import Halt, Reconciliation, ReconciliationBreak
 from trading.services.halted_orders import cancel_open_in, in_flight_in
 
 log = structlog.get_logger(__name__)
@@ -169,8 +169,8 @@ def release(*, halt_id: uuid.UUID, actor: AbstractBaseUser) -> Halt:
     """Let trading go on. Nobody releases the halt that he armed himself; a rule's or a breaker's needs a risk
     officer.
 
-    Raises NotFound, Conflict (released already, four eyes, or breaks of the account that are open), Forbidden (not
-    this actor's to release).
+    Raises NotFound, Conflict (released already, four eyes, breaks of the account that are open, or a broker that
+    cannot be read), Forbidden (not this actor's to release).
     """
     rows = Halt.objects.select_for_update(no_key=True, of=("self",)).select_related("armed_by")
     halt = rows.filter(pk=halt_id).first()
@@ -186,7 +186,7 @@ def release(*, halt_id: uuid.UUID, actor: AbstractBaseUser) -> Halt:
         breaks = ReconciliationBreak.objects.filter(
             account_id=uuid.UUID(halt.scope_id), ended_at=None
         ).count()
-    objection = objection_to_release(halt, actor, role=role, open_breaks=breaks)
+    objection = objection_to_release(halt, actor, role=role, open_breaks=breaks) or _cannot_be_read(halt)
     if objection is not None:
         raise objection
     now = database_now()
@@ -200,6 +200,18 @@ def release(*, halt_id: uuid.UUID, actor: AbstractBaseUser) -> Halt:
     alert = AlertSpec("warning", f"Emergency stop ({halt}) released by {name}")
     append([*events, _event(halt, "halt.released", now, name, alert)])
     return halt
+
+
+def _cannot_be_read(halt: Halt) -> Conflict | None:
+    """Explained or not: while a reconciliation cannot read what the broker says, nobody would learn of the fills."""
+    if halt.armed_by_breaker != Breaker.RECONCILIATION:
+        return None
+    done = Reconciliation.objects.filter(account_id=uuid.UUID(halt.scope_id), finished_at__isnull=False)
+    last = done.order_by("-started_at").first()
+    if last is None or not last.failure.startswith(Reconciliation.BAD_REPORT):
+        return None
+    told = f"The last reconciliation could not read the broker ({last.failure}): put it right there, and reconcile."
+    return Conflict(told, code="broker_unreadable")
 
 
 def objection_to_release(

@@ -107,7 +107,7 @@ def _carry_out(
             account_id=account.pk, kind=ReconciliationBreak.Kind.BAD_REPORT, ours={},
             key=breaks.payload_key(error.payload or str(error)), theirs={"said": error.payload}, detail=str(error),
         )  # fmt: skip
-        return f"bad report: {error}", None, None
+        return f"{Reconciliation.BAD_REPORT}{error}", None, None
     except (BrokerError, TakenOver) as error:
         return f"{type(error).__name__}: {error}", None, None
     finally:

@@ -504,6 +504,23 @@ class TestTheBrokerCannotBeAsked:
         assert (row.kind, row.theirs) == ("bad_report", {"said": {"qty": "nan"}})
         assert scene.halted()
 
+    def test_an_explanation_reopens_no_account_that_cannot_be_read(self, scene: Scene) -> None:
+        """Nobody would learn of its fills."""
+        bob = risk_officer(scene.desk)
+        scene.venue.wrong["positions"] = [BadReport("no number", payload={"qty": "NaN"}) for _ in range(2)]
+        scene.reconcile()
+        explain_break(break_id=ReconciliationBreak.objects.get().pk, explanation="Never mind", actor=bob)
+        halt = Halt.objects.get(released_at=None)
+        with pytest.raises(Conflict) as refusal:
+            release(halt_id=halt.pk, actor=bob)
+        assert refusal.value.code == "broker_unreadable"
+        assert scene.reconcile().failure == "bad report: no number"
+        with pytest.raises(Conflict):
+            release(halt_id=halt.pk, actor=bob)
+        assert scene.reconcile().failure == ""
+        release(halt_id=halt.pk, actor=bob)
+        assert not scene.halted()
+
     def test_refused_keys_are_a_failure(self, scene: Scene) -> None:
         scene.venue.wrong["account"] = [NotConnected("the keys were refused")]
         assert scene.reconcile().failure == "NotConnected: the keys were refused"
