@@ -46,7 +46,8 @@ def sealing_keys(texts: Sequence[str]) -> dict[str, bytes]:
 
 
 def broker_url(name: str, value: str) -> str:
-    """Scheme, host and port; a broker's keys go over https only, but to this machine (a simulator)."""
+    """Scheme, host and port, the same text for the same place; a broker's keys go over https only, but to this machine
+    (a simulator)."""
     try:
         parts = urlsplit(value.rstrip("/"))
         host, port = parts.hostname, parts.port
@@ -60,5 +61,6 @@ def broker_url(name: str, value: str) -> str:
         raise ImproperlyConfigured(
             f"{name} must begin with https:// (http only to this machine), got {value!r}."
         )
-    shown = f"[{host}]" if ":" in host else host
-    return f"{parts.scheme}://{shown}" + (f":{port}" if port is not None else "")
+    shown = f"[{host}]" if ":" in host else host.removesuffix(".")
+    told = "" if port is None or (parts.scheme, port) == ("https", 443) else f":{port}"
+    return f"{parts.scheme}://{shown}{told}"

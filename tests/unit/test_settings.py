@@ -65,6 +65,10 @@ def test_good_settings_load(tmp_path):
             {"ALPACA_PAPER_URL": "https://api.alpaca.markets"},
             "ALPACA_PAPER_URL must be another than ALPACA_LIVE_URL",
         ),
+        (
+            {"ALPACA_PAPER_URL": "https://API.alpaca.markets.:443/"},
+            "ALPACA_PAPER_URL must be another than ALPACA_LIVE_URL",
+        ),
         # a claim must outlive what it claims
         ({"BROKER_LEASE_SECONDS": "3"}, "BROKER_LEASE_SECONDS must be longer than BROKER_DEADLINE_SECONDS"),
         # an unsigned webhook could be forged
