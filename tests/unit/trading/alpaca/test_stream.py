@@ -114,6 +114,7 @@ BAD: list[Any] = [
     {**partly("1", "7"), "data": {**partly("1", "7")["data"], "price": "NaN"}},
     {**partly("1", "7"), "data": {**partly("1", "7")["data"], "timestamp": None}},
     json.dumps(partly("1", "7")).replace('"1"', "NaN"),
+    json.dumps(partly("1", "7")).replace('"1"', "1e99999999999999999999"),
     {"stream": "weather", "data": {}},
     "no JSON",
     b"\xff\xfe",

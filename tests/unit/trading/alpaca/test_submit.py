@@ -212,6 +212,7 @@ DOUBTFUL: list[tuple[str, Answer]] = [
     ("accepted without a word", reply(202, order_document())),
     ("no JSON", reply(200, body=b"accepted, thank you")),
     ("half JSON", reply(200, body=b'{"id": "61e69015')),
+    ("a number beyond all bounds", reply(200, body=b'{"qty": 1e99999999999999999999}')),
     ("nested too deep", reply(200, body=b"[" * 200_000)),
     ("no HTTP", raw(b"SSH-2.0-OpenSSH_9.6\r\n\r\n")),
     ("closed without an answer", hang_up),
