@@ -172,9 +172,7 @@ class Books:
         row = self.reservations.get(owner_id)
         if row is None:
             return
-        cash, quantity = round_money(row.cash * keep), round_money(row.quantity * keep)
-        self._promise(row, cash=cash - row.cash, quantity=quantity - row.quantity)
-        row.cash, row.quantity = cash, quantity
+        self._keep(row, cash=round_money(row.cash * keep), quantity=round_money(row.quantity * keep))
         if keep == 0:
             del self.reservations[owner_id]
             del self._reservations_of[row.portfolio_id][owner_id]
@@ -183,6 +181,22 @@ class Books:
                 self._changed_reservations.pop(owner_id, None)
         elif owner_id not in self._new_reservations:
             self._changed_reservations[owner_id] = row
+
+    def release_sold(self, owner_id: uuid.UUID, *, units: Decimal, rest: Decimal) -> None:
+        """Give back the units that a fill has taken; `rest` still works at the broker, and no more stays promised.
+
+        Not a share, as of cash: an order for which not everything was free has promised less than it may sell.
+        """
+        row = self.reservations.get(owner_id)
+        if row is None:
+            return
+        self._keep(row, cash=row.cash, quantity=max(min(row.quantity - units, rest), ZERO))
+        if owner_id not in self._new_reservations:
+            self._changed_reservations[owner_id] = row
+
+    def _keep(self, row: Reservation, *, cash: Decimal, quantity: Decimal) -> None:
+        self._promise(row, cash=cash - row.cash, quantity=quantity - row.quantity)
+        row.cash, row.quantity = cash, quantity
 
     def book_fill(self, fill: Fill) -> Decimal:
         """Two transfers, cash against instrument, and one for the fee. Returns the realised profit before the fee."""

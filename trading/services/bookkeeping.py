@@ -103,8 +103,11 @@ def _book_one(fill: ReportedFill, books: Books) -> Decimal:
     )  # fmt: skip
     before, total = trade.filled_quantity, trade.filled_quantity + fill.quantity
     paid = (trade.executed_price or ZERO) * before + fill.price * fill.quantity
-    open_before = trade.quantity - before
-    books.release(trade.id, keep=(trade.quantity - total) / open_before if total < trade.quantity else ZERO)
+    rest = trade.quantity - total
+    if rest and trade.trade_type == "sell":
+        books.release_sold(trade.id, units=fill.quantity, rest=rest)
+    else:
+        books.release(trade.id, keep=rest / (trade.quantity - before))
     trade.filled_quantity, trade.executed_price = total, round_money(paid / total)
     trade.fees += fill.fee
     trade.realised_pnl += realised

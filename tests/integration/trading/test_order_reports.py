@@ -264,6 +264,22 @@ def test_an_execution_that_cannot_be_true_changes_nothing(
     unchanged(alice, trade)
 
 
+def test_a_sale_that_turned_up_beside_another_one_is_booked_in_parts(alice: Desk) -> None:
+    bought(alice, 10)
+    first = ordered(alice, side="sell", quantity=10)
+    cancel_trade(trade_id=first.id, actor=None)
+    other = ordered(alice, side="sell", quantity=5)
+    report(other)
+    assert report(first).status == "cancelling"
+    assert reserved(first) == (D(0), D(5)), "what the other one has left"
+    assert report(first, "partially_filled", 3, fill=3).status == "cancelling"
+    assert (alice.held("AAA"), reserved(first), reserved(other)) == (7, (D(0), D(2)), (D(0), D(5)))
+    assert report(first, "partially_filled", 5, fill=2, number=2).status == "cancelling"
+    assert (alice.held("AAA"), reserved(first), book_differences()) == (5, (D(0), D(0)), [])
+    report(other, "filled", 5, fill=5)
+    assert (alice.held("AAA"), book_differences()) == (0, [])
+
+
 def unchanged(desk: Desk, trade: AutoTrade) -> None:
     trade.refresh_from_db()
     assert (trade.status, trade.filled_quantity, desk.held("AAA")) == ("accepted", 0, 0)
