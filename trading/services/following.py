@@ -38,6 +38,7 @@ from trading.services.account_alerts import alert_once
 from trading.services.order_reports import ForeignOrder, apply_report, tells_nothing_new
 from trading.services.reconciliation import AlreadyReconciling, reconcile
 from trading.services.reconciling_orders import foreign_execution, foreign_order, foreign_report, told_fill
+from trading.services.report_checks import nothing_unforeseen
 
 log = structlog.get_logger(__name__)
 Kind = ReconciliationBreak.Kind
@@ -165,7 +166,7 @@ class Follower(threading.Thread):
         try:
             if execution is None and tells_nothing_new(account_id=self.account_id, order=order):
                 return
-            with self._fenced():
+            with nothing_unforeseen(order, execution, but=(LeaseLost,)), self._fenced():
                 apply_report(account_id=self.account_id, order=order, execution=execution, told_by=TOLD_BY)
                 reach("stream.before_commit", detail=order.client_order_id)
         except ForeignOrder:

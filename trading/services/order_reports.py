@@ -39,7 +39,7 @@ from trading.services.fresh_state import RESERVE_CUSHION_BPS
 from trading.services.order_management import SEND_QUEUE, SEND_TASK, end_open, move, trade_event
 from trading.services.order_messages import count_messages
 from trading.services.protections import note_first_prices
-from trading.services.report_checks import as_told, check_order, new_fill, sellable
+from trading.services.report_checks import as_told, check_order, new_fill, nothing_unforeseen, sellable
 
 log = structlog.get_logger(__name__)
 # The market is live while its newest snapshot is no further from database time than this.
@@ -75,7 +75,6 @@ def tells_nothing_new(*, account_id: uuid.UUID, order: BrokerOrder) -> bool:
     return not done.contradiction and len(done.path) == 1
 
 
-@transaction.atomic
 def apply_report(
     *, account_id: uuid.UUID, order: BrokerOrder, execution: BrokerExecution | None = None, told_by: str,
     kind: str = BrokerMessage.Kind.REPORT, sent_at: datetime | None = None, fence: int | None = None,
@@ -85,8 +84,17 @@ def apply_report(
     An order's summary books no fill: after the call, `misses_fills(trade, order)` says whether to ask for them.
     told_by: stream, reconciliation, submit, …, for people. kind, sent_at: of the exchange that it answers, which is
     noted in any case; a report of the broker's own is noted where it changed something. fence: of the caller's claim.
-    Raises ForeignOrder, BadReport, StaleClaim.
+    Whatever goes wrong unforeseen is a BadReport, too; within a caller's transaction that needs the same at its commit
+    (`nothing_unforeseen`). Raises ForeignOrder, BadReport, StaleClaim.
     """
+    with nothing_unforeseen(order, execution), transaction.atomic():
+        return _apply(account_id, order, execution, told_by, kind, sent_at, fence)
+
+
+def _apply(
+    account_id: uuid.UUID, order: BrokerOrder, execution: BrokerExecution | None, told_by: str, kind: str,
+    sent_at: datetime | None, fence: int | None,
+) -> AutoTrade:  # fmt: skip
     portfolio_id = _portfolio_of(order)
     books = open_books([portfolio_id])
     rows = AutoTrade.objects.select_for_update(no_key=True, of=("self",)).select_related("instrument")

@@ -17,6 +17,7 @@ from trading.core.reconciliation import Finding
 from trading.models import AutoTrade
 from trading.services.breaks import record_breaks
 from trading.services.order_reports import apply_report
+from trading.services.report_checks import nothing_unforeseen
 
 CLOCK_SLACK = timedelta(minutes=5)
 SINGLE_ASKS_MAX = 100
@@ -70,7 +71,7 @@ class Run:
 
     def apply(self, order: BrokerOrder, execution: BrokerExecution | None = None) -> AutoTrade:
         """Raises ForeignOrder, BadReport."""
-        with transaction.atomic():
+        with nothing_unforeseen(order, execution), transaction.atomic():
             trade = apply_report(
                 account_id=self.account_id, order=order, execution=execution, told_by=TOLD_BY
             )

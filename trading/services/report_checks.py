@@ -4,18 +4,25 @@ A sale takes no units that are not held, or that are promised to another order; 
 the one that the trade was decided on.
 """
 
+import contextlib
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from decimal import Decimal
 from functools import partial
 from typing import Any
 
+import structlog
+from django.db import InternalError
+
 from foundation.core.canonical import plain_decimal
 from foundation.core.money import ZERO, round_money
 from portfolios.services.books import Books
-from trading.brokers.protocol import BadReport, BrokerExecution, BrokerOrder
+from trading.brokers.protocol import BadReport, BrokerError, BrokerExecution, BrokerOrder
 from trading.models import AutoTrade, Execution
+from trading.services.faults import TRANSIENT
+
+log = structlog.get_logger(__name__)
 
 # A fill's price is believed within this factor of the price that the trade was decided on, either way.
 PRICE_FACTOR_MAX = 10
@@ -28,6 +35,26 @@ def as_told(order: BrokerOrder, execution: BrokerExecution | None) -> dict[str, 
     if execution is not None:
         told["execution"] = {key: str(value) for key, value in asdict(execution).items()}
     return told
+
+
+@contextlib.contextmanager
+def nothing_unforeseen(
+    order: BrokerOrder, execution: BrokerExecution | None, *, but: tuple[type[Exception], ...] = ()
+) -> Iterator[None]:
+    """Around the outermost transaction in which one report is applied: one report must never stop an account.
+
+    What nobody has foreseen is a BadReport, which becomes a break: the account is halted, and the rest is applied. A
+    database that was busy or away is to blame for nothing (`faults.TRANSIENT`), nor is what the caller names.
+    """
+    try:
+        yield
+    except (*TRANSIENT, InternalError, BrokerError, *but):  # InternalError: it may only be read just now
+        raise
+    except Exception as error:
+        log.exception("report_not_applied", client_order_id=order.client_order_id)
+        said = (str(error).splitlines() or [""])[0]  # further lines name rows, which change
+        reason = f"it could not be booked: {type(error).__name__}: {said}"
+        raise BadReport(reason, payload=as_told(order, execution)) from error
 
 
 def _check(claim: Callable[[str], BadReport], *faults: tuple[bool, str]) -> None:

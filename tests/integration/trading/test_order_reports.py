@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.db import IntegrityError, InterfaceError, InternalError, OperationalError
 
 from foundation.clock import database_now
 from journal.models import Alert, Entry
@@ -17,6 +18,7 @@ from tests.harness.racing import racing
 from tests.harness.trading import Desk, Market
 from trading.brokers.protocol import BadReport
 from trading.models import AutoTrade, BrokerMessage, Execution, OrderMessage
+from trading.services import order_reports
 from trading.services.order_management import cancel_trade
 from trading.services.order_reports import ForeignOrder, StaleClaim, apply_report, misses_fills
 from trading.services.verification import book_differences
@@ -278,6 +280,32 @@ def test_a_sale_that_turned_up_beside_another_one_is_booked_in_parts(alice: Desk
     assert (alice.held("AAA"), reserved(first), book_differences()) == (5, (D(0), D(0)), [])
     report(other, "filled", 5, fill=5)
     assert (alice.held("AAA"), book_differences()) == (0, [])
+
+
+@pytest.mark.parametrize(
+    ("fault", "raised"),
+    [
+        (IntegrityError("new row violates a check\nDETAIL: its numbers"), BadReport),
+        (ArithmeticError("a defect of ours"), BadReport),
+        (OperationalError("canceling statement due to lock timeout"), OperationalError),
+        (InterfaceError("connection already closed"), InterfaceError),
+        (InternalError("cannot execute UPDATE in a read-only transaction"), InternalError),
+    ],
+)
+def test_what_nobody_has_foreseen_is_said_of_the_report_and_a_database_in_trouble_is_not(
+    alice: Desk, monkeypatch: pytest.MonkeyPatch, fault: Exception, raised: type[Exception]
+) -> None:
+    trade = ordered(alice)
+    report(trade)
+
+    def failing(*args: Any, **more: Any) -> Any:
+        raise fault
+
+    monkeypatch.setattr(order_reports, "book_fills", failing)
+    with pytest.raises(raised, match=str(fault).splitlines()[0]) as error:
+        report(trade, "partially_filled", 4, fill=4)
+    assert "DETAIL" not in str(error.value), "what changes would be a new break each time"
+    unchanged(alice, trade)
 
 
 def unchanged(desk: Desk, trade: AutoTrade) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
-from django.db import transaction
+from django.db import IntegrityError, OperationalError, transaction
 from django.db.models import F
 
 from foundation import leases
@@ -26,7 +26,7 @@ from tests.integration.trading.steps import risk_officer
 from trading.brokers.protocol import AskFailed, BadReport, ForeignReport, NotConnected
 from trading.core.order_states import OrderState
 from trading.models import AutoTrade, Execution, Halt, Reconciliation, ReconciliationBreak
-from trading.services import reconciliation, reconciling_holdings
+from trading.services import reconciliation, reconciling, reconciling_holdings
 from trading.services.breaks import explain_break
 from trading.services.emergency_stop import release
 from trading.services.order_reports import apply_report
@@ -239,6 +239,37 @@ class TestOrdersAndFills:
         scene.reconcile()
         assert scene.breaks() == [("bad_report", f"order b-{trade.id.hex}")]
         assert (refreshed(trade).status, scene.halted(), book_differences()) == ("accepted", True, [])
+
+    def test_a_report_that_breaks_its_booking_stops_neither_the_others_nor_the_run(
+        self, scene: Scene, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        first, second = scene.sent(quantity=10), scene.sent(quantity=5)
+        for trade in (first, second):
+            scene.venue.fills(scene.order(trade), 5, tell=False)
+
+        def failing(*, order: Any, **more: Any) -> Any:
+            if order.client_order_id == first.client_order_id and more["execution"] is not None:
+                raise IntegrityError("a check was violated\nDETAIL: of a row that changes")
+            return apply_report(order=order, **more)
+
+        monkeypatch.setattr(reconciling, "apply_report", failing)
+        done = scene.reconcile()
+        assert (done.failure, done.fills_booked, refreshed(second).status) == ("", 1, "filled")
+        assert (scene.breaks(), scene.halted()) == ([("execution", f"e-b-{first.id.hex}-1")], True)
+        detail = ReconciliationBreak.objects.get().detail
+        assert detail.endswith("it could not be booked: IntegrityError: a check was violated")
+        assert book_differences() == []
+
+    def test_a_database_that_is_away_is_no_break(self, scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+        scene.venue.fills(scene.order(scene.sent(quantity=10)), 5, tell=False)
+
+        def failing(**more: Any) -> Any:
+            raise OperationalError("could not serialize access")
+
+        monkeypatch.setattr(reconciling, "apply_report", failing)
+        with pytest.raises(OperationalError):
+            reconcile(account_id=scene.account.pk, trigger="periodic")
+        assert (scene.breaks(), scene.halted()) == ([], False)
 
 
 def give_up(trade: AutoTrade) -> None:

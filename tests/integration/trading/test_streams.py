@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.db import OperationalError
+from django.db import IntegrityError, InterfaceError, OperationalError
 
 from foundation import leases
 from foundation.clock import database_now
@@ -186,7 +186,7 @@ class TestFollowing:
         scene.following()
         real, failures = (
             following.apply_report,
-            [OperationalError("the database is away"), ValueError("a defect")],
+            [OperationalError("the database is away"), InterfaceError("it was away")],
         )
 
         def failing(**more: Any) -> Any:
@@ -201,6 +201,26 @@ class TestFollowing:
         until(lambda: status_of(trade) == "filled")
         assert failures == [] or len(failures) == 1
         assert book_differences() == []
+
+    def test_a_defect_in_applying_one_report_is_a_break_and_the_next_is_applied(
+        self, scene: Scene, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        trade, other = scene.sent(quantity=10), scene.sent(quantity=5)
+        scene.follow()
+        scene.following()
+        real = following.apply_report
+
+        def failing(*, order: Any, **more: Any) -> Any:
+            if order.client_order_id == trade.client_order_id:
+                raise IntegrityError("a check was violated")
+            return real(order=order, **more)
+
+        monkeypatch.setattr(following, "apply_report", failing)
+        scene.venue.fills(scene.order(trade), 4)
+        scene.venue.fills(scene.order(other), 5)
+        until(lambda: status_of(other) == "filled")
+        assert ([kind for kind, _ in scene.breaks()], len(scene.connections)) == (["execution"], 1)
+        assert Halt.objects.filter(scope="account", mode="halt", released_at=None).exists()
 
     def test_a_foreign_order_on_the_stream_halts(self, scene: Scene) -> None:
         scene.follow()
