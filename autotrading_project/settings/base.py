@@ -285,6 +285,13 @@ BROKER_SETTLE_SECONDS = _bounded("BROKER_SETTLE_SECONDS", 60.0, 0, 3600)
 # A broker that cannot say for so long what became of an order: the order is quarantined, and a person must look.
 BROKER_QUARANTINE_SECONDS = _bounded("BROKER_QUARANTINE_SECONDS", 600.0, 1, 86_400)
 RECONCILE_SECONDS = _bounded("RECONCILE_SECONDS", 60.0, 1, 86_400)
+# An account whose books could not be compared with its broker for so long makes no entry any more.
+UNRECONCILED_SECONDS = _bounded("UNRECONCILED_SECONDS", 300.0, 1, 172_800)
+if UNRECONCILED_SECONDS <= RECONCILE_SECONDS:
+    raise ImproperlyConfigured(
+        f"UNRECONCILED_SECONDS must be longer than RECONCILE_SECONDS, got {UNRECONCILED_SECONDS} and "
+        f"{RECONCILE_SECONDS}."
+    )
 
 # --- alerts ------------------------------------------------------------------------------------
 ALERT_WEBHOOK_URL = env.str("ALERT_WEBHOOK_URL", default="")

@@ -21,7 +21,7 @@ from tests.faults.market import SYMBOLS
 from tests.faults.mischief import SimulatorLog
 from tests.faults.patience import PAUSE_SECONDS
 from tests.faults.scene import Scene
-from trading.core.breakers import Breaker
+from trading.core.breakers import OF_ACCOUNTS
 from trading.core.order_states import WORKING
 from trading.models import AutoTrade, Halt, ReconciliationBreak
 from trading.services.breaks import explain_break
@@ -110,7 +110,7 @@ class People:
                 with contextlib.suppress(DomainError):  # it ended by itself meanwhile
                     explain_break(break_id=row.id, explanation=EXPLANATION, actor=self.scene.bob)
                     self.counts["breaks_explained"] += 1
-        for halt in Halt.objects.filter(released_at=None, armed_by_breaker=Breaker.RECONCILIATION):
+        for halt in Halt.objects.filter(released_at=None, armed_by_breaker__in=OF_ACCOUNTS):
             if not ReconciliationBreak.objects.filter(account_id=UUID(halt.scope_id), ended_at=None).exists():
                 release(halt_id=halt.id, actor=self.scene.bob)
 

@@ -37,11 +37,16 @@ class Breaker(StrEnum):
     BEAT_SILENCE = "beat_silence"
     REPEATED_EXECUTION = "repeated_execution"
     RECONCILIATION = "reconciliation"
+    UNRECONCILED = "unreconciled"
 
     @property
     def mode(self) -> str:
         """Of its halt."""
         return "halt" if self is Breaker.RECONCILIATION else "reduce_only"
+
+
+OF_ACCOUNTS = frozenset({Breaker.RECONCILIATION, Breaker.UNRECONCILED})
+"""Breakers that stop one broker account: a risk officer of its portfolio, or the staff, releases it."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +84,9 @@ BREAKERS: tuple[BreakerSpec, ...] = (
     BreakerSpec(Breaker.RECONCILIATION, "account", "the broker and the books do not agree (a break), until no break"
                 " is open and a risk officer or the staff release it; in mode `halt`", "",
                 "each reconciliation; each report of the broker", "its last release"),
+    BreakerSpec(Breaker.UNRECONCILED, "account", "books and broker could not be compared for longer than the setting"
+                " `UNRECONCILED_SECONDS`: fills may be missing, which protections and losses do not see", "",
+                "sweep", "last comparison"),
 )  # fmt: skip
 
 
@@ -242,6 +250,18 @@ def beat_silence(*, silence: Silence, limit: Decimal | None) -> Tripped | None:
         Breaker.BEAT_SILENCE,
         utc_text(silence.last) if silence.last is not None else "never",
         f"celery-beat gave no sign of life for {_seconds(silence)} s; the limit is {_text(limit)} s",
+        silence.numbers(limit),
+    )
+
+
+def unreconciled(*, silence: Silence, limit: Decimal) -> Tripped | None:
+    """No comparison of the books with the broker has succeeded; an episode is the last one that did."""
+    if not silence.exceeds(limit):
+        return None
+    return Tripped(
+        Breaker.UNRECONCILED,
+        utc_text(silence.last) if silence.last is not None else "never",
+        f"books and broker could not be compared for {_seconds(silence)} s; the limit is {_text(limit)} s",
         silence.numbers(limit),
     )
 

@@ -69,6 +69,35 @@ def unfollowed_accounts(*, seconds: float) -> list[tuple[uuid.UUID, datetime]]:
         return list(cursor.fetchall())
 
 
+@dataclass(frozen=True)
+class Compared:
+    """When an account's books and broker were last compared with success (None: never), since when they could be,
+    and now; database time."""
+
+    account_id: uuid.UUID
+    last: datetime | None
+    since: datetime
+    now: datetime
+
+
+def last_compared() -> list[Compared]:
+    """Of every account at a real broker; one query, which reads back to the last success only."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT a.id, good.finished_at, greatest(a.created_at, c.set_at), clock_timestamp()
+            FROM portfolios_brokeraccount a
+            LEFT JOIN portfolios_brokercredential c ON c.account_id = a.id
+            LEFT JOIN LATERAL (
+                SELECT finished_at FROM trading_reconciliation
+                WHERE account_id = a.id AND failure = '' AND finished_at IS NOT NULL
+                ORDER BY started_at DESC LIMIT 1) AS good ON true
+            WHERE a.broker <> 'paper' ORDER BY a.id
+            """
+        )
+        return [Compared(*row) for row in cursor.fetchall()]
+
+
 def breaks_of(portfolio_ids: Collection[uuid.UUID]) -> QuerySet[ReconciliationBreak]:
     """With whoever explained them."""
     rows = ReconciliationBreak.objects.filter(account__portfolio_id__in=portfolio_ids)

@@ -27,7 +27,7 @@ from portfolios.models import BrokerAccount, Portfolio, Role
 from portfolios.selectors import MAY_STOP, AnyUser, role_of
 from rules.models import TradingRule
 from sessions.models import TradingSession
-from trading.core.breakers import Breaker, Tripped
+from trading.core.breakers import OF_ACCOUNTS, Breaker, Tripped
 from trading.core.halts import HALT_KEY
 from trading.models import Halt, Reconciliation, ReconciliationBreak
 from trading.services.halted_orders import cancel_open_in, in_flight_in
@@ -178,7 +178,7 @@ def release(*, halt_id: uuid.UUID, actor: AbstractBaseUser) -> Halt:
         raise NotFound(f"There is no halt {halt_id}.")
     role = None
     breaks = 0
-    if halt.scope in OF_MEMBERS or halt.armed_by_breaker == Breaker.RECONCILIATION:
+    if halt.scope in OF_MEMBERS or halt.armed_by_breaker in OF_ACCOUNTS:
         portfolio_id = portfolio_of(halt.scope, halt.scope_id)
         assert portfolio_id is not None
         role = role_of(actor, portfolio_id)
@@ -227,7 +227,7 @@ def objection_to_release(
         return Conflict(
             "A halt must be released by another person than the one who armed it.", code="four_eyes"
         )
-    if halt.armed_by_breaker == Breaker.RECONCILIATION:
+    if halt.armed_by_breaker in OF_ACCOUNTS:
         if role != Role.RISK_OFFICER and not getattr(actor, "is_staff", False):
             return Forbidden(
                 f"This needs the role {Role.RISK_OFFICER.value}, or staff; yours is {role}.",

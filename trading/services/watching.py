@@ -23,15 +23,17 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 import structlog
+from django.conf import settings
 from django.db import connection
 
+from foundation.core.money import as_decimal
 from market.selectors import trades_within
 from market.services import snapshots
 from portfolios.selectors import current_limit_sets, effective_limits
 from trading.core import breakers as core
 from trading.core.breakers import Silence, Tripped
 from trading.models import Halt
-from trading.selectors.accounts import unfollowed_accounts
+from trading.selectors.accounts import last_compared, unfollowed_accounts
 from trading.selectors.breakers import (
     SignsOfLife,
     held_unattended,
@@ -152,7 +154,15 @@ def watch_platform() -> None:
 
 def watch_breakers() -> None:
     """The sweep over all breakers. What fails keeps the others from nothing."""
-    for watch in (WATCH.look, trip_on_rates, _watch_streaks, _watch_unattended, watch_streams):
+    watches = (
+        WATCH.look,
+        trip_on_rates,
+        _watch_streaks,
+        _watch_unattended,
+        watch_streams,
+        watch_unreconciled,
+    )
+    for watch in watches:
         try:
             watch()
         except Exception:
@@ -165,6 +175,19 @@ def watch_streams() -> None:
     for account_id, since in unfollowed_accounts(seconds=UNFOLLOWED_SECONDS):
         message = f"Nobody follows the executions of a broker account since {since:%Y-%m-%d %H:%M:%S} UTC"
         alert_once(account_id=account_id, kind="streams.missing", since=since, message=message)
+
+
+def watch_unreconciled() -> None:
+    """Stop the entries of accounts whose books could not be compared with the broker for long, by this process's own
+    watch. They would go out and be filled, and neither protections nor losses would know."""
+    if WATCH.since is None:
+        return
+    limit = as_decimal(settings.UNRECONCILED_SECONDS)
+    for account in last_compared():
+        since = max(account.since, WATCH.since)
+        found = core.unreconciled(silence=Silence(account.last, since, account.now), limit=limit)
+        if found is not None:
+            trip_found(found, scope=Halt.Scope.ACCOUNT, scope_id=str(account.account_id))
 
 
 def _watch_streaks() -> None:

@@ -18,6 +18,7 @@ from trading.core.breakers import (
     losing_streak,
     order_rate,
     rejection_rate,
+    unreconciled,
 )
 
 NAN = float("nan")
@@ -110,8 +111,10 @@ def test_silence_may_reach_its_limit_but_not_exceed_it(seconds: float, trips: bo
     limit, silence = Decimal(60), silent(seconds)
     feed = feed_silence(silence=silence, version=12, any_open=True, limit=limit)
     beat = beat_silence(silence=silence, limit=limit)
-    assert [found is not None for found in (feed, beat)] == [trips, trips]
-    if feed is not None and beat is not None:
+    compared = unreconciled(silence=silence, limit=limit)
+    assert [found is not None for found in (feed, beat, compared)] == [trips, trips, trips]
+    if feed is not None and beat is not None and compared is not None:
+        assert (compared.breaker.mode, compared.episode) == ("reduce_only", beat.episode)
         assert feed.episode == f"12 {beat.episode}" and beat.episode == "2026-01-05T11:59:29.999500Z"
 
 
