@@ -44,7 +44,7 @@ class ReconciliationFilters(filters.FilterSet):
 class BreakSerializer(serializers.ModelSerializer[ReconciliationBreak]):
     """`ours` and `theirs` are the two sides; `ended_at` without an explanation: it went by itself.
 
-    While one is open, the account is halted.
+    While one is open, the account is halted; where only cash differs, sells go on.
     """
 
     ours = serializers.DictField(read_only=True)

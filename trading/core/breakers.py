@@ -9,7 +9,8 @@ A limit that nobody has set trips nothing, nor does a fact that is unknown (an e
 the risk check refuses entries on unknown facts, and a stop that a person must release would outlive the doubt.
 
 A breaker stops entries and lets exits go on; but that of reconciliation stops everything: where the broker and the
-books do not agree, nobody knows what a sell would reduce.
+books do not agree, nobody knows what a sell would reduce. A difference of cash alone is no reason to keep stop-losses
+from working: its breaker is another one.
 """
 
 from collections.abc import Mapping
@@ -38,6 +39,7 @@ class Breaker(StrEnum):
     REPEATED_EXECUTION = "repeated_execution"
     RECONCILIATION = "reconciliation"
     UNRECONCILED = "unreconciled"
+    CASH_DIFFERENCE = "cash_difference"
 
     @property
     def mode(self) -> str:
@@ -45,7 +47,7 @@ class Breaker(StrEnum):
         return "halt" if self is Breaker.RECONCILIATION else "reduce_only"
 
 
-OF_ACCOUNTS = frozenset({Breaker.RECONCILIATION, Breaker.UNRECONCILED})
+OF_ACCOUNTS = frozenset({Breaker.RECONCILIATION, Breaker.UNRECONCILED, Breaker.CASH_DIFFERENCE})
 """Breakers that stop one broker account: a risk officer of its portfolio, or the staff, releases it."""
 
 
@@ -87,6 +89,9 @@ BREAKERS: tuple[BreakerSpec, ...] = (
     BreakerSpec(Breaker.UNRECONCILED, "account", "books and broker could not be compared for longer than the setting"
                 " `UNRECONCILED_SECONDS`: fills may be missing, which protections and losses do not see", "",
                 "sweep", "last comparison"),
+    BreakerSpec(Breaker.CASH_DIFFERENCE, "account", "the broker's cash differs from the books', until it does not or"
+                " somebody has explained it, and a risk officer or the staff release it", "",
+                "each reconciliation", "its last release"),
 )  # fmt: skip
 
 
@@ -192,10 +197,15 @@ def repeated_execution(
     )
 
 
+def breaker_of_break(kind: str) -> Breaker:
+    """Which one a break of this kind trips: a fee that nobody has booked yet is no doubt about what a sell reduces."""
+    return Breaker.CASH_DIFFERENCE if kind == "cash" else Breaker.RECONCILIATION
+
+
 def reconciliation(*, released_at: datetime | None, kind: str, key: str, detail: str) -> Tripped:
-    """A break was found or is still seen. An episode is what came since the last release."""
+    """A break was found or is still seen. An episode is what came since the last release of its breaker."""
     return Tripped(
-        Breaker.RECONCILIATION,
+        breaker_of_break(kind),
         f"since {utc_text(released_at)}" if released_at is not None else "first",
         f"the broker and the books do not agree: {detail}",
         {"kind": kind, "key": key},

@@ -42,7 +42,7 @@ class Reconciliation(models.Model):
 
 class ReconciliationBreak(models.Model):
     """Something on which the broker and we do not agree. Its account is halted until it is explained by a person, or
-    gone by itself. Written by `trading.services.breaks` only."""
+    gone by itself; where it is only cash, sells go on. Written by `trading.services.breaks` only."""
 
     class Kind(models.TextChoices):
         FOREIGN_ORDER = "foreign_order"  # an order at the broker that is not ours

@@ -130,9 +130,15 @@ def shown_halts(user: AnyUser) -> QuerySet[Halt]:
     breaks = ReconciliationBreak.objects.filter(
         account_id=Cast(OuterRef("scope_id"), UUIDField()), ended_at=None
     )
-    counted = Subquery(breaks.order_by().values("account_id").values(count=Count("*")))
+    of_cash = Q(kind=ReconciliationBreak.Kind.CASH)
+
+    def counted(mine: Q) -> Coalesce:
+        rows = breaks.filter(mine).order_by().values("account_id").values(count=Count("*"))
+        return Coalesce(Subquery(rows), 0)
+
     open_breaks = Case(
-        When(armed_by_breaker=Breaker.RECONCILIATION, then=Coalesce(counted, 0)),
+        When(armed_by_breaker=Breaker.RECONCILIATION, then=counted(~of_cash)),
+        When(armed_by_breaker=Breaker.CASH_DIFFERENCE, then=counted(of_cash)),
         default=Value(0), output_field=IntegerField(),
     )  # fmt: skip
     rows = visible_halts(user).annotate(portfolio_id=lies_in).annotate(role=role, open_breaks=open_breaks)

@@ -1,7 +1,8 @@
 """Breaks: what the broker and our books do not agree on. The only writer of their table.
 
 Each one that is open halts its account (`trading.core.breakers.Breaker.RECONCILIATION`): nothing goes out but cancels
-until a person has explained it, or it has come right by itself, and a risk officer or the staff release the halt.
+until a person has explained it, or it has come right by itself, and a risk officer or the staff release the halt. Where
+only cash differs, sells still go out (`Breaker.CASH_DIFFERENCE`).
 What was explained is not found again as long as it stays the same (`trading.core.reconciliation`).
 """
 
@@ -24,7 +25,7 @@ from journal.core.events import AlertSpec, Event
 from journal.services.journal import append
 from portfolios.models import BrokerAccount, Role
 from portfolios.selectors import role_of
-from trading.core.breakers import Breaker, reconciliation
+from trading.core.breakers import Breaker, breaker_of_break, reconciliation
 from trading.core.reconciliation import Finding, is_explained
 from trading.models import Execution, Halt, Reconciliation, ReconciliationBreak
 from trading.services.breakers import trip_found
@@ -60,10 +61,7 @@ def record_breaks(*, account_id: uuid.UUID, findings: Sequence[Finding]) -> list
     account = BrokerAccount.objects.only("portfolio_id").get(pk=account_id)
     events: list[Event] = []
     rows = [_record(account, _storable(finding), events) for finding in findings]
-    for row in rows:
-        if row is not None:
-            _halt(row)
-            break
+    _halt_for([row for row in rows if row is not None])
     append(events)
     return rows
 
@@ -96,10 +94,17 @@ def _went_on(account_id: uuid.UUID, last_seen_at: datetime) -> bool:
     return last is None or last_seen_at >= last
 
 
-def _halt(row: ReconciliationBreak) -> None:
-    """Once for any number of breaks. Whoever is releasing the halt is waited for: it counts what is open."""
+def _halt_for(rows: Sequence[ReconciliationBreak]) -> None:
+    """Once by each breaker for any number of breaks, by the first of them."""
+    first = {breaker_of_break(row.kind): row for row in reversed(rows)}
+    for breaker, row in sorted(first.items()):
+        _halt(breaker, row)
+
+
+def _halt(breaker: Breaker, row: ReconciliationBreak) -> None:
+    """Whoever is releasing the halt is waited for: it counts what is open."""
     mine = Halt.objects.filter(
-        armed_by_breaker=Breaker.RECONCILIATION, scope=Halt.Scope.ACCOUNT, scope_id=str(row.account_id)
+        armed_by_breaker=breaker, scope=Halt.Scope.ACCOUNT, scope_id=str(row.account_id)
     )
     if mine.filter(released_at=None).select_for_update(no_key=True).first() is not None:
         return
@@ -112,10 +117,9 @@ def _halt(row: ReconciliationBreak) -> None:
 def halt_while_open(*, account_id: uuid.UUID) -> int:
     """How many breaks are open; where there are any, the account is halted (again)."""
     rows = ReconciliationBreak.objects.filter(account_id=account_id, ended_at=None)
-    first = rows.order_by("found_at").first()
-    if first is not None:
-        _halt(first)
-    return rows.count()
+    found = list(rows.order_by("found_at"))
+    _halt_for(found)
+    return len(found)
 
 
 @transaction.atomic

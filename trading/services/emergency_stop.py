@@ -27,7 +27,7 @@ from portfolios.models import BrokerAccount, Portfolio, Role
 from portfolios.selectors import MAY_STOP, AnyUser, role_of
 from rules.models import TradingRule
 from sessions.models import TradingSession
-from trading.core.breakers import OF_ACCOUNTS, Breaker, Tripped
+from trading.core.breakers import OF_ACCOUNTS, Breaker, Tripped, breaker_of_break
 from trading.core.halts import HALT_KEY
 from trading.models import Halt, Reconciliation, ReconciliationBreak
 from trading.services.halted_orders import cancel_open_in, in_flight_in
@@ -182,10 +182,10 @@ def release(*, halt_id: uuid.UUID, actor: AbstractBaseUser) -> Halt:
         portfolio_id = portfolio_of(halt.scope, halt.scope_id)
         assert portfolio_id is not None
         role = role_of(actor, portfolio_id)
-    if halt.armed_by_breaker == Breaker.RECONCILIATION:
-        breaks = ReconciliationBreak.objects.filter(
-            account_id=uuid.UUID(halt.scope_id), ended_at=None
-        ).count()
+    if halt.armed_by_breaker in OF_ACCOUNTS:
+        kept = ReconciliationBreak.objects.filter(account_id=uuid.UUID(halt.scope_id), ended_at=None)
+        kinds = kept.values_list("kind", flat=True)
+        breaks = sum(breaker_of_break(kind) == halt.armed_by_breaker for kind in kinds)
     objection = objection_to_release(halt, actor, role=role, open_breaks=breaks) or _cannot_be_read(halt)
     if objection is not None:
         raise objection

@@ -297,7 +297,7 @@ AT_BROKERS: dict[str, str] = {
         FROM trading_reconciliationbreak b
         WHERE b.ended_at IS NULL AND NOT EXISTS (
             SELECT FROM trading_halt h WHERE h.scope = 'account' AND h.scope_id = b.account_id::text
-                AND h.mode = 'halt' AND h.released_at IS NULL)
+                AND (h.mode = 'halt' OR b.kind = 'cash') AND h.released_at IS NULL)
         GROUP BY b.account_id""",
 }
 

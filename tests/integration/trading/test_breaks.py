@@ -16,6 +16,7 @@ from tests.harness.racing import racing
 from tests.harness.trading import Desk
 from tests.integration.trading.steps import risk_officer
 from trading.models import Halt, ReconciliationBreak
+from trading.selectors import shown_halts
 from trading.services.breaks import end_gone, explain_break, halt_while_open, record_break
 from trading.services.emergency_stop import release
 from trading.services.verification import book_differences
@@ -69,6 +70,26 @@ def test_another_one_needs_no_second_halt(account: BrokerAccount) -> None:
     found(account)
     found(account, "BBB")
     assert halts(account).count() == 1
+
+
+def test_where_only_cash_differs_exits_go_on(desk: Desk, account: BrokerAccount) -> None:
+    row = found(account, "USD", kind="cash")
+    (halt,) = halts(account)
+    assert (halt.mode, halt.armed_by_breaker, halt.episode) == ("reduce_only", "cash_difference", "first")
+    assert book_differences() == []
+    other = found(account)
+    assert [halt.mode for halt in halts(account)] == ["reduce_only", "halt"]
+    bob = risk_officer(desk)
+    explain_break(break_id=other.pk, explanation="A transfer", actor=bob)
+    release(halt_id=halts(account).get(mode="halt").pk, actor=bob)  # the cash is not what it is for
+    with pytest.raises(Conflict) as refused:
+        release(halt_id=halt.pk, actor=bob)
+    assert refused.value.code == "breaks_open"
+    assert [shown.open_breaks for shown in shown_halts(bob).filter(released_at=None)] == [1]
+    explain_break(break_id=row.pk, explanation="A fee", actor=bob)
+    release(halt_id=halt.pk, actor=bob)
+    assert not halts(account).filter(released_at=None).exists()
+    assert (halt_while_open(account_id=account.pk), book_differences()) == (0, [])
 
 
 def test_of_many_who_find_it_at_once_one_records_it(account: BrokerAccount) -> None:
