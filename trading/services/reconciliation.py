@@ -142,8 +142,7 @@ def _window(account_id: uuid.UUID, row: Reconciliation) -> tuple[datetime, datet
     if done["last"] is None:
         return floor, floor - CLOCK_SLACK
     open_breaks = ReconciliationBreak.objects.filter(account_id=account_id, ended_at=None)
-    unbooked = open_breaks.filter(kind=ReconciliationBreak.Kind.EXECUTION).aggregate(at=Min("found_at"))["at"]
-    last = min(at for at in (done["last"], unbooked) if at is not None)
+    last = min([done["last"], *_unbooked(account_id)])
     is_first = _hour(row.started_at) != _hour(done["last"])
     looks_far = is_first or row.trigger == Trigger.MANUAL or open_breaks.exists()
     overlap = OVERLAP_OF_AN_HOUR if looks_far else OVERLAP
@@ -152,6 +151,20 @@ def _window(account_id: uuid.UUID, row: Reconciliation) -> tuple[datetime, datet
 
 def _hour(at: datetime) -> datetime:
     return at.replace(minute=0, second=0, microsecond=0)
+
+
+def _unbooked(account_id: uuid.UUID) -> list[datetime]:
+    """When fills were executed that could not be booked, and when they were found: it may have been days later."""
+    rows = ReconciliationBreak.objects.filter(
+        account_id=account_id, kind=ReconciliationBreak.Kind.EXECUTION, ended_at=None
+    )
+    times = list[datetime]()
+    for found_at, told in rows.values_list("found_at", "theirs__at"):
+        times.append(found_at)
+        with contextlib.suppress(TypeError, ValueError):  # whatever a broker may have said
+            at = datetime.fromisoformat(told)
+            times += [at] if at.tzinfo is not None else []
+    return times
 
 
 def _finish(row: Reconciliation, failure: str, orders: AskedOrders | None, run: Run | None) -> None:

@@ -156,6 +156,24 @@ class TestOrdersAndFills:
         assert scene.reconcile().fills_booked == 1
         assert (scene.breaks(), book_differences()) == ([], [])
 
+    def test_a_fill_that_could_not_be_booked_is_asked_for_however_old_it_was_when_it_was_found(
+        self, scene: Scene
+    ) -> None:
+        """Nobody was there from Thursday to Sunday; its cause is gone a day later."""
+        trade = scene.sent(quantity=10)
+        thursday = database_now() - timedelta(days=3)
+        scene.reconcile()
+        Reconciliation.objects.update(started_at=thursday, finished_at=thursday)
+        scene.venue.fills(scene.order(trade), 4, tell=False)
+        fill = replace(scene.venue.executions[0], at=thursday + timedelta(hours=6))
+        scene.venue.executions[0] = fill
+        scene.venue.put(replace(scene.order(trade), filled_quantity=D(3)))
+        assert scene.reconcile().fills_booked == 0
+        assert scene.breaks() == [("execution", fill.execution_id)]
+        scene.venue.put(replace(scene.order(trade), filled_quantity=D(4)))
+        assert scene.reconcile().fills_booked == 1
+        assert (scene.breaks(), book_differences()) == ([], [])
+
     def test_a_fill_told_with_other_numbers_is_a_break(self, scene: Scene) -> None:
         trade = scene.sent(quantity=10)
         scene.venue.fills(scene.order(trade), 4, tell=False)
