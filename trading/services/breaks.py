@@ -89,9 +89,29 @@ def _record(account: BrokerAccount, found: Finding, events: list[Event]) -> Reco
 
 def _went_on(account_id: uuid.UUID, last_seen_at: datetime) -> bool:
     """Whether the last reconciliation that succeeded saw it."""
-    rows = Reconciliation.objects.filter(account_id=account_id, finished_at__isnull=False, failure="")
-    last = rows.order_by("-started_at").values_list("started_at", flat=True).first()
+    last = _last_success(account_id)
     return last is None or last_seen_at >= last
+
+
+def _last_success(account_id: uuid.UUID) -> datetime | None:
+    rows = Reconciliation.objects.filter(account_id=account_id, finished_at__isnull=False, failure="")
+    return rows.order_by("-started_at").values_list("started_at", flat=True).first()
+
+
+def _still_explained(account_id: uuid.UUID, seen: Collection[tuple[str, str]]) -> None:
+    """What was explained and could not be judged this time (`seen`) is not taken for gone in between."""
+    mine = ReconciliationBreak.objects.filter(account_id=account_id, key__in={key for _, key in seen})
+    again = set(mine.filter(ended_at=None).values_list("kind", "key"))
+    last = _last_success(account_id)
+    rows = [
+        pk
+        for pk, kind, key, at in mine.filter(explained_by__isnull=False).values_list(
+            "id", "kind", "key", "last_seen_at"
+        )
+        if (kind, key) in seen and (kind, key) not in again and (last is None or at >= last)
+    ]
+    if rows:
+        mine.filter(pk__in=rows).update(last_seen_at=database_now())
 
 
 def _halt_for(rows: Sequence[ReconciliationBreak]) -> None:
@@ -125,7 +145,8 @@ def halt_while_open(*, account_id: uuid.UUID) -> int:
 @transaction.atomic
 def end_gone(*, account_id: uuid.UUID, kinds: Collection[str], seen: Collection[tuple[str, str]]) -> int:
     """End the open breaks of these kinds that a whole look did not see any more; returns how many. The halt stays
-    until a person releases it."""
+    until a person releases it. seen: that is there, or of which nothing can be said."""
+    _still_explained(account_id, seen)
     rows = ReconciliationBreak.objects.filter(account_id=account_id, kind__in=kinds, ended_at=None)
     locked = rows.select_for_update(no_key=True, of=("self",)).select_related("account").order_by("id")
     gone = [row for row in locked if (row.kind, row.key) not in seen]

@@ -508,6 +508,29 @@ class TestHoldings:
         scene.reconcile()
         assert (scene.breaks(), book_differences()) == ([], [])
 
+    def test_what_is_explained_stays_so_while_nobody_can_look_closely(self, scene: Scene) -> None:
+        steffi = get_user_model().objects.create(username="steffi", is_staff=True)
+        trade = scene.sent(quantity=90)
+        scene.venue.cash += 500
+        scene.reconcile()
+        explain_break(break_id=ReconciliationBreak.objects.get().pk, explanation="Interest", actor=steffi)
+        release(halt_id=Halt.objects.get().pk, actor=steffi)
+        numbers = iter(range(1, 50))
+
+        def fill() -> None:
+            scene.venue.fills(scene.order(trade), 1, number=next(numbers), tell=False)
+
+        scene.hooks["positions"] = fill
+        assert scene.reconcile().failure == ""
+        scene.hooks.clear()
+        scene.reconcile()
+        assert (scene.breaks(), Halt.objects.filter(released_at=None).count()) == ([], 0)
+        scene.venue.cash -= 500
+        scene.reconcile()
+        scene.venue.cash += 500
+        scene.reconcile()
+        assert scene.breaks() == [("cash", "USD")], "it was gone in between"
+
 
 class TestTheBrokerCannotBeAsked:
     @pytest.mark.parametrize(
