@@ -2,6 +2,7 @@
 
 from typing import Any, ClassVar
 
+from django import forms
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -10,6 +11,8 @@ from unfold.admin import ModelAdmin, TabularInline
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
 from unfold.decorators import action, display
 from unfold.enums import ActionVariant
+from unfold.forms import BaseDialogForm
+from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from foundation.admin.base import LongListAdmin, ServiceAdmin, ServiceForm, actor_of
 from foundation.admin.presentation import badge, presented
@@ -18,6 +21,7 @@ from trading.core.orders import OrderTerms, OrderType, TimeInForce
 from trading.models import AutoTrade, Execution
 from trading.services.manual import place_trade
 from trading.services.order_management import cancel_trade
+from trading.services.settling import ENDS, EXPLANATION_CHARACTERS_MAX, settle_by_hand
 
 STATUS_COLOURS = {
     "pending": "info",
@@ -54,6 +58,17 @@ class ExecutionInline(TabularInline):
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
+
+
+class SettleForm(BaseDialogForm):
+    state = forms.ChoiceField(
+        choices=[(state.value, state.value) for state in ENDS], widget=UnfoldAdminSelectWidget(),
+        help_text="How it ended at the broker",
+    )  # fmt: skip
+    explanation = forms.CharField(
+        max_length=EXPLANATION_CHARACTERS_MAX, widget=UnfoldAdminTextInputWidget(),
+        help_text="What the broker says of it, and who has looked",
+    )  # fmt: skip
 
 
 class OrderForm(ServiceForm):
@@ -96,7 +111,7 @@ class AutoTradeAdmin(ServiceAdmin, LongListAdmin):
     inlines = (ExecutionInline,)
     autocomplete_fields = ("portfolio", "instrument")
     actions = ("cancel_selected",)
-    actions_detail = ("cancel",)
+    actions_detail = ("cancel", "settle")
     fieldsets = (
         (None, {"fields": (
             "portfolio", ("trade_type", "symbol"), ("quantity", "filled_quantity"),
@@ -193,6 +208,22 @@ class AutoTradeAdmin(ServiceAdmin, LongListAdmin):
         return self.run_dialog(
             request, object_id, lambda: cancel_trade(trade_id=trade.pk, actor=actor_of(request)),
             done="Cancelled, or asked for at its broker: its status tells which.",
+        )  # fmt: skip
+
+    @action(
+        description="End by hand", permissions=["operate"], icon="gavel", url_path="settle",
+        dialog={"title": "End this quarantined trade", "form_class": SettleForm, "form_submit_text": "End the trade",
+                "description": "For risk officers of the portfolio and for staff, after a look at the broker. What it "
+                               "has reserved is given back; should it turn up, its fills are booked."},
+    )  # fmt: skip
+    def settle(self, request: HttpRequest, form: SettleForm, object_id: str) -> HttpResponse:
+        trade, given = self.existing(request, object_id), form.cleaned_data
+        return self.run_dialog(
+            request, object_id,
+            lambda: settle_by_hand(
+                trade_id=trade.pk, state=given["state"], explanation=given["explanation"], actor=actor_of(request)
+            ),
+            done="The trade has ended.",
         )  # fmt: skip
 
 

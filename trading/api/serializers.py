@@ -12,6 +12,7 @@ from rules.api.serializers import RuleVersionSerializer
 from sessions.api.serializers import SessionSerializer
 from trading.models import AutoTrade, BrokerMessage, Decision, Execution, Halt
 from trading.services.emergency_stop import objection_to_release
+from trading.services.settling import ENDS, EXPLANATION_CHARACTERS_MAX
 
 JSON = serializers.DictField
 
@@ -239,6 +240,13 @@ class HaltSerializer(serializers.ModelSerializer[Halt]):
         role: str | None = halt.role  # type: ignore[attr-defined]
         breaks: int = halt.open_breaks  # type: ignore[attr-defined]
         return objection_to_release(halt, self.context["user"], role=role, open_breaks=breaks) is None
+
+
+class SettleSerializer(StrictSerializer):
+    state = serializers.ChoiceField(choices=[state.value for state in ENDS], help_text="how it ended there")
+    explanation = serializers.CharField(
+        max_length=EXPLANATION_CHARACTERS_MAX, help_text="what the broker says of it; stands in the journal"
+    )
 
 
 class NewHaltSerializer(StrictSerializer):

@@ -9,6 +9,7 @@ urlpatterns = [
     path("auto-trading/trades/<uuid:portfolio_id>", views.Trades.as_view(), name="trades"),
     path("auto-trading/trades/<uuid:id>/details", views.TradeDetails.as_view(), name="trade-details"),
     path("auto-trading/trades/<uuid:id>/cancel", views.CancelTrade.as_view(), name="trade-cancel"),
+    path("auto-trading/trades/<uuid:id>/settle", views.SettleTrade.as_view(), name="trade-settle"),
     path("auto-trading/decisions/<uuid:portfolio_id>", views.Decisions.as_view(), name="decisions"),
     path(
         "auto-trading/decisions/<uuid:id>/details", views.DecisionDetails.as_view(), name="decision-details"

@@ -17,6 +17,7 @@ from trading.models import AutoTrade, Decision
 from trading.selectors import get_trading_history, visible_decisions, visible_trades
 from trading.services.order_management import cancel_trade
 from trading.services.performance import get_session_performance
+from trading.services.settling import settle_by_hand
 
 
 class SessionStatus(ApiView):
@@ -99,6 +100,28 @@ class CancelTrade(ApiView):
         """
         owned(visible_trades(self.actor), id, user=self.actor, what="trade", roles=MAY_TRADE)
         cancel_trade(trade_id=id, actor=self.actor)
+        return Response(shapes.TradeSerializer(AutoTrade.objects.select_related("rule").get(pk=id)).data)
+
+
+class SettleTrade(ApiView):
+    @extend_schema(
+        operation_id="settleTrade",
+        summary="End a quarantined trade by hand",
+        request=shapes.SettleSerializer,
+        responses=shapes.TradeSerializer,
+        tags=["trades"],
+    )
+    def post(self, request: Request, id: UUID) -> Response:
+        """For an order of which its broker cannot say what became of it, after somebody has looked there: what it has
+        reserved is given back. Should it turn up all the same, its fills are booked and it is cancelled.
+
+        For risk officers, and for staff. 409 when it is not quarantined, and where four eyes are asked for when you
+        ordered it yourself.
+        """
+        if not self.actor.is_staff:
+            owned(visible_trades(self.actor), id, user=self.actor, what="trade")
+        body = self.body(shapes.SettleSerializer)
+        settle_by_hand(trade_id=id, state=body["state"], explanation=body["explanation"], actor=self.actor)
         return Response(shapes.TradeSerializer(AutoTrade.objects.select_related("rule").get(pk=id)).data)
 
 

@@ -48,7 +48,7 @@ def become_quarantined(trade: AutoTrade, *, reason: str) -> list[Event]:
     hand_back(trade, ask_at=database_now() + timedelta(seconds=QUARANTINE_ASK_SECONDS), asks=trade.asks + 1)
     message = (
         f"Order {trade.client_order_id} ({trade}) is quarantined: {reason}. Look for it at the broker; what is "
-        "reserved for it stays reserved."
+        "reserved for it stays reserved until it is found, or a risk officer ends it."
     )
     return [_told(trade, "critical", message, reason)]
 

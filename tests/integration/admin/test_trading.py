@@ -18,7 +18,7 @@ from tests.integration.admin.conftest import (
     make_trade,
     make_user,
 )
-from trading.models import Halt, Protection, RuleAct
+from trading.models import AutoTrade, Halt, Protection, RuleAct
 from trading.services.breakers import trip
 from trading.services.breaks import record_break
 from trading.services.emergency_stop import arm
@@ -231,6 +231,18 @@ def test_a_break_is_explained(admin_page, cast):
     assert last_kind(cast.portfolio) == "reconciliation.break_explained"
     answer = admin_page.post(explain, SENT | {"explanation": "Another"})
     assert "ended already" in admin_page.get(answer["HX-Redirect"]).content.decode()
+
+
+def test_a_quarantined_trade_is_ended(admin_page, cast, trade):
+    settle = reverse("admin:trading_autotrade_settle", args=[trade.pk])
+    sent = SENT | {"state": "expired", "explanation": "It is not there"}
+    answer = admin_page.post(settle, sent)
+    assert "only a quarantined one" in admin_page.get(answer["HX-Redirect"]).content.decode()
+    AutoTrade.objects.filter(pk=trade.pk).update(status="quarantined")
+    answer = admin_page.post(settle, sent)
+    assert "The trade has ended." in admin_page.get(answer["HX-Redirect"]).content.decode()
+    trade.refresh_from_db()
+    assert (trade.status, trade.status_reason) == ("expired", "dora: It is not there")
 
 
 def test_alerts_are_acknowledged(admin_page, cast):

@@ -18,6 +18,7 @@ from rules.services.rules import update_rule
 from sessions.services.sessions import pause_trading_session
 from tests.harness.trading import STOP_LOSS, STRONG_BUY_ENTRY
 from tests.integration.api.conftest import World
+from trading.models import AutoTrade
 from trading.services.breaks import record_break
 from trading.services.protections import set_protection
 
@@ -156,6 +157,10 @@ def _order(world: World) -> dict[str, Any]:
     return {"portfolio_id": portfolio_id, "symbol": "CCC", "trade_type": "buy", "quantity": "10"}
 
 
+def _quarantine(world: World) -> None:
+    AutoTrade.objects.filter(pk=world.pending.pk).update(status="quarantined")
+
+
 def _fresh(world: World) -> None:
     """The world may have been made a while ago, and an order needs a price that is not old."""
     world.market.tick()
@@ -241,6 +246,13 @@ BESIDE = [
     Call("post", "auto-trading/sessions/{session}/resume", before=_pause),
     Call("post", "auto-trading/trades", _order, 201, before=_fresh),
     Call("post", "auto-trading/trades/validate", _order, before=_fresh),
+    Call(
+        "post",
+        "auto-trading/trades/{pending}/settle",
+        lambda world: {"state": "expired", "explanation": "Not in its list of orders; by telephone"},
+        before=_quarantine,
+        by="bob",
+    ),
     Call("get", "auto-trading/decisions/{portfolio}"),
     Call("get", "auto-trading/decisions/{decision}/details"),
     Call("get", "emergency-stop", of_hers=False),

@@ -20,6 +20,8 @@ def may(call: Call, who: str) -> bool:
     """The roles as the design has them."""
     if "{version}" in call.path:  # Tara may withdraw the rule's version, which she proposed herself
         return who == "bob" or (call.path.startswith("auto-trading/") and call.path.endswith("/reject"))
+    if call.path.endswith("/settle"):
+        return who == "bob"
     if call.path.startswith("auto-trading/"):
         return who == "tara"
     if call.path.startswith("emergency-stop"):
