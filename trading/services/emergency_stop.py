@@ -152,10 +152,10 @@ def _event(halt: Halt, kind: str, at: datetime, actor: str, alert: AlertSpec | N
     }  # fmt: skip
     if halt.armed_by_breaker:
         payload |= {"breaker": halt.armed_by_breaker, "episode": halt.episode, "numbers": halt.numbers}
-    return Event(stream=_stream_of(halt), kind=kind, at=at, payload=payload, alert=alert)
+    return Event(stream=stream_of(halt), kind=kind, at=at, payload=payload, alert=alert)
 
 
-def _stream_of(halt: Halt) -> uuid.UUID:
+def stream_of(halt: Halt) -> uuid.UUID:
     """Whose journal tells of it. It was checked when it was armed."""
     if halt.scope == Scope.PORTFOLIO:
         return uuid.UUID(halt.scope_id)

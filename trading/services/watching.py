@@ -46,6 +46,7 @@ from trading.services.account_alerts import alert_once
 from trading.services.breakers import trip_found, trip_on_losses, trip_on_rates, trip_on_streaks
 from trading.services.facts import market_view, read_worth
 from trading.services.marking import mark_equity
+from trading.services.overdue import watch_cancels, watch_draining
 
 log = structlog.get_logger(__name__)
 LOOK_SECONDS = 1.0
@@ -161,6 +162,8 @@ def watch_breakers() -> None:
         _watch_unattended,
         watch_streams,
         watch_unreconciled,
+        watch_cancels,
+        watch_draining,
     )
     for watch in watches:
         try:
