@@ -1,8 +1,12 @@
 """The way from an account's row to its broker.
 
 A paper account always speaks to ALPACA_PAPER_URL and a live one to ALPACA_LIVE_URL; which one is never guessed from the
-keys. Live is refused unless this installation allows it, whatever the row says.
+keys. Live is refused unless this installation allows it, whatever the row says: nothing is sent and nothing connected.
+What works there already is still cancelled, asked for and followed: who takes the setting away wants it stopped, not
+forgotten.
 """
+
+from functools import partial
 
 from django.conf import settings
 
@@ -34,27 +38,31 @@ def broker_of(account: BrokerAccount) -> Broker:
     Raises NotConnected with a sentence that says what to do.
     """
     if account.broker == BrokerAccount.Broker.ALPACA:
-        require_live_allowed(is_live=account.is_live)
         if not account.account_number:
             raise NotConnected("The account's number at Alpaca is not known: connect it again.")
         try:
             keys = open_credentials(account=account)
         except DomainError as error:
             raise NotConnected(error.detail) from None
-        return alpaca_broker(is_live=account.is_live, keys=keys, account_number=account.account_number)
+        return _alpaca(is_live=account.is_live, keys=keys, account_number=account.account_number)
     if account.broker == BrokerAccount.Broker.PAPER:
         raise NotConnected("The paper market is not reached over a connection: its batch fills its orders.")
     raise NotConnected(f"There is no broker {account.broker}.")
 
 
-def alpaca_broker(*, is_live: bool, keys: ApiKeys, account_number: str = "") -> AlpacaBroker:
-    """Without an account_number only to find it out, while an account is being connected. Raises NotConnected."""
+def alpaca_broker(*, is_live: bool, keys: ApiKeys) -> AlpacaBroker:
+    """To find out an account's number, while it is being connected. Raises NotConnected."""
     require_live_allowed(is_live=is_live)
+    return _alpaca(is_live=is_live, keys=keys, account_number="")
+
+
+def _alpaca(*, is_live: bool, keys: ApiKeys, account_number: str) -> AlpacaBroker:
     return AlpacaBroker(
         base_url=settings.ALPACA_LIVE_URL if is_live else settings.ALPACA_PAPER_URL,
         keys=keys,
         account_number=account_number,
         deadline_seconds=settings.BROKER_DEADLINE_SECONDS,
+        require_allowed=partial(require_live_allowed, is_live=is_live),
     )
 
 

@@ -19,6 +19,7 @@ from journal.core.events import Event
 from journal.services.journal import append
 from portfolios.models import BrokerAccount
 from portfolios.services.books import Books
+from trading.brokers.connections import require_live_allowed
 from trading.brokers.protocol import (
     Accepted,
     BadReport,
@@ -71,11 +72,7 @@ def _send_one(item: Due) -> bool:
     if not may_trade():
         return False
     account = BrokerAccount.objects.get(pk=item.account_id)
-    broker: Broker | None = None
-    try:
-        broker = held_broker(account)
-    except NotConnected as error:
-        _not_connected(account, str(error))
+    broker = _broker_for_orders(account)
     reach("send.before_claim", detail=str(item.trade_id))
     claim = _claim(item, may_send=broker is not None)
     if isinstance(claim, bool) or broker is None:
@@ -83,6 +80,19 @@ def _send_one(item: Due) -> bool:
     reach("send.after_claim", detail=claim.trade.client_order_id)
     submit_claimed(claim, broker)
     return True
+
+
+def _broker_for_orders(account: BrokerAccount) -> Broker | None:
+    try:
+        require_live_allowed(is_live=account.is_live)
+    except NotConnected as error:
+        tell_not_connected(account, str(error))  # no pause: cancels and questions go on
+        return None
+    try:
+        return held_broker(account)
+    except NotConnected as error:
+        _not_connected(account, str(error))
+        return None
 
 
 def _not_connected(account: BrokerAccount, reason: str) -> None:

@@ -1,8 +1,10 @@
 """Connecting an account: keys are tried first, both sides are empty, and the keys are nowhere but sealed."""
 
+import contextlib
 import io
 import json
 import logging
+import uuid
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any
@@ -45,7 +47,9 @@ from tests.harness.alpaca_wire import (
 from tests.harness.trading import Desk, Market
 from trading.brokers.alpaca.broker import AlpacaBroker
 from trading.brokers.connections import broker_of, capabilities_of
-from trading.brokers.protocol import NotConnected
+from trading.brokers.protocol import BrokerOrder, CancelRequested, NotConnected, OrderTicket
+from trading.core.order_states import OrderState
+from trading.core.orders import MARKET_DAY
 from trading.models import ReconciliationBreak
 from trading.services import reconciling_holdings
 from trading.services.breaks import record_break
@@ -222,15 +226,25 @@ def test_real_money_needs_the_setting(wire: AlpacaWire, portfolio: Portfolio, us
     assert not wire.requests
 
 
-def test_a_live_account_is_refused_once_the_setting_is_gone(
+def test_once_the_setting_is_gone_a_live_account_is_sent_nothing_and_still_asked_and_cancelled(
     wire: AlpacaWire, portfolio: Portfolio, users: dict[str, Any], settings: Any
 ) -> None:
     settings.ALLOW_LIVE_TRADING, settings.ALPACA_LIVE_URL = True, wire.url
     connect(portfolio, users["steffi"], is_live=True)
-    broker_of(account_of(portfolio)).close()
     settings.ALLOW_LIVE_TRADING = False
-    with pytest.raises(NotConnected, match="ALLOW_LIVE_TRADING"):
-        broker_of(account_of(portfolio))
+    place = str(uuid.UUID(int=7))
+    wire.routes[f"/v2/orders/{place}"] = (200, {})
+    ticket = OrderTicket("at-1", "AAA", "buy", D(1), MARKET_DAY)
+    works = BrokerOrder("at-1", place, "AAA", "buy", D(1), D(0), OrderState.ACCEPTED)
+    with contextlib.closing(broker_of(account_of(portfolio))) as broker:
+        asked = len(wire.requests)
+        with pytest.raises(NotConnected, match="ALLOW_LIVE_TRADING"):
+            broker.submit(ticket, gate=lambda: None)
+        with pytest.raises(NotConnected, match="ALLOW_LIVE_TRADING"):
+            broker.replace(works, quantity=D(2), terms=MARKET_DAY)
+        assert len(wire.requests) == asked
+        assert broker.account().account_number == account_of(portfolio).account_number
+        assert broker.cancel(works) == CancelRequested()
 
 
 def test_paper_keys_never_reach_the_live_address_nor_the_other_way_round(

@@ -1,6 +1,6 @@
 """Alpaca behind the protocol. One object is one account, one connection, one thread."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from decimal import Decimal
@@ -59,12 +59,17 @@ CLIENT_ID_MAX = 128  # Alpaca's
 
 
 class AlpacaBroker:
-    """Implements `trading.brokers.protocol.Broker`. account_number: what it must be; empty while connecting."""
+    """Implements `trading.brokers.protocol.Broker`. account_number: what it must be; empty while connecting.
+    require_allowed: raises NotConnected where no order may be sent, while all else goes on."""
 
     capabilities = CAPABILITIES
 
-    def __init__(self, *, base_url: str, keys: ApiKeys, account_number: str, deadline_seconds: float) -> None:
+    def __init__(
+        self, *, base_url: str, keys: ApiKeys, account_number: str, deadline_seconds: float,
+        require_allowed: Callable[[], None] = lambda: None,
+    ) -> None:  # fmt: skip
         self._base_url = base_url
+        self._require_allowed = require_allowed
         self._keys = keys
         self._account_number = account_number
         self._deadline_seconds = deadline_seconds
@@ -78,6 +83,7 @@ class AlpacaBroker:
     def submit(self, ticket: OrderTicket, *, gate: Gate) -> SubmitOutcome:
         """See the protocol. That no byte has left is known where the socket is: `Exchange.wrote` is set before the
         first one of the request is given to it, after the gate."""
+        self._require_allowed()
         objection = _objection(ticket.quantity, ticket.terms)
         if objection:
             raise NotCapable(objection)
@@ -113,6 +119,7 @@ class AlpacaBroker:
     def replace(self, order: BrokerOrder, *, quantity: Decimal, terms: OrderTerms) -> SubmitOutcome:
         """Alpaca makes a new order of it, with a client id of its own: `replacement_id` of the old one, so that an
         unknown outcome can be asked for."""
+        self._require_allowed()
         objection = _objection(quantity, terms)
         if objection:
             raise NotCapable(objection)
