@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import structlog
 from django.conf import settings
-from django.db import DatabaseError, connection
+from django.db import Error, connection
 
 from trading.brokers.protocol import GateClosed
 from trading.services.claims import Claim
@@ -60,7 +60,7 @@ class Look:
             with connection.cursor() as cursor:
                 cursor.execute(_LOOK, {"id": trade.id, "fence": self.claim.fence, "seconds": seconds})
                 mine, unwanted, lasts, mode, scope, scope_id, reason = cursor.fetchone()
-        except DatabaseError as error:
+        except Error as error:
             raise GateClosed(f"the database did not answer: {error!r}") from error
         if not mine:
             self.lost = True

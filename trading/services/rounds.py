@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import structlog
-from django.db import OperationalError, connection
+from django.db import InterfaceError, OperationalError, connection
 
 from trading.services import claims
 from trading.services.claims import Busy, Due
@@ -88,7 +88,7 @@ def recorded(record: Callable[[], T]) -> T:
     for left in range(RECORD_TRIES - 1, -1, -1):
         try:
             return record()
-        except OperationalError:
+        except (InterfaceError, OperationalError):
             if not left or connection.in_atomic_block:
                 raise
             log.warning("recording_again", exc_info=True)

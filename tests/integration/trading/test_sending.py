@@ -3,9 +3,10 @@
 import time
 import uuid
 from datetime import timedelta
+from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import InterfaceError, OperationalError, connection
 from django.db.models import F
 
 from foundation.clock import database_now
@@ -309,6 +310,22 @@ def test_a_look_that_takes_too_long_is_repeated_and_at_last_given_up(
     assert (slow, state(trade)) == ([], "accepted"), "the third look was young enough"
     assert state(late) == "pending" and "took longer than 0.05 s, 5 times" in late.status_reason
     assert alice.venue.submits == [trade.client_order_id]
+
+
+@pytest.mark.parametrize("fault", [OperationalError("the server is away"), InterfaceError("it is closed")])
+def test_a_look_that_the_database_does_not_answer_sends_nothing_and_the_order_waits(
+    alice: Scene, monkeypatch: pytest.MonkeyPatch, fault: Exception
+) -> None:
+    trade = ordered(alice.desk)
+
+    class Away:
+        def cursor(self) -> Any:
+            raise fault
+
+    monkeypatch.setattr(gate, "connection", Away())
+    send_due()
+    assert (alice.venue.submits, state(trade), trade.claimed_by) == ([], "pending", "")
+    assert "the database did not answer" in trade.status_reason
 
 
 def test_a_stopped_session_a_changed_rule_or_another_code_sends_nothing(alice: Scene) -> None:
