@@ -18,7 +18,7 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db import InterfaceError, InternalError, OperationalError, connection, transaction
 from django.db.models import F, Max, Min, OuterRef, Q, Subquery
 from django.db.models.functions import Now
 
@@ -34,6 +34,7 @@ from trading.core.reconciliation import STATES
 from trading.models import AutoTrade, Reconciliation, ReconciliationBreak
 from trading.services import breaks
 from trading.services.account_alerts import alert_once
+from trading.services.faults import TRANSIENT
 from trading.services.reconciling import CLOCK_SLACK, Run, TakenOver, lease_seconds
 from trading.services.reconciling_holdings import compare_holdings
 from trading.services.reconciling_orders import AskedOrders, apply_orders, ask_orders
@@ -109,6 +110,11 @@ def _carry_out(
         )  # fmt: skip
         return f"{Reconciliation.BAD_REPORT}{error}", None, None
     except (BrokerError, TakenOver) as error:
+        return f"{type(error).__name__}: {error}", None, None
+    except (*TRANSIENT, InternalError):  # of a database that is busy or away, or may only be read
+        raise
+    except Exception as error:  # a failure like any other: it counts, and is told of
+        log.exception("reconciliation_broke", account_id=str(account.pk))
         return f"{type(error).__name__}: {error}", None, None
     finally:
         if own is not None:

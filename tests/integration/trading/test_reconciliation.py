@@ -557,6 +557,17 @@ class TestTheBrokerCannotBeAsked:
             scene.reconcile()
         assert Alert.objects.filter(kind="reconciliation.failing").count() == 2
 
+    def test_a_defect_is_a_failure_that_counts(self, scene: Scene) -> None:
+        scene.venue.held["BBB"] = D(3)
+        scene.reconcile()
+        Halt.objects.update(released_at=database_now(), released_by=scene.desk.owner)
+        for _ in range(5):
+            scene.venue.wrong["positions"] = [ZeroDivisionError("a defect")]
+            done = scene.reconcile()
+        assert (done.failure, done.finished_at is not None) == ("ZeroDivisionError: a defect", True)
+        assert Alert.objects.filter(kind="reconciliation.failing").count() == 1
+        assert scene.halted(), "what is open halts, whatever went wrong"
+
     def test_without_a_connection_it_fails(self, desk: Desk) -> None:
         account = connect(desk)
         done = reconcile(account_id=account.pk, trigger="periodic")
