@@ -45,7 +45,7 @@ class OpenOrder(NamedTuple):
     side: str
     session_id: uuid.UUID | None
     doubtful: bool
-    """nobody knows what became of it"""
+    """nobody knows what became of it, or less is reserved for it than may still be filled"""
     limit_price: Decimal | None = None
     """of an order that gets this price or a better one; None: whatever the market gives"""
     rule_id: uuid.UUID | None = None

@@ -6,13 +6,14 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from django.db import connection
-from django.db.models import Max
+from django.db.models import F, Max, OuterRef, Q, Subquery
+from django.db.models.functions import Coalesce
 
 from foundation.arrays import array_text
 from foundation.core.money import ZERO
 from market.models import CorporateAction
 from portfolios.core.limits import EffectiveLimits, LimitRow
-from portfolios.models import CorporateActionBooking
+from portfolios.models import CorporateActionBooking, Reservation
 from trading.core.history import History, OpenOrder, PastOrder, Traded, still_held, window
 from trading.core.order_states import DOUBTFUL, FINAL, OrderState
 from trading.core.orders import OrderType
@@ -20,6 +21,7 @@ from trading.models import AutoTrade, Execution
 from trading.selectors.breakers import losing_streaks, releases_of_rules
 
 Origin = AutoTrade.Origin
+CENT = Decimal("0.01")
 # What they sell is not held against anybody.
 NOT_COUNTED = frozenset({Origin.FLATTEN, Origin.PROTECTION})
 
@@ -93,7 +95,6 @@ _COUNTED_TODAY = """
 """
 
 # The day finds them by the index.
-# The day finds them by the index.
 _RECENT = """
     SELECT portfolio_id, instrument_id, trade_type, quantity, rule_id, market_at, market_day, created_at
     FROM auto_trades
@@ -120,8 +121,11 @@ def _add_orders(
         cursor.execute(_RECENT, [ids, (as_of - max(twins, rules)).date(), as_of - twins, as_of - rules])
         recent = cursor.fetchall()
         cursor.execute(_WORKING, [ids])
-        for portfolio_id, *of_order in cursor:
-            found[portfolio_id].open_orders.append(_open_order(*of_order))
+        working = cursor.fetchall()
+    short = _short([row[1] for row in working if row[5] == OrderState.CANCELLING])
+    for portfolio_id, *of_order in working:
+        order = _open_order(*of_order)
+        found[portfolio_id].open_orders.append(order._replace(doubtful=order.doubtful or order.id in short))
     released = releases_of_rules(found) if any(row[4] is not None for row in recent) else {}
     for portfolio_id, instrument_id, side, quantity, rule_id, market_at, market_day, created_at in recent:
         released_at = released.get(rule_id) if rule_id is not None else None
@@ -133,6 +137,24 @@ def _add_orders(
                 )
             ]
         )  # fmt: skip
+
+
+def _short(cancelling: Collection[uuid.UUID]) -> set[uuid.UUID]:
+    """Of orders that are being cancelled those for which less is reserved than may still be filled: they turned up when
+    not all of it was free. Until their broker has ended them, nobody knows what will be held."""
+    if not cancelling:
+        return set()
+    rest = F("quantity") - F("filled_quantity")
+    price = Coalesce("limit_price", "stop_price", "trigger_price")
+    own = Reservation.objects.filter(owner_id=OuterRef("pk"))
+    rows = AutoTrade.objects.filter(pk__in=cancelling).annotate(
+        units=Subquery(own.values("quantity")),
+        money=Subquery(own.values("cash")),
+        rest=rest,
+        worth=rest * price,
+    )
+    less = Q(trade_type="sell", units__lt=F("rest")) | Q(trade_type="buy", money__lt=F("worth") - CENT)
+    return set(rows.filter(less).values_list("id", flat=True))
 
 
 def messages_sent(portfolio_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, tuple[int, int]]:

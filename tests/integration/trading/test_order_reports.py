@@ -10,6 +10,7 @@ import pytest
 from django.db import IntegrityError, InterfaceError, InternalError, OperationalError
 
 from foundation.clock import database_now
+from foundation.errors import RecordedRefusal
 from journal.models import Alert, Entry
 from portfolios.models import Reservation
 from sessions.models import TradingSession
@@ -280,6 +281,30 @@ def test_a_sale_that_turned_up_beside_another_one_is_booked_in_parts(alice: Desk
     assert (alice.held("AAA"), reserved(first), book_differences()) == (5, (D(0), D(0)), [])
     report(other, "filled", 5, fill=5)
     assert (alice.held("AAA"), book_differences()) == (0, [])
+
+
+def test_what_turned_up_and_is_not_wholly_reserved_blocks_its_symbol_until_it_is_over(alice: Desk) -> None:
+    bought(alice, 10)
+    first = ordered(alice, side="sell", quantity=10)
+    cancel_trade(trade_id=first.id, actor=None)
+    other = report(ordered(alice, side="sell", quantity=6))
+    assert report(first).status == "cancelling"
+    report(other, "cancelled")  # six are free again, which the first one may still sell
+    with pytest.raises(RecordedRefusal) as refused:
+        ordered(alice, side="sell", quantity=2)
+    assert refused.value.code == "UNKNOWN_OUTSTANDING"
+    report(first, "cancelled")
+    assert ordered(alice, side="sell", quantity=3).status == "pending"
+    assert book_differences() == []
+
+
+def test_what_is_cancelled_in_the_ordinary_way_blocks_nothing(alice: Desk) -> None:
+    trade = ordered(alice, quantity=10)
+    report(trade, "partially_filled", 4, fill=4)
+    cancel_trade(trade_id=trade.id, actor=None)
+    trade.refresh_from_db()
+    assert trade.status == "cancelling"
+    assert ordered(alice, quantity=2).status == "pending"
 
 
 @pytest.mark.parametrize(
