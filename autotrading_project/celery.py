@@ -5,10 +5,11 @@ import warnings
 
 from celery import Celery
 from celery.exceptions import SecurityWarning
-from celery.signals import setup_logging
+from celery.signals import setup_logging, task_postrun, task_prerun
 from kombu import Exchange, Queue
 
 from autotrading_project.workers import ReplaceDeadChildren
+from foundation.connections import tidy_connections
 
 # Running as root is permitted: messages are JSON and name tasks only, nothing in them is ever executed.
 warnings.filterwarnings("ignore", category=SecurityWarning)
@@ -23,8 +24,17 @@ app.conf.task_queues = [
     Queue(name, Exchange(name, type="direct"), routing_key=name)
     for name in ("market", "evaluation", "execution", "broker", "notification")
 ]
+# Celery would close the database connection before and after each task. It does so at every so many tasks only, for
+# the sake of the server's memory; in between `tidy_connections` looks after it.
+app.conf.CELERY_DB_REUSE_MAX = 1000
 app.autodiscover_tasks()
 app.steps["worker"].add(ReplaceDeadChildren)
+
+
+@task_prerun.connect
+@task_postrun.connect
+def tidy_between_tasks(**kwargs: object) -> None:
+    tidy_connections()
 
 
 @setup_logging.connect

@@ -5,7 +5,7 @@ A message carries no decision: losing one, or getting one twice, changes nothing
 
 from celery import shared_task
 
-from foundation.heartbeats import beat
+from foundation.heartbeats import beat_if_due
 from foundation.wakeups import wake
 from trading.services.auto_trading import evaluate_next_slice
 from trading.services.emergency_stop import drain_all
@@ -29,7 +29,7 @@ RECOVER_FIRST_SECONDS = 3.0
 @shared_task(name="trading.tasks.evaluate_due")
 def evaluate_due() -> None:
     """Evaluate due slices until none is due; first see that beat and feed are there."""
-    beat(component="worker.evaluation")
+    beat_if_due(component="worker.evaluation")
     watch_platform()
     for _ in range(SLICES_MAX):
         if evaluate_next_slice() is None:
@@ -40,7 +40,7 @@ def evaluate_due() -> None:
 @shared_task(name="trading.tasks.execute_due")
 def execute_due() -> None:
     """Execute what is pending; first see that beat and feed are there."""
-    beat(component="worker.execution")
+    beat_if_due(component="worker.execution")
     watch_platform()
     execute_pending()
 
@@ -52,7 +52,7 @@ def send_due() -> None:
     What is in doubt comes before what is new, here too: with much to send, senders are all that a worker does, and a
     lost claim would wait for its own task as long as the queue is.
     """
-    beat(component="worker.broker")
+    beat_if_due(component="worker.broker")
     watch_platform()
     recover_orders(seconds=RECOVER_FIRST_SECONDS)
     send_orders()
@@ -61,14 +61,14 @@ def send_due() -> None:
 @shared_task(name="trading.tasks.recover_due")
 def recover_due() -> None:
     """Take over lost claims, and ask brokers for orders whose outcome is unknown."""
-    beat(component="worker.broker")
+    beat_if_due(component="worker.broker")
     recover_orders()
 
 
 @shared_task(name="trading.tasks.watch_protections")
 def watch_protections() -> None:
     """Sell the positions whose stop or target is reached; what was ordered is executed by its own task."""
-    beat(component="worker.execution")
+    beat_if_due(component="worker.execution")
     watch_positions()
 
 
@@ -98,7 +98,7 @@ def cancel_split_orders() -> None:
 @shared_task(name="trading.tasks.reconcile_due")
 def reconcile_due() -> None:
     """Compare the accounts that are due with their brokers."""
-    beat(component="worker.broker")
+    beat_if_due(component="worker.broker")
     reconcile_due_accounts()
 
 

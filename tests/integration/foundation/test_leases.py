@@ -49,6 +49,25 @@ def test_a_component_beats_in_one_row() -> None:
     assert row.code_version == code_version()
 
 
+def test_a_sign_that_is_a_moment_old_is_not_given_again() -> None:
+    heartbeats.beat_if_due(component="worker.often")
+    first = Heartbeat.objects.get(component="worker.often").at
+    heartbeats.beat_if_due(component="worker.often")
+    heartbeats.beat_if_due(component="worker.other")
+    assert Heartbeat.objects.get(component="worker.often").at == first
+    assert Heartbeat.objects.filter(component="worker.other").exists()
+
+
+def test_a_sign_is_given_again_when_a_second_has_passed(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr(heartbeats.time, "monotonic", lambda: now)
+    heartbeats.beat_if_due(component="worker.slow")
+    first = Heartbeat.objects.get(component="worker.slow").at
+    now += heartbeats.EVERY_SECONDS
+    heartbeats.beat_if_due(component="worker.slow")
+    assert Heartbeat.objects.get(component="worker.slow").at > first
+
+
 def test_a_worker_of_another_code_version_may_not_trade() -> None:
     assert may_trade()
     row = RequiredCodeVersion.objects.create(version="another")
