@@ -145,7 +145,9 @@ def _evaluate_isolated(
             triggered, rules = evaluate_rules(trading_sessions, view, worth)
             done = execute_triggered_rules(triggered, view, previous_slot=previous_slot)
             done.rules = rules
-            _note_marks(trading_sessions, view)
+            # After the portfolios' locks, as a deposit does it, so that the two never wait for each other in a circle.
+            mark_equity(worth.owned, worth.valuations, view)
+            mark_peaks(worth.owned, view)
             return done
     except TRANSIENT:
         raise  # nobody is to blame for the database being busy: the whole slice is tried again
@@ -290,10 +292,3 @@ def _alert_events(
         if draft.id not in continued
         for spec in alerts.get(draft.id, ())
     ]  # fmt: skip
-
-
-def _note_marks(trading_sessions: Sequence[TradingSession], view: MarketView) -> None:
-    """After the portfolios' locks, as a deposit does it, so that the two never wait for each other in a circle."""
-    worth = read_worth([row.portfolio_id for row in trading_sessions], view)
-    mark_equity(worth.owned, worth.valuations, view)
-    mark_peaks(worth.owned, view)
