@@ -5,7 +5,7 @@ import os
 from functools import cache
 from pathlib import Path
 
-from foundation.models import RequiredCodeVersion
+from foundation.loading import selected
 
 ROOT = Path(__file__).resolve().parents[1]
 TRADING_APPS = ("foundation", "journal", "market", "portfolios", "rules", "sessions", "trading")
@@ -27,5 +27,5 @@ def code_version() -> str:
 
 def may_trade() -> bool:
     """Whether the database requires this very version, or none."""
-    required = RequiredCodeVersion.objects.values_list("version", flat=True).first()
-    return required is None or required == code_version()
+    required = selected("SELECT version FROM foundation_requiredcodeversion LIMIT 1")
+    return not required or required[0][0] == code_version()

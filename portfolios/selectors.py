@@ -1,7 +1,7 @@
 """Who sees what, and which limits are in force."""
 
 import uuid
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -13,9 +13,9 @@ from django.db.models import Exists, OuterRef, Q, QuerySet, Value
 from django.db.models.functions import Coalesce
 
 from foundation.errors import Forbidden, NotFound
-from foundation.loading import load
+from foundation.loading import load_where, selected
 from journal.core.events import PLATFORM_STREAM
-from portfolios.approval import MAY_BE_IN_FORCE, NOT_REJECTED, WAITING
+from portfolios.approval import NOT_REJECTED, WAITING
 from portfolios.core.limits import LIMIT_NAMES, EffectiveLimits, LimitRow, tightest
 from portfolios.core.permissions import RESTRICTED, Permission, Permissions, permissions_of
 from portfolios.models import (
@@ -135,24 +135,25 @@ def current_limit_sets(scopes: Iterable[LimitKey]) -> dict[LimitKey, LimitSet]:
     In force is the highest version that needs no approval or has it.
     """
     wanted = set(scopes)
-    ids = {scope_id for _, scope_id in wanted if scope_id is not None}
-    rows = (
-        LimitSet.objects.filter(MAY_BE_IN_FORCE, Q(scope_id__within=ids) | Q(scope=LimitSet.Scope.PLATFORM))
-        .order_by("scope", "scope_id", "-version")
-        .distinct("scope", "scope_id")
-    )
-    found: dict[LimitKey, LimitSet] = {(row.scope, row.scope_id): row for row in load(rows)}
+    ids = list({scope_id for _, scope_id in wanted if scope_id is not None})
+    rows = _limit_sets("scope, scope_id", "scope = 'platform' OR scope_id = ANY(%s)", [ids])
+    found: dict[LimitKey, LimitSet] = {(row.scope, row.scope_id): row for row in rows}
     return {key: row for key, row in found.items() if key in wanted}
 
 
 def instrument_limits() -> dict[int, LimitRow]:
     """What is in force for single instruments, by their id; few have limits of their own."""
-    rows = (
-        LimitSet.objects.filter(MAY_BE_IN_FORCE, scope=LimitSet.Scope.INSTRUMENT)
-        .order_by("instrument_id", "-version")
-        .distinct("instrument_id")
-    )
-    return {row.instrument_id: limit_row(row) for row in load(rows) if row.instrument_id is not None}
+    rows = _limit_sets("instrument_id", "scope = 'instrument'")
+    return {row.instrument_id: limit_row(row) for row in rows if row.instrument_id is not None}
+
+
+def _limit_sets(each: str, condition: str, params: Sequence[Any] = ()) -> list[LimitSet]:
+    """For `each` the highest version among those that may be in force (`MAY_BE_IN_FORCE`)."""
+    newest = f"""
+        SELECT DISTINCT ON ({each}) id FROM portfolios_limitset
+        WHERE (NOT needs_approval OR approved) AND ({condition}) ORDER BY {each}, version DESC
+    """  # noqa: S608 - the texts above
+    return load_where(LimitSet, f"t.id IN ({newest})", params)
 
 
 def pending_limit_sets() -> QuerySet[LimitSet]:
@@ -185,7 +186,10 @@ def limit_rows(owners: Mapping[uuid.UUID, uuid.UUID | None]) -> dict[uuid.UUID, 
     """For each portfolio (and its running session, or None) what is in force on each of its scopes, the widest
     first: platform, account, portfolio, session. Two queries."""
     accounts = dict(
-        BrokerAccount.objects.filter(portfolio_id__within=owners).values_list("portfolio_id", "id")
+        selected(
+            "SELECT portfolio_id, id FROM portfolios_brokeraccount WHERE portfolio_id = ANY(%s)",
+            [list(owners)],
+        )
     )
     keys: dict[uuid.UUID, list[LimitKey]] = {
         portfolio_id: [
@@ -220,9 +224,11 @@ def effective_limits(owners: Mapping[uuid.UUID, uuid.UUID | None]) -> dict[uuid.
 
 def instrument_permissions(portfolio_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Permissions]:
     """What each portfolio may buy, by its own lists and the platform's, in one query."""
-    rows = InstrumentPermission.objects.filter(
-        Q(portfolio_id__within=portfolio_ids) | Q(portfolio=None)
-    ).values_list("portfolio_id", "instrument_id", "kind", "reason")
+    rows = selected(
+        "SELECT portfolio_id, instrument_id, kind, reason FROM portfolios_instrumentpermission"
+        " WHERE portfolio_id IS NULL OR portfolio_id = ANY(%s)",
+        [list(portfolio_ids)],
+    )
     of_all: list[Permission] = []
     own: dict[uuid.UUID, list[Permission]] = {}
     for portfolio_id, instrument_id, kind, reason in rows:

@@ -1,12 +1,13 @@
 """Reading rules: who sees which, and what is in force."""
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from django.db.models import Exists, F, OuterRef, Prefetch, QuerySet
+from django.db.models import Exists, OuterRef, Prefetch, QuerySet
 
-from portfolios.approval import MAY_BE_IN_FORCE, NOT_REJECTED, WAITING
+from foundation.loading import columns_of, load_pairs, selected
+from portfolios.approval import NOT_REJECTED, WAITING
 from portfolios.selectors import AnyUser, visible_portfolios
 from rules.models import RuleVersion, TradingRule
 
@@ -51,27 +52,35 @@ class InForce(NamedTuple):
 
 def rules_in_force(portfolio_ids: Iterable[UUID]) -> list[InForce]:
     """Which versions are in force: one small query for any number of portfolios, in a fixed order."""
-    rows = _in_force(portfolio_ids).values_list("id", "rule__portfolio_id", "rule_type")
-    return [InForce(*row) for row in rows]
+    sql = f"SELECT v.id, r.portfolio_id, v.rule_type {_IN_FORCE}"
+    return [InForce(*row) for row in selected(sql, [list(portfolio_ids)])]
 
 
 def active_rule_versions(portfolio_ids: Iterable[UUID]) -> list[RuleVersion]:
     """The same with all that they say, and their rules."""
-    return list(_in_force(portfolio_ids).select_related("rule"))
+    return _with_rules(_IN_FORCE, [list(portfolio_ids)])
 
 
 def versions_by_id(version_ids: Iterable[int]) -> dict[int, RuleVersion]:
     """Versions with their rules, by id."""
-    wanted = set(version_ids)
-    return RuleVersion.objects.select_related("rule").order_by().in_bulk(wanted) if wanted else {}
+    wanted = list(set(version_ids))
+    found = _with_rules(f"{_JOINED} WHERE v.id = ANY(%s)", [wanted]) if wanted else []
+    return {version.pk: version for version in found}
 
 
-def _in_force(portfolio_ids: Iterable[UUID]) -> QuerySet[RuleVersion]:
-    """The current version of every active, unarchived rule, if it needs no approval or has it."""
-    return RuleVersion.objects.filter(
-        MAY_BE_IN_FORCE,
-        rule__portfolio_id__in=list(portfolio_ids),
-        rule__is_active=True,
-        rule__archived_at__isnull=True,
-        version=F("rule__version"),
-    ).order_by("rule__portfolio_id", "rule__created_at", "rule_id")
+_JOINED = "FROM rule_versions AS v JOIN trading_rules AS r ON r.id = v.rule_id"
+# The current version of every active, unarchived rule, if it needs no approval or has it (`MAY_BE_IN_FORCE`).
+_IN_FORCE = f"""
+    {_JOINED}
+    WHERE (NOT v.needs_approval OR v.approved) AND r.portfolio_id = ANY(%s) AND r.is_active AND r.archived_at IS NULL
+      AND v.version = r.version
+    ORDER BY r.portfolio_id, r.created_at, v.rule_id
+"""
+
+
+def _with_rules(what: str, params: list[Any]) -> list[RuleVersion]:
+    sql = f"SELECT {columns_of(RuleVersion, 'v')}, {columns_of(TradingRule, 'r')} {what}"
+    found = load_pairs(RuleVersion, TradingRule, sql, params)
+    for version, rule in found:
+        version.rule = rule
+    return [version for version, _ in found]

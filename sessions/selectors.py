@@ -1,5 +1,6 @@
 from django.db.models import QuerySet
 
+from foundation.loading import load_where
 from portfolios.selectors import AnyUser, visible_portfolios
 from sessions.models import TradingSession
 
@@ -20,6 +21,8 @@ def sessions_to_evaluate(slice_id: int) -> list[TradingSession]:
     In the order in which their portfolios are locked.
     """
     statuses = (TradingSession.Status.ACTIVE, TradingSession.Status.PAUSED)
-    return list(
-        TradingSession.objects.filter(slice_id=slice_id, status__in=statuses).order_by("portfolio_id")
+    return load_where(
+        TradingSession,
+        "t.slice_id = %s AND t.status = ANY(%s) ORDER BY t.portfolio_id",
+        [slice_id, [status.value for status in statuses]],
     )

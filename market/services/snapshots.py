@@ -11,6 +11,7 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from foundation.errors import Conflict
+from foundation.loading import selected
 from foundation.wakeups import wake_on_commit
 from market.core.snapshot import MarketSnapshot, decode, encode
 from market.models import Snapshot
@@ -116,7 +117,8 @@ def prune() -> int:
 
 
 def _newest() -> tuple[int, datetime, str] | None:
-    return Snapshot.objects.order_by("-version").values_list("version", "as_of", "digest").first()
+    rows = selected("SELECT version, as_of, digest FROM market_snapshots ORDER BY version DESC LIMIT 1")
+    return rows[0] if rows else None
 
 
 def _load(*, version: int, digest: str) -> MarketSnapshot | None:

@@ -1,9 +1,9 @@
 """Claiming slices. A claim is a row lock that the evaluating transaction holds to its end."""
 
 from django.db import connection
-from django.db.models.functions import Now
 
 from foundation.heartbeats import instance_name
+from foundation.loading import load_where, selected
 from market.core.snapshot import MarketSnapshot
 from sessions.models import EvaluationRun, EvaluationSlice
 
@@ -13,23 +13,20 @@ KEEP_RUNS_HOURS = 24
 
 def claim_due_slice(*, version: int) -> EvaluationSlice | None:
     """The slice that waits longest for this snapshot, locked; None when none is due or all are claimed."""
-    return (
-        EvaluationSlice.objects.filter(evaluated_slot__lt=version, due_at__lte=Now())
-        .order_by("evaluated_slot", "id")
-        .select_for_update(no_key=True, skip_locked=True)
-        .first()
+    rows = load_where(
+        EvaluationSlice,
+        "t.evaluated_slot < %s AND t.due_at <= statement_timestamp() ORDER BY t.evaluated_slot, t.id LIMIT 1"
+        " FOR NO KEY UPDATE SKIP LOCKED",
+        [version],
     )
+    return rows[0] if rows else None
 
 
 def record_run(
     row: EvaluationSlice, *, snapshot: MarketSnapshot, sessions: int, rules: int, triggered: int, trades: int
 ) -> EvaluationRun:
     """Note what was done and that the slice waits for the next snapshot."""
-    changed = EvaluationSlice.objects.filter(pk=row.pk, evaluated_slot=row.evaluated_slot).update(
-        evaluated_slot=snapshot.version, failures=0
-    )
-    assert changed == 1, "the slice is locked"
-    return EvaluationRun.objects.create(
+    run = EvaluationRun(
         slice=row,
         slot=snapshot.version,
         as_of=snapshot.as_of,
@@ -39,6 +36,31 @@ def record_run(
         trades=trades,
         worker=instance_name(),
     )
+    noted = selected(
+        """
+        WITH moved AS (
+            UPDATE trading_sessions_evaluationslice SET evaluated_slot = %s, failures = 0
+            WHERE id = %s AND evaluated_slot = %s RETURNING id)
+        INSERT INTO trading_sessions_evaluationrun
+            (slice_id, slot, as_of, sessions, rules, triggered, trades, worker)
+        SELECT id, %s, %s, %s, %s, %s, %s, %s FROM moved RETURNING id, created_at
+        """,
+        [
+            run.slot,
+            row.pk,
+            row.evaluated_slot,
+            run.slot,
+            run.as_of,
+            sessions,
+            rules,
+            triggered,
+            trades,
+            run.worker,
+        ],
+    )
+    assert noted, "the slice is locked"
+    (run.id, run.created_at), run._state.adding = noted[0], False
+    return run
 
 
 def note_failure(*, slice_id: int) -> int:

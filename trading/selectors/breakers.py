@@ -6,16 +6,14 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import connection
-from django.db.models import CharField, Exists, Max, OuterRef, Q
-from django.db.models.functions import Cast
+from django.db.models import Exists, OuterRef, Q
 
+from foundation.loading import selected
 from foundation.tasks import BEAT
 from market.selectors import FEED_FINISHED
 from portfolios.models import BrokerAccount, LimitSet, Position
-from rules.models import TradingRule
 from sessions.models import TradingSession
 from trading.core.breakers import Breaker, LosingRun
-from trading.models import Halt
 
 
 def running_sessions(portfolio_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, uuid.UUID]:
@@ -74,14 +72,15 @@ _LOSING_RUNS = """
 
 def releases_of_rules(portfolio_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, datetime]:
     """When rules that fired too often were last released, database time; those that never were are absent."""
-    rules = TradingRule.objects.filter(portfolio_id__in=list(portfolio_ids)).values(
-        key=Cast("id", CharField())
+    latest = selected(
+        """
+        SELECT scope_id, max(released_at) FROM trading_halt
+        WHERE armed_by_breaker = %s AND released_at IS NOT NULL AND scope = 'rule'
+          AND scope_id IN (SELECT id::text FROM trading_rules WHERE portfolio_id = ANY(%s))
+        GROUP BY scope_id
+        """,
+        [Breaker.REPEATED_EXECUTION.value, list(portfolio_ids)],
     )
-    halts = Halt.objects.filter(
-        armed_by_breaker=Breaker.REPEATED_EXECUTION, scope=Halt.Scope.RULE, scope_id__in=rules,
-        released_at__isnull=False,
-    )  # fmt: skip
-    latest = halts.values_list("scope_id").annotate(at=Max("released_at"))
     return {uuid.UUID(scope_id): at for scope_id, at in latest}
 
 

@@ -14,6 +14,7 @@ from django.db import connection, transaction
 
 from foundation.clock import database_now
 from foundation.kill_points import reach
+from foundation.loading import load_where
 from foundation.version import may_trade
 from journal.core.events import PLATFORM_STREAM, AlertSpec, Event
 from journal.services.journal import append
@@ -234,7 +235,8 @@ def execute_triggered_rules(
     for hit in triggered:
         per_session.setdefault(hit.session.id, []).append(hit)
     books = open_books({hit.session.portfolio_id for hit in triggered})
-    fresh = {row.portfolio_id: row for row in TradingSession.objects.filter(pk__in=per_session)}
+    running = load_where(TradingSession, "t.id = ANY(%s)", [list(per_session)])
+    fresh = {row.portfolio_id: row for row in running}
     in_force: dict[uuid.UUID, list[RuleVersion]] = {key: [] for key in books.portfolios}
     for version in active_rule_versions(books.portfolios):
         in_force[version.rule.portfolio_id].append(version)

@@ -14,9 +14,9 @@ from typing import TypeVar
 
 from foundation.clock import database_now
 from foundation.core.money import ZERO
-from foundation.loading import load
+from foundation.loading import load_where
 from market.core.snapshot import MarketSnapshot, RecommendationFrame
-from market.models import Instrument, Recommendation
+from market.models import Exchange, Instrument, Recommendation
 from market.services.returns import standardised_returns
 from portfolios.core.facts import Holding, Marks, Valuation, value
 from portfolios.models import Portfolio, PortfolioMark, Position, PositionMark, Reservation
@@ -96,8 +96,11 @@ class MarketView:
 
 
 def market_view(snapshot: MarketSnapshot) -> MarketView:
-    """Two queries: the instruments, and the database's time."""
-    instruments = {row.id: row for row in Instrument.objects.select_related("exchange")}
+    """Three queries: the exchanges, the instruments, and the database's time."""
+    exchanges = {row.pk: row for row in load_where(Exchange, "true")}
+    instruments = {row.id: row for row in load_where(Instrument, "true")}
+    for instrument in instruments.values():
+        instrument.exchange = exchanges[instrument.exchange_id]
     now_epoch = database_now().timestamp()
     price = fresh_values(snapshot, snapshot.column("price"), now_epoch=now_epoch)
     ordered = [instruments[key] for key in snapshot.instrument_ids]
@@ -172,9 +175,9 @@ def read_owned(portfolio_ids: Iterable[uuid.UUID]) -> OwnedRows:
     """Six queries, no lock."""
     wanted = list(portfolio_ids)
     return with_marks(
-        portfolios={row.id: row for row in load(Portfolio.objects.filter(id__within=wanted))},
-        positions=load(Position.objects.filter(portfolio_id__within=wanted, quantity__gt=0)),
-        reservations=load(Reservation.objects.filter(portfolio_id__within=wanted)),
+        portfolios={row.id: row for row in load_where(Portfolio, "t.id = ANY(%s)", [wanted])},
+        positions=load_where(Position, "t.portfolio_id = ANY(%s) AND t.quantity > 0", [wanted]),
+        reservations=load_where(Reservation, "t.portfolio_id = ANY(%s)", [wanted]),
     )
 
 
@@ -186,20 +189,14 @@ def with_marks(
 ) -> OwnedRows:
     """Add marks and unsettled splits (three queries) to rows that somebody has, locked or not."""
     held = list(positions)
+    marks = load_where(PortfolioMark, "t.portfolio_id = ANY(%s)", [list(portfolios)])
+    peaks = load_where(PositionMark, "t.position_id = ANY(%s)", [[p.id for p in held if p.id is not None]])
     return OwnedRows(
         portfolios=portfolios,
         positions=_grouped(held),
         reservations=_grouped(reservations),
-        marks={
-            row.portfolio_id: row
-            for row in load(PortfolioMark.objects.filter(portfolio_id__within=portfolios))
-        },
-        peaks={
-            row.position_id: row
-            for row in load(
-                PositionMark.objects.filter(position_id__within=[p.id for p in held if p.id is not None])
-            )
-        },
+        marks={row.portfolio_id: row for row in marks},
+        peaks={row.position_id: row for row in peaks},
         unsettled=unsettled_splits(portfolios),
     )
 

@@ -11,7 +11,7 @@ from django.db import connection
 from foundation.arrays import array_text
 from foundation.clock import database_now
 from foundation.core.money import ZERO, as_decimal
-from foundation.loading import load
+from foundation.loading import load_where
 from market.models import Instrument
 from portfolios.core.facts import Valuation
 from portfolios.core.limits import EffectiveLimits, LimitRow
@@ -240,7 +240,7 @@ def fresh_states(
 ) -> dict[uuid.UUID, FreshState]:
     """The state of each portfolio in the open books (its running session given), in a handful of queries."""
     ids = list(books.portfolios)
-    accounts = {row.portfolio_id: row for row in load(BrokerAccount.objects.filter(portfolio_id__within=ids))}
+    accounts = {row.portfolio_id: row for row in load_where(BrokerAccount, "t.portfolio_id = ANY(%s)", [ids])}
     session_ids = {key: (row.id if row else None) for key, row in sessions.items()}
     configs = {key: read_config(row.config) for key, row in sessions.items() if row is not None}
     capped = [
