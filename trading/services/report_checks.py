@@ -46,9 +46,10 @@ def nothing_unforeseen(
     What nobody has foreseen is a BadReport, which becomes a break: the account is halted, and the rest is applied. A
     database that was busy or away is to blame for nothing (`faults.TRANSIENT`), nor is what the caller names.
     """
+    foreseen: tuple[type[Exception], ...] = (*TRANSIENT, InternalError, BrokerError, *but)
     try:
         yield
-    except (*TRANSIENT, InternalError, BrokerError, *but):  # InternalError: it may only be read just now
+    except foreseen:  # InternalError: the database may only be read just now
         raise
     except Exception as error:
         log.exception("report_not_applied", client_order_id=order.client_order_id)

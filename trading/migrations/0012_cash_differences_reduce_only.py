@@ -8,7 +8,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('rules', '0004_activation_needs_approval'),
-        ('trading', '0012_accounts_not_compared'),
+        ('trading', '0011_accounts_not_compared'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
