@@ -19,7 +19,6 @@ from django.urls import reverse
 from knox.models import get_token_model
 from rest_framework.test import APIClient
 
-from foundation.clock import database_now
 from foundation.errors import (
     Conflict,
     DomainError,
@@ -36,10 +35,8 @@ from portfolios.services.portfolios import create_portfolio, deposit, set_member
 from sessions.models import TradingSession
 from tests.harness.alpaca_wire import (
     AlpacaWire,
-    Request,
     account_document,
     alpaca_wire,
-    fill_document,
     hang_up,
     order_document,
     reply,
@@ -50,11 +47,9 @@ from trading.brokers.connections import broker_of, capabilities_of
 from trading.brokers.protocol import BrokerOrder, CancelRequested, NotConnected, OrderTicket
 from trading.core.order_states import OrderState
 from trading.core.orders import MARKET_DAY
-from trading.models import ReconciliationBreak
-from trading.services import reconciling_holdings
+from trading.models import Halt, ReconciliationBreak
 from trading.services.breaks import record_break
 from trading.services.connecting import connect_account, disconnect_account
-from trading.services.reconciliation import reconcile
 from trading.services.verification import book_differences
 
 pytestmark = pytest.mark.integration
@@ -397,36 +392,23 @@ def test_what_begins_while_the_broker_is_asked_is_seen_under_the_lock(
 
 
 def test_a_new_connection_inherits_nothing_of_the_one_before(
-    wire: AlpacaWire, portfolio: Portfolio, users: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    wire: AlpacaWire, portfolio: Portfolio, users: dict[str, Any]
 ) -> None:
-    """Alice traded the second account by hand, between two connections; what was open with the first is past."""
-    monkeypatch.setattr(reconciling_holdings, "SECOND_LOOK_SECONDS", 0.0)
+    """What was open with the first account is past, and what happens from now on is ours to judge."""
     account = connect(portfolio, users["alice"])
-    wire.routes["/v2/account/activities/FILL"] = (200, [])
-    assert reconcile(account_id=account.pk, trigger="periodic").failure == ""
+    first = account.connected_at
+    connect(portfolio, users["alice"])  # the keys alone
+    assert account_of(portfolio).connected_at == first is not None
     record_break(account_id=account.pk, kind="execution", key="old", ours={}, theirs={}, detail="not booked")
     disconnect_account(portfolio_id=portfolio.id, actor=users["alice"])
-    before = database_now().isoformat()
-    theirs = {"id": "theirs", "client_order_id": "5c9c2b26", "filled_qty": "10", "filled_avg_price": "101.5"}
+    assert account_of(portfolio).connected_at is None
+    assert ReconciliationBreak.objects.filter(ended_at=None).count() == 1
     wire.routes["/v2/account"] = (200, account_document(account_number="PA3OTHER0001"))
-    connect(portfolio, users["alice"])
+    second = connect(portfolio, users["alice"]).connected_at
+    assert first < second
     assert not ReconciliationBreak.objects.filter(ended_at=None).exists()
-    by_hand = order_document(status="filled", submitted_at=before, **theirs)
-    of_it = fill_document(order_id="theirs", transaction_time=before)
-    wire.routes |= {"/v2/orders": (200, [by_hand]), "/v2/account/activities/FILL": (200, [of_it])}
-    wire.on_request = lambda request: no_open_orders(wire, request, [by_hand])
-    for _ in range(2):
-        done = reconcile(account_id=account.pk, trigger="periodic")
-        assert (done.failure, done.breaks) == ("", 0)
-    later = database_now().isoformat()
-    after = [order_document(status="filled", submitted_at=later, **theirs)]
-    wire.on_request = lambda request: no_open_orders(wire, request, after)
-    assert reconcile(account_id=account.pk, trigger="periodic").breaks == 1, "from now on it is ours to judge"
-
-
-def no_open_orders(wire: AlpacaWire, request: Request, orders: list[dict[str, Any]]) -> None:
-    if request.path == "/v2/orders":
-        wire.routes["/v2/orders"] = (200, [] if request.query["status"] == "open" else orders)
+    assert Entry.objects.filter(kind="reconciliation.break_ended").count() == 1
+    assert Halt.objects.filter(scope="account", released_at=None).count() == 1, "a person releases it"
 
 
 def test_one_account_serves_one_portfolio(

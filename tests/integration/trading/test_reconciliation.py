@@ -345,6 +345,16 @@ class TestForeign:
         scene.reconcile()
         assert scene.breaks() == [("foreign_order", "b-foreign-2")]  # it still works
 
+    def test_what_was_done_between_two_connections_is_not_ours_to_judge(self, scene: Scene) -> None:
+        scene.reconcile()
+        done = scene.venue.put(foreign(1, submitted_at=database_now(), state=OrderState.CANCELLED))
+        BrokerAccount.objects.update(connected_at=database_now())
+        for _ in range(2):
+            assert scene.reconcile().breaks == 0
+        scene.venue.put(replace(done, broker_order_id="b-foreign-2", submitted_at=database_now()))
+        assert scene.reconcile().breaks == 1
+        assert scene.breaks() == [("foreign_order", "b-foreign-2")]
+
     def test_one_that_cannot_be_read_hides_none_of_ours(self, scene: Scene) -> None:
         """Somebody buys for a hundred dollars at the broker's own page: it has no quantity, and nine places."""
         bob = risk_officer(scene.desk)
