@@ -142,7 +142,7 @@ def _fund(portfolio: Portfolio, simulator: Simulator, key: str, *, actor: Any) -
 
 def rules(draws: Random) -> Iterator[dict[str, Any]]:
     """Buy below, sell above, at thresholds of the portfolio's own; every second one with protections. Every third one
-    buys on while it holds some, into its limits at every tick; the others, once they hold."""
+    goes on into the limit of its positions at every tick; the others stop below it."""
     low, high = (Decimal(draws.randint(15, 50)) / 100 for _ in range(2))
     buy: dict[str, Any] = {
         "type": "buy", "sizing_method": "fixed", "size_unit": "shares", "size_value": draws.choice(SHARES)
@@ -153,7 +153,7 @@ def rules(draws: Random) -> Iterator[dict[str, Any]]:
         buy |= {"order_type": "limit", "limit_offset_bps": 10}
     is_low = [{"field": "price", "operator": "less_than", "value": float(BASE - low)}]
     if draws.random() < 2 / 3:
-        is_low.append({"field": "position_quantity", "operator": "equals", "value": 0})
+        is_low.append({"field": "open_positions", "operator": "less_than", "value": 3})
     yield {"name": "Buy low", "rule_type": "entry", "actions": [buy], "conditions": is_low}
     yield {
         "name": "Sell high", "rule_type": "exit",
