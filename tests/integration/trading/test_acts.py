@@ -174,7 +174,7 @@ def test_an_act_is_written_by_the_time_its_evaluation_commits(
     market.tick()
     desk.evaluate()
     assert seen == [
-        ("evaluation.after_claim", "", True, 0),
+        ("evaluation.after_claim", f"slice {desk.session.slice_id}", True, 0),
         ("evaluation.before_commit", "1 trades", True, 1),
         ("evaluation.after_commit", "1 trades", False, 1),
     ]
