@@ -1,0 +1,180 @@
+"""Reading bars from files as other programs write them: CSV, or CSV in gzip, a bar a row.
+
+Rows come one by one, so a file may be as long as it likes. What cannot be read ends the reading with the place and the
+cure: half a file taken in silence would be a hole in history.
+"""
+
+import csv
+import gzip
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import TextIO
+
+from market.core.adjustment import DayBar, RawBar, adjust
+
+ALIASES: Mapping[str, tuple[str, ...]] = {
+    "symbol": ("symbol", "ticker"),
+    "day": ("day", "date", "datetime", "timestamp", "time"),
+    "open": ("open", "o"),
+    "high": ("high", "h"),
+    "low": ("low", "l"),
+    "close": ("close", "c"),
+    "volume": ("volume", "vol", "v"),
+    "adjusted_close": (),
+}
+"""Column of ours -> how others call it, in whatever case. An adjusted close is used only when it is named."""
+OPTIONAL = ("symbol", "volume", "adjusted_close")
+SUFFIXES = (".csv", ".csv.gz")
+CELL_CHARACTERS_MAX = 100
+
+
+class BarFileError(ValueError):
+    """The file cannot be read as bars; the message names line, column and cure."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileBar:
+    """`at`: the moment, where the file tells a time of day; None for a bar of a whole day."""
+
+    line: int
+    bar: DayBar
+    at: datetime | None = None
+
+
+def read_bars(
+    path: Path, *, columns: Mapping[str, str] | None = None, symbol: str | None = None
+) -> Iterator[FileBar]:
+    """The bars in file order.
+
+    `columns`: how the file calls a column of ours, where ALIASES do not say; with an `adjusted_close` the other
+    numbers are adjusted as by `market.core.adjustment.adjust`. `symbol`: of all rows, where the file has no such
+    column. Without a column of volumes they are 0. Raises BarFileError, OSError.
+    """
+    if not str(path).endswith(SUFFIXES):
+        raise BarFileError(f"{path}: the name must end in {' or '.join(SUFFIXES)}.")
+    with _opened(path) as file:
+        try:
+            rows = csv.reader(file, strict=True)
+            header = next(rows, None)
+            if not header:
+                raise BarFileError(f"{path}: the file is empty; its first line must name the columns.")
+            places = _places(path, header, columns or {}, symbol)
+            for cells in rows:
+                if cells:
+                    yield _bar(path, rows.line_num, cells, places, symbol)
+        except (csv.Error, EOFError, gzip.BadGzipFile, UnicodeDecodeError) as error:
+            raise BarFileError(f"{path}: {error}.") from error
+
+
+def day_bars(rows: Iterable[FileBar], *, path: Path) -> Iterator[DayBar]:
+    """The same for whole days only. BarFileError for a bar with a time of day."""
+    for row in rows:
+        if row.at is not None:
+            raise BarFileError(
+                f"{path}, line {row.line}: the bar is of {row.at.time()}, but only bars of whole days are stored; "
+                "sum them up to days first."
+            )
+        yield row.bar
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[TextIO]:
+    if path.suffix == ".gz":
+        with gzip.open(path, "rt", encoding="utf-8-sig", newline="") as file:
+            yield file
+    else:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            yield file
+
+
+def _places(path: Path, header: list[str], columns: Mapping[str, str], symbol: str | None) -> dict[str, int]:
+    """Column of ours -> its place in a row."""
+    unknown = sorted(set(columns) - set(ALIASES))
+    if unknown:
+        raise BarFileError(f"There is no column {unknown[0]!r} to be named; there are: {', '.join(ALIASES)}.")
+    names = [name.strip().lower() for name in header]
+    places: dict[str, int] = {}
+    for ours, aliases in ALIASES.items():
+        wanted = (columns[ours].strip().lower(),) if ours in columns else aliases
+        found = [place for place, name in enumerate(names) if name in wanted]
+        if len(found) > 1:
+            raise BarFileError(f"{path}: several columns could be {ours!r}; say which one by its name.")
+        if found:
+            places[ours] = found[0]
+        elif ours in columns:
+            raise BarFileError(
+                f"{path}: there is no column {columns[ours]!r}; there are: {', '.join(header)}."
+            )
+        elif ours not in OPTIONAL:
+            raise BarFileError(
+                f"{path}: no column is {ours!r} (or {', '.join(aliases)}); there are: {', '.join(header)}."
+            )
+    if "symbol" not in places and symbol is None:
+        raise BarFileError(f"{path}: there is no column of symbols; say whose bars they are.")
+    return places
+
+
+def _bar(path: Path, line: int, cells: list[str], places: Mapping[str, int], symbol: str | None) -> FileBar:
+    def cell(name: str) -> str:
+        try:
+            text = cells[places[name]].strip()
+        except IndexError:
+            raise BarFileError(f"{path}, line {line}: the row ends before {name}.") from None
+        if not 0 < len(text) <= CELL_CHARACTERS_MAX:
+            raise BarFileError(
+                f"{path}, line {line}: {name} must have 1 to {CELL_CHARACTERS_MAX} characters."
+            )
+        return text
+
+    def number(name: str) -> Decimal:
+        text = cell(name)
+        try:
+            return Decimal(text)
+        except InvalidOperation:
+            raise BarFileError(f"{path}, line {line}: {name} is no number: {text!r}.") from None
+
+    day, at = _moment(path, line, cell("day"))
+    bar = DayBar(
+        symbol=cell("symbol") if "symbol" in places else symbol or "",
+        day=day,
+        open=number("open"),
+        high=number("high"),
+        low=number("low"),
+        close=number("close"),
+        volume=number("volume") if "volume" in places else Decimal(0),
+    )
+    if "adjusted_close" in places:
+        bar = _adjusted(path, line, bar, number("adjusted_close"))
+    return FileBar(line, bar, at)
+
+
+def _adjusted(path: Path, line: int, bar: DayBar, adjusted_close: Decimal) -> DayBar:
+    numbers = (bar.open, bar.high, bar.low, bar.close, bar.volume, adjusted_close)
+    try:
+        if not all(number.is_finite() for number in numbers):
+            raise ValueError("all numbers must be finite")
+        return adjust(RawBar(bar.symbol, bar.day, *numbers))
+    except (ValueError, InvalidOperation) as error:
+        raise BarFileError(f"{path}, line {line}: cannot be adjusted: {error}.") from error
+
+
+def _moment(path: Path, line: int, text: str) -> tuple[date, datetime | None]:
+    """A day; or a moment with its zone, in UTC. Midnight is how some write a day."""
+    try:
+        if len(text) <= 10:
+            return date.fromisoformat(text), None
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise BarFileError(
+            f"{path}, line {line}: {text!r} is no day like 2004-01-02, nor a time like 2004-01-02T14:30:00Z."
+        ) from None
+    if moment.time() == time.min:
+        return moment.date(), None
+    if moment.tzinfo is None:
+        raise BarFileError(f"{path}, line {line}: the time {text!r} has no zone; write it like {text}Z.")
+    moment = moment.astimezone(UTC)
+    return moment.date(), moment
