@@ -31,6 +31,13 @@ def _bounded(name: str, default: float, low: float, high: float) -> float:
     return value
 
 
+def _whole(name: str, default: int, low: int, high: int) -> int:
+    value = _bounded(name, default, low, high)
+    if value != int(value):
+        raise ImproperlyConfigured(f"{name} must be a whole number, got {os.environ[name]!r}.")
+    return int(value)
+
+
 # --- process -----------------------------------------------------------------------------------
 DEBUG = env.bool("DEBUG", default=False)
 SECRET_KEY = _required("SECRET_KEY", "`make run` makes one; elsewhere give 50 random characters.")
@@ -251,6 +258,14 @@ if MARKET_FEED not in {"replay", "none"}:
     raise ImproperlyConfigured(f"MARKET_FEED must be replay or none, got {MARKET_FEED!r}.")
 REPLAY_BARS_PER_SECOND = _bounded("REPLAY_BARS_PER_SECOND", 1.0, 0.01, 1000)
 REPLAY_START = env.str("REPLAY_START", default="2004-01-02")
+# Another file than the shipped sample: .csv or .csv.gz, with columns that are found by their usual names or named here.
+REPLAY_FILE = env.str("REPLAY_FILE", default="")
+if REPLAY_FILE and not REPLAY_FILE.endswith((".csv", ".csv.gz")):
+    raise ImproperlyConfigured(f"REPLAY_FILE must end in .csv or .csv.gz, got {REPLAY_FILE!r}.")
+REPLAY_COLUMNS = env.dict("REPLAY_COLUMNS", default={})
+# A move by more than so many percent is not believed until so many further quotes agree with it.
+FEED_JUMP_PERCENTAGE = _bounded("FEED_JUMP_PERCENTAGE", 30.0, 1, 1000)
+FEED_JUMP_CONFIRMATIONS = _whole("FEED_JUMP_CONFIRMATIONS", 2, 0, 100)
 SNAPSHOT_RETENTION_MINUTES = _bounded("SNAPSHOT_RETENTION_MINUTES", 24 * 60, 1, 10**6)
 
 # --- brokers -----------------------------------------------------------------------------------

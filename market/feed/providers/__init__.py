@@ -3,14 +3,14 @@
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
-from market import sample_data
-from market.feed.providers.base import Provider
-from market.feed.providers.replay import ReplayedInstrument, ReplayProvider
+from market.feed.providers.bars import refuse_unknown_symbols, replayed_bars
+from market.feed.providers.base import HasHistory, Provider
+from market.feed.providers.replay import ReplayedInstrument, ReplayHistory, ReplayProvider
 from market.feed.providers.silent import SilentProvider
 from market.services.feed_state import FeedState
 from market.services.load import replay_start
 
-__all__ = ["Provider", "build"]
+__all__ = ["HasHistory", "Provider", "build", "history_source"]
 
 
 def build(*, state: FeedState) -> Provider:
@@ -19,8 +19,11 @@ def build(*, state: FeedState) -> Provider:
         case "none":
             return SilentProvider()
         case "replay":
+            bars = replayed_bars()
+            refuse_unknown_symbols(bars)
             return ReplayProvider(
-                bars=sample_data.adjusted_bars(),
+                bars=bars.days,
+                moments=bars.moments,
                 instruments=[
                     ReplayedInstrument(instrument.symbol, instrument.exchange_id, instrument.tick_size)
                     for instrument in state.instruments
@@ -31,3 +34,8 @@ def build(*, state: FeedState) -> Provider:
             )
         case unknown:
             raise ImproperlyConfigured(f"MARKET_FEED must be replay or none, got {unknown!r}.")
+
+
+def history_source() -> HasHistory | None:
+    """Whom to ask for bars of the past; None where the configured provider has none. Needs no running feed."""
+    return ReplayHistory(lambda: replayed_bars().days) if settings.MARKET_FEED == "replay" else None

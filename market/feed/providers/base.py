@@ -3,7 +3,10 @@
 from datetime import datetime
 from typing import Protocol
 
+from market.core.history import HasHistory
 from market.core.ticks import Tick
+
+__all__ = ["HasHistory", "Provider"]
 
 
 class Provider(Protocol):
