@@ -19,6 +19,9 @@ from market.models import (
     CorporateAction,
     Exchange,
     Instrument,
+    MarketGap,
+    QuarantinedQuote,
+    QuarantineTotal,
     Quote,
     Recommendation,
     RecommendationSource,
@@ -87,6 +90,31 @@ class SnapshotAdmin(LongListAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Snapshot]:
         return super().get_queryset(request).defer("payload")
+
+
+@admin.register(QuarantinedQuote)
+class QuarantinedQuoteAdmin(LongListAdmin):
+    list_display = ("received_at", "symbol", "reason", "detail", "provider", "at")
+    list_filter = ("reason", "provider")
+    search_fields = ("symbol__exact",)
+    search_help_text = "A symbol"
+    ordering = ("-received_at", "-id")
+
+
+@admin.register(QuarantineTotal)
+class QuarantineTotalAdmin(ReadOnlyAdmin):
+    list_display = ("reason", "total", "minute", "in_minute")
+    ordering = ("reason",)
+
+
+@admin.register(MarketGap)
+class MarketGapAdmin(LongListAdmin):
+    list_display = ("instrument", "first_day", "last_day", "found_at", "filled_at", "tries", "last_error")
+    list_select_related = ("instrument",)
+    list_filter = (("instrument", AutocompleteSelectFilter),)
+    search_fields = ("instrument__symbol__exact",)
+    search_help_text = "A symbol"
+    ordering = ("-found_at", "-id")
 
 
 class CorporateActionForm(ServiceForm):

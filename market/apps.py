@@ -1,3 +1,5 @@
+from importlib import import_module
+
 from django.apps import AppConfig
 
 
@@ -7,3 +9,7 @@ class MarketConfig(AppConfig):
     name = "market"
     label = "market"
     verbose_name = "Market"
+
+    def ready(self) -> None:
+        metrics = import_module("market.metrics")  # it needs the models, which are there by now
+        metrics.register()

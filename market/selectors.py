@@ -17,6 +17,10 @@ from market.models import (
     CorporateAction,
     Exchange,
     Instrument,
+    MarketGap,
+    MarketRevision,
+    QuarantinedQuote,
+    QuarantineTotal,
     Quote,
     Recommendation,
     Snapshot,
@@ -24,6 +28,8 @@ from market.models import (
 
 FEED, FEED_FINISHED = "feed", "feed.finished"
 """Components of the feed's signs of life: that it lives, and that it lives but its data has ended."""
+BAR_LATE = "4 hours"
+"""how long after its session's close a bar may complete and still be that session's: no next session is so near"""
 
 
 def instruments() -> QuerySet[Instrument]:
@@ -49,6 +55,30 @@ def recommendations() -> QuerySet[Recommendation]:
 def market_now() -> datetime | None:
     """Market time: the newest snapshot's; None before the first."""
     return Snapshot.objects.order_by("-version").values_list("as_of", flat=True).first()
+
+
+def market_revision() -> int:
+    """Moves whenever the market's past or a calendar changed (see MarketRevision); 0 before the first time."""
+    return MarketRevision.objects.values_list("revision", flat=True).first() or 0
+
+
+def quarantine() -> QuerySet[QuarantinedQuote]:
+    """What was not believed in the last week, newest first."""
+    return QuarantinedQuote.objects.order_by("-received_at", "-id")
+
+
+def quarantine_totals() -> dict[str, int]:
+    """How much was ever refused, by reason; reasons that never came up are absent."""
+    return dict(QuarantineTotal.objects.order_by("reason").values_list("reason", "total"))
+
+
+def gaps() -> QuerySet[MarketGap]:
+    """Days without a bar, found last first; open ones have no `filled_at`."""
+    return MarketGap.objects.select_related("instrument").order_by("-found_at", "-id")
+
+
+def open_gaps() -> int:
+    return MarketGap.objects.filter(filled_at=None).count()
 
 
 def calendars(
@@ -169,7 +199,9 @@ def closes_on_common_days(
             SELECT bar.place, array_position(days.newest_first, bar.day) AS age, bar.close
             FROM (SELECT array_agg(day ORDER BY day DESC) AS newest_first, min(day) AS oldest FROM common) AS days
             CROSS JOIN LATERAL (
-                SELECT wanted.place, (bar.at AT TIME ZONE wanted.timezone)::date AS day, bar.close::float8
+                -- A session that lasts until midnight completes as the next day begins.
+                SELECT wanted.place, ((bar.at - interval '1 second') AT TIME ZONE wanted.timezone)::date AS day,
+                       bar.close::float8
                 FROM wanted
                 JOIN market_bar AS bar ON bar.instrument_id = wanted.id AND bar.interval = '1d'
                     AND bar.at <= wanted.until AND bar.at > days.oldest - interval '2 days'

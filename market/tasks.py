@@ -6,7 +6,9 @@ Senders name the queue (wake-ups, the beat schedule, task routes): Celery deprec
 import structlog
 from celery import shared_task
 
-from market.services import baseline, snapshots
+from foundation.clock import database_now
+from market.feed.providers import history_source
+from market.services import baseline, gaps, quarantine, snapshots
 
 log = structlog.get_logger(__name__)
 
@@ -21,7 +23,20 @@ def recommend_baseline() -> None:
 
 @shared_task(name="market.tasks.prune_snapshots")
 def prune_snapshots() -> None:
-    """Forget snapshots beyond the retention. Woken by the feed now and then, swept by beat."""
+    """Forget snapshots beyond the retention, and old quarantine. Woken by the feed now and then, swept by beat."""
     removed = snapshots.prune()
     if removed:
         log.info("snapshots_pruned", removed=removed)
+    forgotten = quarantine.prune(now=database_now())
+    if forgotten:
+        log.info("quarantine_pruned", removed=forgotten)
+
+
+@shared_task(name="market.tasks.backfill_gaps")
+def backfill_gaps() -> None:
+    """Find days without a bar, and ask the provider for them. Woken by the feed at its start, swept by beat."""
+    found = gaps.find_gaps()
+    filled = gaps.backfill(history=history_source())
+    gaps.alert_of_old_gaps()
+    if found or filled:
+        log.info("gaps_looked_after", found=found, filled=filled)

@@ -1,12 +1,15 @@
 from django.urls import path
 
-from market.api import views
+from market.api import intake, views
 
 urlpatterns = [
     path("market/instruments", views.Instruments.as_view(), name="instruments"),
     path("market/quotes", views.Quotes.as_view(), name="quotes"),
     path("market/bars", views.Bars.as_view(), name="bars"),
     path("market/snapshot", views.CurrentSnapshot.as_view(), name="snapshot"),
+    path("market/quarantine", intake.Quarantine.as_view(), name="quarantine"),
+    path("market/quarantine/totals", intake.QuarantineTotals.as_view(), name="quarantine-totals"),
+    path("market/gaps", intake.Gaps.as_view(), name="gaps"),
     path("recommendations", views.Recommendations.as_view(), name="recommendations"),
     path("recommendation-sources", views.RecommendationSources.as_view(), name="recommendation-sources"),
 ]

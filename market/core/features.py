@@ -72,29 +72,31 @@ class FeatureState:
         self._completed = None
 
     def complete(self, bars: Sequence[BarTick], *, at: float) -> None:
-        """Append bars that completed at `at` (epoch seconds, market time).
+        """Append bars that completed at their own times, or at `at` (epoch seconds, market time).
 
         Unknown symbols are passed over, and bars not newer than the last one: history that is already known.
         """
         for bar in bars:
             position = self._index.get(bar.symbol)
-            if position is None or at <= self.bar_at[1, position]:
+            completed_at = at if bar.at is None else bar.at.timestamp()
+            if position is None or completed_at <= self.bar_at[1, position]:
                 continue
             column = self._bars[:, :, position]
             column[:, :-1] = column[:, 1:].copy()
             column[:, -1] = [float(part) for part in (bar.open, bar.high, bar.low, bar.close, bar.volume)]
-            self.bar_at[:, position] = self.bar_at[1, position], at
+            self.bar_at[:, position] = self.bar_at[1, position], completed_at
             self._completed = None
 
     def quote(self, quotes: Sequence[QuoteTick], *, at: float, received_at: float) -> None:
-        """Take the newest quotes. Unknown symbols are passed over."""
+        """Take the newest quotes, of their own times or of `at`. Unknown symbols are passed over."""
         for quote in quotes:
             position = self._index.get(quote.symbol)
             if position is None:
                 continue
             self.bid[position], self.ask[position] = float(quote.bid), float(quote.ask)
             self._last[position] = float(quote.last)
-            self.market_time[position], self.received_at[position] = at, received_at
+            self.market_time[position] = at if quote.at is None else quote.at.timestamp()
+            self.received_at[position] = received_at
 
     def completed(self) -> Floats:
         """[2, F, S] at the last two completed bars (previous, last); computed once for each completed bar."""

@@ -13,11 +13,13 @@ class QuoteTick:
     last: Decimal
     volume: Decimal
     """shares traded so far in this session, as far as the provider knows"""
+    at: datetime | None = None
+    """market time of this very quote; None: the tick's"""
 
 
 @dataclass(frozen=True, slots=True)
 class BarTick:
-    """A bar that is completed at the tick's time."""
+    """A bar that completed at its time."""
 
     symbol: str
     open: Decimal
@@ -25,6 +27,8 @@ class BarTick:
     low: Decimal
     close: Decimal
     volume: Decimal
+    at: datetime | None = None
+    """market time of its completion; None: the tick's"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,4 +36,7 @@ class Tick:
     at: datetime
     """market time"""
     quotes: tuple[QuoteTick, ...]
+    """those that are new; none at all says that time went on"""
     bars: tuple[BarTick, ...] = ()
+    halted: frozenset[str] | None = None
+    """all symbols whose trading is halted from now on; None: as before"""

@@ -21,7 +21,7 @@ from journal.services import journal
 from market import selectors
 from market.feed.providers import Provider, build
 from market.services import snapshots
-from market.services.feed_state import FeedState, active_instruments, fingerprint, load_state
+from market.services.feed_state import FeedState, load_state
 from market.services.ingest import LeaseLost, apply_tick
 
 log = structlog.get_logger(__name__)
@@ -34,6 +34,7 @@ SLEEP_STEP_SECONDS = 0.1
 RETRY_SECONDS_FIRST, RETRY_SECONDS_MAX = 0.5, 10.0
 PRUNE_SECONDS = 300.0
 PRUNE_TASK, PRUNE_QUEUE = "market.tasks.prune_snapshots", "market"
+BACKFILL_TASK, BACKFILL_QUEUE = "market.tasks.backfill_gaps", "market"
 # By name: those who watch live above the market. They are woken by beat, too; the feed makes them notice that
 # beat is dead when there is no new snapshot to wake anybody with.
 WATCH_SECONDS = 5.0
@@ -104,15 +105,22 @@ class FeedRunner:
         provider = self._build_provider(state=state)
         provider.resume(after=selectors.market_now())
         log.info("feed_publishing", provider=provider.name, symbols=len(state.instruments))
+        wake(BACKFILL_TASK, queue=BACKFILL_QUEUE)  # it may have been away over a close
         finish_announced = self._data_ended = False
         while not self._stop.requested:
-            if self._beat() and fingerprint(active_instruments()) != state.fingerprint():
-                log.info("feed_instruments_changed")
+            if self._beat() and state.is_outdated():
+                log.info("feed_state_outdated")
                 return
             assert self._lease is not None
             tick = provider.poll(monotonic_now=self._monotonic())
             if tick is not None:
-                apply_tick(state=state, tick=tick, lease=self._lease, lease_seconds=LEASE_SECONDS)
+                apply_tick(
+                    state=state,
+                    tick=tick,
+                    lease=self._lease,
+                    lease_seconds=LEASE_SECONDS,
+                    provider=provider.name,
+                )
                 self._retry_seconds = RETRY_SECONDS_FIRST
                 self._count_tick()
             elif provider.finished and not finish_announced:
@@ -134,7 +142,7 @@ class FeedRunner:
         return False
 
     def _idle_until_changed(self, state: FeedState) -> None:
-        while not self._stop.requested and fingerprint(active_instruments()) == state.fingerprint():
+        while not self._stop.requested and not state.is_outdated():
             self._beat()
             self._pause(STANDBY_SECONDS)
 

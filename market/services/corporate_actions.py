@@ -17,6 +17,7 @@ from journal.core.events import PLATFORM_STREAM, Event
 from journal.services.journal import append
 from market.models import TOO_LARGE, CorporateAction, Instrument
 from market.selectors import market_now
+from market.services import revision
 
 REASON_LENGTH_MAX = 200
 BOOK = "portfolios.tasks.book_corporate_actions"
@@ -60,6 +61,7 @@ def record(item: NewCorporateAction, *, actor: AbstractBaseUser | None) -> tuple
         _refuse_a_second_split(row)
         _refuse_a_late_split(row)
     row.save(force_insert=True)
+    revision.bump()
     wake_on_commit(BOOK, queue="market")
     payload = {
         "corporate_action_id": row.id, "external_id": row.external_id, "symbol": item.symbol, "kind": row.kind,
@@ -91,6 +93,7 @@ def withdraw(*, action_id: uuid.UUID, actor: AbstractBaseUser | None, reason: st
     action.withdrawn_at = database_now()
     action.withdrawn_by_id = actor.pk if actor else None
     action.save(update_fields=["withdrawn_at", "withdrawn_by"])
+    revision.bump()
     wake_on_commit(BOOK, queue="market")
     payload = {
         "corporate_action_id": action.id, "external_id": action.external_id, "symbol": action.instrument.symbol,

@@ -3,18 +3,32 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 
 import numpy as np
+from django.conf import settings
+from django.db.models import OuterRef, Subquery
 
 from market.core.calendar import ExchangeCalendar
 from market.core.features import RING, FeatureState
 from market.core.fields import FIELD_NAMES
 from market.core.indicators import Floats
+from market.core.quote_checks import QuoteChecker, Reference, Split
 from market.core.recommendation import RecommendationClass
 from market.core.snapshot import MarketSnapshot, RecommendationFrame
 from market.core.ticks import QuoteTick
-from market.models import Instrument, Quote, RecommendationSource
-from market.selectors import CurrentAdvice, advice_at_bars, calendars, current_advice, recent_bars
+from market.models import Bar, CorporateAction, Instrument, Quote, RecommendationSource
+from market.selectors import (
+    CurrentAdvice,
+    advice_at_bars,
+    calendars,
+    current_advice,
+    market_now,
+    market_revision,
+    recent_bars,
+)
+
+Fingerprint = tuple[int, tuple[tuple[object, ...], ...]]
 
 
 @dataclass(eq=False)
@@ -39,31 +53,42 @@ class AdviceAtBars:
 
 @dataclass(frozen=True, eq=False)
 class FeedState:
-    """The active instruments in the order of a snapshot's columns, their calendars, the running features."""
+    """The active instruments in the order of a snapshot's columns, their calendars, the running features.
+
+    `checker` knows what was believed last; `revision` is the market's when the state was read.
+    """
 
     instruments: tuple[Instrument, ...]
     calendars: Mapping[str, ExchangeCalendar]
     features: FeatureState
+    checker: QuoteChecker
+    revision: int = 0
     advice: AdviceAtBars = field(default_factory=AdviceAtBars)
 
-    def fingerprint(self) -> tuple[tuple[object, ...], ...]:
-        return fingerprint(self.instruments)
+    def is_outdated(self) -> bool:
+        """Whether the state must be rebuilt: another instrument, exchange, tick, or another past (see revision)."""
+        return (self.revision, fingerprint(self.instruments)) != present_fingerprint()
 
 
 def active_instruments() -> tuple[Instrument, ...]:
     return tuple(Instrument.objects.filter(is_active=True).order_by("symbol"))
 
 
+def present_fingerprint() -> Fingerprint:
+    return market_revision(), fingerprint(active_instruments())
+
+
 def fingerprint(instruments: tuple[Instrument, ...]) -> tuple[tuple[object, ...], ...]:
-    """Differs when the feed must rebuild its state: another instrument, exchange or tick."""
     return tuple((row.pk, row.symbol, row.exchange_id, row.tick_size) for row in instruments)
 
 
 def load_state() -> FeedState:
     """Instruments, calendars, the last bars and quotes, from PostgreSQL."""
+    revision = market_revision()  # first: what changes in between is read now, and noticed the next time
     instruments = active_instruments()
     features = FeatureState([instrument.symbol for instrument in instruments])
     symbols = {instrument.pk: instrument.symbol for instrument in instruments}
+    checker = _checker(symbols)
     for identity, history in recent_bars(instrument_ids=list(symbols), count_max=RING).items():
         features.load_history(symbols[identity], history.bars, at=history.at)
     for quote in Quote.objects.filter(instrument__in=symbols):
@@ -73,10 +98,45 @@ def load_state() -> FeedState:
             ask=quote.ask,
             last=quote.last,
             volume=quote.volume,
+            at=quote.market_time,
         )
+        checker.know_quote(tick, halted=quote.halted)
         features.quote([tick], at=quote.market_time.timestamp(), received_at=quote.received_at.timestamp())
     codes = sorted({instrument.exchange_id for instrument in instruments})
-    return FeedState(instruments=instruments, calendars=calendars(codes=codes), features=features)
+    return FeedState(
+        instruments=instruments,
+        calendars=calendars(codes=codes),
+        features=features,
+        checker=checker,
+        revision=revision,
+    )
+
+
+def _checker(symbols: Mapping[int, str]) -> QuoteChecker:
+    """It knows the newest bars and the splits; the quotes are told to it where they are read."""
+    splits: dict[str, list[Split]] = {}
+    rows = CorporateAction.objects.filter(
+        kind=CorporateAction.Kind.SPLIT, instrument__in=symbols, withdrawn_at=None
+    )
+    for row in rows.order_by("ex_at"):
+        assert row.new_units is not None and row.old_units is not None
+        splits.setdefault(symbols[row.instrument_id], []).append(
+            Split(row.ex_at, row.new_units, row.old_units)
+        )
+    checker = QuoteChecker(
+        symbols=symbols.values(),
+        jump_percentage=Decimal(str(settings.FEED_JUMP_PERCENTAGE)),
+        confirmations=int(settings.FEED_JUMP_CONFIRMATIONS),
+        splits=splits,
+        as_of=market_now(),
+    )
+    of_instrument = Bar.objects.filter(instrument=OuterRef("pk"), interval=Bar.Interval.DAY).order_by("-at")
+    newest = Instrument.objects.filter(pk__in=symbols).annotate(
+        bar_at=Subquery(of_instrument.values("at")[:1]), bar_close=Subquery(of_instrument.values("close")[:1])
+    )
+    for symbol, at, close in newest.exclude(bar_at=None).values_list("symbol", "bar_at", "bar_close"):
+        checker.know_bar(symbol, Reference(at, close))
+    return checker
 
 
 def build_snapshot(state: FeedState, *, as_of: datetime) -> MarketSnapshot:
@@ -97,7 +157,13 @@ def build_snapshot(state: FeedState, *, as_of: datetime) -> MarketSnapshot:
         bid=features.bid,
         ask=features.ask,
         is_open=np.array(
-            [day is not None and day.opens_at <= as_of <= day.closes_at for day in days], dtype=np.bool_
+            [
+                day is not None
+                and day.opens_at <= as_of <= day.closes_at
+                and instrument.symbol not in state.checker.halted
+                for instrument, day in zip(state.instruments, days, strict=True)
+            ],
+            dtype=np.bool_,
         ),
         opens_at=np.array([day.opens_at.timestamp() if day else np.nan for day in days]),
         closes_at=np.array([day.closes_at.timestamp() if day else np.nan for day in days]),

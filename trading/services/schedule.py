@@ -37,6 +37,7 @@ SWEEPS = (
     Sweep("journal.tasks.deliver_alerts", "notification", 5),
     Sweep("market.tasks.recommend_baseline", "market", 10),
     Sweep("market.tasks.prune_snapshots", "market", 300),
+    Sweep("market.tasks.backfill_gaps", "market", 60, "Finds days without a bar, and asks for them."),
     Sweep("portfolios.tasks.book_corporate_actions", "market", 5),
 )
 

@@ -21,6 +21,9 @@ from market.models import (
     CalendarDay,
     Exchange,
     Instrument,
+    MarketGap,
+    QuarantinedQuote,
+    QuarantineTotal,
     Quote,
     Recommendation,
     RecommendationSource,
@@ -149,6 +152,11 @@ def make_market(instrument, source, number):
     CalendarDay.objects.create(
         exchange=instrument.exchange, day=at.date(), opens_at=at, closes_at=at + timedelta(hours=6)
     )
+    QuarantinedQuote.objects.create(
+        symbol=instrument.symbol, reason="zero", received_at=at, payload={"bid": "0"}
+    )
+    QuarantineTotal.objects.create(reason=f"reason-{number}", total=1, minute=at, in_minute=1)
+    MarketGap.objects.create(instrument=instrument, first_day=at.date(), last_day=at.date())
     top = Snapshot.objects.order_by("-version").first()
     Snapshot.objects.create(version=top.version + 1 if top else 1, as_of=at, payload=b"secret")
     return Recommendation.objects.create(

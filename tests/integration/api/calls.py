@@ -305,6 +305,9 @@ BESIDE = [
     Call("get", "market/quotes", of_hers=False),
     Call("get", "market/bars?symbol=AAA", of_hers=False),
     Call("get", "market/snapshot", of_hers=False),
+    Call("get", "market/quarantine", of_hers=False),
+    Call("get", "market/quarantine/totals", of_hers=False),
+    Call("get", "market/gaps", of_hers=False),
     Call("get", "recommendations", of_hers=False),
     Call(
         "post",

@@ -6,7 +6,14 @@ from decimal import Decimal
 import pytest
 
 from foundation.clock import database_now
-from market.models import Bar, Quote, Recommendation
+from market.models import (
+    Bar,
+    MarketGap,
+    QuarantinedQuote,
+    QuarantineTotal,
+    Quote,
+    Recommendation,
+)
 from tests.integration.api.conftest import World
 
 pytestmark = pytest.mark.integration
@@ -62,6 +69,43 @@ def test_quotes_carry_both_clocks(world: World) -> None:
     )
     (quote,) = world.as_("charlie").get("/api/market/quotes?symbol=AAA").json()["results"]
     assert (quote["last"], quote["market_time"] < quote["received_at"]) == ("100.00000000", True)
+
+
+def test_the_quarantine_says_what_was_wrong_and_is_filtered(world: World) -> None:
+    now = database_now()
+    for symbol, reason in (("AAA", "zero"), ("BBB", "jump"), ("AAA", "crossed")):
+        QuarantinedQuote.objects.create(
+            symbol=symbol, reason=reason, detail="bid is 0", received_at=now, payload={"bid": "0"}
+        )
+
+    def shown(query: str) -> list[tuple[str, str]]:
+        rows = world.as_("charlie").get(f"/api/market/quarantine{query}").json()["results"]
+        return [(row["symbol"], row["reason"]) for row in rows]
+
+    assert shown("") == [("AAA", "crossed"), ("BBB", "jump"), ("AAA", "zero")]
+    assert shown("?symbol=AAA&reason=zero") == [("AAA", "zero")]
+    assert world.as_("charlie").get("/api/market/quarantine?reason=odd").status_code == 400
+
+
+def test_the_totals_count_what_came_up(world: World) -> None:
+    QuarantineTotal.objects.create(reason="zero", total=7, minute=database_now(), in_minute=1)
+    shown = world.as_("bob").get("/api/market/quarantine/totals").json()["results"]
+    assert shown == [{"reason": "zero", "total": 7}]
+
+
+def test_gaps_are_listed_and_filtered_by_whether_they_are_open(world: World) -> None:
+    aaa, bbb, _ = world.market.instruments
+    for instrument, filled_at in ((aaa, None), (bbb, database_now())):
+        MarketGap.objects.create(
+            instrument=instrument, first_day="2010-02-01", last_day="2010-02-03", filled_at=filled_at
+        )
+
+    def shown(query: str) -> list[str]:
+        rows = world.as_("charlie").get(f"/api/market/gaps{query}").json()["results"]
+        return [row["symbol"] for row in rows]
+
+    assert shown("") == ["BBB", "AAA"]
+    assert (shown("?open=true"), shown("?open=false"), shown("?symbol=CCC")) == (["AAA"], ["BBB"], [])
 
 
 def test_pushed_advice_is_stored_once(world: World) -> None:

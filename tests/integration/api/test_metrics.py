@@ -4,6 +4,8 @@ import pytest
 from rest_framework.test import APIClient
 
 from foundation import heartbeats, leases
+from foundation.clock import database_now
+from market.models import QuarantineTotal
 from portfolios.models import BrokerAccount
 from tests.integration.api.conftest import World
 from trading.services.breaks import record_break
@@ -29,6 +31,13 @@ def test_staff_get_them_by_token_and_by_session(world: World) -> None:
         answer = client.get("/metrics", headers=ACCEPT)
         assert (answer.status_code, "django_http_requests_total" in answer.content.decode()) == (200, True)
         assert answer["Content-Type"].startswith("text/plain")
+
+
+def test_they_count_what_the_feed_did_not_believe(world: World) -> None:
+    QuarantineTotal.objects.create(reason="zero", total=7, minute=database_now(), in_minute=1)
+    page = world.as_("steffi").get("/metrics", headers=ACCEPT).content.decode()
+    assert 'autotrading_market_quarantined_total{reason="zero"} 7.0' in page
+    assert 'autotrading_market_quarantined_total{reason="jump"} 0.0' in page
 
 
 def test_they_tell_of_open_breaks_and_of_who_follows_brokers(world: World) -> None:

@@ -9,7 +9,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from foundation.clock import database_now
-from market.models import Bar, Quote, RecommendationSource
+from market.models import Bar, MarketGap, QuarantinedQuote, Quote, RecommendationSource
 from portfolios.selectors import account_of
 from portfolios.services.portfolios import create_portfolio, deposit
 from sessions.models import TradingSession
@@ -101,6 +101,8 @@ def more_market(world: World) -> None:
         Bar.objects.create(
             instrument=world.market.instruments[0], at=at, open=1, high=1, low=1, close=1, volume=1
         )
+        MarketGap.objects.create(instrument=instrument, first_day=at.date(), last_day=at.date())
+        QuarantinedQuote.objects.create(symbol="AAA", reason="zero", received_at=now, payload={})
         RecommendationSource.objects.create(name=f"source-{number}")
         world.market.advise(instrument.symbol)
 
@@ -120,6 +122,8 @@ def more_market(world: World) -> None:
         ("portfolios/{portfolio}/breaks", more_breaks),
         ("portfolios/{portfolio}/reconciliations", more_reconciliations),
         ("market/quotes", more_market),
+        ("market/gaps", more_market),
+        ("market/quarantine", more_market),
         ("market/bars?symbol=AAA", more_market),
         ("recommendations", more_market),
         ("recommendation-sources", more_market),

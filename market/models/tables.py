@@ -124,6 +124,10 @@ class Quote(models.Model):
     volume = _volume()
     market_time = models.DateTimeField()
     received_at = models.DateTimeField(help_text="database time")
+    # The default is the database's too: a feed that does not know the column may add quotes.
+    halted = models.BooleanField(
+        default=False, db_default=False, help_text="whether the exchange has halted its trading"
+    )
 
     class Meta:
         constraints = [

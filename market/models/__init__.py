@@ -1,0 +1,33 @@
+"""Tables of the market room: what is known (`tables`), and what was wrong or missing on its way in (`intake`)."""
+
+from market.models.gaps import MarketGap
+from market.models.intake import MarketRevision, QuarantinedQuote, QuarantineTotal
+from market.models.tables import (
+    TOO_LARGE,
+    Bar,
+    CalendarDay,
+    CorporateAction,
+    Exchange,
+    Instrument,
+    Quote,
+    Recommendation,
+    RecommendationSource,
+    Snapshot,
+)
+
+__all__ = [
+    "TOO_LARGE",
+    "Bar",
+    "CalendarDay",
+    "CorporateAction",
+    "Exchange",
+    "Instrument",
+    "MarketGap",
+    "MarketRevision",
+    "QuarantineTotal",
+    "QuarantinedQuote",
+    "Quote",
+    "Recommendation",
+    "RecommendationSource",
+    "Snapshot",
+]
