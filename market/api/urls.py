@@ -1,11 +1,11 @@
 from django.urls import path
 
-from market.api import intake, views
+from market.api import history, intake, views
 
 urlpatterns = [
-    path("market/instruments", views.Instruments.as_view(), name="instruments"),
+    path("market/instruments", history.Instruments.as_view(), name="instruments"),
     path("market/quotes", views.Quotes.as_view(), name="quotes"),
-    path("market/bars", views.Bars.as_view(), name="bars"),
+    path("market/bars", history.Bars.as_view(), name="bars"),
     path("market/snapshot", views.CurrentSnapshot.as_view(), name="snapshot"),
     path("market/quarantine", intake.Quarantine.as_view(), name="quarantine"),
     path("market/quarantine/totals", intake.QuarantineTotals.as_view(), name="quarantine-totals"),

@@ -6,9 +6,11 @@ from typing import Any, TypeVar
 
 from django.db.models import Model, QuerySet
 
-from foundation.errors import Forbidden, NotFound
+from foundation.api.staff import require_staff
+from foundation.errors import NotFound
 from portfolios.selectors import AnyUser, require_role
 
+__all__ = ["owned", "require_staff"]
 _Owned = TypeVar("_Owned", bound=Model)
 
 
@@ -26,9 +28,3 @@ def owned(
     require_role(user, row.portfolio_id, roles=roles)
     found: _Owned = row
     return found
-
-
-def require_staff(user: AnyUser) -> None:
-    """For what concerns every portfolio. Raises Forbidden."""
-    if not getattr(user, "is_staff", False):
-        raise Forbidden("This is for staff.", code="staff_required")

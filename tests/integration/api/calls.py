@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 from django.urls import URLPattern, URLResolver, get_resolver
 from rest_framework.response import Response
 
+from market.models import CalendarDay
 from market.services.corporate_actions import NewCorporateAction, record
 from portfolios.models import BrokerAccount
 from portfolios.selectors import account_of
@@ -151,6 +153,23 @@ def _record_dividend(world: World) -> None:
     world.action = action.id
 
 
+def _trading_day(world: World) -> None:
+    """The day before the market's present one, at the exchange of its instruments."""
+    opens_at = world.market.as_of - timedelta(days=1, hours=6)
+    CalendarDay.objects.create(
+        exchange_id="XTST",
+        day=opens_at.date(),
+        opens_at=opens_at,
+        closes_at=opens_at + timedelta(hours=5),
+    )
+
+
+def _bar(world: World) -> dict[str, Any]:
+    day = (world.market.as_of - timedelta(days=1, hours=6)).date().isoformat()
+    prices = {"open": "100", "high": "101", "low": "99", "close": "100.5", "volume": "1000"}
+    return {"bars": [{"symbol": "AAA", "day": day, **prices}]}
+
+
 def _order(world: World) -> dict[str, Any]:
     """Neither held nor ordered yet."""
     portfolio_id = str(world.desk.portfolio.id)
@@ -222,6 +241,15 @@ OF_STAFF = [
     Call("put", "platform/permissions", _lists, of_hers=False, by="steffi"),
     Call("get", "instruments/{symbol}/limits", of_hers=False, by="steffi"),
     Call("put", "instruments/{symbol}/limits", _limit, of_hers=False, by="steffi"),
+    Call("post", "market/bars", _bar, 201, of_hers=False, before=_trading_day, by="steffi"),
+    Call(
+        "post",
+        "market/instruments",
+        lambda world: {"symbol": "DDD", "exchange": "XTST"},
+        201,
+        of_hers=False,
+        by="steffi",
+    ),
     Call("get", "corporate-actions", of_hers=False, by="steffi"),
     Call("post", "corporate-actions", _dividend, 201, of_hers=False, by="steffi"),
     Call(

@@ -8,6 +8,7 @@ import pytest
 from foundation.clock import database_now
 from market.models import (
     Bar,
+    CalendarDay,
     MarketGap,
     QuarantinedQuote,
     QuarantineTotal,
@@ -106,6 +107,73 @@ def test_gaps_are_listed_and_filtered_by_whether_they_are_open(world: World) -> 
 
     assert shown("") == ["BBB", "AAA"]
     assert (shown("?open=true"), shown("?open=false"), shown("?symbol=CCC")) == (["AAA"], ["BBB"], [])
+
+
+def a_trading_day(world: World) -> str:
+    opens_at = world.market.as_of - timedelta(days=1, hours=6)
+    CalendarDay.objects.create(
+        exchange_id="XTST",
+        day=opens_at.date(),
+        opens_at=opens_at,
+        closes_at=opens_at + timedelta(hours=5),
+    )
+    return opens_at.date().isoformat()
+
+
+def import_bars(world: World, *changes: dict, who: str = "steffi", **headers: str):
+    day = world.market.as_of - timedelta(days=1, hours=6)
+    bar = {"symbol": "AAA", "day": day.date().isoformat(), "open": "100", "high": "101", "low": "99",
+           "close": "100.5", "volume": "1000"}  # fmt: skip
+    body = {"bars": [bar | change for change in changes]}
+    return world.as_(who).post("/api/market/bars", body, format="json", headers=headers)
+
+
+def test_staff_import_bars_once_and_all_or_nothing(world: World) -> None:
+    a_trading_day(world)
+    assert import_bars(world, {}, {"symbol": "BBB"}).json() == {"stored": 2, "same": 0}
+    assert import_bars(world, {}, {"symbol": "BBB"}).json() == {"stored": 0, "same": 2}
+    bad = import_bars(world, {"symbol": "CCC"}, {"symbol": "ZZZ"}, {"symbol": "CCC", "high": "100"})
+    assert (bad.status_code, [error["path"] for error in bad.json()["errors"]]) == (
+        400,
+        ["bars[1].symbol", "bars[2].high"],
+    )
+    assert Bar.objects.filter(instrument__symbol="CCC").count() == 0
+    other = import_bars(world, {"close": "100.6"})
+    assert (other.status_code, other.json()["errors"][0]["path"]) == (409, "bars[0].day")
+
+
+def test_a_bar_that_is_no_bar_is_named_with_its_place(world: World) -> None:
+    answer = import_bars(world, {}, {"close": "much", "opne": "1"})
+    assert {error["path"] for error in answer.json()["errors"]} == {"bars[1].close", "bars[1].opne"}
+
+
+def test_the_same_key_imports_once(world: World) -> None:
+    a_trading_day(world)
+    first = import_bars(world, {}, **{"Idempotency-Key": "one"})
+    again = import_bars(world, {}, **{"Idempotency-Key": "one"})
+    assert (first.json(), again.json()) == ({"stored": 1, "same": 0}, {"stored": 1, "same": 0})
+
+
+def test_only_staff_bring_in_bars_and_instruments(world: World) -> None:
+    assert import_bars(world, {}, who="alice").json()["code"] == "staff_required"
+    body = {"symbol": "DDD", "exchange": "XTST"}
+    refused = world.as_("alice").post("/api/market/instruments", body, format="json")
+    assert (refused.status_code, refused.json()["code"]) == (403, "staff_required")
+
+
+def test_an_instrument_is_added_once(world: World) -> None:
+    def add(**body: str):
+        return world.as_("steffi").post("/api/market/instruments", body, format="json")
+
+    first = add(symbol="BTC", exchange="XTST", lot_size="0.0001")
+    assert (first.status_code, first.json()["lot_size"], first.json()["is_active"]) == (
+        201,
+        "0.00010000",
+        True,
+    )
+    assert add(symbol="BTC", exchange="XTST", lot_size="0.0001").status_code == 200
+    assert add(symbol="BTC", exchange="XTST").json()["errors"][0]["path"] == "lot_size"
+    assert add(symbol="ETH", exchange="MOON").json()["errors"][0]["path"] == "exchange"
 
 
 def test_pushed_advice_is_stored_once(world: World) -> None:
