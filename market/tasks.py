@@ -8,7 +8,7 @@ from celery import shared_task
 
 from foundation.clock import database_now
 from market.feed.providers import history_source
-from market.services import baseline, gaps, quarantine, snapshots
+from market.services import baseline, calendars, gaps, quarantine, snapshots
 
 log = structlog.get_logger(__name__)
 
@@ -40,3 +40,11 @@ def backfill_gaps() -> None:
     gaps.alert_of_old_gaps()
     if found or filled:
         log.info("gaps_looked_after", found=found, filled=filled)
+
+
+@shared_task(name="market.tasks.extend_calendars")
+def extend_calendars() -> None:
+    """Keep a year of trading days ahead: each calendar is extended about once a week. Swept by beat."""
+    extended = calendars.extend_calendars()
+    if extended:
+        log.info("calendars_extended", exchanges=extended)

@@ -38,6 +38,7 @@ SWEEPS = (
     Sweep("market.tasks.recommend_baseline", "market", 10),
     Sweep("market.tasks.prune_snapshots", "market", 300),
     Sweep("market.tasks.backfill_gaps", "market", 60, "Finds days without a bar, and asks for them."),
+    Sweep("market.tasks.extend_calendars", "market", 3600, "Keeps a year of trading days ahead."),
     Sweep("portfolios.tasks.book_corporate_actions", "market", 5),
 )
 
