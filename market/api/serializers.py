@@ -5,13 +5,12 @@ from typing import Any
 from rest_framework import serializers
 
 from foundation.api.base import StrictSerializer
-from market.core.recommendation import CLASS_NAMES
-from market.models import Bar, Instrument, Quote, Recommendation, RecommendationSource
+from market.core.recommendation import CLASS_NAMES, RecommendationItem
+from market.models import Bar, Instrument, Quote, Recommendation
 from market.services.recommendations import (
     EXTERNAL_ID_LENGTH_MAX,
     ITEMS_MAX,
     MODEL_VERSION_LENGTH_MAX,
-    RecommendationItem,
 )
 
 
@@ -88,13 +87,6 @@ class SnapshotSerializer(serializers.Serializer[Any]):
     version = serializers.IntegerField()
     as_of = serializers.DateTimeField(help_text="market time")
     symbols = SnapshotSymbolSerializer(many=True)
-
-
-class RecommendationSourceSerializer(serializers.ModelSerializer[RecommendationSource]):
-    class Meta:
-        model = RecommendationSource
-        fields = ("name", "description")
-        read_only_fields = fields
 
 
 class RecommendationSerializer(serializers.ModelSerializer[Recommendation]):

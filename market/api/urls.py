@@ -1,6 +1,6 @@
 from django.urls import path
 
-from market.api import history, intake, views
+from market.api import history, intake, sources, views
 
 urlpatterns = [
     path("market/instruments", history.Instruments.as_view(), name="instruments"),
@@ -11,5 +11,10 @@ urlpatterns = [
     path("market/quarantine/totals", intake.QuarantineTotals.as_view(), name="quarantine-totals"),
     path("market/gaps", intake.Gaps.as_view(), name="gaps"),
     path("recommendations", views.Recommendations.as_view(), name="recommendations"),
-    path("recommendation-sources", views.RecommendationSources.as_view(), name="recommendation-sources"),
+    path("recommendation-sources", sources.RecommendationSources.as_view(), name="recommendation-sources"),
+    path(
+        "recommendation-sources/<str:name>",
+        sources.OneRecommendationSource.as_view(),
+        name="recommendation-source",
+    ),
 ]

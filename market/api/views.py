@@ -15,7 +15,7 @@ from market import selectors
 from market.api import serializers as shapes
 from market.api.filters import InstrumentFilters, QuoteFilters, RecommendationFilters
 from market.api.snapshot_view import symbols_of
-from market.models import Bar, Instrument, Quote, Recommendation, RecommendationSource
+from market.models import Bar, Instrument, Quote, Recommendation
 from market.services import snapshots
 from market.services.recommendations import push
 
@@ -117,21 +117,6 @@ class CurrentSnapshot(ApiView):
             "symbols": symbols_of(snapshot, wanted),
         }
         return Response(shapes.SnapshotSerializer(shown).data)
-
-
-class RecommendationSources(ApiView):
-    queryset = RecommendationSource.objects.none()
-    page_ordering = ("name",)
-
-    @extend_schema(
-        operation_id="getRecommendationSources",
-        summary="List recommendation sources",
-        responses=shapes.RecommendationSourceSerializer(many=True),
-        tags=["recommendations"],
-    )
-    def get(self, request: Request) -> Response:
-        """Who recommends; a session's config names those that it listens to."""
-        return self.page(RecommendationSource.objects.all(), shapes.RecommendationSourceSerializer)
 
 
 class Recommendations(ApiView):

@@ -6,9 +6,10 @@ import numpy as np
 
 from market.core import recommender
 from market.core.indicators import Floats
+from market.core.recommendation import RecommendationItem
 from market.models import Bar, Instrument, Recommendation, RecommendationSource
-from market.selectors import BarHistory, close_after, market_now, recent_bars
-from market.services.recommendations import ITEMS_MAX, RecommendationItem, record
+from market.selectors import BarHistory, close_after, recent_bars
+from market.services.recommendations import consult
 
 SOURCE = "baseline"
 DESCRIPTION = (
@@ -24,50 +25,62 @@ def ensure_source() -> None:
     RecommendationSource.objects.get_or_create(name=SOURCE, defaults={"description": DESCRIPTION})
 
 
-def recommend_latest() -> int:
-    """Recommend where the newest completed bar has no baseline advice yet; returns how many were stored.
+class Baseline:
+    """The model behind the boundary of all that advise."""
 
-    Idempotent (the external id is `SYMBOL:date` of the bar), so any number of wake-ups and sweeps is
-    harmless. An instrument whose advice would already have expired (its bars have ended) gets none.
-    """
-    now = market_now()
-    if now is None:
-        return 0
-    newest = _newest_bars()
-    wanted = _without_advice(newest)
-    if not wanted:
-        return 0
-    histories = recent_bars(
-        instrument_ids=[instrument.pk for instrument, _ in newest], count_max=recommender.HISTORY_BARS_MAX
-    )
-    identities = list(histories)
-    close, at = _aligned([histories[identity] for identity in identities])
-    as_of = max(bar_at for _, bar_at in newest)
-    advice = {
-        identities[advised.column]: advised
-        for advised in recommender.recommend(close=close, at=at, as_of=as_of.timestamp())
-    }
-    items = []
-    for instrument, bar_at in wanted:
-        advised = advice.get(instrument.pk)
-        expires_at = close_after(exchange=instrument.exchange_id, moment=bar_at, sessions=VALIDITY_SESSIONS)
-        if advised is None or expires_at <= now:
-            continue
-        items.append(
-            RecommendationItem(
-                external_id=_external_id(instrument, bar_at),
-                symbol=instrument.symbol,
-                recommendation=advised.recommendation.name,
-                confidence=advised.confidence,
-                expected_return_percentage=advised.expected_return_percentage,
-                as_of=bar_at,
-                expires_at=expires_at,
-                model_version=recommender.MODEL_VERSION,
-            )
+    name = SOURCE
+
+    def advice(self, now: datetime) -> list[RecommendationItem]:
+        """Where the newest completed bar has no baseline advice yet.
+
+        An instrument whose advice would already have expired (its bars have ended) gets none.
+        """
+        newest = _newest_bars()
+        wanted = _without_advice(newest)
+        if not wanted:
+            return []
+        histories = recent_bars(
+            instrument_ids=[instrument.pk for instrument, _ in newest],
+            count_max=recommender.HISTORY_BARS_MAX,
         )
-    return sum(
-        len(record(source=SOURCE, description=DESCRIPTION, items=items[start : start + ITEMS_MAX]).created)
-        for start in range(0, len(items), ITEMS_MAX)
+        identities = list(histories)
+        close, at = _aligned([histories[identity] for identity in identities])
+        as_of = max(bar_at for _, bar_at in newest)
+        advice = {
+            identities[advised.column]: advised
+            for advised in recommender.recommend(close=close, at=at, as_of=as_of.timestamp())
+        }
+        items = []
+        for instrument, bar_at in wanted:
+            advised = advice.get(instrument.pk)
+            expires_at = close_after(
+                exchange=instrument.exchange_id, moment=bar_at, sessions=VALIDITY_SESSIONS
+            )
+            if advised is not None and expires_at > now:
+                items.append(_item(instrument, bar_at, expires_at, advised))
+        return items
+
+
+def recommend_latest() -> int:
+    """Recommend on the newest completed bars; returns how many were stored.
+
+    Idempotent (the external id is `SYMBOL:date` of the bar), so any number of wake-ups and sweeps is harmless.
+    """
+    return consult(Baseline(), description=DESCRIPTION)
+
+
+def _item(
+    instrument: Instrument, bar_at: datetime, expires_at: datetime, advised: recommender.Advice
+) -> RecommendationItem:
+    return RecommendationItem(
+        external_id=_external_id(instrument, bar_at),
+        symbol=instrument.symbol,
+        recommendation=advised.recommendation.name,
+        confidence=advised.confidence,
+        expected_return_percentage=advised.expected_return_percentage,
+        as_of=bar_at,
+        expires_at=expires_at,
+        model_version=recommender.MODEL_VERSION,
     )
 
 

@@ -14,7 +14,7 @@ from django.db import transaction
 from django.db.models import F
 
 from foundation.errors import Conflict, Forbidden, InvalidInput, NotFound, Unavailable
-from market.core.recommendation import CLASS_NAMES
+from market.core.recommendation import CLASS_NAMES, RecommendationItem, RecommendationService
 from market.models import TOO_LARGE, Instrument, Recommendation, RecommendationSource
 from market.selectors import close_after, market_now
 
@@ -25,24 +25,6 @@ EXTERNAL_ID_LENGTH_MAX = 200
 MODEL_VERSION_LENGTH_MAX = 100
 DEFAULT_VALIDITY_SESSIONS = 1
 PRICE_PLACES = Decimal("0.00000001")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecommendationItem:
-    """Advice as a source gives it. Times are market time and aware."""
-
-    external_id: str
-    symbol: str
-    recommendation: str
-    confidence: float
-    expected_return_percentage: float | None = None
-    target_price: Decimal | None = None
-    stop_price: Decimal | None = None
-    as_of: datetime | None = None
-    """when omitted: the market's present time"""
-    expires_at: datetime | None = None
-    """when omitted: the close of the first session that opens after `as_of`"""
-    model_version: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +67,26 @@ def record(*, source: str, description: str, items: Sequence[RecommendationItem]
     if known.pusher_id is not None:
         raise Forbidden(f"{source!r} is pushed by a user; a built-in model needs a source of its own.")
     return _store(source=known, items=items)
+
+
+def consult(service: RecommendationService, *, description: str = "") -> int:
+    """Ask a service and store what it advises, in parts that can be stored at once; returns how many were new.
+
+    Nothing is asked before the market has a time. No transaction is open while it answers. Raises what the
+    service raises, and what `record` does.
+    """
+    now = market_now()
+    if now is None:
+        return 0
+    items = service.advice(now)
+    return sum(
+        len(
+            record(
+                source=service.name, description=description, items=items[start : start + ITEMS_MAX]
+            ).created
+        )
+        for start in range(0, len(items), ITEMS_MAX)
+    )
 
 
 @transaction.atomic

@@ -3,9 +3,12 @@
 import ast
 import importlib
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 from django.apps import apps
+
+from market.core.recommendation import RecommendationService
 
 BASE_DIR = Path(__file__).resolve().parents[2]
 # From the top of the house to its ground.
@@ -63,6 +66,13 @@ def test_a_specified_function_stands_exactly_once(name: str, module: str) -> Non
 def test_the_architecture_page_names_the_module(name: str, module: str) -> None:
     page = (BASE_DIR / "docs" / "architecture.md").read_text(encoding="utf-8")
     assert any(f"`{name}`" in line and f"`{module}`" in line for line in page.splitlines())
+
+
+def test_the_recommendation_service_is_a_boundary_that_the_page_names() -> None:
+    page = (BASE_DIR / "docs" / "architecture.md").read_text(encoding="utf-8")
+    assert "| `RecommendationService` | `market.core.recommendation` |" in page
+    assert {"name", "advice"} <= set(dir(RecommendationService))
+    assert issubclass(RecommendationService, Protocol)
 
 
 @pytest.mark.parametrize(("table", "model"), TABLES.items())

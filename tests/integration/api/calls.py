@@ -65,6 +65,7 @@ class Call:
             "entry": world.filled_entry,
             "action": world.action,
             "break": world.waiting_break,
+            "source": "test",
         }
         send = getattr(world.as_(who), self.method)
         return send("/api/" + self.path.format(**ids), self.body(world), format="json", headers=headers)
@@ -260,6 +261,14 @@ OF_STAFF = [
         before=_record_dividend,
         by="steffi",
     ),
+    Call("post", "recommendation-sources", lambda world: {"name": "desk"}, 201, of_hers=False, by="steffi"),
+    Call(
+        "put",
+        "recommendation-sources/{source}",
+        lambda world: {"pusher": "alice"},
+        of_hers=False,
+        by="steffi",
+    ),
 ]
 BESIDE = [
     Call("get", "auto-trading/rules/{rule}/details"),
@@ -345,6 +354,7 @@ BESIDE = [
         of_hers=False,
     ),
     Call("get", "recommendation-sources", of_hers=False),
+    Call("get", "recommendation-sources/{source}", of_hers=False),
 ]
 CALLS = SPECIFIED + BESIDE
 

@@ -6,13 +6,13 @@ from decimal import Decimal
 import numpy as np
 import pytest
 
-from market.core.recommendation import RecommendationClass
+from market.core.recommendation import RecommendationClass, RecommendationItem
 from market.core.ticks import BarTick, QuoteTick, Tick
 from market.selectors import advice_at_bars
 from market.services import feed_state, snapshots
 from market.services.feed_state import build_snapshot, load_state
 from market.services.ingest import apply_tick
-from market.services.recommendations import RecommendationItem, record
+from market.services.recommendations import record
 
 from .conftest import OPEN, moment
 

@@ -7,7 +7,7 @@ import pytest
 from market.core import recommender
 from market.feed.runner import PRUNE_TASK
 from market.models import Bar, Instrument, Recommendation
-from market.services import baseline, recommendations, snapshots
+from market.services import recommendations, snapshots
 from market.services.baseline import recommend_latest
 from market.services.ingest import RECOMMEND_TASK
 from market.services.load import load_sample_market
@@ -47,8 +47,7 @@ def test_it_recommends_once_for_each_instrument_with_a_bar(market):
 
 
 def test_more_than_can_be_stored_at_once_is_stored_in_parts(market, monkeypatch):
-    for module in (baseline, recommendations):
-        monkeypatch.setattr(module, "ITEMS_MAX", 2)
+    monkeypatch.setattr(recommendations, "ITEMS_MAX", 2)
     assert recommend_latest() == 3
     assert Recommendation.objects.count() == 3
 

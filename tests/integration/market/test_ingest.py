@@ -8,12 +8,13 @@ import pytest
 
 from foundation import leases, wakeups
 from foundation.clock import database_now
+from market.core.recommendation import RecommendationItem
 from market.core.ticks import BarTick, QuoteTick, Tick
 from market.models import Bar, Quote, Snapshot
 from market.services import snapshots
 from market.services.feed_state import load_state
 from market.services.ingest import LeaseLost, apply_tick
-from market.services.recommendations import RecommendationItem, record
+from market.services.recommendations import record
 
 from .conftest import OPEN, moment
 

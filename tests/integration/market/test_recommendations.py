@@ -10,10 +10,11 @@ from django.contrib.auth.models import User
 from django.db import connection
 
 from foundation.errors import Conflict, Forbidden, InvalidInput, NotFound, Unavailable
+from market.core.recommendation import RecommendationItem
 from market.models import Recommendation, RecommendationSource
 from market.selectors import current_advice
 from market.services import recommendations, snapshots
-from market.services.recommendations import RecommendationItem, push
+from market.services.recommendations import push
 
 from .conftest import OPEN, market_at, moment
 
@@ -232,3 +233,35 @@ def test_a_process_that_does_not_know_the_revision_may_add_a_source():
     with connection.cursor() as cursor:
         cursor.execute("INSERT INTO market_recommendationsource (name, description) VALUES ('older', '')")
     assert RecommendationSource.objects.get(name="older").revision == 0
+
+
+class OneView:
+    """A service of the smallest kind: it notes when it was asked and gives what it has."""
+
+    name = "view"
+
+    def __init__(self, *items):
+        self.items, self.asked = items, []
+
+    def advice(self, now):
+        self.asked.append(now)
+        return self.items
+
+
+class TestConsultingAService:
+    def test_what_it_advises_at_the_markets_time_is_stored_once_under_its_name(self, source):
+        service = OneView(item(), item(external_id="a-2", symbol="IBM"))
+        assert recommendations.consult(service, description="A view") == 2
+        assert recommendations.consult(service) == 0
+        assert service.asked == [NOW, NOW]
+        assert set(Recommendation.objects.values_list("source_id", flat=True)) == {"view"}
+        assert RecommendationSource.objects.get(name="view").description == "A view"
+
+    def test_it_is_not_asked_before_the_market_has_a_time(self, instruments):
+        service = OneView(item())
+        assert (recommendations.consult(service), service.asked) == (0, [])
+
+    def test_what_it_says_is_checked_like_anybodys(self, source):
+        with pytest.raises(InvalidInput):
+            recommendations.consult(OneView(item(confidence=7)))
+        assert not Recommendation.objects.exists()

@@ -4,11 +4,12 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 
 from market import selectors
+from market.core.recommendation import RecommendationItem
 from market.feed.providers import build
 from market.models import Bar, Quote
 from market.services import snapshots
 from market.services.feed_state import load_state
-from market.services.recommendations import RecommendationItem, record
+from market.services.recommendations import record
 
 from .conftest import market_at, moment
 
