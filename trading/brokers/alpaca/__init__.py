@@ -1,7 +1,6 @@
 """Alpaca's Trading API v2: orders by REST, executions by its trade-updates socket.
 
-sockets.py      sockets that end with a deadline and tell when the first byte is about to go and the last is gone
-wire.py         one HTTP exchange over them, sent once
+wire.py         one HTTP exchange over sockets that end with a deadline (`foundation/sockets.py`), sent once
 reading.py      numbers, times and words of an answer, checked one by one
 translation.py  Alpaca's orders, fills, positions and accounts in our words; the table of its statuses
 asking.py       questions whose answers come in pages

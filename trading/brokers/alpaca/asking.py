@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from foundation.core.money import ZERO
+from foundation.sockets import Deadline
 from portfolios.services.credentials import ApiKeys
 from trading.brokers.alpaca import reading
-from trading.brokers.alpaca.sockets import Deadline
 from trading.brokers.alpaca.translation import execution_of_activity, order_of
 from trading.brokers.alpaca.wire import Answer, NoAnswer, Wire
 from trading.brokers.protocol import AskFailed, BrokerExecution, BrokerOrder, ForeignReport, NotConnected

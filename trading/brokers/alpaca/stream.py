@@ -15,9 +15,9 @@ from urllib.parse import urlsplit
 from websockets.exceptions import InvalidStatus, WebSocketException
 from websockets.sync.client import ClientConnection, connect
 
+from foundation.sockets import Deadline, connected
 from portfolios.services.credentials import ApiKeys
 from trading.brokers.alpaca import reading
-from trading.brokers.alpaca.sockets import Deadline, connected
 from trading.brokers.alpaca.translation import (
     CORRECTIONS,
     FILLS,

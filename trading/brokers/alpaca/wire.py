@@ -1,4 +1,4 @@
-"""One HTTP exchange, sent once, whose whole answer comes within a deadline (see `sockets.py`).
+"""One HTTP exchange, sent once, whose whole answer comes within a deadline (see `foundation/sockets.py`).
 
 Nothing is repeated, no redirect is followed, no proxy is taken from the environment, and a body has a limit.
 """
@@ -14,7 +14,7 @@ from typing import Any
 import httpcore
 import httpx
 
-from trading.brokers.alpaca.sockets import Deadline, DeadlineBackend, Exchange, nothing
+from foundation.sockets import Deadline, DeadlineBackend, Exchange, nothing
 
 BODY_BYTES_MAX = 8 * 1024 * 1024  # 500 orders with legs are about 1 MiB
 KEEP_SECONDS = 30.0  # an idle connection; servers drop theirs after about a minute

@@ -353,7 +353,7 @@ def test_to_a_name_that_is_not_told_in_time_nothing_was_sent(
             time.sleep(3)
         return real(host, *args, **options)
 
-    monkeypatch.setattr("trading.brokers.alpaca.sockets.socket.getaddrinfo", slow)
+    monkeypatch.setattr("foundation.sockets.socket.getaddrinfo", slow)
     began = time.monotonic()
     with pytest.raises(NotSent, match="nothing was sent"):
         connect("https://broker.invalid").submit(ticket(), gate=open_gate)
