@@ -40,6 +40,7 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str, str, str], ...]], ...] = (
     ("Market", (
         ("Recommendations", "recommend", "market", "recommendation"),
         ("Sources", "hub", "market", "recommendationsource"),
+        ("Outcomes", "fact_check", "market", "recommendationoutcome"),
         ("Quotes", "request_quote", "market", "quote"),
         ("Bars", "candlestick_chart", "market", "bar"),
         ("Snapshots", "photo_camera", "market", "snapshot"),

@@ -3,16 +3,19 @@
 Corporate actions alone are recorded here.
 """
 
+from datetime import UTC
 from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.template.loader import render_to_string
+from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
 from unfold.decorators import display
 
 from foundation.admin.base import LongListAdmin, ReadOnlyAdmin, ServiceAdmin, ServiceForm, actor_of
-from foundation.admin.presentation import badge, presented
+from foundation.admin.presentation import EMPTY, badge, presented
 from market.models import (
     Bar,
     CalendarDay,
@@ -24,9 +27,12 @@ from market.models import (
     QuarantineTotal,
     Quote,
     Recommendation,
+    RecommendationOutcome,
     RecommendationSource,
     Snapshot,
 )
+from market.scores import calibration, first_day, waiting
+from market.selectors import market_now
 from market.services.corporate_actions import NewCorporateAction, record
 
 ADVICE_COLOURS = {
@@ -171,6 +177,18 @@ class RecommendationSourceAdmin(ReadOnlyAdmin):
     list_select_related = ("pusher",)
     search_fields = ("name",)
     ordering = ("name",)
+    fields = ("name", "description", "pusher", "calibration")
+
+    @display(description="calibration")
+    def calibration(self, row: RecommendationSource) -> SafeString:
+        """Of the last year of outcomes: does what it says come true?"""
+        now = market_now()
+        last = now.astimezone(UTC).date() if now else None
+        first = first_day(last) if last else None
+        told = calibration(source=row.name, first=first, last=last)
+        return render_to_string(
+            "market/calibration.html", {"told": told, "waiting": waiting(source=row.name)}
+        )
 
 
 @admin.register(Recommendation)
@@ -195,3 +213,25 @@ class RecommendationAdmin(LongListAdmin):
     @display(description="confidence", ordering="confidence")
     def sure(self, row: Any) -> str:
         return f"{row.confidence:.2f}"
+
+
+@admin.register(RecommendationOutcome)
+class RecommendationOutcomeAdmin(LongListAdmin):
+    list_display = ("due_at", "advice", "reference_price", "at", "price", "gained", "hit")
+    list_select_related = ("recommendation__instrument", "recommendation__source")
+    list_filter = (
+        ("recommendation__source", AutocompleteSelectFilter),
+        ("recommendation__instrument", AutocompleteSelectFilter),
+        "hit",
+    )
+    search_fields = ("recommendation__instrument__symbol__exact",)
+    search_help_text = "A symbol"
+    ordering = ("-due_at", "recommendation")
+
+    @display(description="advice")
+    def advice(self, row: RecommendationOutcome) -> str:
+        return str(row.recommendation)
+
+    @display(description="return", ordering="return_percentage")
+    def gained(self, row: RecommendationOutcome) -> str:
+        return EMPTY if row.return_percentage is None else f"{row.return_percentage:.2f} %"

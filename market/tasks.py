@@ -8,7 +8,7 @@ from celery import shared_task
 
 from foundation.clock import database_now
 from market.feed.providers import history_source
-from market.services import baseline, calendars, gaps, quarantine, snapshots
+from market.services import baseline, calendars, gaps, outcomes, quarantine, snapshots
 
 log = structlog.get_logger(__name__)
 
@@ -48,3 +48,11 @@ def extend_calendars() -> None:
     extended = calendars.extend_calendars()
     if extended:
         log.info("calendars_extended", exchanges=extended)
+
+
+@shared_task(name="market.tasks.settle_outcomes")
+def settle_outcomes() -> None:
+    """Measure what has become of advice that has expired. Swept by beat."""
+    settled = outcomes.settle_due()
+    if settled:
+        log.debug("outcomes_settled", settled=settled)

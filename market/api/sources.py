@@ -1,5 +1,7 @@
 """Who recommends, over REST: everybody sees the sources, staff make and change them."""
 
+from dataclasses import asdict
+from datetime import UTC
 from typing import Any, ClassVar
 
 from drf_spectacular.utils import extend_schema
@@ -12,6 +14,8 @@ from foundation.api.base import ApiView, StrictSerializer
 from foundation.api.schema import Problems
 from foundation.errors import NotFound
 from market.models import RecommendationSource
+from market.scores import CALIBRATION_DAYS, calibration, first_day, waiting
+from market.selectors import market_now
 from market.services.sources import (
     DESCRIPTION_LENGTH_MAX,
     NAME_LENGTH_MAX,
@@ -29,6 +33,57 @@ class RecommendationSourceSerializer(serializers.ModelSerializer[RecommendationS
         model = RecommendationSource
         fields = ("name", "description")
         read_only_fields = fields
+
+
+class RateSerializer(serializers.Serializer[Any]):
+    """A share of hits with its 95 % interval (Wilson); null where there is nothing to tell it from."""
+
+    count = serializers.IntegerField()
+    hits = serializers.IntegerField()
+    mean_confidence = serializers.FloatField(allow_null=True)
+    hit_rate = serializers.FloatField(allow_null=True)
+    hit_rate_low = serializers.FloatField(allow_null=True)
+    hit_rate_high = serializers.FloatField(allow_null=True)
+
+
+class ReliabilitySerializer(serializers.Serializer[Any]):
+    confidence_from = serializers.FloatField()
+    confidence_to = serializers.FloatField()
+    rate = RateSerializer()
+
+
+class CalibrationSerializer(serializers.Serializer[Any]):
+    """Does what the source says come true? `docs/recommendations.md` says how each number is made."""
+
+    overall = RateSerializer()
+    held = serializers.IntegerField(help_text="HOLD speaks of no direction: counted, not scored")
+    waiting = serializers.IntegerField(
+        help_text="advice that has not expired, or whose bar has not completed"
+    )
+    brier = serializers.FloatField(allow_null=True, help_text="0 is perfect, 0.25 is a coin's")
+    skill = serializers.FloatField(
+        allow_null=True, help_text="above 0: better than always stating the base rate"
+    )
+    reliability = serializers.FloatField(allow_null=True)
+    resolution = serializers.FloatField(allow_null=True)
+    uncertainty = serializers.FloatField(allow_null=True)
+    calibration_error = serializers.FloatField(
+        allow_null=True, help_text="mean distance of confidence and hit rate"
+    )
+    table = ReliabilitySerializer(many=True)
+    classes = serializers.DictField(child=RateSerializer(), help_text="by class")
+
+
+class CalibrationQuerySerializer(serializers.Serializer[Any]):
+    """Market days (UTC) on which outcomes were settled, both included. `from` is no name in Python."""
+
+    def get_fields(self) -> dict[str, Any]:
+        return {
+            "from": serializers.DateField(
+                required=False, help_text=f"left out: {CALIBRATION_DAYS} days before the last"
+            ),
+            "to": serializers.DateField(required=False, help_text="left out: the market's day"),
+        }
 
 
 class SourceContentSerializer(StrictSerializer):
@@ -110,3 +165,29 @@ class OneRecommendationSource(ApiView):
         require_staff(self.actor)
         content = SourceContent(**self.body(SourceContentSerializer))
         return Response(_shown(change_source(name=name, content=content, actor=self.actor)))
+
+
+class SourceCalibration(ApiView):
+    problems: ClassVar[Problems] = {"400": "A day is not written like 2004-01-31.", "404": _NOT_FOUND}
+
+    @extend_schema(
+        operation_id="getRecommendationSourceCalibration",
+        summary="Does its advice come true?",
+        parameters=[CalibrationQuerySerializer],
+        responses=CalibrationSerializer,
+        tags=TAGS,
+    )
+    def get(self, request: Request, name: str) -> Response:
+        """Brier score, table of reliability and hit rates by class, from the outcomes of advice that has expired.
+
+        A piece of advice hits when the holder's return from the price that was known when it was stored until the
+        first completed bar at or after its expiry goes the way it said.
+        """
+        row = _found(name)
+        query = CalibrationQuerySerializer(data=request.query_params)
+        query.is_valid(raise_exception=True)
+        now = market_now()
+        last = query.validated_data.get("to", now.astimezone(UTC).date() if now else None)
+        first = query.validated_data.get("from", first_day(last) if last else None)
+        told = calibration(source=row.name, first=first, last=last)
+        return Response(CalibrationSerializer(asdict(told) | {"waiting": waiting(source=row.name)}).data)

@@ -17,4 +17,9 @@ urlpatterns = [
         sources.OneRecommendationSource.as_view(),
         name="recommendation-source",
     ),
+    path(
+        "recommendation-sources/<str:name>/calibration",
+        sources.SourceCalibration.as_view(),
+        name="recommendation-source-calibration",
+    ),
 ]

@@ -179,7 +179,7 @@ class RecommendationSource(models.Model):
         default=0,
         db_default=0,
         editable=False,
-        help_text="moves with each push that stored something",
+        help_text="moves with whatever is stored of it: advice and settled outcomes",
     )
 
     def __str__(self) -> str:
@@ -317,3 +317,78 @@ class CorporateAction(models.Model):
         if self.kind == self.Kind.SPLIT:
             return f"{self.new_units}:{self.old_units} split of {self.instrument}"
         return f"dividend of {self.amount} on {self.instrument}"
+
+
+class RecommendationOutcome(models.Model):
+    """What became of one piece of advice: waiting until the first bar at or after `due_at`, then settled once.
+
+    It is measured from the price that was known when the advice was stored, so that nobody gains by telling
+    afterwards what he had advised.
+    """
+
+    recommendation = models.OneToOneField(
+        Recommendation, on_delete=models.CASCADE, primary_key=True, related_name="outcome"
+    )
+    reference_price = _price()
+    reference_at = models.DateTimeField(help_text="market time of that price")
+    due_at = models.DateTimeField(help_text="market time at which the advice expires")
+    at = models.DateTimeField(null=True, blank=True, help_text="market time of the bar that settled it")
+    price = _price(null=True, blank=True)
+    return_percentage = models.FloatField(
+        null=True, blank=True, help_text="of the holder of one unit: splits and dividends included"
+    )
+    hit = models.BooleanField(null=True, blank=True, help_text="unknown for HOLD, and while it waits")
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["due_at"], condition=Q(at=None), name="market_outcome_waiting"),
+        ]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(reference_price__gt=0, reference_price__lt=TOO_LARGE),
+                name="market_outcome_reference_positive",
+            ),
+            models.CheckConstraint(
+                condition=Q(at=None, price=None, return_percentage=None, hit=None)
+                | Q(
+                    at__isnull=False,
+                    at__gte=F("due_at"),
+                    price__isnull=False,
+                    price__gt=0,
+                    return_percentage__isnull=False,
+                ),
+                name="market_outcome_settled_at_once",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"outcome of {self.recommendation_id}"
+
+
+class SourceScore(models.Model):
+    """Settled outcomes of a source, added up by day, class and tenth of confidence: what its calibration is told
+    from, however many there are.
+    """
+
+    source = models.ForeignKey(
+        RecommendationSource, on_delete=models.CASCADE, related_name="scores", db_index=False
+    )
+    day = models.DateField(help_text="market date (UTC) on which the outcomes were settled")
+    recommendation = models.CharField(max_length=11, choices=[(name, name) for name in CLASS_NAMES])
+    bin = models.PositiveSmallIntegerField(help_text="tenth of the confidence, 0 to 9")
+    count = models.PositiveIntegerField()
+    hits = models.PositiveIntegerField()
+    sum_confidence = models.FloatField()
+    sum_squared_error = models.FloatField(help_text="of confidence against hit: the Brier score's sum")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["source", "day", "recommendation", "bin"], name="market_source_score_once"
+            ),
+            models.CheckConstraint(condition=Q(bin__lte=9), name="market_source_score_bin"),
+            models.CheckConstraint(condition=Q(hits__lte=F("count")), name="market_source_score_hits"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.source_id} {self.day} {self.recommendation} {self.bin}"

@@ -17,6 +17,7 @@ from foundation.errors import Conflict, Forbidden, InvalidInput, NotFound, Unava
 from market.core.recommendation import CLASS_NAMES, RecommendationItem, RecommendationService
 from market.models import TOO_LARGE, Instrument, Recommendation, RecommendationSource
 from market.selectors import close_after, market_now
+from market.services.outcomes import expect_outcomes
 
 log = structlog.get_logger(__name__)
 
@@ -121,6 +122,8 @@ def _store(*, source: RecommendationSource, items: Sequence[RecommendationItem])
             errors=errors,
         )
     if created:
+        new = set(created)
+        expect_outcomes([row for row in rows if row.pk in new], now=now)
         # In the same transaction as the rows, so that whoever sees the revision sees them.
         RecommendationSource.objects.filter(pk=source.pk).update(revision=F("revision") + 1)
     return PushResult(created=tuple(created), existing=tuple(existing))

@@ -26,6 +26,7 @@ from market.models import (
     QuarantineTotal,
     Quote,
     Recommendation,
+    RecommendationOutcome,
     RecommendationSource,
     Snapshot,
 )
@@ -159,10 +160,14 @@ def make_market(instrument, source, number):
     MarketGap.objects.create(instrument=instrument, first_day=at.date(), last_day=at.date())
     top = Snapshot.objects.order_by("-version").first()
     Snapshot.objects.create(version=top.version + 1 if top else 1, as_of=at, payload=b"secret")
-    return Recommendation.objects.create(
+    advice = Recommendation.objects.create(
         source=source, external_id=f"x{number}", instrument=instrument, recommendation="BUY", confidence=0.7,
         as_of=at, expires_at=at + timedelta(days=2), expected_return_percentage=1.5,
     )  # fmt: skip
+    RecommendationOutcome.objects.create(
+        recommendation=advice, reference_price=10, reference_at=at, due_at=advice.expires_at
+    )
+    return advice
 
 
 def make_everything(dora):

@@ -355,6 +355,7 @@ BESIDE = [
     ),
     Call("get", "recommendation-sources", of_hers=False),
     Call("get", "recommendation-sources/{source}", of_hers=False),
+    Call("get", "recommendation-sources/{source}/calibration?from=2004-01-01", of_hers=False),
 ]
 CALLS = SPECIFIED + BESIDE
 
