@@ -115,6 +115,7 @@ def _market_values(rng: np.random.Generator, symbols: int) -> dict[str, Vector]:
         "confidence_score": rated(rng.beta(9, 6, symbols)),
         "expected_return_percentage": rated(normal(1.5, 5)),
         "recommendation_age_minutes": rated(rng.exponential(240, symbols)),
+        "source_hit_rate": rated(np.where(zone % 2 == 0, 0.54, 0.61)),  # two sources
         "time_of_day": 570.0 + opened,
         "weekday": np.full(symbols, float(rng.integers(0, 5))),
         "minutes_since_open": opened,

@@ -22,9 +22,9 @@ Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 MAGIC = b"ATMS"
-FORMAT = 2
-"""2 has the times of the last two bars and the advice that counted at them; 1 is read with both unknown"""
-_FORMATS_READ = (1, 2)
+FORMAT = 3
+"""3 has the hit rates of sources, 2 the times of the last two bars and the advice that counted at them; an older
+format is read with what it lacks unknown"""
 DECODED_BYTES_MAX = 256 * 1024 * 1024
 _PRICE_PLACES = Decimal("0.00000001")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -60,6 +60,14 @@ def _freeze(instance: object, shapes: Iterable[tuple[str, tuple[int, ...]]]) -> 
 
 _ADVICE_NOW = ("codes", "confidence", "expected_return", "as_of")
 _ADVICE_AT_BARS = ("completed", "completed_confidence", "completed_as_of")
+_OF_ITS_SOURCE = ("hit_rate",)
+
+# Format -> the arrays that a snapshot, and that a frame of it, does not hold.
+_LACKING: Mapping[int, tuple[frozenset[str], frozenset[str]]] = {
+    1: (frozenset({"bar_at"}), frozenset({*_ADVICE_AT_BARS, *_OF_ITS_SOURCE})),
+    2: (frozenset(), frozenset(_OF_ITS_SOURCE)),
+    3: (frozenset(), frozenset()),
+}
 
 
 def _shapes_of_advice(symbols: int) -> tuple[tuple[str, tuple[int, ...]], ...]:
@@ -67,6 +75,7 @@ def _shapes_of_advice(symbols: int) -> tuple[tuple[str, tuple[int, ...]], ...]:
     return (
         *((name, (symbols,)) for name in _ADVICE_NOW),
         *((name, (2, symbols)) for name in _ADVICE_AT_BARS),
+        *((name, (symbols,)) for name in _OF_ITS_SOURCE),
     )
 
 
@@ -88,6 +97,8 @@ class RecommendationFrame:
     completed_confidence: Floats = field(default_factory=_unknown)
     completed_as_of: Floats = field(default_factory=_unknown)
     """[2, S] the confidence and the time of that advice"""
+    hit_rate: Floats = field(default_factory=_unknown)
+    """[S] how often advice of the source has come true, 0..1, where it has advice now"""
 
     def __post_init__(self) -> None:
         _freeze(self, _shapes_of_advice(len(self.ids)))
@@ -210,7 +221,7 @@ def encode(snapshot: MarketSnapshot) -> bytes:
     arrays.append(snapshot.is_open)
     for source in sources:
         frame = snapshot.recommendations[source]
-        arrays += [getattr(frame, name) for name in (*_ADVICE_NOW, *_ADVICE_AT_BARS)]
+        arrays += [getattr(frame, name) for name, _ in _shapes_of_advice(len(snapshot.symbols))]
     body = b"".join(np.ascontiguousarray(array, dtype="<f8").tobytes() for array in arrays)
     return MAGIC + struct.pack("<HI", FORMAT, len(text)) + zlib.compress(text + body, level=1)
 
@@ -218,16 +229,16 @@ def encode(snapshot: MarketSnapshot) -> bytes:
 def decode(data: bytes) -> MarketSnapshot:
     """The inverse of `encode`, bit for bit. SnapshotFormatError for anything else.
 
-    A snapshot of format 1 is read with what it does not hold unknown, so that workers can be replaced while
-    an older feed still publishes.
+    A snapshot of an older format is read with what it does not hold unknown, so that workers can be replaced
+    while an older feed still publishes.
     """
     prefix = len(MAGIC) + struct.calcsize("<HI")
     if len(data) < prefix or data[: len(MAGIC)] != MAGIC:
         raise SnapshotFormatError("not a market snapshot")
     format_number, header_length = struct.unpack("<HI", data[len(MAGIC) : prefix])
-    if format_number not in _FORMATS_READ:
+    if format_number not in _LACKING:
         raise SnapshotFormatError(
-            f"snapshot format {format_number} is not known here (this code reads {_FORMATS_READ})"
+            f"snapshot format {format_number} is not known here (this code reads {tuple(_LACKING)})"
         )
     try:
         decompressor = zlib.decompressobj()
@@ -236,19 +247,19 @@ def decode(data: bytes) -> MarketSnapshot:
             raise SnapshotFormatError("the snapshot is cut short or larger than permitted")
         header = json.loads(raw[:header_length])
         body = np.frombuffer(raw[header_length:], dtype="<f8")
-        return _from_parts(header, body, with_bars=format_number != 1)
+        return _from_parts(header, body, format_number)
     except SnapshotFormatError:
         raise
     except (zlib.error, ValueError, KeyError, TypeError) as error:
         raise SnapshotFormatError(f"the snapshot is damaged: {error!r}") from error
 
 
-def _from_parts(header: dict[str, Any], body: Floats, *, with_bars: bool) -> MarketSnapshot:
-    """`with_bars`: whether times of bars and advice at bars are there (format 2)."""
+def _from_parts(header: dict[str, Any], body: Floats, format_number: int) -> MarketSnapshot:
     symbols, fields, sources = tuple(header["symbols"]), tuple(header["fields"]), header["sources"]
     count = len(symbols)
-    shapes = [(name, shape) for name, shape in _shapes(len(fields), count) if with_bars or name != "bar_at"]
-    of_advice = _shapes_of_advice(count)[: None if with_bars else len(_ADVICE_NOW)]
+    lacking, lacking_of_advice = _LACKING[format_number]
+    shapes = [entry for entry in _shapes(len(fields), count) if entry[0] not in lacking]
+    of_advice = [entry for entry in _shapes_of_advice(count) if entry[0] not in lacking_of_advice]
     advice_size = sum(math.prod(shape) for _, shape in of_advice)
     expected = sum(math.prod(shape) for _, shape in shapes) + count + len(sources) * advice_size
     if body.size != expected:

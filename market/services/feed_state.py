@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import numpy as np
@@ -18,6 +18,7 @@ from market.core.recommendation import RecommendationClass
 from market.core.snapshot import MarketSnapshot, RecommendationFrame
 from market.core.ticks import QuoteTick
 from market.models import Bar, CorporateAction, Instrument, Quote, RecommendationSource
+from market.scores import hit_rates
 from market.selectors import (
     CurrentAdvice,
     advice_at_bars,
@@ -30,6 +31,9 @@ from market.selectors import (
 
 Fingerprint = tuple[int, tuple[tuple[object, ...], ...]]
 
+Revisions = tuple[tuple[str, int], ...]
+"""by source; moves with whatever is stored of it"""
+
 
 @dataclass(eq=False)
 class AdviceAtBars:
@@ -41,14 +45,30 @@ class AdviceAtBars:
     _rows: list[tuple[int, CurrentAdvice]] = field(default_factory=list)
     _key: tuple[object, ...] | None = None
 
-    def read(self, *, instrument_ids: list[int], bar_at: Floats) -> list[tuple[int, CurrentAdvice]]:
-        # The revisions first: what is pushed in between is read now, and once more the next time.
-        revisions = tuple(RecommendationSource.objects.order_by("name").values_list("name", "revision"))
+    def read(
+        self, *, instrument_ids: list[int], bar_at: Floats, revisions: Revisions
+    ) -> list[tuple[int, CurrentAdvice]]:
+        """`revisions` are those of before: what is pushed in between is read now, and once more the next time."""
         key = (bar_at.tobytes(), revisions)
         if key != self._key:
             self._rows = advice_at_bars(instrument_ids=instrument_ids, bar_at=bar_at)
             self._key = key
         return self._rows
+
+
+@dataclass(eq=False)
+class HitRates:
+    """How often the advice of each source has come true; kept until an outcome is settled or the day changes."""
+
+    _rates: Mapping[str, float] = field(default_factory=dict)
+    _key: tuple[object, ...] | None = None
+
+    def read(self, *, as_of: datetime, revisions: Revisions) -> Mapping[str, float]:
+        key = (as_of.astimezone(UTC).date(), revisions)
+        if key != self._key:
+            self._rates = hit_rates(as_of=as_of)
+            self._key = key
+        return self._rates
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +84,7 @@ class FeedState:
     checker: QuoteChecker
     revision: int = 0
     advice: AdviceAtBars = field(default_factory=AdviceAtBars)
+    hit_rates: HitRates = field(default_factory=HitRates)
 
     def is_outdated(self) -> bool:
         """Whether the state must be rebuilt: another instrument, exchange, tick, or another past (see revision)."""
@@ -180,19 +201,28 @@ def _frames(state: FeedState, *, as_of: datetime) -> dict[str, RecommendationFra
     column = {identity: position for position, identity in enumerate(identities)}
     current: dict[str, list[CurrentAdvice]] = {}
     at_bars: dict[str, list[tuple[int, CurrentAdvice]]] = {}
+    revisions = tuple(RecommendationSource.objects.order_by("name").values_list("name", "revision"))
+    rates = state.hit_rates.read(as_of=as_of, revisions=revisions)
     for row in current_advice(as_of=as_of):
         if row.instrument_id in column:
             current.setdefault(row.source, []).append(row)
-    for bar, row in state.advice.read(instrument_ids=identities, bar_at=state.features.bar_at):
+    bar_at = state.features.bar_at
+    for bar, row in state.advice.read(instrument_ids=identities, bar_at=bar_at, revisions=revisions):
         at_bars.setdefault(row.source, []).append((bar, row))
     return {
-        source: _frame(column, current.get(source, []), at_bars.get(source, []))
+        source: _frame(
+            column, current.get(source, []), at_bars.get(source, []), hit_rate=rates.get(source, np.nan)
+        )
         for source in sorted(current.keys() | at_bars.keys())
     }
 
 
 def _frame(
-    column: Mapping[int, int], current: list[CurrentAdvice], at_bars: list[tuple[int, CurrentAdvice]]
+    column: Mapping[int, int],
+    current: list[CurrentAdvice],
+    at_bars: list[tuple[int, CurrentAdvice]],
+    *,
+    hit_rate: float,
 ) -> RecommendationFrame:
     codes, confidence, expected, as_of = (np.full(len(column), np.nan) for _ in range(4))
     completed, completed_confidence, completed_as_of = (np.full((2, len(column)), np.nan) for _ in range(3))
@@ -219,4 +249,5 @@ def _frame(
         completed=completed,
         completed_confidence=completed_confidence,
         completed_as_of=completed_as_of,
+        hit_rate=np.where(np.isfinite(codes), hit_rate, np.nan),
     )

@@ -125,6 +125,12 @@ _FIELDS = (
         "recommendation_age_minutes", _NUMBER, "minutes", "Market time since the recommendation was made.",
         "(snapshot as_of - recommendation as_of) / 60 s", _OWN, 0,
     ),
+    _advice(
+        "source_hit_rate", _NUMBER, "fraction",
+        "How often the advice of this source has come true within the last 365 market days, 0 to 1; unknown while "
+        "fewer than 30 outcomes are known. HOLD does not count.",
+        "advice that went its way until it expired / advice that expired", _OWN, 0, 1,
+    ),
     _portfolio(
         "portfolio_cash_percentage", _PERCENTAGE, "percent",
         "Free cash as part of equity; what working buys have reserved counts as spent.",

@@ -104,6 +104,7 @@ PHRASES: Mapping[str, Phrase] = {
     "confidence_score": Phrase("the AI's confidence"),
     "expected_return_percentage": Phrase("the expected return"),
     "recommendation_age_minutes": Phrase("the age of the AI's advice", "the AI's advice is {} old"),
+    "source_hit_rate": Phrase("the hit rate of the AI's source", "the AI's source was right {} of the time"),
     "portfolio_cash_percentage": Phrase("the portfolio's cash", "{} of the portfolio is cash"),
     "portfolio_equity": Phrase("the portfolio's equity"),
     "daily_pnl_percentage": Phrase("the portfolio's result of the day", move="the portfolio is {} today"),

@@ -32,7 +32,7 @@ def preferred(snapshot: MarketSnapshot, sources: Sequence[str]) -> Recommendatio
     )
     return RecommendationFrame(
         ids=tuple(frames[row].ids[column] for column, row in enumerate(now.tolist())),
-        **pick(now, "codes", "confidence", "expected_return", "as_of"),
+        **pick(now, "codes", "confidence", "expected_return", "as_of", "hit_rate"),
         **pick(at_bars, "completed", "completed_confidence", "completed_as_of"),
     )
 
@@ -92,6 +92,7 @@ def market_facts(
             "confidence_score": recommendations.confidence,
             "expected_return_percentage": recommendations.expected_return,
             "recommendation_age_minutes": (snapshot.as_of.timestamp() - recommendations.as_of) / 60.0,
+            "source_hit_rate": recommendations.hit_rate,
         }
     values |= time_facts(
         as_of=snapshot.as_of, timezones=timezones, opens_at=snapshot.opens_at, closes_at=snapshot.closes_at

@@ -179,3 +179,23 @@ def test_a_feed_that_starts_anew_knows_the_same(feed):
             np.testing.assert_array_equal(
                 getattr(started.recommendations[source], name), getattr(frame, name)
             )
+
+
+def test_hit_rates_are_read_again_only_on_another_day_or_when_something_was_stored(feed, monkeypatch):
+    reads = []
+    monkeypatch.setattr(feed_state, "hit_rates", lambda *, as_of: reads.append(as_of) or {"model": 0.6})
+    feed.open(5)
+    advise("BUY")
+    feed.quote(moment(5, OPEN) + timedelta(minutes=1))
+    of_the_day = len(reads)
+    for minute in range(2, 5):
+        feed.quote(moment(5, OPEN) + timedelta(minutes=minute))
+    assert len(reads) == of_the_day
+    snapshots._cache.clear()
+    rate = snapshots.current().recommendations["model"].hit_rate
+    np.testing.assert_array_equal(rate, [0.6, np.nan])  # it says nothing of IBM
+    feed.open(6)
+    assert len(reads) == of_the_day + 1
+    advise("SELL", symbol="IBM")
+    feed.quote(moment(6, OPEN) + timedelta(minutes=1))
+    assert len(reads) == of_the_day + 2

@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 from django.contrib.auth import get_user_model
 
-from market.models import Bar, CalendarDay, Instrument, Recommendation, RecommendationSource
+from market.models import (
+    Bar,
+    CalendarDay,
+    Instrument,
+    Recommendation,
+    RecommendationSource,
+    SourceScore,
+)
 from market.services import returns, snapshots
 from market.services.feed_state import build_snapshot, load_state
 from market.services.load import load_sample_market
@@ -196,3 +203,26 @@ def test_a_recommendation_that_changed_between_the_last_two_bars(alice):
     assert (
         told(rule, "AAPL", portfolio) is False
     )  # the newest at each bar: first the other's, then the model's
+
+
+def test_a_rule_on_a_sources_hit_rate_is_told_from_thirty_outcomes_on(alice):
+    source = RecommendationSource.objects.create(name="model")
+    Recommendation.objects.create(
+        source=source, external_id="one", instrument=Instrument.objects.get(symbol="GOOG"), recommendation="BUY",
+        confidence=0.7, as_of=CLOSE, expires_at=CLOSE + timedelta(days=5),
+    )  # fmt: skip
+    score = SourceScore.objects.create(
+        source=source, day=CLOSE.date(), recommendation="BUY", bin=7, count=29, hits=20, sum_confidence=20.3,
+        sum_squared_error=6,
+    )  # fmt: skip
+    rule = {"field": "source_hit_rate", "operator": "greater_than", "value": 0.6}
+
+    def told_of(symbol, **numbers):
+        SourceScore.objects.filter(pk=score.pk).update(**numbers)
+        publish()
+        return told(rule, symbol, facts(alice))
+
+    assert told_of("GOOG") is None
+    assert told_of("GOOG", count=30, hits=21) is True
+    assert told_of("GOOG", hits=18) is False
+    assert told_of("IBM") is None  # nobody advises on it

@@ -39,6 +39,7 @@ ADVICE = (
     "completed",
     "completed_confidence",
     "completed_as_of",
+    "hit_rate",
 )
 
 
@@ -68,6 +69,7 @@ def snapshot(**changes):
                 completed=np.array([[3.0, NAN], [4.0, NAN]]),
                 completed_confidence=np.array([[0.8, NAN], [0.9, NAN]]),
                 completed_as_of=np.array([[0.5, NAN], [1.0, NAN]]),
+                hit_rate=np.array([0.56, NAN]),
             ),
         },
         "bar_at": np.array([[0.5, NAN], [1.0, 1.5]]),
@@ -145,33 +147,37 @@ def test_a_shape_that_does_not_fit_is_a_programming_error():
         snapshot(bid=np.array([1.0]))
 
 
-def in_format_1(market):
-    """As the version before this one published it: without times of bars and advice at bars."""
+def in_format(number, market):
+    """As an earlier version published it: 2 without hit rates, 1 also without times of bars and advice at them."""
     encoded = encode(market)
     prefix = len(MAGIC) + struct.calcsize("<HI")
     _, header_length = struct.unpack("<HI", encoded[len(MAGIC) : prefix])
     raw = zlib.decompress(encoded[prefix:])
     numbers = np.frombuffer(raw[header_length:], dtype="<f8").tolist()
     symbols, arrays = len(market.symbols), 3 * len(market.fields) + 6
-    bar_at = (
-        arrays * symbols
-    )  # where the times of the bars begin; is_open and four arrays of the frame follow
-    del numbers[bar_at : bar_at + 2 * symbols]
-    old = np.array(numbers[: bar_at + (1 + 4) * symbols], dtype="<f8").tobytes()
-    return MAGIC + struct.pack("<HI", 1, header_length) + zlib.compress(raw[:header_length] + old)
+    del numbers[-symbols:]  # of the one source
+    if number == 1:
+        bar_at = arrays * symbols  # where they begin; is_open and four arrays of the frame follow
+        del numbers[bar_at : bar_at + 2 * symbols]
+        del numbers[bar_at + (1 + 4) * symbols :]
+    old = np.array(numbers, dtype="<f8").tobytes()
+    return MAGIC + struct.pack("<HI", number, header_length) + zlib.compress(raw[:header_length] + old)
 
 
-def test_a_snapshot_of_the_format_before_is_read_and_what_it_lacks_is_unknown():
+@pytest.mark.parametrize(("number", "known"), [(1, 4), (2, 7)])
+def test_a_snapshot_of_an_older_format_is_read_and_what_it_lacks_is_unknown(number, known):
     original = snapshot()
-    old = decode(in_format_1(original))
+    old = decode(in_format(number, original))
     for name in ARRAYS[:-1]:
         np.testing.assert_array_equal(getattr(old, name), getattr(original, name), err_msg=name)
     frame, expected = old.recommendations["demo"], original.recommendations["demo"]
-    for name in ADVICE[:4]:
+    for name in ADVICE[:known]:
         np.testing.assert_array_equal(getattr(frame, name), getattr(expected, name), err_msg=name)
     assert frame.ids == expected.ids
-    for lacking in (old.bar_at, *(getattr(frame, name) for name in ADVICE[4:])):
-        assert lacking.shape == (2, 2) and np.isnan(lacking).all()
+    for name in ADVICE[known:]:
+        lacking = getattr(frame, name)
+        assert lacking.shape == getattr(expected, name).shape and np.isnan(lacking).all(), name
+    assert np.isnan(old.bar_at).all() == (number == 1)
     assert decode(encode(old)).as_of == original.as_of
 
 

@@ -1,5 +1,6 @@
 """Which recommendation counts when several sources speak, now and at the last two completed bars."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -126,3 +127,22 @@ def test_a_quote_that_came_long_ago_is_no_fact() -> None:
     assert list(facts.values["price"]) == [10.0, 20.0]
     facts = market_facts(snapshot(), None, timezones=["UTC", "UTC"], now_epoch=1.5 + STALE_SECONDS)
     assert np.isnan(facts.values["price"][0]) and facts.values["price"][1] == 20.0
+
+
+def test_the_hit_rate_is_that_of_the_source_that_counts() -> None:
+    old = replace(OLD_SURE, hit_rate=np.array([0.6, 0.6]))
+    new = replace(NEW, hit_rate=np.array([0.4, NAN]))
+    market = snapshot(a=old, b=new)
+    found = [preferred(market, sources) for sources in ((), ("a",), ("b",))]
+    facts = [
+        market_facts(market, frame, timezones=("UTC", "UTC"), now_epoch=0.0).values["source_hit_rate"]
+        for frame in found
+    ]
+    np.testing.assert_array_equal(facts, [[0.4, 0.6], [0.6, 0.6], [0.4, NAN]])
+
+
+def test_a_source_that_nobody_has_measured_has_no_hit_rate() -> None:
+    facts = market_facts(snapshot(a=OLD_SURE), OLD_SURE, timezones=("UTC", "UTC"), now_epoch=0.0).values[
+        "source_hit_rate"
+    ]
+    assert np.isnan(facts).all()
