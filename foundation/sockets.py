@@ -12,7 +12,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -38,6 +38,10 @@ class Deadline:
 
 def nothing() -> None:
     pass
+
+
+def any_address(addresses: Sequence[str]) -> None:
+    """No address is refused."""
 
 
 @dataclass
@@ -128,23 +132,35 @@ def _readable(sock: socket.socket) -> list[Any]:
 
 
 class DeadlineBackend(httpcore.NetworkBackend):
-    """Connects within the exchange's deadline, over all addresses of the host together."""
+    """Connects within the exchange's deadline, over all addresses of the host together.
 
-    def __init__(self, current: Callable[[], Exchange]) -> None:
+    `check` gets the addresses that a name stands for, before any is connected to; the connection goes to one of
+    those very addresses. It raises OSError to refuse them.
+    """
+
+    def __init__(
+        self, current: Callable[[], Exchange], *, check: Callable[[Sequence[str]], None] = any_address
+    ) -> None:
         self._current = current
+        self._check = check
 
     def connect_tcp(
         self, host: str, port: int, timeout: float | None = None, local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:  # fmt: skip
         with _mapped(httpcore.ConnectTimeout, httpcore.ConnectError):
-            return DeadlineStream(connected(host, port, self._current().deadline), self._current)
+            deadline = self._current().deadline
+            return DeadlineStream(connected(host, port, deadline, check=self._check), self._current)
 
 
-def connected(host: str, port: int, deadline: Deadline) -> socket.socket:
+def connected(
+    host: str, port: int, deadline: Deadline, *, check: Callable[[Sequence[str]], None] = any_address
+) -> socket.socket:
     """A TCP connection. Raises OSError, which TimeoutError is one of."""
     failure: OSError = OSError("the host has no address")
-    for family, kind, protocol, _, address in _addresses(host, port, deadline):
+    found = _addresses(host, port, deadline)
+    check([str(address[0]) for *_, address in found])
+    for family, kind, protocol, _, address in found:
         sock = socket.socket(family, kind, protocol)
         try:
             sock.settimeout(deadline.left())

@@ -5,6 +5,7 @@ Corporate actions alone are recorded here.
 
 from datetime import UTC
 from typing import Any, ClassVar
+from urllib.parse import urlsplit
 
 from django.contrib import admin
 from django.db.models import QuerySet
@@ -28,6 +29,7 @@ from market.models import (
     Quote,
     Recommendation,
     RecommendationOutcome,
+    RecommendationPull,
     RecommendationSource,
     Snapshot,
 )
@@ -177,7 +179,17 @@ class RecommendationSourceAdmin(ReadOnlyAdmin):
     list_select_related = ("pusher",)
     search_fields = ("name",)
     ordering = ("name",)
-    fields = ("name", "description", "pusher", "calibration")
+    fields = ("name", "description", "pusher", "pulled", "calibration")
+
+    @display(description="pulled")
+    def pulled(self, row: RecommendationSource) -> str:
+        """Not the whole address, which may hold a secret."""
+        pull = RecommendationPull.objects.filter(pk=row).first()
+        if pull is None:
+            return EMPTY
+        often = f"every {pull.every_seconds} s" if pull.enabled else "switched off"
+        trouble = f"; {pull.failures} failures in a row: {pull.last_error}" if pull.failures else ""
+        return f"from {urlsplit(pull.url).hostname}, {often}{trouble}"
 
     @display(description="calibration")
     def calibration(self, row: RecommendationSource) -> SafeString:

@@ -7,8 +7,9 @@ import structlog
 from celery import shared_task
 
 from foundation.clock import database_now
+from market.api.pulled import read_pulled
 from market.feed.providers import history_source
-from market.services import baseline, calendars, gaps, outcomes, quarantine, snapshots
+from market.services import baseline, calendars, gaps, outcomes, pulling, quarantine, snapshots
 
 log = structlog.get_logger(__name__)
 
@@ -56,3 +57,11 @@ def settle_outcomes() -> None:
     settled = outcomes.settle_due()
     if settled:
         log.debug("outcomes_settled", settled=settled)
+
+
+@shared_task(name="market.tasks.pull_recommendations")
+def pull_recommendations() -> None:
+    """Ask the services elsewhere that are due. Swept by beat."""
+    created = pulling.pull_due(read=read_pulled)
+    if created:
+        log.debug("recommendations_pulled", created=created)

@@ -268,6 +268,12 @@ FEED_JUMP_PERCENTAGE = _bounded("FEED_JUMP_PERCENTAGE", 30.0, 1, 1000)
 FEED_JUMP_CONFIRMATIONS = _whole("FEED_JUMP_CONFIRMATIONS", 2, 0, 100)
 SNAPSHOT_RETENTION_MINUTES = _bounded("SNAPSHOT_RETENTION_MINUTES", 24 * 60, 1, 10**6)
 
+# --- recommendation services elsewhere ----------------------------------------------------------
+# They are asked over https at public addresses only; hosts named here are trusted: private ones, any port, http.
+PULL_ALLOWED_HOSTS = frozenset(
+    host.strip().lower() for host in env.list("PULL_ALLOWED_HOSTS", default=[]) if host.strip()
+)
+
 # --- brokers -----------------------------------------------------------------------------------
 # Sealing keys for brokers' credentials, the newest first: `name:base64 of 32 bytes`, separated by commas.
 # Kept parsed, by name; without any, no account can be connected.

@@ -59,7 +59,7 @@ def problem_of(error: DomainError) -> Response:
     return response
 
 
-def _flatten(detail: Any, path: str = "") -> list[dict[str, Any]]:
+def flat_errors(detail: Any, path: str = "") -> list[dict[str, Any]]:
     """DRF's nested validation detail as a list of {path, message}."""
     if isinstance(detail, dict):
         # a list's errors may come as {index: …}
@@ -72,13 +72,13 @@ def _flatten(detail: Any, path: str = "") -> list[dict[str, Any]]:
     else:
         messages = detail if isinstance(detail, list) else [detail]
         return [{"path": path, "message": str(message)} for message in messages]
-    return [row for key, value in pairs for row in _flatten(value, key)]
+    return [row for key, value in pairs for row in flat_errors(value, key)]
 
 
 def _from_rest_framework(error: exceptions.APIException) -> Response:
     title = HTTPStatus(error.status_code).phrase
     if isinstance(error, exceptions.ValidationError):
-        errors = _flatten(error.detail)
+        errors = flat_errors(error.detail)
         detail = "; ".join(
             f"{row['path']}: {row['message']}" if row["path"] else row["message"] for row in errors
         )

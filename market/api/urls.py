@@ -1,6 +1,6 @@
 from django.urls import path
 
-from market.api import history, intake, sources, views
+from market.api import history, intake, pulls, sources, views
 
 urlpatterns = [
     path("market/instruments", history.Instruments.as_view(), name="instruments"),
@@ -21,5 +21,10 @@ urlpatterns = [
         "recommendation-sources/<str:name>/calibration",
         sources.SourceCalibration.as_view(),
         name="recommendation-source-calibration",
+    ),
+    path(
+        "recommendation-sources/<str:name>/pull",
+        pulls.SourcePull.as_view(),
+        name="recommendation-source-pull",
     ),
 ]

@@ -392,3 +392,38 @@ class SourceScore(models.Model):
 
     def __str__(self) -> str:
         return f"{self.source_id} {self.day} {self.recommendation} {self.bin}"
+
+
+class RecommendationPull(models.Model):
+    """That a source is asked, and when next: a service elsewhere, by HTTP. `next_at` is database time."""
+
+    source = models.OneToOneField(
+        RecommendationSource, on_delete=models.CASCADE, primary_key=True, related_name="pull"
+    )
+    url = models.CharField(max_length=500)
+    every_seconds = models.PositiveIntegerField()
+    enabled = models.BooleanField(default=True)
+    sealed_token = models.BinaryField(null=True, editable=False)
+    sealing_key = models.CharField(max_length=16, blank=True, editable=False)
+    etag = models.CharField(max_length=200, blank=True, editable=False)
+    last_modified = models.CharField(max_length=200, blank=True, editable=False)
+    next_at = models.DateTimeField(db_default=Now(), help_text="database time; while it is asked, its lease")
+    failures = models.PositiveIntegerField(default=0, help_text="in a row")
+    last_error = models.CharField(max_length=500, blank=True)
+    last_pulled_at = models.DateTimeField(null=True, blank=True, help_text="database time of the last answer")
+
+    class Meta:
+        indexes = [models.Index(fields=["next_at"], condition=Q(enabled=True), name="market_pull_due")]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(every_seconds__gte=10, every_seconds__lte=86_400), name="market_pull_every"
+            ),
+            models.CheckConstraint(
+                condition=Q(sealed_token=None, sealing_key="")
+                | Q(Q(sealed_token__isnull=False), ~Q(sealing_key="")),
+                name="market_pull_token_has_its_key",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"pull of {self.source_id}"

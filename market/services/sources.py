@@ -13,7 +13,7 @@ from foundation.clock import database_now
 from foundation.errors import Conflict, InvalidInput, NotFound
 from journal.core.events import PLATFORM_STREAM, Event
 from journal.services.journal import append
-from market.models import RecommendationSource
+from market.models import RecommendationPull, RecommendationSource
 from market.services.baseline import SOURCE as BUILT_IN
 
 NAME_LENGTH_MAX = 50
@@ -51,10 +51,13 @@ def change_source(
 ) -> RecommendationSource:
     """Replace what is said of it. Its advice stays; a new pusher speaks for it from now on.
 
-    Raises NotFound, InvalidInput, Conflict (`built_in`: it is this installation's own model).
+    Raises NotFound, InvalidInput, Conflict (`built_in`: it is this installation's own model; `is_pulled`: nobody
+    pushes beside it).
     """
     row = locked_source(name)
     row.pusher = _checked(content, [])
+    if row.pusher is not None and RecommendationPull.objects.filter(pk=row).exists():
+        raise Conflict(f"{name!r} is pulled: remove that first.", code="is_pulled")
     row.description = content.description
     row.save(update_fields=["pusher", "description"])
     _note("recommendation_source.changed", row, actor)

@@ -3,7 +3,7 @@
 import pytest
 from django.urls import reverse
 
-from market.models import RecommendationSource, SourceScore
+from market.models import RecommendationPull, RecommendationSource, SourceScore
 from tests.integration.admin.conftest import MARKET_TIME
 
 pytestmark = pytest.mark.integration
@@ -28,3 +28,14 @@ def test_what_came_true_by_confidence_and_by_class(admin_page):
 
 def test_before_the_first_outcome(admin_page):
     assert "No outcome yet; 0 wait for theirs." in page(admin_page)
+
+
+def test_from_where_it_is_pulled_and_how_that_goes(admin_page):
+    source = RecommendationSource.objects.create(name="desk")
+    RecommendationPull.objects.create(
+        source=source, url="https://advice.example/?key=secret", every_seconds=60, failures=3,
+        last_error="it answered 503",
+    )  # fmt: skip
+    shown = page(admin_page)
+    assert "from advice.example, every 60 s; 3 failures in a row: it answered 503" in shown
+    assert "key=secret" not in shown

@@ -11,6 +11,8 @@ from rest_framework.response import Response
 
 from market.models import CalendarDay
 from market.services.corporate_actions import NewCorporateAction, record
+from market.services.pull_settings import PullContent, set_pull
+from market.services.sources import SourceContent, create_source
 from portfolios.models import BrokerAccount
 from portfolios.selectors import account_of
 from portfolios.services.limits import set_limits
@@ -66,6 +68,7 @@ class Call:
             "action": world.action,
             "break": world.waiting_break,
             "source": "test",
+            "desk": "desk",
         }
         send = getattr(world.as_(who), self.method)
         return send("/api/" + self.path.format(**ids), self.body(world), format="json", headers=headers)
@@ -201,6 +204,19 @@ def _disagree(world: World) -> None:
     world.waiting_break = found.id
 
 
+def _source(world: World) -> None:
+    create_source(name="desk", content=SourceContent(), actor=world.users["steffi"])
+
+
+def _pull(world: World) -> dict[str, Any]:
+    return {"url": "https://advice.example/today.json", "token": "known-to-nobody-else"}
+
+
+def _pulled(world: World) -> None:
+    _source(world)
+    set_pull(name="desk", content=PullContent(**_pull(world)), actor=world.users["steffi"])
+
+
 def _on_the_idle_one(world: World) -> None:
     """An account is connected and disconnected only where nothing is held and no session runs."""
     world.desk.portfolio = world.idle
@@ -268,6 +284,11 @@ OF_STAFF = [
         lambda world: {"pusher": "alice"},
         of_hers=False,
         by="steffi",
+    ),
+    Call("put", "recommendation-sources/{desk}/pull", _pull, of_hers=False, before=_source, by="steffi"),
+    Call("get", "recommendation-sources/{desk}/pull", of_hers=False, before=_pulled, by="steffi"),
+    Call(
+        "delete", "recommendation-sources/{desk}/pull", status=204, of_hers=False, before=_pulled, by="steffi"
     ),
 ]
 BESIDE = [
