@@ -32,9 +32,10 @@ from market.services.recommendations import consult
 
 log = structlog.get_logger(__name__)
 
-DEADLINE_SECONDS = 8.0
+DEADLINE_SECONDS = 5.0
 LEASE = timedelta(seconds=DEADLINE_SECONDS + 5)
-RUN_SECONDS_MAX = 12.0
+RUN_SECONDS_MAX = 5.0
+"""and one question more: whatever else the same worker does (alerts!) does not wait for long"""
 BYTES_MAX = 2 * 1024 * 1024
 BACKOFF_SECONDS_MAX = 3_600
 RETRY_AFTER_SECONDS_MAX = 86_400
