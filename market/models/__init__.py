@@ -11,8 +11,11 @@ from market.models.tables import (
     Instrument,
     Quote,
     Recommendation,
+    RecommendationOutcome,
+    RecommendationPull,
     RecommendationSource,
     Snapshot,
+    SourceScore,
 )
 
 __all__ = [
@@ -28,6 +31,9 @@ __all__ = [
     "QuarantinedQuote",
     "Quote",
     "Recommendation",
+    "RecommendationOutcome",
+    "RecommendationPull",
     "RecommendationSource",
     "Snapshot",
+    "SourceScore",
 ]
