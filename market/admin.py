@@ -7,13 +7,16 @@ from datetime import UTC
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
+from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
-from unfold.decorators import display
+from unfold.decorators import action, display
+from unfold.forms import BaseDialogForm
+from unfold.widgets import UnfoldAdminTextInputWidget
 
 from foundation.admin.base import LongListAdmin, ReadOnlyAdmin, ServiceAdmin, ServiceForm, actor_of
 from foundation.admin.presentation import EMPTY, badge, presented
@@ -36,6 +39,7 @@ from market.models import (
 from market.scores import calibration, first_day, waiting
 from market.selectors import market_now
 from market.services.corporate_actions import NewCorporateAction, record
+from market.services.instruments import set_tags
 
 ADVICE_COLOURS = {
     "STRONG_BUY": "success",
@@ -61,13 +65,55 @@ class CalendarDayAdmin(LongListAdmin):
     ordering = ("-day", "exchange")
 
 
+class TagsForm(BaseDialogForm):
+    tags = forms.CharField(
+        required=False,
+        widget=UnfoldAdminTextInputWidget(),
+        help_text="Separated by spaces or commas: small letters, digits, - and _.",
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        row = Instrument.objects.filter(pk=self.object_id).first()
+        self.initial = {"tags": ", ".join(row.tags)} if row is not None else {}
+
+
 @admin.register(Instrument)
 class InstrumentAdmin(ReadOnlyAdmin):
-    list_display = ("symbol", "name", "exchange", "sector", "currency", "tick_size", "lot_size", "is_active")
+    """Read-only but for its tags, which are staff's."""
+
+    list_display = (
+        "symbol", "name", "exchange", "sector", "currency", "tick_size", "lot_size", "is_active", "tagged",
+    )  # fmt: skip
     list_select_related = ("exchange",)
     list_filter = ("is_active", "exchange", "sector")
-    search_fields = ("symbol", "name")
+    search_fields = ("symbol", "name", "tags")
     ordering = ("symbol",)
+    hidden = ("tags",)
+    actions_detail = ("tag",)
+
+    def shown_fields(self) -> list[Any]:
+        return [*super().shown_fields(), "tagged"]
+
+    @display(description="tags")
+    def tagged(self, row: Any) -> str:
+        return ", ".join(row.tags) or EMPTY
+
+    @action(
+        description="Tags", permissions=["operate"], icon="sell",
+        dialog={
+            "title": "Set tags", "form_class": TagsForm, "form_submit_text": "Set tags",
+            "description": "In place of those before. Sessions whose universe names a tag trade by it at once.",
+        },
+    )  # fmt: skip
+    def tag(self, request: HttpRequest, form: TagsForm, object_id: str) -> HttpResponse:
+        row = self.existing(request, object_id)
+        tags = form.cleaned_data["tags"].replace(",", " ").split()
+
+        def service() -> Instrument:
+            return set_tags(symbol=row.symbol, tags=tags, actor=actor_of(request))
+
+        return self.run_dialog(request, object_id, service, done="The tags are set.")
 
 
 @admin.register(Bar)

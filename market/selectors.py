@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from django.db import connection
-from django.db.models import Max, QuerySet
+from django.db.models import F, Func, Max, QuerySet
 
 from market.core.calendar import ExchangeCalendar, TradingDay
 from market.core.indicators import Floats
@@ -34,6 +34,12 @@ BAR_LATE = "4 hours"
 
 def instruments() -> QuerySet[Instrument]:
     return Instrument.objects.select_related("exchange").order_by("symbol")
+
+
+def tags() -> set[str]:
+    """Every tag that an active instrument bears."""
+    borne = Instrument.objects.filter(is_active=True).annotate(tag=Func(F("tags"), function="unnest"))
+    return set(borne.values_list("tag", flat=True).distinct())
 
 
 def bars(*, symbol: str, interval: str = "1d") -> QuerySet[Bar]:

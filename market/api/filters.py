@@ -1,15 +1,21 @@
+from django.db.models import QuerySet
 from django_filters import rest_framework as filters
 
 from foundation.api.filters import MomentFilter
 from market.core.recommendation import CLASS_NAMES
+from market.models import Instrument
 
 
 class InstrumentFilters(filters.FilterSet):
     symbol = filters.CharFilter()
     exchange = filters.CharFilter(field_name="exchange_id")
     sector = filters.CharFilter()
+    tag = filters.CharFilter(field_name="tags", method="with_tag", label="one of its tags")
     active = filters.BooleanFilter(field_name="is_active")
     search = filters.CharFilter(field_name="name", lookup_expr="icontains", label="part of the name")
+
+    def with_tag(self, rows: QuerySet[Instrument], name: str, value: str) -> QuerySet[Instrument]:
+        return rows.filter(tags__contains=[value])
 
 
 class QuoteFilters(filters.FilterSet):

@@ -6,7 +6,8 @@ from rest_framework import serializers
 
 from foundation.api.base import StrictSerializer
 from market.core.recommendation import CLASS_NAMES, RecommendationItem
-from market.models import Bar, Instrument, Quote, Recommendation
+from market.models import TAG_LENGTH_MAX, Bar, Instrument, Quote, Recommendation
+from market.services.instruments import TAGS_MAX
 from market.services.recommendations import (
     EXTERNAL_ID_LENGTH_MAX,
     ITEMS_MAX,
@@ -33,8 +34,17 @@ class InstrumentSerializer(serializers.ModelSerializer[Instrument]):
             "tick_size",
             "lot_size",
             "is_active",
+            "tags",
         )
         read_only_fields = fields
+
+
+class TagsSerializer(StrictSerializer):
+    tags = serializers.ListField(
+        child=serializers.CharField(max_length=TAG_LENGTH_MAX),
+        max_length=TAGS_MAX,
+        help_text="all of them, in place of those before: small letters, digits, - and _",
+    )
 
 
 class QuoteSerializer(serializers.ModelSerializer[Quote]):

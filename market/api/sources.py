@@ -9,9 +9,9 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from foundation.api.staff import require_staff
 from foundation.api.base import ApiView, StrictSerializer
 from foundation.api.schema import Problems
+from foundation.api.staff import require_staff
 from foundation.errors import NotFound
 from market.models import RecommendationSource
 from market.scores import CALIBRATION_DAYS, calibration, first_day, waiting

@@ -10,6 +10,7 @@ from rest_framework.response import Response
 from foundation.api.base import ApiView
 from foundation.api.pagination import CursorPagination
 from foundation.api.schema import Problems
+from foundation.api.staff import require_staff
 from foundation.errors import DomainError, NotFound
 from market import selectors
 from market.api import serializers as shapes
@@ -17,6 +18,7 @@ from market.api.filters import InstrumentFilters, QuoteFilters, RecommendationFi
 from market.api.snapshot_view import symbols_of
 from market.models import Bar, Instrument, Quote, Recommendation
 from market.services import snapshots
+from market.services.instruments import set_tags
 from market.services.recommendations import push
 
 TAGS = ["market"]
@@ -48,6 +50,27 @@ class Instruments(ApiView):
     def get(self, request: Request) -> Response:
         """What is known to the market, by symbol."""
         return self.page(selectors.instruments(), shapes.InstrumentSerializer)
+
+
+class InstrumentTags(ApiView):
+    problems: ClassVar[Problems] = {"403": "For staff only.", "404": "There is no such instrument."}
+
+    @extend_schema(
+        operation_id="setInstrumentTags",
+        summary="Set an instrument's tags",
+        request=shapes.TagsSerializer,
+        responses=shapes.InstrumentSerializer,
+        examples=[OpenApiExample("Two", value={"tags": ["dividend", "large-cap"]}, request_only=True)],
+        tags=TAGS,
+    )
+    def put(self, request: Request, symbol: str) -> Response:
+        """Replace all its tags. For staff.
+
+        Running sessions whose universe names a tag trade by the new ones from their next evaluation on.
+        """
+        require_staff(self.actor)
+        tagged = set_tags(symbol=symbol, tags=self.body(shapes.TagsSerializer)["tags"], actor=self.actor)
+        return Response(shapes.InstrumentSerializer(tagged).data)
 
 
 class Quotes(ApiView):

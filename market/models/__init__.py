@@ -3,6 +3,7 @@
 from market.models.gaps import MarketGap
 from market.models.intake import MarketRevision, QuarantinedQuote, QuarantineTotal
 from market.models.tables import (
+    TAG_LENGTH_MAX,
     TOO_LARGE,
     Bar,
     CalendarDay,
@@ -19,6 +20,7 @@ from market.models.tables import (
 )
 
 __all__ = [
+    "TAG_LENGTH_MAX",
     "TOO_LARGE",
     "Bar",
     "CalendarDay",

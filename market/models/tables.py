@@ -4,6 +4,8 @@ import uuid
 from decimal import Decimal
 
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Greatest, Least, Now
@@ -12,6 +14,7 @@ from market.core.recommendation import CLASS_NAMES
 
 # PostgreSQL's NUMERIC knows NaN and sorts it above all numbers: an upper bound keeps it out.
 TOO_LARGE = Decimal(10) ** 12
+TAG_LENGTH_MAX = 32
 
 
 def _price(*, null: bool = False, blank: bool = False) -> models.DecimalField:
@@ -60,8 +63,15 @@ class Instrument(models.Model):
     tick_size = _price()
     lot_size = _price()
     is_active = models.BooleanField(default=True, help_text="whether the feed carries it")
+    tags = ArrayField(
+        models.CharField(max_length=TAG_LENGTH_MAX),
+        default=list,
+        db_default=[],
+        help_text="what staff sorts it under; a session's universe may name them",
+    )
 
     class Meta:
+        indexes = [GinIndex(fields=["tags"], name="market_instrument_tags")]
         constraints = [
             models.CheckConstraint(
                 condition=Q(tick_size__gt=0, tick_size__lt=TOO_LARGE), name="market_instrument_tick_positive"

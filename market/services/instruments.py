@@ -1,18 +1,23 @@
-"""Adding what may be traded. Instruments are never removed, for books and history speak of them."""
+"""Adding what may be traded, and under which tags staff sort it. Instruments are never removed, for books and history
+speak of them."""
 
+import re
+from collections.abc import Sequence
 from decimal import Decimal
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import transaction
 
 from foundation.clock import database_now
-from foundation.errors import Conflict, InvalidInput
+from foundation.errors import Conflict, InvalidInput, NotFound
 from journal.core.events import PLATFORM_STREAM, Event
 from journal.services.journal import append
-from market.models import TOO_LARGE, Exchange, Instrument
+from market.models import TAG_LENGTH_MAX, TOO_LARGE, Exchange, Instrument
 
 TICK_SIZE, LOT_SIZE = Decimal("0.01"), Decimal(1)
 _PLACES = Decimal("0.00000001")
+TAGS_MAX = 32
+TAG = re.compile(rf"[a-z0-9][a-z0-9_-]{{0,{TAG_LENGTH_MAX - 1}}}")
 
 
 @transaction.atomic
@@ -63,3 +68,39 @@ def add_instrument(
     payload = {**facts, "symbol": symbol, "actor": actor.get_username() if actor else "system"}
     append([Event(PLATFORM_STREAM, "market.instrument_added", database_now(), payload)])
     return instrument, True
+
+
+@transaction.atomic
+def set_tags(*, symbol: str, tags: Sequence[str], actor: AbstractBaseUser | None) -> Instrument:
+    """Replace an instrument's tags; they are kept sorted, each once. Saying the same again changes nothing.
+
+    It holds for running sessions from their next evaluation on. Raises NotFound, and InvalidInput with the path of
+    each bad tag.
+    """
+    errors = [
+        {
+            "path": f"tags[{index}]",
+            "message": f"{tag[:40]!r} is no tag.",
+            "suggestion": f'Write 1 to {TAG_LENGTH_MAX} small letters, digits, - and _, as "large-cap".',
+        }
+        for index, tag in enumerate(tags)
+        if TAG.fullmatch(tag) is None
+    ]
+    wanted = sorted(set(tags))
+    if len(wanted) > TAGS_MAX:
+        errors.append({"path": "tags", "message": f"at most {TAGS_MAX} tags"})
+    if errors:
+        raise InvalidInput("; ".join(f"{row['path']}: {row['message']}" for row in errors), errors=errors)
+    rows = Instrument.objects.select_related("exchange").select_for_update(of=("self",), no_key=True)
+    instrument = rows.filter(symbol=symbol).first()
+    if instrument is None:
+        raise NotFound(f"There is no instrument {symbol[:40]!r}.")
+    if instrument.tags != wanted:
+        before, instrument.tags = instrument.tags, wanted
+        instrument.save(update_fields=["tags"])
+        payload = {
+            "symbol": instrument.symbol, "tags": wanted, "tags_before": before,
+            "actor": actor.get_username() if actor is not None else "system",
+        }  # fmt: skip
+        append([Event(PLATFORM_STREAM, "instrument.tagged", database_now(), payload)])
+    return instrument

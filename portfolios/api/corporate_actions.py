@@ -12,6 +12,7 @@ from rest_framework.response import Response
 
 from foundation.api.base import ApiView, StrictSerializer
 from foundation.api.filters import MomentFilter
+from foundation.api.staff import require_staff
 from market.models import CorporateAction
 from market.services.corporate_actions import (
     EXTERNAL_ID_LENGTH_MAX,
@@ -21,7 +22,6 @@ from market.services.corporate_actions import (
     record,
     withdraw,
 )
-from portfolios.api.access import require_staff
 
 TAGS = ["corporate actions"]
 _KINDS = f"one of {', '.join(CorporateAction.Kind.values)}"

@@ -10,7 +10,7 @@ from rest_framework.response import Response
 
 from foundation.api.base import ApiView, StrictSerializer
 from foundation.api.schema import Problems
-from portfolios.api.access import require_staff
+from foundation.api.staff import require_staff
 from portfolios.approval import Approval
 from portfolios.selectors import (
     MAY_SET_LIMITS,

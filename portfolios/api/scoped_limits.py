@@ -10,9 +10,9 @@ from rest_framework.response import Response
 
 from foundation.api.base import ApiView
 from foundation.api.schema import Problems
+from foundation.api.staff import require_staff
 from foundation.errors import NotFound
 from market.models import Instrument
-from portfolios.api.access import require_staff
 from portfolios.api.limits import limits_answer, version_shown
 from portfolios.api.serializers import (
     LimitsSerializer,

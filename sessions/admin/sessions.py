@@ -30,7 +30,8 @@ from sessions.services.sessions import (
 
 STATUS_COLOURS = {"active": "success", "paused": "warning", "stopping": "danger", "stopped": "info"}
 CONFIG_HELP = (
-    'All keys may be left out. "universe": {"symbols": ["AAPL", …]}: what it may trade, else everything. '
+    'All keys may be left out. "universe": {"symbols": ["AAPL", …], "exchanges": ["XNYS", …], '
+    '"tags": ["dividend", …]}: it may trade what any of them names, else everything. '
     '"recommendation_sources": ["baseline", …]: in order of preference, else the newest of all. '
     '"limits": {"max_order_value": "5000", …}: they may only tighten. '
     '"capital_cap": {"percentage": 10} of equity, or {"amount": "5000"}: the most that it may have invested, else '
@@ -38,6 +39,8 @@ CONFIG_HELP = (
     '"trading_window": {"weekdays": ["MONDAY", …], "from": "09:45", "to": "15:30", "minutes_after_open": 15, '
     '"minutes_before_close": 30, "blackout_dates": ["2026-12-24", …]}: when entries may be made, on the exchange\'s '
     "clock, else always; each of its keys may be left out. "
+    '"evaluation": "tick" or {"every_seconds": 60}: how often its rules are looked at. "mode": "paper" or "live": what '
+    'the account must be. "ends_at": "2026-12-24T21:00:00Z": when it stops by itself, in market time. '
     '"on_stop": "keep" or "flatten": what stopping does with open positions.'
 )
 

@@ -3,6 +3,18 @@ from rest_framework import serializers
 from foundation.api.base import StrictSerializer
 from sessions.models import TradingSession
 
+CONFIG_HELP = (
+    "All keys may be left out. `universe` {symbols?, exchanges?, tags?}: it may trade what any of the lists names, as "
+    "exchanges and tags stand at each evaluation; left out: everything. `recommendation_sources` [names]: in order of "
+    "preference; left out: the newest of all. `limits` {name: number}: may only tighten. `capital_cap` {percentage} or "
+    "{amount}: the most that it may have invested, in percent of equity or in the base currency. `trading_window` "
+    "{weekdays?, from?, to?, minutes_after_open?, minutes_before_close?, blackout_dates?}: outside of it, on the "
+    'exchange\'s clock, no entry is made. `evaluation` "tick" (left out: this) or {every_seconds: 5 to 86400}: how '
+    "often its rules are looked at. `mode` paper (left out: this) or live: what the portfolio's account must be, else "
+    "409 `mode_mismatch`. `ends_at`: when it stops by itself, with a zone, in market time. `on_stop` keep (left out: "
+    "this) or flatten: what stopping does with open positions"
+)
+
 
 class SessionSerializer(serializers.ModelSerializer[TradingSession]):
     """`is_active` is true while entries are possible; `total_pnl` is realised, after fees."""
@@ -39,11 +51,7 @@ class StartSessionSerializer(StrictSerializer):
     session_name = serializers.CharField(max_length=255, default="", allow_blank=True)
     config = serializers.JSONField(
         default=dict,
-        help_text="{universe?: {symbols}, recommendation_sources?: […], limits?: {name: number}, "
-        "capital_cap?: {percentage} or {amount}, trading_window?: {weekdays?, from?, to?, minutes_after_open?, "
-        "minutes_before_close?, blackout_dates?}, on_stop?: keep|flatten}. Limits may only tighten; the capital cap is "
-        "the most that the session may have invested, in percent of equity or in the base currency; outside the "
-        "window, on the exchange's clock, no entry is made",
+        help_text=CONFIG_HELP,
     )
 
 

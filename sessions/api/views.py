@@ -22,7 +22,8 @@ _START: dict[str, Any] = {
     "portfolio_id": "00000000-0000-4000-8000-000000000000",
     "session_name": "Autumn",
     "config": {
-        "universe": {"symbols": ["AAPL", "IBM"]},
+        "universe": {"symbols": ["AAPL", "IBM"], "tags": ["dividend"]},
+        "evaluation": {"every_seconds": 60},
         "limits": {"max_order_value": "5000"},
         "on_stop": "keep",
     },
@@ -39,13 +40,14 @@ class StartSession(ApiView):
         summary="Start a session",
         request=StartSessionSerializer,
         responses={201: SessionSerializer},
-        examples=[OpenApiExample("Two symbols, a tighter limit", value=_START, request_only=True)],
+        examples=[OpenApiExample("Two symbols and a tag, a tighter limit", value=_START, request_only=True)],
         tags=TAGS,
     )
     def post(self, request: Request) -> Response:
         """Let the portfolio's rules trade. For traders and owners.
 
-        One session at a time: while one runs the answer is 409, which names it in `session_id`.
+        One session at a time: while one runs the answer is 409 `session_running`, which names it in `session_id`.
+        409 `mode_mismatch`: the config says `paper` and the account's money is real, or the other way round.
         """
         body = self.body(StartSessionSerializer)
         visible_portfolio(self.actor, body["portfolio_id"], roles=MAY_TRADE)

@@ -17,11 +17,12 @@ from foundation.wakeups import wake_on_commit
 from journal.core.events import AlertSpec, Event
 from journal.models import Alert
 from journal.services.journal import append
-from market.models import Instrument, RecommendationSource
+from market.models import Exchange, Instrument, RecommendationSource
+from market.selectors import tags
 from portfolios.core.limits import LIMIT_NAMES
-from portfolios.models import LimitSet, Portfolio
+from portfolios.models import BrokerAccount, LimitSet, Portfolio
 from portfolios.services.limits import set_limits
-from sessions.core.config import SessionConfig, parse_config
+from sessions.core.config import Known, SessionConfig, parse_config
 from sessions.models import SLICE_SESSIONS_MAX, EvaluationSlice, TradingSession
 
 Status = TradingSession.Status
@@ -33,16 +34,34 @@ def _actor_name(actor: AbstractBaseUser | None) -> str:
 
 def checked_config(config: Any) -> SessionConfig:
     """Raises InvalidInput with the path of each error."""
-    parsed, errors = parse_config(
-        config,
-        known_symbols=set(Instrument.objects.filter(is_active=True).values_list("symbol", flat=True)),
-        known_sources=set(RecommendationSource.objects.values_list("name", flat=True)),
-        known_limits=LIMIT_NAMES,
+    known = Known(
+        symbols=set(Instrument.objects.filter(is_active=True).values_list("symbol", flat=True)),
+        exchanges=set(Exchange.objects.values_list("code", flat=True)),
+        tags=tags(),
+        sources=set(RecommendationSource.objects.values_list("name", flat=True)),
+        limits=LIMIT_NAMES,
     )
+    parsed, errors = parse_config(config, known=known)
     if parsed is None:
         detail = "; ".join(f"{row['path']}: {row['message']}" for row in errors)
         raise InvalidInput(detail, errors=[dict(row) for row in errors])
     return parsed
+
+
+def _require_mode(portfolio: Portfolio, mode: str) -> None:
+    """A config says whose money it is for; the account has the last word. Connecting one asks for no running session,
+    so that this cannot change while the session runs."""
+    is_live = BrokerAccount.objects.filter(portfolio=portfolio, is_live=True).exists()
+    if is_live and mode != "live":
+        raise Conflict(
+            'The money of this portfolio\'s account is real: say "mode": "live" in the config if that is meant.',
+            code="mode_mismatch", mode="live",
+        )  # fmt: skip
+    if not is_live and mode == "live":
+        raise Conflict(
+            "The money of this portfolio's account is not real: connect a live account first, or leave mode out.",
+            code="mode_mismatch", mode="paper",
+        )  # fmt: skip
 
 
 def _slice_with_room() -> EvaluationSlice:
@@ -73,6 +92,7 @@ def start_trading_session(
             f"Session {running.id} ({running.status}) already runs for this portfolio; stop it first.",
             code="session_running", session_id=str(running.id),
         )  # fmt: skip
+    _require_mode(portfolio, parsed.mode)
     try:
         with transaction.atomic():
             row = TradingSession.objects.create(

@@ -207,7 +207,11 @@ def evaluate_rules(
             name=(trading_sessions[0].slice_id, sources),
         )
         owners: dict[Hashable, PortfolioFacts] = {
-            row.id: facts_of(worth.valuations[row.portfolio_id], universe=configs[row.id].symbols, view=view)
+            row.id: facts_of(
+                worth.valuations[row.portfolio_id],
+                universe=view.universe_of(configs[row.id].universe),
+                view=view,
+            )
             for row in rows.values()
         }
         hits += program.evaluate(view.facts(sources), owners, triggered_max=SESSION_HITS_MAX)

@@ -152,7 +152,9 @@ class Decider:
 
     def _explain(self, version: RuleVersion, symbol: str | None) -> tuple[Explanation, RuleContext]:
         view = self.state.view
-        portfolio = facts_of(self.state.valuation(), universe=self.config.symbols, view=view)
+        portfolio = facts_of(
+            self.state.valuation(), universe=view.universe_of(self.config.universe), view=view
+        )
         market = view.facts(self.config.recommendation_sources)
         context = RuleContext(market=market, portfolio=portfolio, symbol=symbol)
         return evaluate_rule(version, context), context

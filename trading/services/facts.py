@@ -22,6 +22,7 @@ from portfolios.core.facts import Holding, Marks, Valuation, value
 from portfolios.models import Portfolio, PortfolioMark, Position, PositionMark, Reservation
 from portfolios.selectors import unsettled_splits
 from rules.core.facts import MarketFacts, PortfolioFacts, Vector
+from sessions.core.universe import Listed, Universe
 from trading.core.diversification import Diversification, Neighbourhood
 from trading.core.market_facts import fresh_values, market_facts, preferred
 
@@ -57,6 +58,18 @@ class MarketView:
         default_factory=dict
     )
     _recommendations: dict[tuple[str, ...], dict[uuid.UUID, Recommendation]] = field(default_factory=dict)
+    _universes: dict[Universe, frozenset[str]] = field(default_factory=dict)
+
+    def universe_of(self, universe: Universe | None) -> frozenset[str] | None:
+        """The symbols that a session may trade now; None: all. An exchange or tag is looked up once a view."""
+        if universe is None:
+            return None
+        if not (universe.exchanges or universe.tags):
+            return universe.symbols
+        if universe not in self._universes:
+            listed = {symbol: Listed(row.exchange_id, row.tags) for symbol, row in self.by_symbol.items()}
+            self._universes[universe] = universe.resolved(listed)
+        return self._universes[universe]
 
     def facts(self, sources: tuple[str, ...]) -> MarketFacts:
         """Of every symbol, with the recommendations that this preference gives; made once for each preference."""

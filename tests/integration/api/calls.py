@@ -267,6 +267,13 @@ OF_STAFF = [
         of_hers=False,
         by="steffi",
     ),
+    Call(
+        "put",
+        "market/instruments/{symbol}/tags",
+        lambda world: {"tags": ["chips"]},
+        of_hers=False,
+        by="steffi",
+    ),
     Call("get", "corporate-actions", of_hers=False, by="steffi"),
     Call("post", "corporate-actions", _dividend, 201, of_hers=False, by="steffi"),
     Call(

@@ -1,11 +1,13 @@
 """The market over REST: instruments, quotes, bars, the snapshot, and advice in and out."""
 
+import json
 from datetime import timedelta
 from decimal import Decimal
 
 import pytest
 
 from foundation.clock import database_now
+from journal.models import Entry
 from market.models import (
     Bar,
     CalendarDay,
@@ -211,3 +213,29 @@ def test_another_content_under_a_known_id_is_a_conflict(world: World) -> None:
 def test_sources_are_listed_by_name(world: World) -> None:
     names = [row["name"] for row in world.as_("bob").get("/api/recommendation-sources").json()["results"]]
     assert "test" in names and names == sorted(names)
+
+
+def test_staff_sets_tags_and_everybody_finds_by_them(world: World) -> None:
+    path = "/api/market/instruments/AAA/tags"
+    assert world.as_("alice").put(path, {"tags": ["chips"]}, format="json").status_code == 403
+    for _ in range(2):
+        answer = world.as_("steffi").put(path, {"tags": ["large-cap", "chips", "chips"]}, format="json")
+        assert (answer.status_code, answer.json()["tags"]) == (200, ["chips", "large-cap"])
+    (entry,) = Entry.objects.filter(kind="instrument.tagged")  # the second time nothing changed
+    told = json.loads(entry.payload)
+    assert (told["actor"], told["tags"], told["tags_before"]) == ("steffi", ["chips", "large-cap"], [])
+    found = world.as_("victor").get("/api/market/instruments?tag=chips").json()["results"]
+    assert [row["symbol"] for row in found] == ["AAA"]
+
+
+@pytest.mark.parametrize("tag", ["Chips", "", "a b", "-chips", "x" * 33, "a\nb"])
+def test_a_bad_tag_is_refused_with_its_place(world: World, tag: str) -> None:
+    answer = world.as_("steffi").put(
+        "/api/market/instruments/AAA/tags", {"tags": ["good", tag]}, format="json"
+    )
+    assert (answer.status_code, [row["path"] for row in answer.json()["errors"]]) == (400, ["tags[1]"])
+
+
+def test_tags_of_nothing_are_not_found(world: World) -> None:
+    answer = world.as_("steffi").put("/api/market/instruments/ZZZ/tags", {"tags": []}, format="json")
+    assert answer.status_code == 404

@@ -1,38 +1,45 @@
 """A session's config: what it may contain, and errors that name the path."""
 
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from difflib import get_close_matches
 from typing import Any
 
 import pytest
 
-from sessions.core.config import ERRORS_MAX, CapitalCap, SessionConfig, parse_config, read_config
+from sessions.core.config import CapitalCap, Known, SessionConfig, parse_config, read_config
+from sessions.core.config_errors import ERRORS_MAX
+from sessions.core.universe import Universe
 from sessions.core.window import TradingWindow
 
-KNOWN: dict[str, Any] = {
-    "known_symbols": ["AAPL", "MSFT"], "known_sources": ["baseline"], "known_limits": ["max_order_value"],
-}  # fmt: skip
+KNOWN = Known(
+    symbols=["AAPL", "MSFT"], exchanges=["XNYS", "XNAS"], tags=["dividend", "large-cap"], sources=["baseline"],
+    limits=["max_order_value"],
+)  # fmt: skip
 
 
 def test_an_empty_config_means_everything() -> None:
-    assert parse_config({}, **KNOWN) == (SessionConfig(), [])
+    assert parse_config({}, known=KNOWN) == (SessionConfig(), [])
 
 
 def test_a_full_config() -> None:
     config = {
         "universe": {"symbols": ["AAPL"]}, "recommendation_sources": ["baseline"],
         "limits": {"max_order_value": "5000"}, "on_stop": "flatten", "capital_cap": {"percentage": 12.5},
-        "trading_window": {"blackout_dates": ["2026-12-24"]},
+        "trading_window": {"blackout_dates": ["2026-12-24"]}, "evaluation": {"every_seconds": 60}, "mode": "live",
+        "ends_at": "2026-12-24T16:00:00-05:00",
     }  # fmt: skip
-    parsed, errors = parse_config(config, **KNOWN)
+    parsed, errors = parse_config(config, known=KNOWN)
     assert errors == []
     assert parsed == SessionConfig(
-        frozenset({"AAPL"}),
+        Universe(symbols=frozenset({"AAPL"})),
         ("baseline",),
         {"max_order_value": Decimal(5000)},
         CapitalCap("percentage", Decimal("12.5")),
         TradingWindow(None, frozenset({date(2026, 12, 24)})),
+        60,
+        "live",
+        datetime(2026, 12, 24, 21, tzinfo=UTC),
         "flatten",
     )
     assert read_config(config) == parsed
@@ -45,6 +52,26 @@ def test_a_full_config() -> None:
         ({"universe": {"symbols": []}}, "config.universe.symbols", None),
         ({"universe": {"symbols": ["AAPL", "AAPL"]}}, "config.universe.symbols", None),
         ({"universe": ["AAPL"]}, "config.universe", None),
+        ({"universe": {}}, "config.universe", None),  # would it be nothing, or everything?
+        ({"universe": {"symbol": ["AAPL"]}}, "config.universe.symbol", "symbols"),
+        ({"universe": {"exchanges": ["XNSY"]}}, "config.universe.exchanges[0]", "XNYS"),
+        ({"universe": {"symbols": ["AAPL"], "tags": ["dividends"]}}, "config.universe.tags[0]", "dividend"),
+        ({"universe": {"tags": "dividend"}}, "config.universe.tags", None),
+        ({"evaluation": "ticks"}, "config.evaluation", "tick"),
+        ({"evaluation": {}}, "config.evaluation", None),
+        ({"evaluation": None}, "config.evaluation", None),
+        ({"evaluation": {"every_second": 60}}, "config.evaluation.every_second", "every_seconds"),
+        ({"evaluation": {"every_seconds": 4}}, "config.evaluation.every_seconds", None),
+        ({"evaluation": {"every_seconds": 86_401}}, "config.evaluation.every_seconds", None),
+        ({"evaluation": {"every_seconds": 60.5}}, "config.evaluation.every_seconds", None),
+        ({"evaluation": {"every_seconds": True}}, "config.evaluation.every_seconds", None),
+        ({"mode": "papre"}, "config.mode", "paper"),
+        ({"mode": ["live"]}, "config.mode", None),
+        ({"ends_at": "2026-12-24T16:00:00"}, "config.ends_at", None),  # no zone
+        ({"ends_at": "2026-12-24"}, "config.ends_at", None),
+        ({"ends_at": 1_800_000_000}, "config.ends_at", None),
+        ({"ends_at": "0001-01-01T00:00:00+14:00"}, "config.ends_at", None),  # before year 1 in UTC
+        ({"ends_at": None}, "config.ends_at", None),
         ({"recommendation_sources": ["base"]}, "config.recommendation_sources[0]", "baseline"),
         ({"limits": {"max_order_values": 1}}, "config.limits.max_order_values", "max_order_value"),
         ({"limits": {"max_order_value": True}}, "config.limits.max_order_value", None),
@@ -75,11 +102,17 @@ def test_a_full_config() -> None:
     ],
 )
 def test_errors_name_the_path_and_the_cure(config: Any, path: str, suggestion: str | None) -> None:
-    parsed, errors = parse_config(config, **KNOWN)
+    parsed, errors = parse_config(config, known=KNOWN)
     assert parsed is None
     assert [row["path"] for row in errors] == [path]
     if suggestion:
         assert suggestion in errors[0]["suggestion"]
+
+
+@pytest.mark.parametrize("seconds", [5, 86_400])
+def test_the_bounds_of_a_cadence_are_permitted(seconds: int) -> None:
+    parsed, errors = parse_config({"evaluation": {"every_seconds": seconds}}, known=KNOWN)
+    assert errors == [] and parsed is not None and parsed.every_seconds == seconds
 
 
 @pytest.mark.parametrize(
@@ -99,8 +132,8 @@ def test_only_so_many_errors_are_told_and_similar_names_looked_for(
         looked_for.append(name)
         return get_close_matches(name, known, n=n)
 
-    monkeypatch.setattr("sessions.core.config.get_close_matches", counted)
-    parsed, errors = parse_config(config, **KNOWN)
+    monkeypatch.setattr("sessions.core.config_errors.get_close_matches", counted)
+    parsed, errors = parse_config(config, known=KNOWN)
     assert parsed is None
     assert len(errors) == len(looked_for) == ERRORS_MAX
     assert all("suggestion" in row for row in errors)
