@@ -19,17 +19,29 @@ SLICE_SESSIONS_MAX = 512
 class EvaluationSlice(models.Model):
     """Sessions that are evaluated together: the unit of claim, of compilation and of the program cache.
 
-    It is due when a snapshot newer than `evaluated_slot` is out and `due_at` (database time) is reached: a slice
-    whose evaluation failed waits a little longer each time, so that it holds up no other.
+    It is due when one of its sessions runs, a snapshot newer than `evaluated_slot` is out and `due_at` (database
+    time) is reached: sessions of one cadence share slices, and a slice whose evaluation failed waits a little longer
+    each time, so that it holds up no other. One without sessions that run is closed in time, and takes no new ones.
     """
 
     id = models.BigAutoField(primary_key=True)
     evaluated_slot = models.BigIntegerField(default=0, help_text="Version of the last snapshot evaluated")
     due_at = models.DateTimeField(db_default=Now(), help_text="Database time; not before")
     failures = models.PositiveIntegerField(default=0, help_text="Failed evaluations in a row")
+    every_seconds = models.PositiveIntegerField(
+        default=0, db_default=0, help_text="Database time between evaluations; 0: at each snapshot"
+    )
+    closed_at = models.DateTimeField(null=True, help_text="Database time since when it takes no sessions")
 
     class Meta:
-        indexes = [models.Index(fields=["evaluated_slot"])]
+        indexes = [
+            models.Index(
+                fields=["evaluated_slot", "id"], name="slice_to_evaluate", condition=Q(closed_at=None)
+            ),
+            models.Index(
+                fields=["every_seconds", "-id"], name="slice_of_cadence", condition=Q(closed_at=None)
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"slice {self.pk}"
@@ -71,6 +83,7 @@ class TradingSession(models.Model):
     session_name = models.CharField(max_length=255, blank=True)
     start_time = models.DateTimeField(db_default=Now())
     end_time = models.DateTimeField(null=True)
+    ends_at = models.DateTimeField(null=True, help_text="Market time at which it stops by itself")
     status = models.CharField(max_length=20, choices=Status, default=Status.ACTIVE)
     is_active = models.GeneratedField(
         expression=Q(status="active"),  # type: ignore[arg-type]  # the stubs know expressions only
@@ -114,6 +127,11 @@ class TradingSession(models.Model):
         indexes = [
             models.Index(fields=["slice", "status"]),
             models.Index(fields=["portfolio", "-created_at"]),
+            models.Index(
+                fields=["ends_at"],
+                name="session_to_end",
+                condition=Q(status__in=["active", "paused"], ends_at__isnull=False),
+            ),
         ]
 
     def __str__(self) -> str:

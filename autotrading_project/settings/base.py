@@ -162,6 +162,7 @@ CELERY_TASK_ROUTES = {
     "foundation.tasks.*": {"queue": "execution"},
     "market.tasks.*": {"queue": "market"},
     "portfolios.tasks.*": {"queue": "market"},
+    "sessions.tasks.*": {"queue": "execution"},
     "trading.tasks.evaluate_due": {"queue": "evaluation"},
     "trading.tasks.send_due": {"queue": "broker"},
     "trading.tasks.recover_due": {"queue": "broker"},

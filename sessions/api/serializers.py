@@ -17,7 +17,11 @@ CONFIG_HELP = (
 
 
 class SessionSerializer(serializers.ModelSerializer[TradingSession]):
-    """`is_active` is true while entries are possible; `total_pnl` is realised, after fees."""
+    """`is_active` is true while entries are possible; `total_pnl` is realised, after fees.
+
+    `start_time` and `end_time` say when it started and stopped, in database time; `ends_at` when it is to stop by
+    itself, in market time.
+    """
 
     is_active = serializers.BooleanField(read_only=True)
     config = serializers.DictField()
@@ -35,6 +39,7 @@ class SessionSerializer(serializers.ModelSerializer[TradingSession]):
             "is_active",
             "start_time",
             "end_time",
+            "ends_at",
             "total_trades",
             "successful_trades",
             "total_pnl",

@@ -5,11 +5,11 @@ active, paused → stopping → stopped
 """
 
 import uuid
+from datetime import datetime
 from typing import Any
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import IntegrityError, transaction
-from django.db.models import Count, Q
 
 from foundation.clock import database_now
 from foundation.errors import Conflict, InvalidInput, NotFound
@@ -18,12 +18,13 @@ from journal.core.events import AlertSpec, Event
 from journal.models import Alert
 from journal.services.journal import append
 from market.models import Exchange, Instrument, RecommendationSource
-from market.selectors import tags
+from market.selectors import market_now, tags
 from portfolios.core.limits import LIMIT_NAMES
 from portfolios.models import BrokerAccount, LimitSet, Portfolio
 from portfolios.services.limits import set_limits
 from sessions.core.config import Known, SessionConfig, parse_config
-from sessions.models import SLICE_SESSIONS_MAX, EvaluationSlice, TradingSession
+from sessions.models import TradingSession
+from sessions.services.slices import slice_with_room
 
 Status = TradingSession.Status
 
@@ -64,17 +65,13 @@ def _require_mode(portfolio: Portfolio, mode: str) -> None:
         )  # fmt: skip
 
 
-def _slice_with_room() -> EvaluationSlice:
-    """Sessions fill slices one after another; a little overfilling by a race would be harmless."""
-    row = (
-        EvaluationSlice.objects.annotate(
-            running=Count("trading_sessions", filter=~Q(trading_sessions__status=Status.STOPPED))
+def _require_future(ends_at: datetime | None) -> None:
+    now = market_now()
+    if ends_at is not None and now is not None and ends_at <= now:
+        message = f"must be later than the market's present time, {now.isoformat()}"
+        raise InvalidInput(
+            f"config.ends_at {message}.", errors=[{"path": "config.ends_at", "message": message}]
         )
-        .filter(running__lt=SLICE_SESSIONS_MAX)
-        .order_by("-id")
-        .first()
-    )
-    return row or EvaluationSlice.objects.create()
 
 
 @transaction.atomic
@@ -83,6 +80,7 @@ def start_trading_session(
 ) -> TradingSession:
     """Begin to trade automatically. Conflict (409) names the session that already runs."""
     parsed = checked_config(config)
+    _require_future(parsed.ends_at)
     portfolio = Portfolio.objects.select_for_update(no_key=True).filter(pk=portfolio_id).first()
     if portfolio is None:
         raise NotFound(f"There is no portfolio {portfolio_id}.")
@@ -96,7 +94,8 @@ def start_trading_session(
     try:
         with transaction.atomic():
             row = TradingSession.objects.create(
-                portfolio=portfolio, session_name=session_name, config=config, slice=_slice_with_room(),
+                portfolio=portfolio, session_name=session_name, config=config, ends_at=parsed.ends_at,
+                slice_id=slice_with_room(every_seconds=parsed.every_seconds),
                 started_by_id=actor.pk if actor is not None else None,
             )  # fmt: skip
     except IntegrityError as error:  # the portfolio's lock rules this out; the constraint has the last word
@@ -143,11 +142,15 @@ def _journal(row: TradingSession, kind: str, actor: AbstractBaseUser | None, **p
 def pause_trading_session(
     *, session_id: uuid.UUID, actor: AbstractBaseUser | None, reason: str = ""
 ) -> TradingSession:
-    """No new entries from now on; exits and risk rules go on. Entries not yet sent are cancelled."""
+    """No new entries from now on; exits and risk rules go on. Entries not yet sent are cancelled.
+
+    By who would send them: on paper the execution, at real brokers the broker's queue.
+    """
     row = _locked(session_id)
     _move(row, old=(Status.ACTIVE,), new=Status.PAUSED)
     _journal(row, "session.paused", actor, reason=reason)
     wake_on_commit("trading.tasks.execute_due", queue="execution")
+    wake_on_commit("trading.tasks.send_due", queue="broker")
     return row
 
 

@@ -1,23 +1,58 @@
-"""Claiming slices. A claim is a row lock that the evaluating transaction holds to its end."""
+"""Which sessions are evaluated together, and claiming them.
 
-from django.db import connection
+A claim is a row lock that the evaluating transaction holds to its end. So who starts or stops a session never writes
+its slice's row: he would wait for the evaluation, and lock a slice after a portfolio.
+"""
+
+from django.db import connection, transaction
+from django.db.models import Exists, OuterRef
+from django.db.models.functions import Now
 
 from foundation.heartbeats import instance_name
 from foundation.loading import load_where, selected
 from market.core.snapshot import MarketSnapshot
-from sessions.models import EvaluationRun, EvaluationSlice
+from sessions.models import SLICE_SESSIONS_MAX, EvaluationRun, EvaluationSlice, TradingSession
+from sessions.selectors import EVALUATED
 
 BACKOFF_SECONDS_MAX = 30
 KEEP_RUNS_HOURS = 24
+
+
+def slice_with_room(*, every_seconds: int) -> int:
+    """The id of a slice for one more session of this cadence, kept from being closed until the caller's end.
+
+    Sessions fill one slice of each cadence after another, so that only the newest is ever counted; a little
+    overfilling by a race would be harmless. FOR KEY SHARE is the lock that the session's foreign key takes anyway: it
+    waits for who closes the slice, and not for who evaluates it.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT newest.id FROM trading_sessions_evaluationslice AS newest
+            WHERE newest.closed_at IS NULL
+              AND newest.id = (
+                SELECT max(id) FROM trading_sessions_evaluationslice
+                WHERE every_seconds = %s AND closed_at IS NULL
+              )
+              AND (SELECT count(*) FROM trading_sessions WHERE slice_id = newest.id AND status = ANY(%s)) < %s
+            FOR KEY SHARE OF newest
+            """,
+            [every_seconds, [str(status) for status in TradingSession.RUNNING], SLICE_SESSIONS_MAX],
+        )
+        found = cursor.fetchone()
+    return int(found[0]) if found else EvaluationSlice.objects.create(every_seconds=every_seconds).pk
 
 
 def claim_due_slice(*, version: int) -> EvaluationSlice | None:
     """The slice that waits longest for this snapshot, locked; None when none is due or all are claimed."""
     rows = load_where(
         EvaluationSlice,
-        "t.evaluated_slot < %s AND t.due_at <= statement_timestamp() ORDER BY t.evaluated_slot, t.id LIMIT 1"
-        " FOR NO KEY UPDATE SKIP LOCKED",
-        [version],
+        """
+        t.closed_at IS NULL AND t.evaluated_slot < %s AND t.due_at <= statement_timestamp()
+        AND EXISTS (SELECT FROM trading_sessions AS s WHERE s.slice_id = t.id AND s.status = ANY(%s))
+        ORDER BY t.evaluated_slot, t.id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED
+        """,
+        [version, [status.value for status in EVALUATED]],
     )
     return rows[0] if rows else None
 
@@ -25,7 +60,7 @@ def claim_due_slice(*, version: int) -> EvaluationSlice | None:
 def record_run(
     row: EvaluationSlice, *, snapshot: MarketSnapshot, sessions: int, rules: int, triggered: int, trades: int
 ) -> EvaluationRun:
-    """Note what was done and that the slice waits for the next snapshot."""
+    """Note what was done and that the slice waits for the next snapshot, or for the next after its seconds."""
     run = EvaluationRun(
         slice=row,
         slot=snapshot.version,
@@ -39,7 +74,8 @@ def record_run(
     noted = selected(
         """
         WITH moved AS (
-            UPDATE trading_sessions_evaluationslice SET evaluated_slot = %s, failures = 0
+            UPDATE trading_sessions_evaluationslice SET evaluated_slot = %s, failures = 0,
+                due_at = statement_timestamp() + make_interval(secs => every_seconds)
             WHERE id = %s AND evaluated_slot = %s RETURNING id)
         INSERT INTO trading_sessions_evaluationrun
             (slice_id, slot, as_of, sessions, rules, triggered, trades, worker)
@@ -88,3 +124,15 @@ def prune_runs() -> int:
             [KEEP_RUNS_HOURS],
         )
         return cursor.rowcount
+
+
+@transaction.atomic
+def close_empty_slices() -> int:
+    """Take the slices in which nothing runs out of everybody's way; returns how many.
+
+    Two steps: a session that came in while the locks were waited for is seen by the second.
+    """
+    running = TradingSession.objects.filter(slice=OuterRef("pk"), status__in=TradingSession.RUNNING)
+    empty = EvaluationSlice.objects.filter(~Exists(running), closed_at=None)
+    ids = list(empty.select_for_update(skip_locked=True).values_list("id", flat=True))
+    return empty.filter(pk__in=ids).update(closed_at=Now())

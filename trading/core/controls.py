@@ -267,8 +267,8 @@ CONTROLS: tuple[Control, ...] = (
     Control(CODE.NOT_PERMITTED, "the instrument is not active, not on the portfolio's list, or restricted",
             Reductions.NO, f"{RTS}15(4), {SEC}(c)(2)", _instrument_permitted),
     Control(CODE.MARKET_CLOSED, "the exchange is closed", Reductions.YES, BRIEF, _market_open),
-    Control(CODE.TIME_RESTRICTED, "outside the session's hours, weekdays, minutes after open and before close, or on"
-            " a blackout date", Reductions.NO, BRIEF, _in_own_hours),
+    Control(CODE.TIME_RESTRICTED, "outside the session's hours, weekdays, minutes after open and before close, on a"
+            " blackout date, or after its end", Reductions.NO, BRIEF, _in_own_hours),
     Control(CODE.STALE_DATA, "the price is older than the limit", Reductions.MARKET_ORDERS, RTS + "15(1)(a)",
             _fresh_price, ("max_price_age_seconds",)),
     Control(CODE.STALE_DATA, "the recommendation that the entry rests on is older than the limit", Reductions.NO,

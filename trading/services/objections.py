@@ -20,10 +20,10 @@ Status = TradingSession.Status
 
 
 def objection_to(
-    trade: AutoTrade, halts: Halts, *, split_at: datetime | None, works: bool = False
+    trade: AutoTrade, halts: Halts, *, split_at: datetime | None, as_of: datetime, works: bool = False
 ) -> str | None:
     """Why the trade may not go out, or work, any more; None when it may. `split_at`: of its instrument, since it was
-    decided.
+    decided. `as_of`: the present market time.
 
     works: it has gone out already, in good order: it works until somebody cancels it, as it would at any broker, and
     what has become of its rule or session is no objection.
@@ -48,6 +48,8 @@ def objection_to(
     permitted = {Status.ACTIVE, Status.PAUSED} if reduces else {Status.ACTIVE}
     if trade.session.status not in permitted:
         return f"its session is {trade.session.status}"
+    if not reduces and trade.session.ends_at is not None and as_of >= trade.session.ends_at:
+        return "its session's end time is reached"
     return None
 
 
@@ -72,7 +74,7 @@ def hindrance_to(trade: AutoTrade, *, now: datetime, again: bool = False) -> Hin
         [trade.portfolio_id], account_ids=[trade.account_id], session_ids=[trade.session_id]
     )
     splits = latest_splits(instrument_ids={trade.instrument_id}, after=trade.market_at, until=snapshot.as_of)
-    objection = objection_to(trade, halts, split_at=splits.get(trade.instrument_id))
+    objection = objection_to(trade, halts, split_at=splits.get(trade.instrument_id), as_of=snapshot.as_of)
     if objection is not None:
         return Hindrance(OrderState.EXPIRED if again else OrderState.CANCELLED, objection)
     if trade.expires_at is not None and snapshot.as_of >= trade.expires_at:

@@ -53,7 +53,8 @@ def sort(trades: Sequence[AutoTrade], *, halts: Halts, snapshot: MarketSnapshot,
     )  # fmt: skip
     for trade in trades:
         works = trade.status != OrderState.PENDING
-        objection = objection_to(trade, halts, split_at=splits.get(trade.instrument_id), works=works)
+        split_at = splits.get(trade.instrument_id)
+        objection = objection_to(trade, halts, split_at=split_at, as_of=snapshot.as_of, works=works)
         if objection is not None:
             done.end(trade, OrderState.CANCELLED, objection)
         elif trade.status == OrderState.PENDING or trade.matched_slot < snapshot.version:

@@ -1,7 +1,7 @@
 """Forgetting what only the present needs: runs of slices, messages, signs of life, answers to repeated requests."""
 
 from foundation import heartbeats, idempotency
-from sessions.services.slices import prune_runs
+from sessions.services.slices import close_empty_slices, prune_runs
 from trading.services.order_messages import forget_messages
 from trading.services.reconciliation import prune_reconciliations
 
@@ -12,6 +12,7 @@ KEEP_RECONCILIATIONS_DAYS = 7
 
 def prune() -> int:
     """Returns how many rows went. Books, decisions and the journal are never pruned."""
+    close_empty_slices()
     return (
         prune_runs()
         + forget_messages(minutes=KEEP_MESSAGES_MINUTES)

@@ -150,7 +150,12 @@ def _instrument_objection(state: FreshState, instrument: Instrument) -> str:
 
 
 def _time_objection(state: FreshState, instrument: Instrument) -> str:
-    window = state.config.trading_window
+    ends_at, window = (
+        state.session.ends_at if state.session is not None else None,
+        state.config.trading_window,
+    )
+    if ends_at is not None and state.view.snapshot.as_of >= ends_at:
+        return f"the session ended at {ends_at:%Y-%m-%d %H:%M} UTC"
     if window is None:
         return ""
     zone = ZoneInfo(instrument.exchange.timezone)

@@ -30,6 +30,7 @@ SWEEPS = (
         5,
         "Shows that beat is alive: without it, entries stop.",
     ),
+    Sweep("sessions.tasks.run_calendar", "execution", 2, "Starts and stops sessions by market time."),
     Sweep("trading.tasks.finish_stopping", "execution", 3),
     Sweep("trading.tasks.reconcile_due", "broker", 5, "Compares brokers' accounts with the books."),
     Sweep("trading.tasks.cancel_split_orders", "execution", 5, "Cancels orders that a split has overtaken."),

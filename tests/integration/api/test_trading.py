@@ -54,6 +54,18 @@ def test_a_session_pauses_goes_on_and_stops(world: World) -> None:
     assert (again.status_code, again.json()["code"]) == (409, "session_state")
 
 
+def test_sessions_are_listed_by_status_and_by_when_they_started(world: World) -> None:
+    path = f"/api/auto-trading/sessions/{world.desk.portfolio.id}"
+    started = world.desk.session.start_time
+    later = (started + timedelta(seconds=1)).isoformat().replace("+00:00", "Z")
+    at = started.isoformat().replace("+00:00", "Z")
+    found = {
+        query: len(world.as_("victor").get(f"{path}?{query}").json()["results"])
+        for query in (f"from={at}", f"from={later}", f"to={at}", f"to={later}&status=active", "status=paused")
+    }
+    assert list(found.values()) == [1, 0, 0, 1, 0]
+
+
 def test_the_status_shows_session_and_performance(world: World) -> None:
     status = world.as_("victor").get(f"/api/auto-trading/sessions/{world.desk.session.id}/status").json()
     assert (status["session"]["status"], status["session"]["started_by"]) == ("active", "alice")

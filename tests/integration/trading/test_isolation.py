@@ -56,7 +56,7 @@ def held_by_another(model: Any, key: uuid.UUID) -> Iterator[None]:
 def test_a_slice_that_fails_waits_and_the_others_go_on(
     market: Market, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sessions.services.sessions.SLICE_SESSIONS_MAX", 1)
+    monkeypatch.setattr("sessions.services.slices.SLICE_SESSIONS_MAX", 1)
     market.tick()
     bad, good = Desk.open(market, owner="one"), Desk.open(market, owner="two")
     assert bad.session.slice_id != good.session.slice_id

@@ -8,6 +8,8 @@ from foundation.errors import Conflict, InvalidInput
 from journal.models import Alert
 from rules.models import RuleVersion
 from sessions.models import EvaluationRun, TradingSession
+from sessions.selectors import get_active_sessions
+from sessions.services import sessions
 from sessions.services.sessions import (
     finish_stop,
     pause_trading_session,
@@ -68,6 +70,25 @@ def test_an_entry_that_is_pending_when_the_session_pauses_is_cancelled(desk: Des
     execute_pending()
     (trade,) = desk.trades()
     assert (trade.status, trade.status_reason) == ("cancelled", "its session is paused")
+
+
+def test_a_pause_wakes_who_sends_on_paper_and_at_real_brokers(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    woken: list[tuple[str, str]] = []
+    monkeypatch.setattr(sessions, "wake_on_commit", lambda task, *, queue: woken.append((task, queue)))
+    pause_trading_session(session_id=desk.session.id, actor=desk.owner)
+    assert woken == [("trading.tasks.execute_due", "execution"), ("trading.tasks.send_due", "broker")]
+
+
+def test_active_sessions_come_in_pages(market: Market) -> None:
+    market.tick()
+    desks = [Desk.open(market, owner=f"owner-{number}") for number in range(3)]
+    pause_trading_session(session_id=desks[0].session.id, actor=desks[0].owner)
+    active = sorted(desk.session.id for desk in desks[1:])
+    first = get_active_sessions(count_max=1)
+    assert [row.id for row in first] == active[:1]
+    assert [row.id for row in get_active_sessions(after=first[0].id)] == active[1:]
 
 
 def test_stopping_keeps_positions_unless_asked_to_flatten(desk: Desk, market: Market) -> None:
