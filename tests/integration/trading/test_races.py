@@ -1,16 +1,21 @@
 """Several workers at once, on real PostgreSQL connections: everything happens exactly once."""
 
 import threading
+import uuid
 from collections import Counter
 from collections.abc import Callable
 
 import pytest
 from django.db import connections
 
-from sessions.models import EvaluationRun
+from foundation.errors import Conflict
+from sessions.models import EvaluationRun, TradingSession
+from sessions.services.sessions import start_trading_session, stop_trading_session
+from tests.harness.racing import racing
 from tests.harness.trading import Desk, Market
 from trading.models import AutoTrade, Execution
 from trading.services.auto_trading import evaluate_next_slice
+from trading.services.stopping import finish_stopping
 from trading.services.trade_execution import execute_pending
 from trading.services.verification import book_differences
 
@@ -84,3 +89,24 @@ def test_the_last_cash_goes_to_one_rule(market: Market) -> None:
     desk.refresh()
     assert desk.portfolio.reserved_cash <= desk.portfolio.cash
     assert book_differences() == []
+
+
+def test_of_two_who_start_a_session_one_is_told_of_the_others(market: Market) -> None:
+    market.tick()
+    desk = Desk.open(market)
+
+    def start() -> uuid.UUID:
+        begun = start_trading_session(portfolio_id=desk.portfolio.id, config={}, actor=desk.owner)
+        return begun.id
+
+    with racing(start, start) as racers:
+        for _ in range(ROUNDS):
+            running = TradingSession.objects.exclude(status="stopped").get()
+            stop_trading_session(session_id=running.id, actor=desk.owner)
+            assert finish_stopping() == 1
+            answers = racers.race()
+            (begun,) = [answer for answer in answers if isinstance(answer, uuid.UUID)]
+            (refused,) = [answer for answer in answers if isinstance(answer, Conflict)]
+            assert (refused.status, refused.code) == (409, "session_running")
+            assert refused.extra["session_id"] == str(begun)
+            assert TradingSession.objects.exclude(status="stopped").get().id == begun
