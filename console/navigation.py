@@ -10,6 +10,7 @@ from django.urls import reverse
 GROUPS: tuple[tuple[str, tuple[tuple[str, str, str, str], ...]], ...] = (
     ("Trading", (
         ("Sessions", "play_circle", "trading_sessions", "tradingsession"),
+        ("Session plans", "event_repeat", "trading_sessions", "sessionplan"),
         ("Rules", "rule", "rules", "tradingrule"),
         ("Trades", "swap_horiz", "trading", "autotrade"),
         ("Decisions", "psychology", "trading", "decision"),

@@ -7,11 +7,15 @@ bookkeeping writes.
 import uuid
 
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
+from market.core.calendar import TradingDay
+from market.models import Exchange
 from portfolios.models import Portfolio
+from sessions.core.plan import MINUTES_MAX, Hours, PlanTimes
 
 SLICE_SESSIONS_MAX = 512
 
@@ -69,6 +73,59 @@ class EvaluationRun(models.Model):
         return f"slice {self.slice_id} slot {self.slot}"
 
 
+class SessionPlan(models.Model):
+    """Sessions that start and stop by themselves: one on each day of an exchange's calendar that it chooses.
+
+    `sessions.services.plans` and `plan_runs` are its only writers, under the portfolio's lock.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    portfolio = models.ForeignKey(Portfolio, on_delete=models.PROTECT, related_name="session_plans")
+    name = models.CharField(max_length=255)
+    config = models.JSONField(default=dict, blank=True)
+    exchange = models.ForeignKey(Exchange, on_delete=models.PROTECT, related_name="session_plans")
+    start_minutes_before_open = models.IntegerField(default=0, help_text="Below zero: after the open")
+    stop_minutes_after_close = models.IntegerField(default=0, help_text="Below zero: before the close")
+    weekdays = ArrayField(
+        models.CharField(max_length=9), default=list, blank=True, help_text="MONDAY, …; empty: each of them"
+    )
+    is_enabled = models.BooleanField(default=True)
+    responsible = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.PROTECT,
+        related_name="+",
+        help_text="In whose name it starts: who made, changed or enabled it last",
+    )
+    last_day = models.DateField(null=True, help_text="The newest day that was decided: started or skipped")
+    last_outcome = models.CharField(max_length=255, blank=True)
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["portfolio", "name"], name="session_plan_name_once"),
+            models.CheckConstraint(condition=~Q(name=""), name="session_plan_has_name"),
+            models.CheckConstraint(
+                condition=Q(
+                    start_minutes_before_open__range=(-MINUTES_MAX, MINUTES_MAX),
+                    stop_minutes_after_close__range=(-MINUTES_MAX, MINUTES_MAX),
+                ),
+                name="session_plan_within_half_a_day",
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["exchange", "last_day"], name="session_plan_to_run", condition=Q(is_enabled=True)
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def hours_on(self, day: TradingDay) -> Hours | None:
+        times = PlanTimes(self.start_minutes_before_open, self.stop_minutes_after_close, self.weekdays)
+        return times.hours_on(day)
+
+
 class TradingSession(models.Model):
     class Status(models.TextChoices):
         ACTIVE = "active"  # entries, exits and risk rules
@@ -103,6 +160,14 @@ class TradingSession(models.Model):
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+"
     )
     stop_reason = models.CharField(max_length=255, blank=True)
+    plan = models.ForeignKey(
+        SessionPlan,
+        on_delete=models.SET_NULL,
+        null=True,
+        related_name="trading_sessions",
+        help_text="That started it; none if a person did",
+    )
+    plan_day = models.DateField(null=True)
     created_at = models.DateTimeField(db_default=Now())
 
     class Meta:
@@ -111,6 +176,7 @@ class TradingSession(models.Model):
             models.UniqueConstraint(
                 fields=["portfolio"], condition=~Q(status="stopped"), name="one_running_session_per_portfolio"
             ),
+            models.UniqueConstraint(fields=["plan", "plan_day"], name="session_of_a_plan_once_a_day"),
             models.CheckConstraint(
                 condition=Q(status__in=["active", "paused", "stopping", "stopped"]),
                 name="session_status_known",

@@ -1,12 +1,18 @@
+import math
 import uuid
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from foundation.loading import load_where
+from market.core.calendar import TradingDay
+from market.models import CalendarDay
 from portfolios.selectors import AnyUser, visible_portfolios
-from sessions.models import TradingSession
+from rules.core.fields import WEEKDAYS
+from sessions.core.plan import MINUTES_MAX
+from sessions.models import SessionPlan, TradingSession
 
+_MINUTE = timedelta(minutes=1)
 ACTIVE_SESSIONS_MAX = 1_000
 EVALUATED = (TradingSession.Status.ACTIVE, TradingSession.Status.PAUSED)
 
@@ -45,3 +51,37 @@ def ended_sessions(*, now: datetime, count_max: int) -> list[uuid.UUID]:
     """Those whose end time is reached at this market time and that are not stopping yet, the oldest end first."""
     rows = TradingSession.objects.filter(status__in=EVALUATED, ends_at__lte=now)
     return list(rows.order_by("ends_at", "id").values_list("id", flat=True)[:count_max])
+
+
+def visible_plans(user: AnyUser) -> QuerySet[SessionPlan]:
+    """Plans of the portfolios that the user is a member of."""
+    rows = SessionPlan.objects.filter(portfolio__in=visible_portfolios(user))
+    return rows.select_related("portfolio", "responsible")
+
+
+def due_plans(*, now: datetime, count_max: int) -> list[tuple[uuid.UUID, TradingDay]]:
+    """Enabled plans that have decided nothing yet on a day whose hours are on at this market time, with that day.
+
+    One query for the days around now (a few of each exchange), one more for each of them.
+    """
+    reach = timedelta(minutes=MINUTES_MAX)
+    exchanges = SessionPlan.objects.filter(is_enabled=True).values("exchange_id")
+    days = CalendarDay.objects.filter(
+        exchange_id__in=exchanges, opens_at__lte=now + reach, closes_at__gt=now - reach
+    )
+    due: list[tuple[uuid.UUID, TradingDay]] = []
+    for row in days.order_by("day", "exchange_id"):
+        to_open, from_close = (row.opens_at - now) / _MINUTE, (now - row.closes_at) / _MINUTE
+        weekday = WEEKDAYS[row.day.weekday()]
+        plans = SessionPlan.objects.filter(
+            Q(last_day=None) | Q(last_day__lt=row.day),
+            Q(weekdays=[]) | Q(weekdays__contains=[weekday]),
+            exchange_id=row.exchange_id,
+            is_enabled=True,
+            start_minutes_before_open__gte=math.ceil(to_open),
+            stop_minutes_after_close__gt=math.floor(from_close),
+        )
+        day = TradingDay(row.day, row.opens_at, row.closes_at)
+        found = plans.order_by("id").values_list("id", flat=True)[: count_max - len(due)]
+        due += [(identity, day) for identity in found]
+    return due

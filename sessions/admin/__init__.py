@@ -1,5 +1,5 @@
 """Pages of trading sessions and of their evaluation."""
 
-from sessions.admin import evaluation, sessions
+from sessions.admin import evaluation, plans, sessions
 
-__all__ = ["evaluation", "sessions"]
+__all__ = ["evaluation", "plans", "sessions"]

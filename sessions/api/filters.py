@@ -1,7 +1,7 @@
 from django_filters import rest_framework as filters
 
 from foundation.api.filters import MomentFilter
-from sessions.models import TradingSession
+from sessions.models import SessionPlan, TradingSession
 
 SessionFilters = type(
     "SessionFilters",
@@ -15,3 +15,12 @@ SessionFilters = type(
         "to": MomentFilter(field_name="start_time", lookup_expr="lt"),
     },
 )
+
+
+class PlanFilters(filters.FilterSet):
+    portfolio = filters.UUIDFilter(field_name="portfolio_id")
+    enabled = filters.BooleanFilter(field_name="is_enabled")
+
+    class Meta:
+        model = SessionPlan
+        fields = ()

@@ -46,6 +46,7 @@ class SessionSerializer(serializers.ModelSerializer[TradingSession]):
             "config",
             "started_by",
             "stop_reason",
+            "plan_id",
             "created_at",
         )
         read_only_fields = fields

@@ -1,4 +1,7 @@
-"""What market time does to sessions by itself: it ends them."""
+"""What market time does to sessions by itself: it ends them, and starts those that are planned."""
+
+import uuid
+from datetime import datetime
 
 import structlog
 
@@ -6,33 +9,42 @@ from foundation.errors import Conflict
 from foundation.wakeups import wake
 from market.selectors import market_now
 from sessions.selectors import ended_sessions
+from sessions.services.plan_runs import start_planned
 from sessions.services.sessions import stop_trading_session
 
 log = structlog.get_logger(__name__)
 END_REACHED = "its end time is reached"
-# A run ends after so many and wakes a successor, so that no worker is held for long.
-SESSIONS_MAX = 200
+# A run ends after so many of each and wakes a successor, so that no worker is held for long.
+COUNT_MAX = 200
 
 
-def run_calendar() -> int:
-    """Stop the sessions whose end time is reached; returns how many.
+def run_calendar() -> None:
+    """Stop the sessions whose end time is reached, then start what plans say.
 
-    Each in a transaction of its own: one that cannot be stopped now must not keep the others running. Late or not at
-    all, it lets nothing in: entries are refused by the end time itself.
+    Late or not at all, it lets nothing in: entries are refused by the end time itself.
     """
     now = market_now()
     if now is None:
-        return 0
-    due = ended_sessions(now=now, count_max=SESSIONS_MAX)
-    stopped = 0
-    for session_id in due:
-        try:
-            stop_trading_session(session_id=session_id, actor=None, reason=END_REACHED)
-            stopped += 1
-        except Conflict:
-            log.info("stopped_by_somebody_else", session_id=str(session_id))
-        except Exception:
-            log.exception("ending_failed", session_id=str(session_id))
-    if stopped == SESSIONS_MAX:
+        return
+    stopped = stop_ended(now=now)
+    looked_at = start_planned(now=now, count_max=COUNT_MAX)
+    if COUNT_MAX in (stopped, looked_at):
         wake("sessions.tasks.run_calendar", queue="execution")
-    return stopped
+
+
+def stop_ended(*, now: datetime) -> int:
+    """How many were stopped at this market time, each in a transaction of its own: one that cannot be stopped now
+    must not keep the others running."""
+    return sum(_stop(session_id) for session_id in ended_sessions(now=now, count_max=COUNT_MAX))
+
+
+def _stop(session_id: uuid.UUID) -> bool:
+    try:
+        stop_trading_session(session_id=session_id, actor=None, reason=END_REACHED)
+    except Conflict:
+        log.info("stopped_by_somebody_else", session_id=str(session_id))
+    except Exception:
+        log.exception("ending_failed", session_id=str(session_id))
+    else:
+        return True
+    return False

@@ -5,7 +5,8 @@ active, paused → stopping → stopped
 """
 
 import uuid
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import date, datetime
 from typing import Any
 
 from django.contrib.auth.base_user import AbstractBaseUser
@@ -74,11 +75,24 @@ def _require_future(ends_at: datetime | None) -> None:
         )
 
 
+@dataclass(frozen=True)
+class Planned:
+    """The plan that starts a session, and when the session is to end, in market time."""
+
+    plan_id: uuid.UUID
+    day: date
+    ends_at: datetime
+
+
 @transaction.atomic
 def start_trading_session(
-    *, portfolio_id: uuid.UUID, config: Any, actor: AbstractBaseUser | None, session_name: str = ""
-) -> TradingSession:
-    """Begin to trade automatically. Conflict (409) names the session that already runs."""
+    *, portfolio_id: uuid.UUID, config: Any, actor: AbstractBaseUser | None, session_name: str = "",
+    planned: Planned | None = None,
+) -> TradingSession:  # fmt: skip
+    """Begin to trade automatically. Conflict (409) names the session that already runs.
+
+    A plan starts it in the name of `actor`, and at most once a day.
+    """
     parsed = checked_config(config)
     _require_future(parsed.ends_at)
     portfolio = Portfolio.objects.select_for_update(no_key=True).filter(pk=portfolio_id).first()
@@ -94,14 +108,17 @@ def start_trading_session(
     try:
         with transaction.atomic():
             row = TradingSession.objects.create(
-                portfolio=portfolio, session_name=session_name, config=config, ends_at=parsed.ends_at,
+                portfolio=portfolio, session_name=session_name, config=config,
+                ends_at=planned.ends_at if planned else parsed.ends_at,
+                plan_id=planned.plan_id if planned else None, plan_day=planned.day if planned else None,
                 slice_id=slice_with_room(every_seconds=parsed.every_seconds),
                 started_by_id=actor.pk if actor is not None else None,
             )  # fmt: skip
     except IntegrityError as error:  # the portfolio's lock rules this out; the constraint has the last word
         raise Conflict("Another session was started at this moment.", code="session_running") from error
     row.refresh_from_db()
-    _journal(row, "session.started", actor, config=config, session_name=session_name)
+    by_plan = {"plan_id": planned.plan_id, "plan_day": planned.day.isoformat()} if planned else {}
+    _journal(row, "session.started", actor, config=config, session_name=session_name, **by_plan)
     if parsed.limits:
         set_limits(
             scope=LimitSet.Scope.SESSION, scope_id=row.id, values=dict(parsed.limits), actor=actor,

@@ -37,6 +37,7 @@ from portfolios.services.permissions import set_instrument_permissions
 from portfolios.services.portfolios import create_portfolio, deposit, set_member
 from rules.services.rules import create_rule
 from sessions.models import EvaluationRun
+from sessions.services.plans import PlanContent, create_plan
 from sessions.services.sessions import start_trading_session
 from trading.models import AutoTrade, Decision, Execution, Reconciliation, RuleAct
 from trading.services.breaks import record_break
@@ -182,6 +183,8 @@ def make_everything(dora):
     )  # its name is its portfolio's
     set_limits(scope="portfolio", scope_id=portfolio.pk, values={"max_daily_trades": Decimal(3)}, actor=owner)
     instrument = make_instrument(f"T{number}")
+    daily = PlanContent(name="Every day", exchange=instrument.exchange_id)
+    create_plan(portfolio_id=portfolio.pk, content=daily, actor=owner)
     of_instrument = {"instrument_id": instrument.pk, "values": {"max_daily_trades": Decimal(2)}}
     set_limits(scope="instrument", actor=owner, **of_instrument)
     set_instrument_permissions(

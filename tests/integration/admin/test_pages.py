@@ -20,7 +20,7 @@ OURS = [
     in {"foundation", "journal", "market", "portfolios", "rules", "trading_sessions", "trading"}
 ]
 MAY_BE_ADDED = {"portfolios.Portfolio", "portfolios.LimitSet", "rules.TradingRule", "trading_sessions.TradingSession",
-                "trading.Halt", "trading.AutoTrade", "portfolios.InstrumentPermission",
+                "trading_sessions.SessionPlan", "trading.Halt", "trading.AutoTrade", "portfolios.InstrumentPermission",
                 "market.CorporateAction"}  # fmt: skip
 # A deletion is an archiving here, a revocation there.
 MAY_BE_DELETED = {"rules.TradingRule"}

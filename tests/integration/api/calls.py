@@ -19,6 +19,7 @@ from portfolios.services.limits import set_limits
 from portfolios.services.permissions import set_instrument_permissions
 from portfolios.services.portfolios import set_four_eyes
 from rules.services.rules import update_rule
+from sessions.services.plans import PlanContent, create_plan
 from sessions.services.sessions import pause_trading_session
 from tests.harness.trading import STOP_LOSS, STRONG_BUY_ENTRY
 from tests.integration.api.conftest import World
@@ -69,6 +70,7 @@ class Call:
             "break": world.waiting_break,
             "source": "test",
             "desk": "desk",
+            "plan": world.plan,
         }
         send = getattr(world.as_(who), self.method)
         return send("/api/" + self.path.format(**ids), self.body(world), format="json", headers=headers)
@@ -222,6 +224,20 @@ def _on_the_idle_one(world: World) -> None:
     world.desk.portfolio = world.idle
 
 
+def _plan(world: World) -> dict[str, Any]:
+    return {"name": "Every day", "exchange": "XTST", "config": {"universe": {"symbols": ["AAA"]}}}
+
+
+def _new_plan(world: World) -> dict[str, Any]:
+    return {"portfolio_id": str(world.desk.portfolio.id), **_plan(world)}
+
+
+def _make_plan(world: World) -> None:
+    content = PlanContent(**_plan(world))
+    made = create_plan(portfolio_id=world.desk.portfolio.id, content=content, actor=world.users["alice"])
+    world.plan = made.id
+
+
 def _alpaca(world: World) -> dict[str, Any]:
     return {"broker": "alpaca", "key_id": "PK00000000000000", "secret": "known-to-nobody-else"}
 
@@ -309,6 +325,13 @@ BESIDE = [
     Call("get", "rule-fields", of_hers=False),
     Call("post", "auto-trading/sessions/{session}/pause"),
     Call("post", "auto-trading/sessions/{session}/resume", before=_pause),
+    Call("get", "auto-trading/session-plans", of_hers=False),
+    Call("post", "auto-trading/session-plans", _new_plan, 201),
+    Call("get", "auto-trading/session-plans/{plan}", before=_make_plan),
+    Call("put", "auto-trading/session-plans/{plan}", _plan, before=_make_plan),
+    Call("delete", "auto-trading/session-plans/{plan}", status=204, before=_make_plan),
+    Call("post", "auto-trading/session-plans/{plan}/enable", before=_make_plan),
+    Call("post", "auto-trading/session-plans/{plan}/disable", before=_make_plan),
     Call("post", "auto-trading/trades", _order, 201, before=_fresh),
     Call("post", "auto-trading/trades/validate", _order, before=_fresh),
     Call(

@@ -42,6 +42,7 @@ class World:
     waiting_limits: UUID | None = None
     waiting_lists: UUID | None = None
     waiting_break: UUID | None = None
+    plan: UUID | None = None  # the session plan that a test has made
     action: UUID | None = None  # the corporate action that a test has recorded
 
     @property

@@ -7,7 +7,7 @@ import pytest
 
 from foundation.errors import InvalidInput
 from sessions.services import calendar
-from sessions.services.calendar import END_REACHED, run_calendar
+from sessions.services.calendar import END_REACHED, stop_ended
 from sessions.services.sessions import pause_trading_session, start_trading_session, stop_trading_session
 from tests.harness.trading import Desk, Market
 from trading.services.stopping import finish_stopping
@@ -26,9 +26,9 @@ def test_it_is_stopped_at_its_end_and_not_before(market: Market) -> None:
     market.tick()
     desk = ending(market, minutes=2)
     market.tick()
-    assert run_calendar() == 0
+    assert stop_ended(now=market.as_of) == 0
     market.tick()  # the very moment
-    assert run_calendar() == 1 and run_calendar() == 0
+    assert stop_ended(now=market.as_of) == 1 and stop_ended(now=market.as_of) == 0
     assert (desk.refresh().session.status, desk.session.stop_reason) == ("stopping", END_REACHED)
     assert finish_stopping() == 1
     assert desk.refresh().session.status == "stopped"
@@ -42,7 +42,7 @@ def test_a_paused_one_ends_too_and_what_it_holds_is_sold_where_its_config_says_s
     assert desk.held("AAA") > 0
     pause_trading_session(session_id=desk.session.id, actor=desk.owner)
     market.tick(minutes=5)
-    assert run_calendar() == 1
+    assert stop_ended(now=market.as_of) == 1
     finish_stopping()
     execute_pending()
     assert finish_stopping() == 1 and desk.held("AAA") == 0
@@ -101,5 +101,5 @@ def test_one_that_cannot_be_stopped_keeps_no_other_running(
         return stop_trading_session(session_id=session_id, **how)
 
     monkeypatch.setattr(calendar, "stop_trading_session", stop)
-    assert run_calendar() == 1
+    assert stop_ended(now=market.as_of) == 1
     assert (broken.refresh().session.status, other.refresh().session.status) == ("active", "stopping")

@@ -1,0 +1,103 @@
+"""Starting what session plans say, by the market's own time. Their sessions end by their `ends_at`, as any other does.
+
+A day is decided once: started, or skipped and said so. Only what will end by itself is waited for.
+"""
+
+import uuid
+from datetime import datetime
+
+import structlog
+from django.db import transaction
+
+from foundation.clock import database_now
+from foundation.errors import DomainError, NotFound
+from journal.core.events import AlertSpec, Event
+from journal.services.journal import append
+from market.core.calendar import TradingDay
+from portfolios.selectors import MAY_TRADE, role_of
+from sessions.models import SessionPlan, TradingSession
+from sessions.selectors import due_plans
+from sessions.services.plans import locked_plan
+from sessions.services.sessions import Planned, start_trading_session
+
+log = structlog.get_logger(__name__)
+
+
+def start_planned(*, now: datetime, count_max: int) -> int:
+    """Decide every plan that is due at this market time, each in a transaction of its own; returns how many were
+    looked at. One that breaks is looked at again, and keeps no other from starting."""
+    due = due_plans(now=now, count_max=count_max)
+    for plan_id, day in due:
+        try:
+            _decide(plan_id, day, now)
+        except NotFound:
+            log.info("plan_is_gone", plan_id=str(plan_id))
+        except Exception:
+            log.exception("plan_failed", plan_id=str(plan_id))
+    return len(due)
+
+
+@transaction.atomic
+def _decide(plan_id: uuid.UUID, day: TradingDay, now: datetime) -> None:
+    plan = locked_plan(plan_id)
+    hours = plan.hours_on(day)
+    decided = plan.last_day is not None and plan.last_day >= day.day
+    if not plan.is_enabled or decided or hours is None or not hours.are_on(now):
+        return  # somebody else was faster, or it was changed meanwhile
+    responsible = plan.responsible
+    if not responsible.is_active or role_of(responsible, plan.portfolio_id) not in MAY_TRADE:
+        _disable(plan)
+        return
+    running = TradingSession.objects.filter(portfolio_id=plan.portfolio_id).exclude(
+        status=TradingSession.Status.STOPPED
+    )
+    in_the_way = running.first()
+    if in_the_way is not None:
+        if in_the_way.plan_id == plan.pk or in_the_way.status == TradingSession.Status.STOPPING:
+            _note(plan, f"waits for session {in_the_way.id} to end")
+        else:
+            _skip(plan, day, f"session {in_the_way.id} runs already")
+        return
+    try:
+        with transaction.atomic():
+            start_trading_session(
+                portfolio_id=plan.portfolio_id, config=plan.config, actor=responsible,
+                session_name=f"{plan.name} {day.day}"[:255], planned=Planned(plan.pk, day.day, hours.ends_at),
+            )  # fmt: skip
+    except DomainError as refusal:
+        _skip(plan, day, refusal.detail)
+    else:
+        _note(plan, "started", day)
+
+
+def _note(plan: SessionPlan, outcome: str, day: TradingDay | None = None) -> None:
+    """What became of it; with a day: this day is decided."""
+    if day is not None:
+        plan.last_day = day.day
+    elif plan.last_outcome == outcome:
+        return
+    plan.last_outcome = outcome[:255]
+    plan.save(update_fields=["last_day", "last_outcome"])
+
+
+def _skip(plan: SessionPlan, day: TradingDay, reason: str) -> None:
+    _note(plan, f"skipped: {reason}", day)
+    message = f"The plan {plan.name} started no session on {day.day}: {reason}"
+    payload = {"plan_id": plan.pk, "plan": plan.name, "day": day.day.isoformat(), "reason": reason}
+    _tell(plan, "session.plan_skipped", payload, AlertSpec("warning", message))
+
+
+def _disable(plan: SessionPlan) -> None:
+    """Who may not start a session may not have one started for him. It is told once, for it is done once."""
+    name = plan.responsible.get_username()
+    plan.is_enabled, plan.last_outcome = False, f"disabled: {name} may not trade here any more"
+    plan.save(update_fields=["is_enabled", "last_outcome"])
+    message = (
+        f"The plan {plan.name} is disabled: {name} may not trade in this portfolio any more. Enable it anew."
+    )
+    payload = {"plan_id": plan.pk, "plan": plan.name, "actor": "system", "reason": plan.last_outcome}
+    _tell(plan, "session.plan_disabled", payload, AlertSpec("warning", message))
+
+
+def _tell(plan: SessionPlan, kind: str, payload: dict[str, object], alert: AlertSpec) -> None:
+    append([Event(stream=plan.portfolio_id, kind=kind, at=database_now(), payload=payload, alert=alert)])
