@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('market', '0003_corporate_actions'),
+        ('market', '0004_checks_and_gaps'),
     ]
 
     operations = [

@@ -1,5 +1,13 @@
-"""Tables of the market room: what is known (`tables`), and what was wrong or missing on its way in (`intake`)."""
+"""Tables of the market room: what is known (`tables`), what is advised (`advice`), what was wrong on its way in
+(`intake`) and what is missing (`gaps`)."""
 
+from market.models.advice import (
+    Recommendation,
+    RecommendationOutcome,
+    RecommendationPull,
+    RecommendationSource,
+    SourceScore,
+)
 from market.models.gaps import MarketGap
 from market.models.intake import MarketRevision, QuarantinedQuote, QuarantineTotal
 from market.models.tables import (
@@ -11,12 +19,7 @@ from market.models.tables import (
     Exchange,
     Instrument,
     Quote,
-    Recommendation,
-    RecommendationOutcome,
-    RecommendationPull,
-    RecommendationSource,
     Snapshot,
-    SourceScore,
 )
 
 __all__ = [

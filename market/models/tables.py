@@ -10,14 +10,12 @@ from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Greatest, Least, Now
 
-from market.core.recommendation import CLASS_NAMES
-
 # PostgreSQL's NUMERIC knows NaN and sorts it above all numbers: an upper bound keeps it out.
 TOO_LARGE = Decimal(10) ** 12
 TAG_LENGTH_MAX = 32
 
 
-def _price(*, null: bool = False, blank: bool = False) -> models.DecimalField:
+def price_column(*, null: bool = False, blank: bool = False) -> models.DecimalField:
     return models.DecimalField(max_digits=20, decimal_places=8, null=null, blank=blank)
 
 
@@ -60,8 +58,8 @@ class Instrument(models.Model):
     exchange = models.ForeignKey(Exchange, on_delete=models.PROTECT, related_name="instruments")
     sector = models.CharField(max_length=100, blank=True)
     currency = models.CharField(max_length=3, default="USD")
-    tick_size = _price()
-    lot_size = _price()
+    tick_size = price_column()
+    lot_size = price_column()
     is_active = models.BooleanField(default=True, help_text="whether the feed carries it")
     tags = ArrayField(
         models.CharField(max_length=TAG_LENGTH_MAX),
@@ -95,10 +93,10 @@ class Bar(models.Model):
     instrument = models.ForeignKey(Instrument, on_delete=models.PROTECT, related_name="bars", db_index=False)
     interval = models.CharField(max_length=4, choices=Interval, default=Interval.DAY)
     at = models.DateTimeField(help_text="market time of its close")
-    open = _price()
-    high = _price()
-    low = _price()
-    close = _price()
+    open = price_column()
+    high = price_column()
+    low = price_column()
+    close = price_column()
     volume = _volume()
 
     class Meta:
@@ -128,9 +126,9 @@ class Quote(models.Model):
     instrument = models.OneToOneField(
         Instrument, on_delete=models.PROTECT, primary_key=True, related_name="quote"
     )
-    bid = _price()
-    ask = _price()
-    last = _price()
+    bid = price_column()
+    ask = price_column()
+    last = price_column()
     volume = _volume()
     market_time = models.DateTimeField()
     received_at = models.DateTimeField(help_text="database time")
@@ -170,90 +168,6 @@ class Snapshot(models.Model):
 
     def __str__(self) -> str:
         return f"{self.version} {self.as_of:%Y-%m-%d %H:%M}"
-
-
-class RecommendationSource(models.Model):
-    """Who recommends. Only its pusher (or a superuser) may push; a source without one is built in."""
-
-    name = models.SlugField(max_length=50, primary_key=True)
-    description = models.TextField(blank=True)
-    pusher = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        on_delete=models.PROTECT,
-        null=True,
-        blank=True,
-        related_name="recommendation_sources",
-    )
-    # The default is the database's too: a process that does not know the column may add sources.
-    revision = models.BigIntegerField(
-        default=0,
-        db_default=0,
-        editable=False,
-        help_text="moves with whatever is stored of it: advice and settled outcomes",
-    )
-
-    def __str__(self) -> str:
-        return self.name
-
-
-class Recommendation(models.Model):
-    """Advice on one instrument, from `as_of` until `expires_at` in market time. Never changed once stored."""
-
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    source = models.ForeignKey(
-        RecommendationSource, on_delete=models.PROTECT, related_name="recommendations", db_index=False
-    )
-    external_id = models.CharField(
-        max_length=200, help_text="the source's own id: pushing it twice stores it once"
-    )
-    instrument = models.ForeignKey(Instrument, on_delete=models.PROTECT, related_name="recommendations")
-    recommendation = models.CharField(max_length=11, choices=[(name, name) for name in CLASS_NAMES])
-    confidence = models.FloatField(help_text="0..1")
-    expected_return_percentage = models.FloatField(null=True, blank=True)
-    target_price = _price(null=True, blank=True)
-    stop_price = _price(null=True, blank=True)
-    as_of = models.DateTimeField()
-    expires_at = models.DateTimeField()
-    model_version = models.CharField(max_length=100, blank=True)
-    created_at = models.DateTimeField(db_default=Now(), help_text="database time")
-
-    class Meta:
-        indexes = [
-            # The newest advice of each source and instrument is read for every snapshot.
-            models.Index(
-                fields=["source", "instrument", "-as_of", "-created_at"], name="market_recommendation_newest"
-            ),
-            models.Index(fields=["-as_of"], name="market_recommendation_as_of"),
-        ]
-        constraints = [
-            models.UniqueConstraint(fields=["source", "external_id"], name="market_recommendation_once"),
-            models.CheckConstraint(
-                condition=Q(recommendation__in=list(CLASS_NAMES)), name="market_recommendation_known_class"
-            ),
-            models.CheckConstraint(
-                condition=Q(confidence__gte=0, confidence__lte=1),
-                name="market_recommendation_confidence_range",
-            ),
-            models.CheckConstraint(
-                condition=Q(expires_at__gt=F("as_of")), name="market_recommendation_expires_later"
-            ),
-            models.CheckConstraint(
-                condition=Q(expected_return_percentage__isnull=True)
-                | Q(expected_return_percentage__gte=-100, expected_return_percentage__lte=10_000),
-                name="market_recommendation_return_range",
-            ),
-            models.CheckConstraint(
-                condition=(Q(target_price__isnull=True) | Q(target_price__gt=0, target_price__lt=TOO_LARGE))
-                & (Q(stop_price__isnull=True) | Q(stop_price__gt=0, stop_price__lt=TOO_LARGE)),
-                name="market_recommendation_prices_positive",
-            ),
-            models.CheckConstraint(
-                condition=~Q(external_id=""), name="market_recommendation_has_external_id"
-            ),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.source_id} {self.recommendation} {self.instrument_id}"
 
 
 class CorporateAction(models.Model):
@@ -327,113 +241,3 @@ class CorporateAction(models.Model):
         if self.kind == self.Kind.SPLIT:
             return f"{self.new_units}:{self.old_units} split of {self.instrument}"
         return f"dividend of {self.amount} on {self.instrument}"
-
-
-class RecommendationOutcome(models.Model):
-    """What became of one piece of advice: waiting until the first bar at or after `due_at`, then settled once.
-
-    It is measured from the price that was known when the advice was stored, so that nobody gains by telling
-    afterwards what he had advised.
-    """
-
-    recommendation = models.OneToOneField(
-        Recommendation, on_delete=models.CASCADE, primary_key=True, related_name="outcome"
-    )
-    reference_price = _price()
-    reference_at = models.DateTimeField(help_text="market time of that price")
-    due_at = models.DateTimeField(help_text="market time at which the advice expires")
-    at = models.DateTimeField(null=True, blank=True, help_text="market time of the bar that settled it")
-    price = _price(null=True, blank=True)
-    return_percentage = models.FloatField(
-        null=True, blank=True, help_text="of the holder of one unit: splits and dividends included"
-    )
-    hit = models.BooleanField(null=True, blank=True, help_text="unknown for HOLD, and while it waits")
-
-    class Meta:
-        indexes = [
-            models.Index(fields=["due_at"], condition=Q(at=None), name="market_outcome_waiting"),
-        ]
-        constraints = [
-            models.CheckConstraint(
-                condition=Q(reference_price__gt=0, reference_price__lt=TOO_LARGE),
-                name="market_outcome_reference_positive",
-            ),
-            models.CheckConstraint(
-                condition=Q(at=None, price=None, return_percentage=None, hit=None)
-                | Q(
-                    at__isnull=False,
-                    at__gte=F("due_at"),
-                    price__isnull=False,
-                    price__gt=0,
-                    return_percentage__isnull=False,
-                ),
-                name="market_outcome_settled_at_once",
-            ),
-        ]
-
-    def __str__(self) -> str:
-        return f"outcome of {self.recommendation_id}"
-
-
-class SourceScore(models.Model):
-    """Settled outcomes of a source, added up by day, class and tenth of confidence: what its calibration is told
-    from, however many there are.
-    """
-
-    source = models.ForeignKey(
-        RecommendationSource, on_delete=models.CASCADE, related_name="scores", db_index=False
-    )
-    day = models.DateField(help_text="market date (UTC) on which the outcomes were settled")
-    recommendation = models.CharField(max_length=11, choices=[(name, name) for name in CLASS_NAMES])
-    bin = models.PositiveSmallIntegerField(help_text="tenth of the confidence, 0 to 9")
-    count = models.PositiveIntegerField()
-    hits = models.PositiveIntegerField()
-    sum_confidence = models.FloatField()
-    sum_squared_error = models.FloatField(help_text="of confidence against hit: the Brier score's sum")
-
-    class Meta:
-        constraints = [
-            models.UniqueConstraint(
-                fields=["source", "day", "recommendation", "bin"], name="market_source_score_once"
-            ),
-            models.CheckConstraint(condition=Q(bin__lte=9), name="market_source_score_bin"),
-            models.CheckConstraint(condition=Q(hits__lte=F("count")), name="market_source_score_hits"),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.source_id} {self.day} {self.recommendation} {self.bin}"
-
-
-class RecommendationPull(models.Model):
-    """That a source is asked, and when next: a service elsewhere, by HTTP. `next_at` is database time."""
-
-    source = models.OneToOneField(
-        RecommendationSource, on_delete=models.CASCADE, primary_key=True, related_name="pull"
-    )
-    url = models.CharField(max_length=500)
-    every_seconds = models.PositiveIntegerField()
-    enabled = models.BooleanField(default=True)
-    sealed_token = models.BinaryField(null=True, editable=False)
-    sealing_key = models.CharField(max_length=16, blank=True, editable=False)
-    etag = models.CharField(max_length=200, blank=True, editable=False)
-    last_modified = models.CharField(max_length=200, blank=True, editable=False)
-    next_at = models.DateTimeField(db_default=Now(), help_text="database time; while it is asked, its lease")
-    failures = models.PositiveIntegerField(default=0, help_text="in a row")
-    last_error = models.CharField(max_length=500, blank=True)
-    last_pulled_at = models.DateTimeField(null=True, blank=True, help_text="database time of the last answer")
-
-    class Meta:
-        indexes = [models.Index(fields=["next_at"], condition=Q(enabled=True), name="market_pull_due")]
-        constraints = [
-            models.CheckConstraint(
-                condition=Q(every_seconds__gte=10, every_seconds__lte=86_400), name="market_pull_every"
-            ),
-            models.CheckConstraint(
-                condition=Q(sealed_token=None, sealing_key="")
-                | Q(Q(sealed_token__isnull=False), ~Q(sealing_key="")),
-                name="market_pull_token_has_its_key",
-            ),
-        ]
-
-    def __str__(self) -> str:
-        return f"pull of {self.source_id}"
