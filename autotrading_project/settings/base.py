@@ -121,6 +121,13 @@ _database["CONN_MAX_AGE"] = 0
 _database["CONN_HEALTH_CHECKS"] = True
 _database.setdefault("OPTIONS", {})
 _database["OPTIONS"]["connect_timeout"] = 5
+# A connection is kept for long: a server that has gone without a word is noticed within seconds.
+_database["OPTIONS"] |= {
+    "tcp_user_timeout": 5000,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+}
 if not _as_owner:
     # A worker stopped in the middle of a transaction blocks nobody for long (design, section 5).
     _database["OPTIONS"]["options"] = (

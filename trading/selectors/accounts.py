@@ -91,6 +91,7 @@ def last_compared() -> list[Compared]:
             LEFT JOIN LATERAL (
                 SELECT finished_at FROM trading_reconciliation
                 WHERE account_id = a.id AND failure = '' AND finished_at IS NOT NULL
+                  AND (a.connected_at IS NULL OR started_at >= a.connected_at)
                 ORDER BY started_at DESC LIMIT 1) AS good ON true
             WHERE a.broker <> 'paper' ORDER BY a.id
             """

@@ -36,7 +36,7 @@ from trading.services.objections import hindrance_to
 from trading.services.order_management import end_open
 from trading.services.order_reports import StaleClaim
 from trading.services.rounds import RUN_SECONDS, Run, recorded
-from trading.services.sending import claim_for_sending, submit_claimed
+from trading.services.sending import claim_for_sending, submit_claimed, times_sent
 
 log = structlog.get_logger(__name__)
 S = OrderState
@@ -205,8 +205,9 @@ def _why_not_again(trade: AutoTrade) -> tuple[OrderState, str] | None:
         return S.CANCELLED, trade.cancel_reason
     if trade.status == S.QUARANTINED:
         return S.EXPIRED, "the broker does not have it, and it is too late to send it again"
-    if trade.attempt >= ATTEMPTS_MAX:
-        return S.EXPIRED, f"the broker does not have it, after {trade.attempt} attempts"
+    sent = times_sent(trade)
+    if sent >= ATTEMPTS_MAX:
+        return S.EXPIRED, f"the broker does not have it, after {sent} attempts"
     hindrance = hindrance_to(trade, now=database_now(), again=True)
     if hindrance is None:
         return None

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 import structlog
-from django.db import InternalError
+from django.db import InternalError, NotSupportedError, ProgrammingError
 
 from foundation.core.canonical import plain_decimal
 from foundation.core.money import ZERO, round_money
@@ -26,6 +26,7 @@ log = structlog.get_logger(__name__)
 
 # A fill's price is believed within this factor of the price that the trade was decided on, either way.
 PRICE_FACTOR_MAX = 10
+OF_THE_SCHEMA = (ProgrammingError, NotSupportedError)
 ID_CHARACTERS_MAX = 100
 
 
@@ -44,9 +45,10 @@ def nothing_unforeseen(
     """Around the outermost transaction in which one report is applied: one report must never stop an account.
 
     What nobody has foreseen is a BadReport, which becomes a break: the account is halted, and the rest is applied. A
-    database that was busy or away is to blame for nothing (`faults.TRANSIENT`), nor is what the caller names.
+    database that was busy or away is to blame for nothing (`faults.TRANSIENT`), nor is a schema that is just migrated,
+    nor what the caller names.
     """
-    foreseen: tuple[type[Exception], ...] = (*TRANSIENT, InternalError, BrokerError, *but)
+    foreseen: tuple[type[Exception], ...] = (*TRANSIENT, *OF_THE_SCHEMA, InternalError, BrokerError, *but)
     try:
         yield
     except foreseen:  # InternalError: the database may only be read just now

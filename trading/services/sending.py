@@ -198,10 +198,14 @@ def _submit(claim: Claim, broker: Broker, look: Look) -> SubmitOutcome:
 
 def _may_be_there(trade: AutoTrade) -> bool:
     """Whether it was sent before: a broker has said since that it does not have it, but may show it late."""
+    return times_sent(trade) > 1
+
+
+def times_sent(trade: AutoTrade) -> int:
+    """How often some of it may have gone out: its claims, less those of which no byte has."""
     if trade.attempt <= 1:
-        return False
-    unsent = trade.messages.filter(kind=SUBMIT, outcome=NOT_SENT).count()
-    return trade.attempt - unsent > 1
+        return trade.attempt
+    return trade.attempt - trade.messages.filter(kind=SUBMIT, outcome=NOT_SENT).count()
 
 
 def _look_again(trade: AutoTrade, broker: Broker, outcome: Rejected) -> SubmitOutcome:

@@ -51,6 +51,8 @@ def settle_by_hand(
     objection = _objection(trade, state, name)
     if objection is not None:
         raise objection
+    # Without the broker's own word it is over here only: should the broker show it after all, that is news.
+    known_as, trade.broker_order_id = trade.broker_order_id, ""
     events = end_open(
         [trade], OrderState.QUARANTINED, OrderState(state), books=books, reason=f"{name}: {text}"
     )
@@ -61,7 +63,8 @@ def settle_by_hand(
         [
             replace(
                 event,
-                payload=dict(event.payload) | {"actor": name, "explanation": text},
+                payload=dict(event.payload)
+                | {"actor": name, "explanation": text, "broker_order_id": known_as},
                 alert=AlertSpec("warning", message[:2000]),
             )
             for event in events

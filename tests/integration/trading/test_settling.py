@@ -58,6 +58,13 @@ def test_what_turns_up_after_that_is_booked_and_cancelled(alice: Desk) -> None:
     assert (alice.held("AAA"), book_differences()) == (4, [])
 
 
+def test_what_the_broker_had_before_and_shows_again_is_cancelled(alice: Desk) -> None:
+    trade = quarantined(alice, broker_order_id="b-1")
+    settle_by_hand(trade_id=trade.pk, state="cancelled", explanation=FOUND, actor=risk_officer(alice))
+    assert report(trade, "accepted", 0).status == "cancelling"
+    assert book_differences() == []
+
+
 def test_staff_may_and_the_owner_may_not(alice: Desk) -> None:
     trade = quarantined(alice)
     with pytest.raises(Forbidden):
