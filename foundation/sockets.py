@@ -180,6 +180,8 @@ def _addresses(host: str, port: int, deadline: Deadline) -> list[Any]:
         return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
     except socket.gaierror:
         pass
+    except UnicodeError as error:  # an empty label, or one that is too long
+        raise OSError(f"{host[:80]!r} is no name of a host") from error
     found: queue.SimpleQueue[list[Any] | OSError] = queue.SimpleQueue()
 
     def look_up() -> None:

@@ -15,7 +15,7 @@ HIT_RATE_OUTCOMES_MIN = 30
 
 def first_day(last: date) -> date:
     """Of the days by which a source is judged, when `last` is the last."""
-    return last - timedelta(days=CALIBRATION_DAYS - 1)
+    return max(last, date.min + timedelta(days=CALIBRATION_DAYS)) - timedelta(days=CALIBRATION_DAYS - 1)
 
 
 def calibration(*, source: str, first: date | None = None, last: date | None = None) -> Calibration:

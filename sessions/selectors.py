@@ -62,7 +62,8 @@ def visible_plans(user: AnyUser) -> QuerySet[SessionPlan]:
 def due_plans(*, now: datetime, count_max: int) -> list[tuple[uuid.UUID, TradingDay]]:
     """Enabled plans that have decided nothing yet on a day whose hours are on at this market time, with that day.
 
-    One query for the days around now (a few of each exchange), one more for each of them.
+    One query for the days around now (a few of each exchange), one more for each of them. In no order: those that wait
+    for a session to end must not always come before the others.
     """
     reach = timedelta(minutes=MINUTES_MAX)
     exchanges = SessionPlan.objects.filter(is_enabled=True).values("exchange_id")
@@ -82,6 +83,6 @@ def due_plans(*, now: datetime, count_max: int) -> list[tuple[uuid.UUID, Trading
             stop_minutes_after_close__gt=math.floor(from_close),
         )
         day = TradingDay(row.day, row.opens_at, row.closes_at)
-        found = plans.order_by("id").values_list("id", flat=True)[: count_max - len(due)]
+        found = plans.order_by("?").values_list("id", flat=True)[: count_max - len(due)]
         due += [(identity, day) for identity in found]
     return due

@@ -18,7 +18,7 @@ from market.core.calendar import TradingDay
 from market.models import CalendarDay, Exchange, Instrument
 from market.selectors import market_now
 from market.services import revision
-from market.services.exchange_days import ExchangeDays, UnknownExchange, days_of
+from market.services.exchange_days import ExchangeDays, NoDaysKnown, UnknownExchange, days_of
 
 log = structlog.get_logger(__name__)
 
@@ -69,6 +69,8 @@ def load_calendar(
         known = days_of(code, first=first, last=last)
     except UnknownExchange as error:
         raise InvalidInput(f"{error}; use a market identifier code, like XNYS, or 24/7.") from error
+    except NoDaysKnown as error:
+        raise InvalidInput(f"{error}; update exchange_calendars, or ask for earlier days.") from error
     return _store(known, first=first, actor=actor)
 
 

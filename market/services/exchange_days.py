@@ -12,6 +12,10 @@ class UnknownExchange(LookupError):
     """The library has no calendar of this code."""
 
 
+class NoDaysKnown(LookupError):
+    """The library's calendar of this exchange has ended: it needs an update."""
+
+
 @dataclass(frozen=True, slots=True)
 class ExchangeDays:
     code: str
@@ -23,7 +27,7 @@ class ExchangeDays:
 
 
 def days_of(code: str, *, first: date, last: date) -> ExchangeDays:
-    """The exchange's sessions from `first` to `last`, half days included, times in UTC. UnknownExchange.
+    """The exchange's sessions from `first` to `last`, half days included, times in UTC. UnknownExchange, NoDaysKnown.
 
     `24/7` is the one that never closes: each UTC day is a session, which ends where the next begins.
     """
@@ -41,7 +45,15 @@ def _asked(code: str, first: date, last: date) -> ExchangeDays:
     except exchange_calendars.errors.InvalidCalendarName as error:
         raise UnknownExchange(f"exchange_calendars has no calendar {code!r}") from error
     except ValueError:  # it does not reach so far: take what it has
-        calendar = exchange_calendars.get_calendar(code, start=first.isoformat())
+        try:
+            calendar = exchange_calendars.get_calendar(code, start=first.isoformat())
+        except (
+            ValueError,
+            exchange_calendars.errors.CalendarError,
+        ) as error:  # which is nothing from there on
+            raise NoDaysKnown(
+                f"exchange_calendars knows no days of {code} from {first} on: {error}"
+            ) from error
         known_until = min(last, calendar.last_session.date())
     days = [
         TradingDay(

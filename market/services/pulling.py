@@ -118,6 +118,12 @@ def _ask(pull: RecommendationPull, read: Reader) -> int:
     except (DomainError, UnsafeAddress) as error:
         _failed(pull, _told(error), retry_after=None, alert_from=1)
         return 0
+    except (
+        Exception
+    ) as error:  # one source must not keep the others from being asked, nor fail without a word
+        log.exception("pull_broke", source=pull.source_id)
+        _failed(pull, f"unforeseen: {type(error).__name__}", retry_after=None, alert_from=1)
+        return 0
     _settle(
         pull,
         wait=pull.every_seconds,

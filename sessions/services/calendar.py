@@ -27,8 +27,8 @@ def run_calendar() -> None:
     if now is None:
         return
     stopped = stop_ended(now=now)
-    looked_at = start_planned(now=now, count_max=COUNT_MAX)
-    if COUNT_MAX in (stopped, looked_at):
+    decided = start_planned(now=now, count_max=COUNT_MAX)
+    if COUNT_MAX in (stopped, decided):
         wake("sessions.tasks.run_calendar", queue="execution")
 
 

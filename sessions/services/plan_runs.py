@@ -24,40 +24,42 @@ log = structlog.get_logger(__name__)
 
 
 def start_planned(*, now: datetime, count_max: int) -> int:
-    """Decide every plan that is due at this market time, each in a transaction of its own; returns how many were
-    looked at. One that breaks is looked at again, and keeps no other from starting."""
-    due = due_plans(now=now, count_max=count_max)
-    for plan_id, day in due:
+    """Decide every plan that is due at this market time, each in a transaction of its own; returns how many were.
+    One that waits or breaks is looked at again, and keeps no other from starting."""
+    decided = 0
+    for plan_id, day in due_plans(now=now, count_max=count_max):
         try:
-            _decide(plan_id, day, now)
+            decided += _decide(plan_id, day, now)
         except NotFound:
             log.info("plan_is_gone", plan_id=str(plan_id))
         except Exception:
             log.exception("plan_failed", plan_id=str(plan_id))
-    return len(due)
+    return decided
 
 
 @transaction.atomic
-def _decide(plan_id: uuid.UUID, day: TradingDay, now: datetime) -> None:
+def _decide(plan_id: uuid.UUID, day: TradingDay, now: datetime) -> bool:
+    """Whether there is nothing left to do for it on this day."""
     plan = locked_plan(plan_id)
     hours = plan.hours_on(day)
     decided = plan.last_day is not None and plan.last_day >= day.day
     if not plan.is_enabled or decided or hours is None or not hours.are_on(now):
-        return  # somebody else was faster, or it was changed meanwhile
+        return True  # somebody else was faster, or it was changed meanwhile
     responsible = plan.responsible
     if not responsible.is_active or role_of(responsible, plan.portfolio_id) not in MAY_TRADE:
         _disable(plan)
-        return
+        return True
     running = TradingSession.objects.filter(portfolio_id=plan.portfolio_id).exclude(
         status=TradingSession.Status.STOPPED
     )
     in_the_way = running.first()
     if in_the_way is not None:
-        if in_the_way.plan_id == plan.pk or in_the_way.status == TradingSession.Status.STOPPING:
+        ends = in_the_way.ends_at is not None and in_the_way.ends_at <= now
+        if ends or in_the_way.plan_id == plan.pk or in_the_way.status == TradingSession.Status.STOPPING:
             _note(plan, f"waits for session {in_the_way.id} to end")
-        else:
-            _skip(plan, day, f"session {in_the_way.id} runs already")
-        return
+            return False
+        _skip(plan, day, f"session {in_the_way.id} runs already")
+        return True
     try:
         with transaction.atomic():
             start_trading_session(
@@ -68,6 +70,7 @@ def _decide(plan_id: uuid.UUID, day: TradingDay, now: datetime) -> None:
         _skip(plan, day, refusal.detail)
     else:
         _note(plan, "started", day)
+    return True
 
 
 def _note(plan: SessionPlan, outcome: str, day: TradingDay | None = None) -> None:

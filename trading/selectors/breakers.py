@@ -159,10 +159,12 @@ def portfolios_with_own_silence() -> dict[uuid.UUID, uuid.UUID]:
 
 
 def held_unattended() -> list[uuid.UUID]:
-    """Portfolios that hold something and are not evaluated: no session of theirs is active or paused."""
+    """Portfolios that hold something and that not every snapshot has evaluated: no session of theirs is active
+    or paused, or it is evaluated by the clock, which may be once a day."""
     evaluated = TradingSession.objects.filter(
         portfolio_id=OuterRef("portfolio_id"),
         status__in=[TradingSession.Status.ACTIVE, TradingSession.Status.PAUSED],
+        slice__every_seconds=0,
     )
     held = Position.objects.filter(~Exists(evaluated), quantity__gt=0)
     return list(held.order_by("portfolio_id").values_list("portfolio_id", flat=True).distinct())

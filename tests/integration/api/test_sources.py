@@ -135,6 +135,10 @@ def test_before_the_first_outcome_it_is_unknown(world: World) -> None:
     )
 
 
+def test_the_first_day_of_all_is_a_day(world: World) -> None:
+    assert calibration(world, "?to=0001-01-01").json()["overall"]["count"] == 0
+
+
 def test_a_day_that_is_none_and_a_source_that_is_none(world: World) -> None:
     answer = calibration(world, "?from=yesterday")
     assert (answer.status_code, answer.json()["errors"][0]["path"]) == (400, "from")

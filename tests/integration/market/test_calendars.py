@@ -19,7 +19,7 @@ from market.models import CalendarDay, Exchange, Instrument, Snapshot
 from market.selectors import closes_on_common_days
 from market.services import calendars, snapshots
 from market.services.calendars import CalendarChange, extend_calendars, load_calendar
-from market.services.exchange_days import ExchangeDays, UnknownExchange, days_of
+from market.services.exchange_days import ExchangeDays, NoDaysKnown, UnknownExchange, days_of
 from market.services.feed_state import build_snapshot, load_state
 from market.services.history import import_bars
 
@@ -177,6 +177,22 @@ class TestExtending:
         snapshots.publish(snapshot=market_at(moment(5, OPEN)))
         assert [extend_calendars(days_of=library), extend_calendars(days_of=library)] == [0, 0]
         assert "XNYS (2004-01-16)" in Alert.objects.get(kind=calendars.ENDING).message
+
+    def test_one_that_has_ended_in_the_library_keeps_no_other_from_being_extended(self, instruments):
+        other = Exchange.objects.create(code="XAAA", name="Ended", timezone="UTC")
+        Instrument.objects.create(symbol="OLD", name="Old", exchange=other)
+
+        def library(code, *, first, last):
+            if code == "XAAA":
+                raise NoDaysKnown("its calendar has ended")
+            return weekdays(code, first=first, last=last)
+
+        snapshots.publish(snapshot=market_at(moment(5, OPEN)))
+        assert extend_calendars(days_of=library) == 1
+
+    def test_of_days_beyond_what_the_library_can_know_it_says_so(self):
+        with pytest.raises(NoDaysKnown, match="XHKG"):
+            days_of("XHKG", first=date(2200, 1, 1), last=date(2200, 12, 31))
 
     def test_one_that_lasts_long_enough_is_not_alerted_of(self, instruments):
         snapshots.publish(snapshot=market_at(moment(5, OPEN)))

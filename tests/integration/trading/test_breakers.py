@@ -225,6 +225,22 @@ def test_the_sweep_watches_what_no_session_evaluates(holding: Desk) -> None:
     assert halts(holding) == [("daily_loss", "2010-03-02", True)]
 
 
+def test_the_sweep_watches_what_is_evaluated_by_the_clock(market: Market) -> None:
+    """Its next evaluation may be a day away."""
+    market.tick()
+    desk = Desk.open(market, config={"evaluation": {"every_seconds": 86_400}})
+    limit(desk, max_daily_loss_percentage=10)
+    market.advise("AAA")
+    desk.step(AAA=100.0)
+    assert desk.held("AAA") > 0
+    market.advice.clear()
+    market.tick(minutes=DAY_MINUTES)
+    watch_breakers()
+    market.tick(AAA=1.0)
+    watch_breakers()
+    assert [breaker for breaker, _, _ in halts(desk)] == ["daily_loss"]
+
+
 def test_a_deposit_is_no_profit_and_a_loss_stays_one(holding: Desk) -> None:
     holding.step(AAA=81.0)
     assert halts(holding) == []  # 9.5 percent

@@ -46,7 +46,7 @@ def ask(server, **options):
     [
         "127.0.0.1", "10.0.0.7", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0",
         "255.255.255.255", "224.0.0.1", "192.0.2.1", "198.18.0.1", "240.0.0.1",
-        "::1", "::", "fe80::1", "fe80::1%eth0", "fc00::1", "fd00::1", "ff02::1", "2001:db8::1",
+        "::1", "::", "fe80::1", "fe80::1%eth0", "fc00::1", "fd00::1", "fec0::1", "ff02::1", "2001:db8::1",
         "::ffff:10.0.0.7", "::ffff:127.0.0.1", "64:ff9b::a00:7", "64:ff9b:1::1", "2002:0a00:0007::1",
         "2001:0:4136:e378:8000:63bf:3fff:fdd2", "::10.0.0.7", "nonsense", "",
     ],
@@ -192,14 +192,21 @@ def test_any_other_status_is_a_failure_and_no_redirect_is_followed(server, statu
 def test_how_long_to_wait_is_told_in_seconds_or_as_a_date(server):
     later = format_datetime(datetime.now(UTC) + timedelta(seconds=120), usegmt=True)
     waits = []
-    for text in ("17", later, "soon", "-3", "٣"):
+    endless = "Mon, 01 Jan 2024 00:00:00 +99999999999999999"
+    for text in ("17", later, "soon", "-3", "٣", endless):
         server.answer = lambda handler, text=text: say(
             handler, 429, Retry_After=text.encode().decode("latin-1")
         )
         with pytest.raises(FetchFailed) as caught:
             ask(server)
         waits.append(caught.value.retry_after)
-    assert waits[0] == 17 and 100 < waits[1] <= 120 and waits[2:] == [None, None, None]
+    assert waits[0] == 17 and 100 < waits[1] <= 120 and waits[2:] == [None] * 4
+
+
+def test_what_is_no_name_of_a_host_is_a_failure():
+    for host in ("a..b", "a" * 64 + ".example"):
+        with pytest.raises(FetchFailed):
+            fetch(f"https://{host}/", deadline_seconds=5, bytes_max=1000)
 
 
 def test_a_body_has_a_limit_whether_its_length_is_told_or_not(server):
