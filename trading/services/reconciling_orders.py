@@ -230,6 +230,8 @@ def _apply_order(run: Run, asked: AskedOrders, trade: AutoTrade) -> list[Finding
     except BadReport as error:
         return [Finding(Kind.BAD_REPORT, f"order {order.broker_order_id}", str(error), theirs=_told(order))]
     if after.status in FINAL and order.state not in FINAL:
+        if trade.status not in FINAL:  # it ended while we looked, and the broker's answer is older than that
+            return _apply_order(run, asked, trade)
         return [_of_order(after, f"it is {after.status} in our books and works at the broker", _told(order))]
     return []
 

@@ -215,6 +215,24 @@ class TestOrdersAndFills:
         scene.reconcile()
         assert (refreshed(trade).status, scene.breaks(), book_differences()) == ("filled", [], [])
 
+    def test_an_order_that_ends_while_it_is_looked_at_is_no_break(
+        self, scene: Scene, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The stream was faster than what the broker had answered before: it is asked once more."""
+        trade = scene.sent()
+        apply = reconciling.Run.apply
+
+        def stream_first(run: Any, order: Any, *more: Any) -> AutoTrade:
+            if AutoTrade.objects.get(pk=trade.pk).status == "accepted":
+                scene.venue.ends(scene.order(trade), OrderState.CANCELLED)
+                report(trade, "cancelled")
+            return apply(run, order, *more)
+
+        monkeypatch.setattr(reconciling.Run, "apply", stream_first)
+        scene.reconcile()
+        trade.refresh_from_db()
+        assert (trade.status, scene.breaks()) == ("cancelled", [])
+
     def test_an_order_given_up_that_works_there_is_cancelled(self, scene: Scene) -> None:
         trade = ordered(scene.desk)
         AutoTrade.objects.filter(pk=trade.pk).update(sent_at=database_now(), status="submitting", fence=1)
