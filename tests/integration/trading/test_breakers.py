@@ -229,7 +229,7 @@ def test_the_sweep_watches_what_is_evaluated_by_the_clock(market: Market) -> Non
     """Its next evaluation may be a day away."""
     market.tick()
     desk = Desk.open(market, config={"evaluation": {"every_seconds": 86_400}})
-    limit(desk, max_daily_loss_percentage=10)
+    limit(desk, max_daily_loss_percentage=1)
     market.advise("AAA")
     desk.step(AAA=100.0)
     assert desk.held("AAA") > 0

@@ -219,11 +219,14 @@ class TestOrdersAndFills:
         self, scene: Scene, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """The stream was faster than what the broker had answered before: it is asked once more."""
-        trade = scene.sent()
+        trade, now = ordered(scene.desk), database_now()
+        claimed = {"claimed_until": now + timedelta(seconds=4), "attempt": 1, "fence": 1}
+        AutoTrade.objects.filter(pk=trade.pk).update(status="submitting", sent_at=now, **claimed)
+        scene.venue.works(trade)
         apply = reconciling.Run.apply
 
         def stream_first(run: Any, order: Any, *more: Any) -> AutoTrade:
-            if AutoTrade.objects.get(pk=trade.pk).status == "accepted":
+            if AutoTrade.objects.get(pk=trade.pk).status == "submitting":
                 scene.venue.ends(scene.order(trade), OrderState.CANCELLED)
                 report(trade, "cancelled")
             return apply(run, order, *more)
