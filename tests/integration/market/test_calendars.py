@@ -180,7 +180,7 @@ class TestExtending:
 
     def test_one_that_has_ended_in_the_library_keeps_no_other_from_being_extended(self, instruments):
         other = Exchange.objects.create(code="XAAA", name="Ended", timezone="UTC")
-        Instrument.objects.create(symbol="OLD", name="Old", exchange=other)
+        Instrument.objects.create(symbol="OLD", name="Old", exchange=other, tick_size="0.01", lot_size=1)
 
         def library(code, *, first, last):
             if code == "XAAA":
