@@ -22,7 +22,7 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 # the exchange would reach every queue.
 app.conf.task_queues = [
     Queue(name, Exchange(name, type="direct"), routing_key=name)
-    for name in ("market", "evaluation", "execution", "broker", "notification")
+    for name in ("market", "evaluation", "execution", "broker", "notification", "training")
 ]
 # Celery would close the database connection before and after each task. It does so at every so many tasks only, for
 # the sake of the server's memory; in between `tidy_connections` looks after it.

@@ -42,6 +42,7 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str, str, str], ...]], ...] = (
         ("Recommendations", "recommend", "market", "recommendation"),
         ("Sources", "hub", "market", "recommendationsource"),
         ("Outcomes", "fact_check", "market", "recommendationoutcome"),
+        ("Trained models", "model_training", "market", "recommendermodel"),
         ("Quotes", "request_quote", "market", "quote"),
         ("Bars", "candlestick_chart", "market", "bar"),
         ("Snapshots", "photo_camera", "market", "snapshot"),

@@ -34,6 +34,7 @@ from market.models import (
     RecommendationOutcome,
     RecommendationPull,
     RecommendationSource,
+    RecommenderModel,
     Snapshot,
 )
 from market.scores import calibration, first_day, waiting
@@ -293,3 +294,15 @@ class RecommendationOutcomeAdmin(LongListAdmin):
     @display(description="return", ordering="return_percentage")
     def gained(self, row: RecommendationOutcome) -> str:
         return EMPTY if row.return_percentage is None else f"{row.return_percentage:.2f} %"
+
+
+@admin.register(RecommenderModel)
+class RecommenderModelAdmin(ReadOnlyAdmin):
+    list_display = ("version", "trained_through", "in_use", "skill", "trained_at")
+    list_filter = ("in_use",)
+    search_fields = ("version",)
+    ordering = ("-trained_through", "version")
+
+    @display(description="skill")
+    def skill(self, row: RecommenderModel) -> str:
+        return f"{row.metrics['skill']:.4f}" if "skill" in row.metrics else EMPTY

@@ -1,15 +1,17 @@
-"""Celery tasks of the queue "market". Each is a wake-up or a sweep: it finds what is due by itself.
+"""Celery tasks of the queues "market" and "training". Each is a wake-up or a sweep: it finds what is due by itself.
 
 Senders name the queue (wake-ups, the beat schedule, task routes): Celery deprecates a task's own `queue`.
 """
 
 import structlog
 from celery import shared_task
+from django.utils.module_loading import import_string
 
 from foundation.clock import database_now
+from foundation.heartbeats import instance_name
 from market.api.pulled import read_pulled
 from market.feed.providers import history_source
-from market.services import baseline, calendars, gaps, outcomes, pulling, quarantine, snapshots
+from market.services import baseline, calendars, gaps, outcomes, pulling, quarantine, snapshots, training
 
 log = structlog.get_logger(__name__)
 
@@ -65,3 +67,12 @@ def pull_recommendations() -> None:
     created = pulling.pull_due(read=read_pulled)
     if created:
         log.debug("recommendations_pulled", created=created)
+
+
+@shared_task(name="market.tasks.train_recommender", soft_time_limit=600, time_limit=660)
+def train_recommender() -> None:
+    """Learn the built-in model anew when it is due. Swept by beat, in a queue of its own.
+
+    scikit-learn is loaded here, and only in the process that trains.
+    """
+    training.train_if_due(learn=import_string("market.learning.learn"), holder=instance_name())

@@ -167,6 +167,7 @@ CELERY_TASK_CREATE_MISSING_QUEUES = False
 CELERY_TASK_ROUTES = {
     # beat's sign of life goes through the queue that matters most: who executes must be there, too.
     "foundation.tasks.*": {"queue": "execution"},
+    "market.tasks.train_recommender": {"queue": "training"},
     "market.tasks.*": {"queue": "market"},
     "portfolios.tasks.*": {"queue": "market"},
     "sessions.tasks.*": {"queue": "execution"},

@@ -6,6 +6,7 @@ from market.models.advice import (
     RecommendationOutcome,
     RecommendationPull,
     RecommendationSource,
+    RecommenderModel,
     SourceScore,
 )
 from market.models.gaps import MarketGap
@@ -39,6 +40,7 @@ __all__ = [
     "RecommendationOutcome",
     "RecommendationPull",
     "RecommendationSource",
+    "RecommenderModel",
     "Snapshot",
     "SourceScore",
 ]

@@ -203,3 +203,28 @@ class RecommendationPull(models.Model):
 
     def __str__(self) -> str:
         return f"pull of {self.source_id}"
+
+
+class RecommenderModel(models.Model):
+    """What the built-in model learned at a market time, as numbers; or that it learned nothing. Never changed."""
+
+    version = models.CharField(max_length=100, primary_key=True)
+    trained_at = models.DateTimeField(db_default=Now(), help_text="database time")
+    trained_through = models.DateTimeField(help_text="market time of the newest bar that it knows")
+    parameters = models.JSONField(
+        null=True, help_text="see market/core/model.py; empty: too little to learn from"
+    )
+    metrics = models.JSONField(default=dict, help_text="see market/learning.py")
+    in_use = models.BooleanField(help_text="whether it was better than the base rate on days it had not seen")
+
+    class Meta:
+        indexes = [models.Index(fields=["-trained_through"], name="market_model_newest")]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(in_use=False) | Q(parameters__isnull=False),
+                name="market_model_in_use_has_parameters",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.version

@@ -2,19 +2,21 @@
 
 from datetime import UTC, datetime
 
-import numpy as np
+import structlog
 
-from market.core import recommender
-from market.core.indicators import Floats
+from market.core import model, recommender
 from market.core.recommendation import RecommendationItem
-from market.models import Bar, Instrument, Recommendation, RecommendationSource
-from market.selectors import BarHistory, close_after, recent_bars
+from market.models import Bar, Instrument, Recommendation, RecommendationSource, RecommenderModel
+from market.selectors import close_after, recent_bars
 from market.services.recommendations import consult
+from market.services.training import aligned_bars, model_in_use
+
+log = structlog.get_logger(__name__)
 
 SOURCE = "baseline"
 DESCRIPTION = (
-    "Built in: how often did the price rise within five sessions after days like today? "
-    "Empirical frequencies with shrinkage; see market/core/recommender.py."
+    "Built in: will the price be higher in five sessions? A calibrated logistic regression on indicators, or "
+    "frequencies until it is trained; see docs/recommendations.md."
 )
 VALIDITY_SESSIONS = recommender.HORIZON
 _CLOSE = 3
@@ -39,17 +41,9 @@ class Baseline:
         wanted = _without_advice(newest)
         if not wanted:
             return []
-        histories = recent_bars(
-            instrument_ids=[instrument.pk for instrument, _ in newest],
-            count_max=recommender.HISTORY_BARS_MAX,
+        advice, version = _advised(
+            [instrument.pk for instrument, _ in newest], max(at for _, at in newest), now
         )
-        identities = list(histories)
-        close, at = _aligned([histories[identity] for identity in identities])
-        as_of = max(bar_at for _, bar_at in newest)
-        advice = {
-            identities[advised.column]: advised
-            for advised in recommender.recommend(close=close, at=at, as_of=as_of.timestamp())
-        }
         items = []
         for instrument, bar_at in wanted:
             advised = advice.get(instrument.pk)
@@ -57,7 +51,7 @@ class Baseline:
                 exchange=instrument.exchange_id, moment=bar_at, sessions=VALIDITY_SESSIONS
             )
             if advised is not None and expires_at > now:
-                items.append(_item(instrument, bar_at, expires_at, advised))
+                items.append(_item(instrument, bar_at, expires_at, advised, version))
         return items
 
 
@@ -69,8 +63,36 @@ def recommend_latest() -> int:
     return consult(Baseline(), description=DESCRIPTION)
 
 
+def _advised(
+    identities: list[int], as_of: datetime, now: datetime
+) -> tuple[dict[int, recommender.Advice], str]:
+    """By instrument, with the version of what advises: the model in use, else the frequencies."""
+    learned = model_in_use(now)
+    parameters = _parameters(learned) if learned is not None else None
+    count = recommender.HISTORY_BARS_MAX if parameters is None else model.HISTORY_NEEDED
+    histories = recent_bars(instrument_ids=identities, count_max=count)
+    bars, at = aligned_bars(list(histories.values()))
+    if learned is None or parameters is None:
+        version = recommender.MODEL_VERSION
+        advice = recommender.recommend(close=bars[_CLOSE], at=at, as_of=as_of.timestamp())
+    else:
+        version = learned.version
+        advice = model.advise(parameters, bars=bars, at=at, as_of=as_of.timestamp())
+    order = list(histories)
+    return {order[advised.column]: advised for advised in advice}, version
+
+
+def _parameters(learned: RecommenderModel) -> model.Parameters | None:
+    """None for a model of another version of this code, which goes on with the frequencies until it has trained."""
+    try:
+        return model.Parameters.from_json(learned.parameters or {})
+    except (ValueError, TypeError) as error:
+        log.warning("model_not_usable", version=learned.version, error=str(error))
+        return None
+
+
 def _item(
-    instrument: Instrument, bar_at: datetime, expires_at: datetime, advised: recommender.Advice
+    instrument: Instrument, bar_at: datetime, expires_at: datetime, advised: recommender.Advice, version: str
 ) -> RecommendationItem:
     return RecommendationItem(
         external_id=_external_id(instrument, bar_at),
@@ -80,7 +102,7 @@ def _item(
         expected_return_percentage=advised.expected_return_percentage,
         as_of=bar_at,
         expires_at=expires_at,
-        model_version=recommender.MODEL_VERSION,
+        model_version=version,
     )
 
 
@@ -107,14 +129,3 @@ def _without_advice(newest: list[tuple[Instrument, datetime]]) -> list[tuple[Ins
         ).values_list("external_id", flat=True)
     )
     return [(instrument, at) for instrument, at in newest if _external_id(instrument, at) not in known]
-
-
-def _aligned(histories: list[BarHistory]) -> tuple[Floats, Floats]:
-    """Closes and times as float64[T, S], each column aligned at its newest bar, NaN above."""
-    length = max(len(history.at) for history in histories)
-    close = np.full((length, len(histories)), np.nan)
-    at = np.full((length, len(histories)), np.nan)
-    for column, history in enumerate(histories):
-        close[length - len(history.at) :, column] = history.bars[:, _CLOSE]
-        at[length - len(history.at) :, column] = history.at
-    return close, at

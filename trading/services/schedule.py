@@ -38,6 +38,7 @@ SWEEPS = (
     Sweep("journal.tasks.deliver_alerts", "notification", 5),
     Sweep("market.tasks.recommend_baseline", "market", 10),
     Sweep("market.tasks.pull_recommendations", "market", 5, "Asks services elsewhere for advice."),
+    Sweep("market.tasks.train_recommender", "training", 60, "Learns the built-in model anew when it is due."),
     Sweep("market.tasks.settle_outcomes", "market", 30, "Measures what has become of expired advice."),
     Sweep("market.tasks.prune_snapshots", "market", 300),
     Sweep("market.tasks.backfill_gaps", "market", 60, "Finds days without a bar, and asks for them."),

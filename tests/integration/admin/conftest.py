@@ -28,6 +28,7 @@ from market.models import (
     Recommendation,
     RecommendationOutcome,
     RecommendationSource,
+    RecommenderModel,
     Snapshot,
 )
 from market.services.corporate_actions import NewCorporateAction, record
@@ -167,6 +168,9 @@ def make_market(instrument, source, number):
     )  # fmt: skip
     RecommendationOutcome.objects.create(
         recommendation=advice, reference_price=10, reference_at=at, due_at=advice.expires_at
+    )
+    RecommenderModel.objects.create(
+        version=f"model-{number}", trained_through=at, metrics={"skill": -0.01}, in_use=False
     )
     return advice
 
