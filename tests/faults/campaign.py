@@ -39,6 +39,7 @@ from trading.models import BrokerMessage, Reconciliation
 from trading.services.verification import book_differences
 
 READY_SECONDS = 90.0
+SIGNS_SECONDS = 20.0  # in which what was killed last shows itself at work, before the feed ends for good
 TURN_SECONDS = 0.05
 SAY_SECONDS = 15.0
 SETTLE_MARGIN_SECONDS = 150.0
@@ -173,6 +174,7 @@ class Campaign:
         seconds = SETTLE_MARGIN_SECONDS + 2 * settings.BROKER_SETTLE_SECONDS
         settling.stop_entries()
         settling.wait_for_orders(seconds=seconds)
+        settling.give_time(seconds=SIGNS_SECONDS)
         processes.stop("feed")  # what is held stays so: nothing is decided any more
         left = settling.wait_for_orders(seconds=seconds)
         missing = settling.wait_for_reconciliations() or settling.wait_for_reconciliations()

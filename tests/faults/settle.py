@@ -34,6 +34,10 @@ class Settling:
     def stop_entries(self) -> None:
         patient(self.scene.stop_entries)
 
+    def give_time(self, *, seconds: float) -> None:
+        """All goes on as it is."""
+        self._turn_for(seconds)
+
     def wait_for_orders(self, *, seconds: float) -> Counter[str]:
         """Until no order is open; what works is cancelled. What is left open."""
         deadline, cancel_at = time.monotonic() + seconds, 0.0
