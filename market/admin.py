@@ -1,6 +1,6 @@
 """What the market room knows, read-only: the feed and the recommenders write it.
 
-Corporate actions alone are recorded here.
+Corporate actions are recorded and tags are set here, and nothing else.
 """
 
 from datetime import UTC

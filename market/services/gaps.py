@@ -31,7 +31,6 @@ GRACE = timedelta(minutes=15)
 INSTRUMENTS_AT_ONCE = 500
 RETRY_FIRST, RETRY_MAX = timedelta(minutes=1), timedelta(days=1)
 ALERT_AFTER = timedelta(days=1)
-FILLED_AT_ONCE = 20
 BUDGET_SECONDS = 12.0
 SHOWN_MAX = 20
 NO_HISTORY = "the feed's provider has no history: import the bars (manage.py import_history)"

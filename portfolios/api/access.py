@@ -6,11 +6,9 @@ from typing import Any, TypeVar
 
 from django.db.models import Model, QuerySet
 
-from foundation.api.staff import require_staff
 from foundation.errors import NotFound
 from portfolios.selectors import AnyUser, require_role
 
-__all__ = ["owned", "require_staff"]
 _Owned = TypeVar("_Owned", bound=Model)
 
 
