@@ -221,10 +221,10 @@ def ask_for_reconciliation(*, portfolio_id: uuid.UUID) -> Reconciliation:
 
 
 def due_accounts() -> list[tuple[uuid.UUID, str]]:
-    """(account, trigger) of real brokers' accounts that somebody asked for, or that were not looked at for
-    RECONCILE_SECONDS, the longest waiting first."""
+    """(account, trigger) of real brokers' accounts that somebody asked for, whose last one did not end (its process
+    died), or that were not looked at for RECONCILE_SECONDS, the longest waiting first."""
     mine = Reconciliation.objects.filter(account=OuterRef("pk"))
-    finished = mine.filter(finished_at__isnull=False).order_by("-started_at").values("finished_at")[:1]
+    finished = mine.order_by("-started_at").values("finished_at")[:1]
     asked = (
         mine.filter(trigger=Trigger.MANUAL, finished_at=None).order_by("-started_at").values("started_at")[:1]
     )

@@ -674,6 +674,12 @@ class TestDue:
         Reconciliation.objects.update(started_at=later, finished_at=later)
         assert due_accounts() == [(scene.account.pk, "periodic")]
 
+    def test_one_whose_process_died_is_begun_anew_at_once(self, scene: Scene) -> None:
+        scene.reconcile()
+        Reconciliation.objects.create(account_id=scene.account.pk, trigger="start")
+        assert due_accounts() == [(scene.account.pk, "periodic")]
+        assert (reconcile_due(), due_accounts()) == (1, [])
+
     def test_paper_accounts_never_are(self, desk: Desk) -> None:
         assert due_accounts() == []
         with pytest.raises(Conflict):
