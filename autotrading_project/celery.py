@@ -8,6 +8,7 @@ from celery.exceptions import SecurityWarning
 from celery.signals import setup_logging, task_postrun, task_prerun
 from kombu import Exchange, Queue
 
+from autotrading_project.ending_beat import end_after_this_tick
 from autotrading_project.workers import ReplaceDeadChildren
 from foundation.connections import tidy_connections
 
@@ -28,6 +29,7 @@ app.conf.task_queues = [
 # the sake of the server's memory; in between `tidy_connections` looks after it.
 app.conf.CELERY_DB_REUSE_MAX = 1000
 app.autodiscover_tasks()
+assert end_after_this_tick is not None  # its import connects it
 app.steps["worker"].add(ReplaceDeadChildren)
 
 
