@@ -60,6 +60,8 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str, str, str], ...]], ...] = (
         ("Users", "person", "auth", "user"),
         ("Groups", "group", "auth", "group"),
         ("API tokens", "vpn_key", "knox", "authtoken"),
+        ("Service accounts", "smart_toy", "foundation", "serviceaccount"),
+        ("Failed logins", "lock", "axes", "accessattempt"),
     )),
 )  # fmt: skip
 

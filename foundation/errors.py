@@ -20,6 +20,7 @@ class DomainError(Exception):
     status = 400
     code = "error"
     title = "The request could not be carried out"
+    wait: int | None = None  # seconds after which it is worth while to ask again
 
     def __init__(
         self,
@@ -27,6 +28,7 @@ class DomainError(Exception):
         *,
         errors: list[dict[str, Any]] | None = None,
         code: str | None = None,
+        wait: int | None = None,
         **extra: Any,
     ) -> None:
         super().__init__(detail)
@@ -35,6 +37,8 @@ class DomainError(Exception):
         self.extra = extra
         if code is not None:
             self.code = code
+        if wait is not None:
+            self.wait = wait
 
 
 class InvalidInput(DomainError):
@@ -65,3 +69,4 @@ class RecordedRefusal(Unprocessable):
 
 class Unavailable(DomainError):
     status, code, title = 503, "unavailable", "This cannot be done at the moment"
+    wait = 1

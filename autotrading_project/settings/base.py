@@ -1,5 +1,6 @@
 import os
 import sys
+from datetime import timedelta
 from typing import Any
 
 import environ
@@ -65,6 +66,7 @@ INSTALLED_APPS = [
     "channels",
     "rest_framework",
     "knox",
+    "axes",
     "django_filters",
     "drf_spectacular",
     "drf_spectacular_sidecar",
@@ -92,6 +94,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_structlog.middlewares.RequestMiddleware",
+    "axes.middleware.AxesMiddleware",
     "django_prometheus.middleware.PrometheusAfterMiddleware",
 ]
 
@@ -218,12 +221,47 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["foundation.api.parsers.StrictJSONParser"],
     "DEFAULT_PAGINATION_CLASS": "foundation.api.pagination.CursorPagination",
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
+    "DEFAULT_THROTTLE_CLASSES": [
+        "foundation.api.throttling.UserBudget",
+        "foundation.api.throttling.TokenBudget",
+    ],
     "DEFAULT_METADATA_CLASS": None,  # OPTIONS describes nothing: /api/schema does
     "DEFAULT_SCHEMA_CLASS": "foundation.api.schema.ApiSchema",
     "EXCEPTION_HANDLER": "foundation.api.problems.exception_handler",
     "COERCE_DECIMAL_TO_STRING": True,
 }
-REST_KNOX = {"AUTO_REFRESH": False, "TOKEN_TTL": None, "AUTH_HEADER_PREFIX": "Token"}
+# A token from a login is good for hours, a named one for as many days as was asked for, at most so many.
+TOKEN_LOGIN_HOURS = _bounded("TOKEN_LOGIN_HOURS", 12, 0.01, 8_784)
+TOKEN_DAYS_MAX = _whole("TOKEN_DAYS_MAX", 366, 1, 3_660)
+REST_KNOX = {
+    "AUTO_REFRESH": False,
+    "TOKEN_TTL": timedelta(hours=TOKEN_LOGIN_HOURS),
+    "AUTH_HEADER_PREFIX": "Token",
+}
+# Requests a minute; 0: any number. The emergency stop is never refused.
+RATE_USER_PER_MINUTE = _whole("RATE_USER_PER_MINUTE", 1200, 0, 10**6)
+RATE_TOKEN_PER_MINUTE = _whole("RATE_TOKEN_PER_MINUTE", 600, 0, 10**6)
+# Proxies of ours before this server, which write X-Forwarded-For; 0: it is reached directly, and the header ignored.
+PROXY_COUNT = _whole("PROXY_COUNT", 0, 0, 5)
+# So many failures of one name from one address, or of one address with any names, close it for a while.
+LOGIN_FAILURES_PER_NAME = _whole("LOGIN_FAILURES_PER_NAME", 10, 1, 1000)
+LOGIN_FAILURES_PER_ADDRESS = _whole("LOGIN_FAILURES_PER_ADDRESS", 50, 1, 10_000)
+LOGIN_LOCKOUT_MINUTES = _whole("LOGIN_LOCKOUT_MINUTES", 15, 1, 1440)
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",
+    "foundation.api.logins.AddressGuard",
+    "django.contrib.auth.backends.ModelBackend",
+]
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_FAILURE_LIMIT = LOGIN_FAILURES_PER_NAME
+AXES_COOLOFF_TIME = timedelta(minutes=LOGIN_LOCKOUT_MINUTES)
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_RESET_ON_SUCCESS = True
+AXES_DISABLE_ACCESS_LOG = True
+AXES_ENABLE_ADMIN = False
+AXES_VERBOSE = False
+AXES_CLIENT_IP_CALLABLE = "foundation.addresses.client_address"
+AXES_LOCKOUT_CALLABLE = "foundation.api.logins.locked_out"
 SPECTACULAR_SETTINGS = {
     "TITLE": "autotrading",
     "VERSION": "0.1.0",
@@ -353,6 +391,7 @@ LOGGING = {
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
     "loggers": {
         "celery": {"level": "WARNING"},
+        "axes": {"level": "WARNING"},  # each login, and each row that it forgets
         "uvicorn.access": {"level": "WARNING"},
         "django_structlog.middlewares.request": {"level": "WARNING"},  # two lines for each request are noise
         "httpx": {"level": "WARNING"},  # it logs whole URLs, and a webhook's may hold a secret

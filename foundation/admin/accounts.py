@@ -1,5 +1,8 @@
 """People, groups and API tokens. A user is never deleted, for the books name him: he is made inactive."""
 
+from typing import Any
+
+from axes.models import AccessAttempt
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
@@ -11,6 +14,8 @@ from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from foundation.admin.base import ReadOnlyAdmin
+from foundation.models import ServiceAccount
+from foundation.tokens import revoke_tokens
 
 assert KnoxTokenAdmin is not None  # its import registers the page that is replaced here
 for model in (User, Group, AuthToken):
@@ -35,6 +40,15 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         return False
 
+    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        """Called once a change is saved. Whoever had the old password has no token that still opens."""
+        if (
+            request.resolver_match is not None
+            and request.resolver_match.url_name == "auth_user_password_change"
+        ):
+            revoke_tokens(user=obj)
+        return super().log_change(request, obj, message)
+
 
 @admin.register(Group)
 class GroupAdmin(DjangoGroupAdmin, ModelAdmin):
@@ -43,13 +57,35 @@ class GroupAdmin(DjangoGroupAdmin, ModelAdmin):
 
 @admin.register(AuthToken)
 class TokenAdmin(ReadOnlyAdmin):
-    """A token is made by logging in; deleting it revokes it at once."""
+    """A token is made by logging in or over the API; deleting it revokes it at once."""
 
-    list_display = ("user", "token_key", "created", "expiry")
-    list_select_related = ("user",)
-    search_fields = ("user__username",)
-    fields = ("user", "token_key", "created", "expiry")
+    list_display = ("user", "label", "created", "expiry")
+    list_select_related = ("user", "label")
+    search_fields = ("user__username", "label__name")
+    fields = ("user", "label", "created", "expiry")
     ordering = ("-created",)
 
     def has_delete_permission(self, request: HttpRequest, obj: AuthToken | None = None) -> bool:
         return bool(request.user.has_perm("knox.delete_authtoken"))
+
+
+@admin.register(ServiceAccount)
+class ServiceAccountAdmin(ReadOnlyAdmin):
+    """Programs' users; made and given tokens over the API."""
+
+    list_display = ("user", "description", "created_by", "created_at")
+    list_select_related = ("user", "created_by")
+    search_fields = ("user__username", "description")
+
+
+@admin.register(AccessAttempt)
+class FailedLoginAdmin(ReadOnlyAdmin):
+    """Names that failed to log in, and from where; deleting a row unlocks that name there."""
+
+    list_display = ("username", "ip_address", "failures_since_start", "attempt_time")
+    search_fields = ("username", "ip_address")
+    fields = ("username", "ip_address", "user_agent", "failures_since_start", "attempt_time")
+    ordering = ("-attempt_time",)
+
+    def has_delete_permission(self, request: HttpRequest, obj: AccessAttempt | None = None) -> bool:
+        return bool(request.user.has_perm("axes.delete_accessattempt"))

@@ -54,8 +54,8 @@ def problem_of(error: DomainError) -> Response:
         errors=error.errors,
         **error.extra,
     )
-    if error.status == 503:
-        response["Retry-After"] = "1"
+    if error.wait is not None:
+        response["Retry-After"] = str(error.wait)
     return response
 
 
@@ -147,17 +147,21 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponseBase:
     """For paths that no view has: problem details under /api/, Django's page elsewhere."""
     if not request.path.startswith("/api/"):
         return defaults.page_not_found(request, exception)
-    return _plain(status=404, code="not_found", detail="There is no such path, or it is not yours to see.")
+    return plain_problem(
+        status=404, code="not_found", detail="There is no such path, or it is not yours to see."
+    )
 
 
 def server_error(request: HttpRequest) -> HttpResponseBase:
     """For errors outside the API's own handler, which has already logged its own."""
     if not request.path.startswith("/api/"):
         return defaults.server_error(request)
-    return _plain(status=500, code="internal_error", detail="An unexpected error happened and was logged.")
+    return plain_problem(
+        status=500, code="internal_error", detail="An unexpected error happened and was logged."
+    )
 
 
-def _plain(*, status: int, code: str, detail: str) -> JsonResponse:
+def plain_problem(*, status: int, code: str, detail: str) -> JsonResponse:
     title = HTTPStatus(status).phrase
     body = {"type": "about:blank", "title": title, "status": status, "detail": detail, "code": code}
     return JsonResponse(body, status=status, content_type=CONTENT_TYPE)

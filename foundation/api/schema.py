@@ -50,11 +50,7 @@ class ApiSchema(AutoSchema):
         return parameters
 
     def _is_idempotent(self) -> bool:
-        return (
-            self.method == "POST"
-            and isinstance(self.view, IdempotentPostMixin)
-            and self.view.takes_idempotency_key
-        )
+        return self.method == "POST" and isinstance(self.view, IdempotentPostMixin)
 
     def _get_response_bodies(self, direction: Literal["request", "response"] = "response") -> dict[str, Any]:
         bodies: dict[str, Any] = super()._get_response_bodies(direction)
@@ -82,6 +78,9 @@ class ApiSchema(AutoSchema):
             "413": "The body is too large." if self._reads_a_body() else None,
             "415": "The body is not JSON in UTF-8." if self._reads_a_body() else None,
             "422": "The idempotency key was used for another request." if self._is_idempotent() else None,
+            "429": None
+            if self.method in getattr(self.view, "never_throttled", ())
+            else "Too many requests; the budget has room again after `Retry-After` seconds.",
             "503": "Cannot be decided at the moment; try again after `Retry-After` seconds.",
         }
         own: Problems = getattr(self.view, "problems", {})

@@ -1,8 +1,19 @@
 from django.urls import path
 
-from foundation.api import views
+from foundation.api import auth, tokens
 
 urlpatterns = [
-    path("auth/login", views.Login.as_view(), name="login"),
-    path("auth/logout", views.Logout.as_view(), name="logout"),
+    path("auth/login", auth.Login.as_view(), name="login"),
+    path("auth/logout", auth.Logout.as_view(), name="logout"),
+    path("auth/password", auth.Password.as_view(), name="change-password"),
+    path("auth/tokens", tokens.Tokens.as_view(), name="tokens"),
+    path("auth/tokens/revoke-others", tokens.RevokeOthers.as_view(), name="revoke-other-tokens"),
+    path("auth/tokens/<uuid:id>", tokens.OneToken.as_view(), name="token"),
+    path("service-accounts", tokens.ServiceAccounts.as_view(), name="service-accounts"),
+    path("service-accounts/<uuid:id>/tokens", tokens.ServiceTokens.as_view(), name="service-tokens"),
+    path(
+        "service-accounts/<uuid:id>/deactivate",
+        tokens.DeactivateServiceAccount.as_view(),
+        name="deactivate-service-account",
+    ),
 ]

@@ -9,8 +9,9 @@ from rest_framework.exceptions import NotAuthenticated
 from rest_framework.generics import ListAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
+from foundation.api.base import ApiView
+from foundation.api.idempotency import Keep
 from foundation.api.pagination import CursorPagination
 from foundation.api.schema import Problems
 from foundation.errors import NotFound
@@ -106,7 +107,7 @@ class AlertList(ListAPIView[Alert]):
         return super().get(request, *args, **kwargs)
 
 
-class AlertAcknowledge(APIView):
+class AlertAcknowledge(ApiView):
     problems: ClassVar[Problems] = {"400": None, "409": None}
 
     @extend_schema(
@@ -121,12 +122,12 @@ class AlertAcknowledge(APIView):
 
         For traders, risk officers and owners of the portfolio; for staff, where it is the platform's.
         """
-        assert request.user.is_authenticated
-        alert = acknowledge_alert(alert_id=alert_id, actor=request.user)
+        alert = acknowledge_alert(alert_id=alert_id, actor=self.actor)
         return Response(AlertSerializer(alert).data)
 
 
-class StreamTickets(APIView):
+class StreamTickets(ApiView):
+    idempotency = Keep.SEALED
     problems: ClassVar[Problems] = {
         "400": None,
         "403": "The session's CSRF token is missing or wrong.",

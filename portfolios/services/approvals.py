@@ -8,6 +8,7 @@ from django.db.models import QuerySet
 
 from foundation.clock import database_now
 from foundation.errors import Conflict, Forbidden
+from foundation.tokens import is_program
 from portfolios.approval import Approval, Decidable
 from portfolios.selectors import MAY_APPROVE, visible_portfolio
 
@@ -18,7 +19,8 @@ def require_second_person(
     """Whether the actor may decide on what somebody proposed for a portfolio (None: for all of them).
 
     Risk officers and owners decide in a portfolio, staff on what concerns all. To reject one's own proposal
-    is to withdraw it, which anybody may who sees the portfolio. Raises NotFound, Forbidden, Conflict (four eyes).
+    is to withdraw it, which anybody may who sees the portfolio. A program is nobody's second person: whoever has it
+    would be his own. Raises NotFound, Forbidden, Conflict (four eyes).
     """
     own = proposed_by == actor.pk
     withdraws = own and not approve
@@ -28,6 +30,8 @@ def require_second_person(
         actor.is_active and (getattr(actor, "is_staff", False) or getattr(actor, "is_superuser", False))
     ):
         raise Forbidden("Only staff decide on what holds in every portfolio.", code="staff_required")
+    if approve and is_program(actor):
+        raise Forbidden("A person must decide on this; you are a service account.", code="person_required")
     if own and approve:
         raise Conflict(
             "A change must be approved by another person than the one who proposed it.", code="four_eyes"

@@ -43,6 +43,8 @@ def prepare_environment() -> None:
         os.environ.setdefault(name, value)
     os.environ.setdefault("SECRET_KEY", "only-for-tests-0123456789-abcdefghijklmnopqrstuvwxyz-ABCDEFG")
     os.environ.setdefault("ALLOW_HTTP", "1")
+    # One user of the tests asks more in a minute than a person would; the tests of the budgets set their own.
+    os.environ["RATE_USER_PER_MINUTE"] = os.environ["RATE_TOKEN_PER_MINUTE"] = "0"
     if "DATA_DIR" not in os.environ:
         os.environ["DATA_DIR"] = tempfile.mkdtemp(prefix="autotrading-tests-")
         atexit.register(shutil.rmtree, os.environ["DATA_DIR"], ignore_errors=True)

@@ -9,6 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from foundation.api.base import ApiView, StrictSerializer
+from foundation.api.idempotency import Keep
 from foundation.api.schema import Problems
 from portfolios.models import BrokerAccount
 from portfolios.selectors import visible_portfolio
@@ -57,7 +58,7 @@ class Connection(ApiView):
 
 
 class Connect(ApiView):
-    takes_idempotency_key = False
+    idempotency = Keep.COMMITTED
     problems: ClassVar[Problems] = {"422": "The broker refuses the keys, or its account does not fit."}
 
     @extend_schema(
@@ -83,7 +84,7 @@ class Connect(ApiView):
 
         Neither the portfolio nor the account may hold anything or have open orders, and no session may run. The
         portfolio's cash becomes the account's, by a deposit or withdrawal in the ledger. For the account that is
-        connected already it replaces the keys, at any time. Repeating it is harmless, so it takes no idempotency key.
+        connected already it replaces the keys, at any time.
         """
         body = self.body(NewConnectionSerializer)
         connect_account(portfolio_id=portfolio_id, actor=self.actor, **body)
@@ -91,7 +92,7 @@ class Connect(ApiView):
 
 
 class Disconnect(ApiView):
-    takes_idempotency_key = False
+    idempotency = Keep.COMMITTED
 
     @extend_schema(
         operation_id="disconnectBroker",
@@ -103,7 +104,7 @@ class Disconnect(ApiView):
     def post(self, request: Request, portfolio_id: UUID) -> Response:
         """Forget the keys and trade on paper again. For owners and staff; from real money for staff.
 
-        The portfolio may hold nothing, have no open trade and no running session. Repeating it is harmless.
+        The portfolio may hold nothing, have no open trade and no running session.
         """
         disconnect_account(portfolio_id=portfolio_id, actor=self.actor)
         return _answer(portfolio_id)

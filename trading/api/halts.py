@@ -42,6 +42,7 @@ class EmergencyStops(ApiView):
     queryset = Halt.objects.none()
     filterset_class = HaltFilters
     page_ordering = ("-armed_at", "-id")
+    never_throttled = ("POST",)
 
     @extend_schema(
         operation_id="getEmergencyStops",

@@ -19,6 +19,7 @@ from django.db import OperationalError, connection, transaction
 from foundation.clock import database_now
 from foundation.core.canonical import canonical_json
 from foundation.errors import Conflict, Forbidden, InvalidInput, NotFound
+from foundation.tokens import is_program
 from foundation.wakeups import wake_on_commit
 from journal.core.events import PLATFORM_STREAM, AlertSpec, Event
 from journal.services.journal import append
@@ -187,6 +188,8 @@ def release(*, halt_id: uuid.UUID, actor: AbstractBaseUser) -> Halt:
         kinds = kept.values_list("kind", flat=True)
         breaks = sum(breaker_of_break(kind) == halt.armed_by_breaker for kind in kinds)
     objection = objection_to_release(halt, actor, role=role, open_breaks=breaks) or _cannot_be_read(halt)
+    if objection is None and is_program(actor):
+        objection = Forbidden("A person must release it; you are a service account.", code="person_required")
     if objection is not None:
         raise objection
     now = database_now()

@@ -39,8 +39,7 @@ PAPER_MARKET = {
 
 @dataclass(frozen=True)
 class Call:
-    """`of_hers`: it speaks of something of Alice's, which must not exist for Charlie. `by`: who may do it. `keyed`:
-    whether it takes an idempotency key, if it is a POST."""
+    """`of_hers`: it speaks of something of Alice's, which must not exist for Charlie. `by`: who may do it."""
 
     method: str
     path: str
@@ -49,7 +48,6 @@ class Call:
     of_hers: bool = True
     before: Callable[[World], Any] = lambda world: None
     by: str = "alice"
-    keyed: bool = True
 
     def send(self, world: World, who: str | None, **headers: str) -> Response:
         self.before(world)
@@ -361,8 +359,8 @@ BESIDE = [
     Call("get", "portfolios/{portfolio}/limits"),
     Call("get", "portfolios/{portfolio}/risk"),
     Call("get", "portfolios/{portfolio}/broker"),
-    Call("post", "portfolios/{portfolio}/broker/connect", _alpaca, before=_on_the_idle_one, keyed=False),
-    Call("post", "portfolios/{portfolio}/broker/disconnect", before=_on_the_idle_one, keyed=False),
+    Call("post", "portfolios/{portfolio}/broker/connect", _alpaca, before=_on_the_idle_one),
+    Call("post", "portfolios/{portfolio}/broker/disconnect", before=_on_the_idle_one),
     Call("put", "portfolios/{portfolio}/limits", _limit),
     Call("get", "portfolios/{portfolio}/breaks", before=_disagree),
     Call(

@@ -50,6 +50,11 @@ class World:
         """The entry in the ledger of the filled trade."""
         return LedgerTransfer.objects.filter(owner_id=self.filled.id, kind="fill").latest("id").entry_id
 
+    def add(self, user: Any, role: str) -> None:
+        """Another member of both portfolios."""
+        for portfolio in (self.desk.portfolio, self.idle):
+            set_member(portfolio=portfolio, user=user, role=role, actor=self.users["alice"])
+
     def as_(self, name: str | None) -> APIClient:
         """A client that sends this user's token; None: no token at all."""
         client = APIClient()

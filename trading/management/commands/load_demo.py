@@ -11,10 +11,10 @@ from django.conf import settings
 from django.contrib.auth.models import Group, User
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
-from knox.models import get_token_model
 from knox.settings import CONSTANTS
 
 from foundation.api.parsers import parse_strict
+from foundation.tokens import issue_token, tokens_of
 from market.models import Instrument, RecommendationSource
 from market.services.load import load_sample_market
 from portfolios.models import Portfolio, Role
@@ -36,7 +36,7 @@ from trading.services.demo import (
     Person,
 )
 
-TokenModel = get_token_model()
+DEMO_TOKEN = "demo"  # noqa: S105 - its name
 
 
 class Command(BaseCommand):
@@ -141,11 +141,10 @@ def _login(person: Person, user: User, is_new: bool, known: Any) -> dict[str, st
     elif not user.check_password(password):
         password = ""
     token = known.get("token")
-    if (
-        not isinstance(token, str)
-        or not TokenModel.objects.filter(user=user, token_key=token[: CONSTANTS.TOKEN_KEY_LENGTH]).exists()
-    ):
-        _, token = TokenModel.objects.create(user=user)
+    key = token[: CONSTANTS.TOKEN_KEY_LENGTH] if isinstance(token, str) else ""
+    if not tokens_of(user).filter(token_key=key).exists():
+        tokens_of(user).filter(label__name=DEMO_TOKEN).delete()
+        token = issue_token(user=user, name=DEMO_TOKEN, days=settings.TOKEN_DAYS_MAX, actor=user).token
     return {"password": password, "token": token, "role": person.role}
 
 

@@ -1,0 +1,50 @@
+"""So many requests a minute for each user, and fewer for each of his tokens (429 with `Retry-After`).
+
+Whoever is not logged in (login itself, the schema) has the budget of his address. A view that must always be
+reachable sets `never_throttled` to the methods that are free: nobody may be kept from the emergency stop.
+"""
+
+from collections.abc import Collection
+from typing import Any
+
+from django.conf import settings
+from limits import RateLimitItemPerMinute
+from rest_framework.request import Request
+from rest_framework.throttling import BaseThrottle
+
+from foundation.addresses import client_address
+from foundation.rates import take
+
+
+class _Budget(BaseThrottle):
+    """One budget; `wait` is what DRF asks for after a refusal."""
+
+    _wait: float | None = None
+
+    def spend(self, request: Request) -> float | None:
+        raise NotImplementedError
+
+    def allow_request(self, request: Request, view: Any) -> bool:
+        free: Collection[str] = getattr(view, "never_throttled", ())
+        if request.method in free:
+            return True
+        self._wait = self.spend(request)
+        return self._wait is None
+
+    def wait(self) -> float | None:
+        return self._wait
+
+
+class UserBudget(_Budget):
+    def spend(self, request: Request) -> float | None:
+        most = settings.RATE_USER_PER_MINUTE
+        user: Any = request.user
+        whose = f"user:{user.pk}" if user.is_authenticated else f"address:{client_address(request._request)}"
+        return take(RateLimitItemPerMinute(most), whose) if most else None
+
+
+class TokenBudget(_Budget):
+    def spend(self, request: Request) -> float | None:
+        most = settings.RATE_TOKEN_PER_MINUTE
+        digest = getattr(request.auth, "digest", None)
+        return take(RateLimitItemPerMinute(most), f"token:{digest}") if most and digest else None
