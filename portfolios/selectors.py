@@ -6,16 +6,15 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from django.contrib.auth.base_user import AbstractBaseUser
-from django.contrib.auth.models import AnonymousUser
 from django.db import connection
 from django.db.models import Exists, OuterRef, Q, QuerySet, Value
 from django.db.models.functions import Coalesce
 
-from foundation.errors import Forbidden, NotFound
+from foundation.errors import NotFound
 from foundation.loading import load_where, selected
 from journal.core.events import PLATFORM_STREAM
 from portfolios.approval import NOT_REJECTED, WAITING
+from portfolios.core.access import Action, Role, acting_role, may, roles_of
 from portfolios.core.limits import LIMIT_NAMES, EffectiveLimits, LimitRow, tightest
 from portfolios.core.permissions import RESTRICTED, Permission, Permissions, permissions_of
 from portfolios.models import (
@@ -25,45 +24,42 @@ from portfolios.models import (
     LimitSet,
     Member,
     Portfolio,
-    Role,
 )
+from portfolios.standing import AnyUser, asked_role, is_superuser, require, standing_anywhere
 
-AnyUser = AbstractBaseUser | AnonymousUser
-# What a role may do includes what the roles before it may do, but that a risk officer does not trade.
-MAY_TRADE = frozenset({Role.TRADER, Role.OWNER})
-MAY_SET_LIMITS = frozenset({Role.RISK_OFFICER, Role.OWNER})
-MAY_APPROVE = frozenset({Role.RISK_OFFICER, Role.OWNER})
-MAY_STOP = frozenset({Role.TRADER, Role.RISK_OFFICER, Role.OWNER})
-MAY_OWN = frozenset({Role.OWNER})
+NO_PORTFOLIO = "There is no such portfolio, or it is not yours to see."
+
+
+def portfolios_where(user: AnyUser, action: Action) -> QuerySet[Portfolio]:
+    """Those in which he may do this by his role; a superuser acts as owner where he is no member."""
+    if not user.is_active:
+        return Portfolio.objects.none()
+    roles = roles_of(action)
+    mine = Q(memberships__user__id=user.pk, memberships__role__in=roles)
+    if not is_superuser(user) or Role.OWNER not in roles:
+        return Portfolio.objects.filter(mine)
+    elsewhere = Member.objects.filter(user_id=user.pk).exclude(role__in=roles)
+    return Portfolio.objects.exclude(pk__in=elsewhere.values("portfolio_id"))
 
 
 def visible_portfolios(user: AnyUser) -> QuerySet[Portfolio]:
     """Those the user is a member of; a superuser sees all."""
-    if not user.is_active:
-        return Portfolio.objects.none()
-    if getattr(user, "is_superuser", False):
-        return Portfolio.objects.all()
-    return Portfolio.objects.filter(memberships__user__id=user.pk)
+    return portfolios_where(user, Action.VIEW)
 
 
 def visible_streams(user: AnyUser) -> list[uuid.UUID]:
     """The journal streams that the user may read: his portfolios', and the platform's for staff."""
-    streams = list(visible_portfolios(user).values_list("id", flat=True))
-    if user.is_active and getattr(user, "is_staff", False):
-        streams.append(PLATFORM_STREAM)
-    return streams
+    return _streams(user, Action.FOLLOW, Action.FOLLOW_PLATFORM)
 
 
 def actionable_streams(user: AnyUser) -> list[uuid.UUID]:
     """The streams whose alerts he may acknowledge: where he may stop trading, and the platform's for staff."""
-    if not user.is_active:
-        return []
-    superuser = getattr(user, "is_superuser", False)
-    portfolios = Portfolio.objects.all()
-    if not superuser:
-        portfolios = portfolios.filter(memberships__user__id=user.pk, memberships__role__in=MAY_STOP)
-    streams = list(portfolios.values_list("id", flat=True))
-    if superuser or getattr(user, "is_staff", False):
+    return _streams(user, Action.ACKNOWLEDGE, Action.ACKNOWLEDGE_PLATFORM)
+
+
+def _streams(user: AnyUser, action: Action, of_platform: Action) -> list[uuid.UUID]:
+    streams = list(portfolios_where(user, action).values_list("id", flat=True))
+    if may(of_platform, standing_anywhere(user)):
         streams.append(PLATFORM_STREAM)
     return streams
 
@@ -74,31 +70,26 @@ def role_of(user: AnyUser, portfolio_id: uuid.UUID) -> str | None:
     if user_id is None:
         return None
     mine = Member.objects.filter(portfolio_id=portfolio_id, user_id=user_id)
-    role = mine.values_list("role", flat=True).first()
-    if role is None and getattr(user, "is_superuser", False):
-        return Role.OWNER
-    return role
+    return acting_role(mine.values_list("role", flat=True).first(), is_superuser=is_superuser(user))
 
 
 def visible_portfolio(
-    user: AnyUser, portfolio_id: uuid.UUID, *, roles: Iterable[str] | None = None
+    user: AnyUser,
+    portfolio_id: uuid.UUID,
+    *,
+    action: str = Action.VIEW,
+    is_author: bool | None = None,
 ) -> Portfolio:
-    """The portfolio, if the user may see it (else NotFound) and has one of the roles (else Forbidden)."""
-    portfolio = visible_portfolios(user).filter(pk=portfolio_id).first()
+    """The portfolio, if it exists for the user (else NotFound) and he may do this there (else Forbidden). One query.
+
+    is_author: as in `standing.require`.
+    """
+    rows = Portfolio.objects.annotate(role_of_asker=asked_role(user, "pk"))
+    portfolio = rows.filter(pk=portfolio_id).first()
     if portfolio is None:
-        raise NotFound("There is no such portfolio, or it is not yours to see.")
-    require_role(user, portfolio_id, roles=roles)
+        raise NotFound(NO_PORTFOLIO)
+    require(user, portfolio.role_of_asker, action=action, otherwise=NO_PORTFOLIO, is_author=is_author)
     return portfolio
-
-
-def require_role(user: AnyUser, portfolio_id: uuid.UUID, *, roles: Iterable[str] | None) -> None:
-    """Raise Forbidden unless the user has one of the roles in this portfolio; None asks for nothing."""
-    if roles is None:
-        return
-    role = role_of(user, portfolio_id)
-    if role not in set(roles):
-        wanted = " or ".join(sorted(str(name) for name in roles))
-        raise Forbidden(f"This needs the role {wanted}; yours is {role}.", code="role_required")
 
 
 FOUR_EYES = Q(four_eyes=True) | Q(broker_account__is_live=True)
@@ -116,10 +107,8 @@ def any_needs_four_eyes() -> bool:
 
 
 def deciding_portfolios(user: AnyUser) -> QuerySet[Portfolio]:
-    """Those in which the user may be the second person; a superuser in all."""
-    if not user.is_active or getattr(user, "is_superuser", False):
-        return visible_portfolios(user)
-    return Portfolio.objects.filter(memberships__user__id=user.pk, memberships__role__in=MAY_APPROVE)
+    """Those in which the user may be the second person."""
+    return portfolios_where(user, Action.APPROVE)
 
 
 def limit_values(row: LimitSet) -> dict[str, Decimal | None]:

@@ -10,11 +10,11 @@ from django.db import transaction
 from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework import serializers
 from rest_framework.exceptions import AuthenticationFailed
-from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from foundation.api.actions import Actions
 from foundation.api.base import ApiView, StrictSerializer
 from foundation.api.idempotency import Keep
 from foundation.api.schema import Problems
@@ -55,7 +55,7 @@ def require_password(request: Request, password: str) -> User:
 
 class Login(APIView):
     authentication_classes = ()
-    permission_classes = (AllowAny,)
+    actions: ClassVar[Actions] = {"post": "log_in"}
     problems: ClassVar[Problems] = {
         "401": "Unknown name or wrong password.",
         "403": None,
@@ -97,6 +97,7 @@ class Login(APIView):
 
 
 class Logout(ApiView):
+    actions: ClassVar[Actions] = {"post": "self"}
     problems: ClassVar[Problems] = {
         "400": None,
         "403": "The session's CSRF token is missing or wrong.",
@@ -115,6 +116,7 @@ class Logout(ApiView):
 
 
 class Password(ApiView):
+    actions: ClassVar[Actions] = {"post": "self"}
     idempotency = Keep.SEALED
     problems: ClassVar[Problems] = {"403": "The password is wrong.", "404": None, "409": None}
 

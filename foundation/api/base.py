@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib.auth.models import User
 from django.db.models import QuerySet
@@ -10,6 +10,7 @@ from rest_framework import serializers
 from rest_framework.generics import GenericAPIView
 from rest_framework.response import Response
 
+from foundation.api.actions import Actions, declared
 from foundation.api.idempotency import IdempotentPostMixin
 from foundation.api.schema import ApiSchema
 
@@ -40,11 +41,13 @@ class StrictSerializer(serializers.Serializer[Any]):
 class ApiView(IdempotentPostMixin, GenericAPIView[Any]):
     """Translate, one service call, translate back.
 
+    `actions` says what each method does, in the words of the table of roles; a method that is not in it is refused.
     POST takes an `Idempotency-Key`. A view with a list sets `filterset_class` and `page_ordering` (columns
     that no row has empty, the last one unique); `queryset` only tells the schema whose filters these are.
     """
 
     schema = ApiSchema()
+    actions: ClassVar[Actions] = {}
     page_ordering: tuple[str, ...] = ("-created_at", "-id")
 
     @property
@@ -52,6 +55,13 @@ class ApiView(IdempotentPostMixin, GenericAPIView[Any]):
         user = self.request.user
         assert isinstance(user, User), "every view but login asks for authentication"
         return user
+
+    @property
+    def intent(self) -> str:
+        """The action that this request asks for."""
+        action = declared(self, self.request.method or "")
+        assert action is not None, "what declares no action was refused before"
+        return action
 
     def body(self, serializer_class: type[serializers.Serializer[Any]]) -> dict[str, Any]:
         """The validated body. Raises ValidationError, which becomes a 400 with a path for each error."""

@@ -1,4 +1,5 @@
 from collections.abc import Iterable
+from typing import ClassVar
 
 from django.http import Http404, HttpResponse
 from django_prometheus.exports import ExportToDjangoView
@@ -7,6 +8,9 @@ from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.views import APIView
+
+from foundation.api.actions import Actions
+from foundation.errors import Forbidden
 
 
 class _AsItIs(BaseContentNegotiation):
@@ -25,11 +29,17 @@ class _AsItIs(BaseContentNegotiation):
 class Metrics(APIView):
     """What Prometheus scrapes. For staff, by token or session: paths and counts tell outsiders too much."""
 
+    actions: ClassVar[Actions] = {"get": "see_metrics"}
     schema = None
     content_negotiation_class = _AsItIs
 
+    def check_permissions(self, request: Request) -> None:
+        """Whom it is not for, for him it does not exist."""
+        try:
+            super().check_permissions(request)
+        except Forbidden as error:
+            raise Http404 from error
+
     def get(self, request: Request) -> HttpResponse:
-        if not request.user.is_staff:
-            raise Http404
         page: HttpResponse = ExportToDjangoView(request._request)
         return page

@@ -12,11 +12,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from foundation import tokens
+from foundation.api.actions import Actions
 from foundation.api.auth import PASSWORD_CHARACTERS_MAX, require_password
 from foundation.api.base import ApiView, StrictSerializer
 from foundation.api.idempotency import Keep
 from foundation.api.schema import Problems
-from foundation.api.staff import require_staff
 from foundation.errors import NotFound
 from foundation.models import ServiceAccount, TokenLabel
 
@@ -78,6 +78,7 @@ class NewServiceAccountSerializer(StrictSerializer):
 
 
 class Tokens(ApiView):
+    actions: ClassVar[Actions] = {"get": "self", "post": "self"}
     queryset = AuthToken.objects.none()
     idempotency = Keep.SEALED
     page_ordering = ("-created", "digest")
@@ -120,6 +121,7 @@ class Tokens(ApiView):
 
 
 class OneToken(ApiView):
+    actions: ClassVar[Actions] = {"delete": "self"}
     problems: ClassVar[Problems] = {"400": None, "409": None}
 
     @extend_schema(
@@ -132,6 +134,7 @@ class OneToken(ApiView):
 
 
 class RevokeOthers(ApiView):
+    actions: ClassVar[Actions] = {"post": "self"}
     problems: ClassVar[Problems] = {"400": None, "404": None, "409": None}
 
     @extend_schema(
@@ -161,6 +164,7 @@ def _account(id: UUID) -> ServiceAccount:
 
 
 class ServiceAccounts(ApiView):
+    actions: ClassVar[Actions] = {"get": "keep_accounts", "post": "keep_accounts"}
     queryset = ServiceAccount.objects.none()
 
     @extend_schema(
@@ -172,7 +176,6 @@ class ServiceAccounts(ApiView):
     )
     def get(self, request: Request) -> Response:
         """Users that are programs, newest first. For staff."""
-        require_staff(self.actor)
         return self.page(_shown(), ServiceAccountSerializer)
 
     @extend_schema(
@@ -191,12 +194,12 @@ class ServiceAccounts(ApiView):
     )
     def post(self, request: Request) -> Response:
         """A user without a password. It gets roles as a person does, but approves and releases nothing. For staff."""
-        require_staff(self.actor)
         made = tokens.create_service_account(actor=self.actor, **self.body(NewServiceAccountSerializer))
         return Response(ServiceAccountSerializer(_account(made.id)).data, status=201)
 
 
 class ServiceTokens(ApiView):
+    actions: ClassVar[Actions] = {"post": "keep_accounts"}
     idempotency = Keep.SEALED
 
     @extend_schema(
@@ -213,7 +216,6 @@ class ServiceTokens(ApiView):
     )
     def post(self, request: Request, id: UUID) -> Response:
         """Shown once. For staff."""
-        require_staff(self.actor)
         account, body = _account(id), self.body(NewNamedTokenSerializer)
         made = tokens.issue_token(
             user=account.user, name=body["name"], days=body["expires_in_days"], actor=self.actor
@@ -222,6 +224,7 @@ class ServiceTokens(ApiView):
 
 
 class DeactivateServiceAccount(ApiView):
+    actions: ClassVar[Actions] = {"post": "keep_accounts"}
     @extend_schema(
         operation_id="deactivateServiceAccount",
         summary="Deactivate a service account",
@@ -231,6 +234,5 @@ class DeactivateServiceAccount(ApiView):
     )
     def post(self, request: Request, id: UUID) -> Response:
         """All its tokens end. Its name stays in the books; it is never deleted. For staff."""
-        require_staff(self.actor)
         tokens.deactivate_service_account(account=_account(id), actor=self.actor)
         return Response(ServiceAccountSerializer(_account(id)).data)

@@ -10,6 +10,7 @@ from rest_framework.generics import ListAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from foundation.api.actions import Actions
 from foundation.api.base import ApiView
 from foundation.api.idempotency import Keep
 from foundation.api.pagination import CursorPagination
@@ -48,6 +49,7 @@ class AlertPagination(CursorPagination):
 
 
 class JournalList(ListAPIView[Entry]):
+    actions: ClassVar[Actions] = {"get": "follow"}
     serializer_class = EventSerializer
     pagination_class = EventPagination
     problems: ClassVar[Problems] = _NO_PORTFOLIO
@@ -78,6 +80,7 @@ class JournalList(ListAPIView[Entry]):
 
 
 class AlertList(ListAPIView[Alert]):
+    actions: ClassVar[Actions] = {"get": "follow"}
     serializer_class = AlertSerializer
     pagination_class = AlertPagination
     problems: ClassVar[Problems] = _NO_PORTFOLIO
@@ -108,6 +111,7 @@ class AlertList(ListAPIView[Alert]):
 
 
 class AlertAcknowledge(ApiView):
+    actions: ClassVar[Actions] = {"post": "acknowledge"}
     problems: ClassVar[Problems] = {"400": None, "409": None}
 
     @extend_schema(
@@ -127,6 +131,7 @@ class AlertAcknowledge(ApiView):
 
 
 class StreamTickets(ApiView):
+    actions: ClassVar[Actions] = {"post": "self"}
     idempotency = Keep.SEALED
     problems: ClassVar[Problems] = {
         "400": None,

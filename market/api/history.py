@@ -7,9 +7,9 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from foundation.api.actions import Actions
 from foundation.api.base import StrictSerializer
 from foundation.api.schema import Problems
-from foundation.api.staff import require_staff
 from market.api import serializers as shapes
 from market.api import views
 from market.core.adjustment import DayBar
@@ -60,6 +60,8 @@ class NewInstrumentSerializer(StrictSerializer):
 
 
 class Bars(views.Bars):
+    actions: ClassVar[Actions] = {"get": "see_market", "post": "keep_market"}
+
     @extend_schema(
         operation_id="importBars",
         summary="Import bars of the past",
@@ -74,13 +76,13 @@ class Bars(views.Bars):
         A bar belongs to a trading day that has closed in market time: the future enters by the feed. A day that has a
         bar with other numbers is a conflict (409), for bars are never rewritten.
         """
-        require_staff(self.actor)
         body = self.body(ImportSerializer)
         result = import_all(body["bars"], actor=self.actor, source="api")
         return Response(ImportResultSerializer(result).data, status=201)
 
 
 class Instruments(views.Instruments):
+    actions: ClassVar[Actions] = {"get": "see_market", "post": "keep_market"}
     problems: ClassVar[Problems] = {}
 
     @extend_schema(
@@ -95,6 +97,5 @@ class Instruments(views.Instruments):
 
         200 when it is known with the same facts, 409 when with others.
         """
-        require_staff(self.actor)
         instrument, is_new = add_instrument(actor=self.actor, **self.body(NewInstrumentSerializer))
         return Response(shapes.InstrumentSerializer(instrument).data, status=201 if is_new else 200)

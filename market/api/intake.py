@@ -1,11 +1,14 @@
 """What did not come into the market: the quarantine, and gaps."""
 
+from typing import ClassVar
+
 from django_filters import rest_framework as filters
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from foundation.api.actions import Actions
 from foundation.api.base import ApiView
 from foundation.api.filters import MomentFilter
 from market import selectors
@@ -52,6 +55,7 @@ QuarantineFilters = type(
 
 
 class Quarantine(ApiView):
+    actions: ClassVar[Actions] = {"get": "see_market"}
     queryset = QuarantinedQuote.objects.none()
     filterset_class = QuarantineFilters
     page_ordering = ("-received_at", "-id")
@@ -72,6 +76,7 @@ class Quarantine(ApiView):
 
 
 class QuarantineTotals(ApiView):
+    actions: ClassVar[Actions] = {"get": "see_market"}
     queryset = QuarantineTotal.objects.none()
     page_ordering = ("reason",)
 
@@ -111,6 +116,7 @@ class GapFilters(filters.FilterSet):
 
 
 class Gaps(ApiView):
+    actions: ClassVar[Actions] = {"get": "see_market"}
     queryset = MarketGap.objects.none()
     filterset_class = GapFilters
     page_ordering = ("-found_at", "-id")

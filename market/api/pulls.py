@@ -7,9 +7,9 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from foundation.api.actions import Actions
 from foundation.api.base import ApiView, StrictSerializer
 from foundation.api.schema import Problems
-from foundation.api.staff import require_staff
 from foundation.errors import NotFound
 from foundation.fetching import URL_LENGTH_MAX
 from market.models import RecommendationPull
@@ -62,6 +62,7 @@ class PullContentSerializer(StrictSerializer):
 
 
 class SourcePull(ApiView):
+    actions: ClassVar[Actions] = {"get": "keep_sources", "put": "keep_sources", "delete": "keep_sources"}
     problems: ClassVar[Problems] = {
         "403": "For staff only.",
         "404": "There is no such source, or it is not pulled.",
@@ -75,7 +76,6 @@ class SourcePull(ApiView):
     )
     def get(self, request: Request, name: str) -> Response:
         """With how the last questions went. For staff."""
-        require_staff(self.actor)
         row = RecommendationPull.objects.filter(pk=name).first()
         if row is None:
             raise NotFound("There is no such source, or it is not pulled.")
@@ -94,7 +94,6 @@ class SourcePull(ApiView):
 
         For staff. 409: `has_pusher` (a user pushes it), `built_in`, `no_sealing_key`.
         """
-        require_staff(self.actor)
         content = PullContent(**self.body(PullContentSerializer))
         row = set_pull(name=name, content=content, actor=self.actor)
         return Response(PullSerializer(row).data)
@@ -107,6 +106,5 @@ class SourcePull(ApiView):
     )
     def delete(self, request: Request, name: str) -> Response:
         """Its advice stays. For staff."""
-        require_staff(self.actor)
         remove_pull(name=name, actor=self.actor)
         return Response(status=204)

@@ -9,9 +9,9 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from foundation.api.actions import Actions
 from foundation.api.base import ApiView, StrictSerializer
 from foundation.api.schema import Problems
-from foundation.api.staff import require_staff
 from foundation.errors import NotFound
 from market.models import RecommendationSource
 from market.scores import CALIBRATION_DAYS, calibration, first_day, waiting
@@ -112,6 +112,7 @@ def _shown(row: RecommendationSource) -> Any:
 
 
 class RecommendationSources(ApiView):
+    actions: ClassVar[Actions] = {"get": "see_market", "post": "keep_sources"}
     queryset = RecommendationSource.objects.none()
     page_ordering = ("name",)
 
@@ -134,13 +135,13 @@ class RecommendationSources(ApiView):
     )
     def post(self, request: Request) -> Response:
         """From now on its pusher may push advice under this name. For staff. 409: the name is taken."""
-        require_staff(self.actor)
         body = self.body(NewSourceSerializer)
         row = create_source(name=body.pop("name"), content=SourceContent(**body), actor=self.actor)
         return Response(_shown(row), status=201)
 
 
 class OneRecommendationSource(ApiView):
+    actions: ClassVar[Actions] = {"get": "see_market", "put": "keep_sources"}
     problems: ClassVar[Problems] = {"404": _NOT_FOUND}
 
     @extend_schema(
@@ -162,12 +163,12 @@ class OneRecommendationSource(ApiView):
     )
     def put(self, request: Request, name: str) -> Response:
         """As a whole: what is left out is empty afterwards. For staff. 409 `built_in`: it is a model of this house."""
-        require_staff(self.actor)
         content = SourceContent(**self.body(SourceContentSerializer))
         return Response(_shown(change_source(name=name, content=content, actor=self.actor)))
 
 
 class SourceCalibration(ApiView):
+    actions: ClassVar[Actions] = {"get": "see_market"}
     problems: ClassVar[Problems] = {"400": "A day is not written like 2004-01-31.", "404": _NOT_FOUND}
 
     @extend_schema(

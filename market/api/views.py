@@ -7,10 +7,10 @@ from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schem
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from foundation.api.actions import Actions
 from foundation.api.base import ApiView
 from foundation.api.pagination import CursorPagination
 from foundation.api.schema import Problems
-from foundation.api.staff import require_staff
 from foundation.errors import DomainError, NotFound
 from market import selectors
 from market.api import serializers as shapes
@@ -37,6 +37,7 @@ _PUSH_EXAMPLE = {
 
 
 class Instruments(ApiView):
+    actions: ClassVar[Actions] = {"get": "see_market"}
     queryset = Instrument.objects.none()
     filterset_class = InstrumentFilters
     page_ordering = ("symbol",)
@@ -53,6 +54,7 @@ class Instruments(ApiView):
 
 
 class InstrumentTags(ApiView):
+    actions: ClassVar[Actions] = {"put": "keep_market"}
     problems: ClassVar[Problems] = {"403": "For staff only.", "404": "There is no such instrument."}
 
     @extend_schema(
@@ -68,12 +70,12 @@ class InstrumentTags(ApiView):
 
         Running sessions whose universe names a tag trade by the new ones from their next evaluation on.
         """
-        require_staff(self.actor)
         tagged = set_tags(symbol=symbol, tags=self.body(shapes.TagsSerializer)["tags"], actor=self.actor)
         return Response(shapes.InstrumentSerializer(tagged).data)
 
 
 class Quotes(ApiView):
+    actions: ClassVar[Actions] = {"get": "see_market"}
     queryset = Quote.objects.none()
     filterset_class = QuoteFilters
     page_ordering = ("symbol",)
@@ -96,6 +98,7 @@ class BarPagination(CursorPagination):
 
 
 class Bars(ApiView):
+    actions: ClassVar[Actions] = {"get": "see_market"}
     queryset = Bar.objects.none()
     pagination_class = BarPagination
     problems: ClassVar[Problems] = {"404": "There is no such instrument."}
@@ -118,6 +121,7 @@ class Bars(ApiView):
 
 
 class CurrentSnapshot(ApiView):
+    actions: ClassVar[Actions] = {"get": "see_market"}
     problems: ClassVar[Problems] = {"404": "The feed has not published anything yet."}
 
     @extend_schema(
@@ -143,6 +147,7 @@ class CurrentSnapshot(ApiView):
 
 
 class Recommendations(ApiView):
+    actions: ClassVar[Actions] = {"get": "see_market", "post": "push_advice"}
     queryset = Recommendation.objects.none()
     filterset_class = RecommendationFilters
     page_ordering = ("-as_of", "-created_at", "id")

@@ -1,28 +1,27 @@
 """One portfolio-owned thing by its id, if this user may see it and do this to it."""
 
 import uuid
-from collections.abc import Iterable
 from typing import Any, TypeVar
 
 from django.db.models import Model, QuerySet
 
+from foundation.api.base import ApiView
 from foundation.errors import NotFound
-from portfolios.selectors import AnyUser, require_role
+from portfolios.standing import asked_role, require
 
 _Owned = TypeVar("_Owned", bound=Model)
 
 
-def owned(
-    rows: QuerySet[_Owned], key: uuid.UUID, *, user: AnyUser, what: str, roles: Iterable[str] | None = None
-) -> _Owned:
-    """The row of `rows` (what the user may see) with this key.
+def owned(rows: QuerySet[_Owned], key: uuid.UUID, *, view: ApiView, what: str) -> _Owned:
+    """The row of `rows` with this key, if the view's action is one that the user may do to it. One query.
 
-    Raises NotFound, which tells nothing of what belongs to others, and Forbidden without one of the roles.
+    Raises NotFound, which tells nothing of what belongs to others, and Forbidden.
     `what` names the thing in the message; the model has a `portfolio_id`.
     """
-    row: Any = rows.filter(pk=key).first()
+    otherwise = f"There is no such {what}, or it is not yours to see."
+    row: Any = rows.annotate(role_of_asker=asked_role(view.actor, "portfolio_id")).filter(pk=key).first()
     if row is None:
-        raise NotFound(f"There is no such {what}, or it is not yours to see.")
-    require_role(user, row.portfolio_id, roles=roles)
+        raise NotFound(otherwise)
+    require(view.actor, row.role_of_asker, action=view.intent, otherwise=otherwise)
     found: _Owned = row
     return found

@@ -1,7 +1,7 @@
 """Dividends and splits over REST: for staff, for they are facts of the market and concern every portfolio."""
 
 import uuid
-from typing import Any
+from typing import Any, ClassVar
 
 from django.db.models import Count, Q
 from django_filters import rest_framework as filters
@@ -10,9 +10,9 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from foundation.api.actions import Actions
 from foundation.api.base import ApiView, StrictSerializer
 from foundation.api.filters import MomentFilter
-from foundation.api.staff import require_staff
 from market.models import CorporateAction
 from market.services.corporate_actions import (
     EXTERNAL_ID_LENGTH_MAX,
@@ -22,6 +22,7 @@ from market.services.corporate_actions import (
     record,
     withdraw,
 )
+from portfolios.core.access import Action
 
 TAGS = ["corporate actions"]
 _KINDS = f"one of {', '.join(CorporateAction.Kind.values)}"
@@ -113,6 +114,7 @@ def _shown() -> Any:
 
 
 class CorporateActions(ApiView):
+    actions: ClassVar[Actions] = {"get": Action.CORPORATE_ACTIONS, "post": Action.CORPORATE_ACTIONS}
     queryset = CorporateAction.objects.none()
     filterset_class = CorporateActionFilters
     page_ordering = ("-ex_at", "-created_at", "-id")
@@ -125,7 +127,6 @@ class CorporateActions(ApiView):
     )
     def get(self, request: Request) -> Response:
         """Dividends and splits, newest ex time first, with how far their booking is. For staff."""
-        require_staff(self.actor)
         return self.page(_shown(), CorporateActionSerializer)
 
     @extend_schema(
@@ -159,7 +160,6 @@ class CorporateActions(ApiView):
         A split that is known without a price for cash in lieu may be recorded again with it. It is booked in the
         background for every portfolio that held the instrument just before `ex_at`. For staff.
         """
-        require_staff(self.actor)
         item = NewCorporateAction(**self.body(NewCorporateActionSerializer))
         action, is_new = record(item, actor=self.actor)
         shown = CorporateActionSerializer(_shown().get(pk=action.pk)).data
@@ -171,6 +171,8 @@ class WithdrawalSerializer(StrictSerializer):
 
 
 class WithdrawCorporateAction(ApiView):
+    actions: ClassVar[Actions] = {"post": Action.CORPORATE_ACTIONS}
+
     @extend_schema(
         operation_id="withdrawCorporateAction",
         summary="Withdraw a corporate action that was recorded wrongly",
@@ -185,7 +187,6 @@ class WithdrawCorporateAction(ApiView):
         What was `booked` stays until it is reversed in each portfolio (`…/ledger/{entry_id}/reversal`); until then
         the instrument has no price there, and nothing else of it is booked. For staff.
         """
-        require_staff(self.actor)
         reason = self.body(WithdrawalSerializer)["reason"]
         action = withdraw(action_id=action_id, actor=self.actor, reason=reason)
         return Response(CorporateActionSerializer(_shown().get(pk=action.pk)).data)

@@ -1,21 +1,20 @@
 """Within which limits a portfolio trades, and whether their changes wait for a second person."""
 
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from foundation.api.actions import Actions
 from foundation.api.base import ApiView
 from foundation.errors import NotFound
 from portfolios.api import serializers as shapes
 from portfolios.api.views import TAGS, shown_portfolios
+from portfolios.core.access import Action
 from portfolios.models import LimitSet
 from portfolios.selectors import (
-    MAY_APPROVE,
-    MAY_OWN,
-    MAY_SET_LIMITS,
     account_of,
     current_limit_sets,
     effective_limits,
@@ -62,6 +61,8 @@ def limits_answer(portfolio_id: UUID) -> Response:
 
 
 class Limits(ApiView):
+    actions: ClassVar[Actions] = {"get": Action.VIEW, "put": Action.SET_LIMITS}
+
     @extend_schema(
         operation_id="getLimits", summary="Limits in force", responses=shapes.LimitsSerializer, tags=TAGS
     )
@@ -72,7 +73,7 @@ class Limits(ApiView):
 
         `pending`, `account_pending` and `platform_pending` are not in force: they wait for a second person.
         """
-        visible_portfolio(self.actor, portfolio_id)
+        visible_portfolio(self.actor, portfolio_id, action=self.intent)
         return limits_answer(portfolio_id)
 
     @extend_schema(
@@ -94,7 +95,7 @@ class Limits(ApiView):
         that waited before, until another risk officer or owner approves it. For risk officers and owners. The
         platform's limits hold all the same.
         """
-        visible_portfolio(self.actor, portfolio_id, roles=MAY_SET_LIMITS)
+        visible_portfolio(self.actor, portfolio_id, action=self.intent)
         values = shapes.all_limits(self.body(shapes.LimitValuesSerializer))
         set_limits(scope=LimitSet.Scope.PORTFOLIO, scope_id=portfolio_id, values=values, actor=self.actor)
         return limits_answer(portfolio_id)
@@ -103,9 +104,8 @@ class Limits(ApiView):
 class _Decision(ApiView):
     """On one version of a portfolio's limits."""
 
-    def _limit_set_id(self, portfolio_id: UUID, version: int, *, approve: bool) -> UUID:
-        """Who withdraws his own needs no role, which the service sees to."""
-        visible_portfolio(self.actor, portfolio_id, roles=MAY_APPROVE if approve else None)
+    def limit_set_id(self, portfolio_id: UUID, version: int) -> UUID:
+        visible_portfolio(self.actor, portfolio_id, action=self.intent)
         rows = LimitSet.objects.filter(scope=LimitSet.Scope.PORTFOLIO, scope_id=portfolio_id, version=version)
         found = rows.values_list("id", flat=True).first()
         if found is None:
@@ -114,6 +114,8 @@ class _Decision(ApiView):
 
 
 class ApproveLimits(_Decision):
+    actions: ClassVar[Actions] = {"post": Action.APPROVE}
+
     @extend_schema(
         operation_id="approveLimits",
         summary="Approve a version of the limits",
@@ -126,11 +128,13 @@ class ApproveLimits(_Decision):
 
         Refused with 409: `four_eyes` (it is your own), `not_waiting`, `superseded` (there is a newer version).
         """
-        approve_limits(limit_set_id=self._limit_set_id(portfolio_id, version, approve=True), actor=self.actor)
+        approve_limits(limit_set_id=self.limit_set_id(portfolio_id, version), actor=self.actor)
         return limits_answer(portfolio_id)
 
 
 class RejectLimits(_Decision):
+    actions: ClassVar[Actions] = {"post": Action.REJECT}
+
     @extend_schema(
         operation_id="rejectLimits",
         summary="Reject a version of the limits",
@@ -140,11 +144,13 @@ class RejectLimits(_Decision):
     )
     def post(self, request: Request, portfolio_id: UUID, version: int) -> Response:
         """Let a version that waits never be in force. For risk officers and owners; your own you withdraw so."""
-        reject_limits(limit_set_id=self._limit_set_id(portfolio_id, version, approve=False), actor=self.actor)
+        reject_limits(limit_set_id=self.limit_set_id(portfolio_id, version), actor=self.actor)
         return limits_answer(portfolio_id)
 
 
 class ApproveLimitSet(ApiView):
+    actions: ClassVar[Actions] = {"post": Action.APPROVE}
+
     @extend_schema(
         operation_id="approveLimitSet",
         summary="Approve limits of any scope",
@@ -163,6 +169,8 @@ class ApproveLimitSet(ApiView):
 
 
 class RejectLimitSet(ApiView):
+    actions: ClassVar[Actions] = {"post": Action.REJECT}
+
     @extend_schema(
         operation_id="rejectLimitSet",
         summary="Reject limits of any scope",
@@ -177,6 +185,8 @@ class RejectLimitSet(ApiView):
 
 
 class FourEyes(ApiView):
+    actions: ClassVar[Actions] = {"post": Action.SET_FOUR_EYES}
+
     @extend_schema(
         operation_id="setFourEyes",
         summary="Ask for a second person",
@@ -191,6 +201,6 @@ class FourEyes(ApiView):
         A portfolio with a live account needs one in any case. Only a superuser turns it off again (403
         `staff_required`), and nobody with a live account (409 `live_account`).
         """
-        visible_portfolio(self.actor, portfolio_id, roles=MAY_OWN)
+        visible_portfolio(self.actor, portfolio_id, action=self.intent)
         set_four_eyes(portfolio_id=portfolio_id, actor=self.actor, **self.body(shapes.FourEyesSerializer))
         return Response(shapes.PortfolioSerializer(shown_portfolios(self.actor).get(pk=portfolio_id)).data)

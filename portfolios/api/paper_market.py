@@ -8,12 +8,14 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from foundation.api.actions import Actions
 from foundation.api.base import ApiView, StrictSerializer
 from foundation.api.schema import Problems
 from portfolios.api.views import TAGS
+from portfolios.core.access import Action
 from portfolios.core.paper_market import SETTINGS, Setting
 from portfolios.models import BrokerAccount
-from portfolios.selectors import MAY_OWN, visible_portfolio
+from portfolios.selectors import visible_portfolio
 from portfolios.services.paper_market import set_paper_market
 
 
@@ -53,6 +55,7 @@ _EXAMPLE = OpenApiExample(
 
 
 class PaperMarket(ApiView):
+    actions: ClassVar[Actions] = {"get": Action.VIEW, "put": Action.SET_PAPER_MARKET}
     problems: ClassVar[Problems] = {"409": "The portfolio trades at a real broker (`real_broker`)."}
 
     @extend_schema(
@@ -63,7 +66,7 @@ class PaperMarket(ApiView):
     )
     def get(self, request: Request, portfolio_id: UUID) -> Response:
         """Fees, slippage, volume limit, latency and chance. At a real broker they mean nothing."""
-        visible_portfolio(self.actor, portfolio_id)
+        visible_portfolio(self.actor, portfolio_id, action=self.intent)
         return _answer(BrokerAccount.objects.get(portfolio_id=portfolio_id))
 
     @extend_schema(
@@ -76,7 +79,7 @@ class PaperMarket(ApiView):
     )
     def put(self, request: Request, portfolio_id: UUID) -> Response:
         """Replace all of it, from the next fill on. For owners, and paper accounts only."""
-        visible_portfolio(self.actor, portfolio_id, roles=MAY_OWN)
+        visible_portfolio(self.actor, portfolio_id, action=self.intent)
         values = self.body(PaperMarketSerializer)
         return _answer(set_paper_market(portfolio_id=portfolio_id, values=values, actor=self.actor))
 

@@ -8,12 +8,12 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from foundation.api.actions import Actions
 from foundation.api.base import ApiView, StrictSerializer
 from foundation.api.schema import Problems
-from foundation.api.staff import require_staff
 from portfolios.approval import Approval
+from portfolios.core.access import Action
 from portfolios.selectors import (
-    MAY_SET_LIMITS,
     of_portfolio,
     pending_permissions,
     permission_lists,
@@ -81,6 +81,8 @@ def _shown(portfolio_id: UUID | None) -> dict[str, Any]:
 
 
 class PortfolioPermissions(ApiView):
+    actions: ClassVar[Actions] = {"get": Action.VIEW, "put": Action.SET_PERMISSIONS}
+
     @extend_schema(
         operation_id="getPermissions",
         summary="Instruments that may be bought",
@@ -89,7 +91,7 @@ class PortfolioPermissions(ApiView):
     )
     def get(self, request: Request, portfolio_id: UUID) -> Response:
         """The portfolio's own lists, and the platform's, which hold besides."""
-        visible_portfolio(self.actor, portfolio_id)
+        visible_portfolio(self.actor, portfolio_id, action=self.intent)
         return self._answer(portfolio_id)
 
     @extend_schema(
@@ -107,7 +109,7 @@ class PortfolioPermissions(ApiView):
         or is no longer named), nothing changes yet: they are shown as `pending`, in place of any that waited before,
         until another risk officer or owner approves them. What only tightens takes effect at once.
         """
-        visible_portfolio(self.actor, portfolio_id, roles=MAY_SET_LIMITS)
+        visible_portfolio(self.actor, portfolio_id, action=self.intent)
         lists = self.body(PermissionListsSerializer)
         set_instrument_permissions(portfolio_id=portfolio_id, actor=self.actor, **lists)
         return self._answer(portfolio_id)
@@ -118,6 +120,7 @@ class PortfolioPermissions(ApiView):
 
 
 class PlatformPermissions(ApiView):
+    actions: ClassVar[Actions] = {"get": Action.PERMIT_PLATFORM, "put": Action.PERMIT_PLATFORM}
     problems: ClassVar[Problems] = {"403": "For staff only."}
 
     @extend_schema(
@@ -128,7 +131,6 @@ class PlatformPermissions(ApiView):
     )
     def get(self, request: Request) -> Response:
         """The lists that hold in every portfolio. For staff; members see them with their portfolio's."""
-        require_staff(self.actor)
         return Response(PlatformPermissionsSerializer(_shown(None)).data)
 
     @extend_schema(
@@ -144,7 +146,6 @@ class PlatformPermissions(ApiView):
 
         As soon as any portfolio needs four eyes looser lists wait as `pending` until other staff approve them.
         """
-        require_staff(self.actor)
         set_instrument_permissions(
             portfolio_id=None, actor=self.actor, **self.body(PermissionListsSerializer)
         )
@@ -152,6 +153,8 @@ class PlatformPermissions(ApiView):
 
 
 class ApprovePermissions(ApiView):
+    actions: ClassVar[Actions] = {"post": Action.APPROVE}
+
     @extend_schema(
         operation_id="approvePermissions",
         summary="Approve lists of instruments",
@@ -170,6 +173,8 @@ class ApprovePermissions(ApiView):
 
 
 class RejectPermissions(ApiView):
+    actions: ClassVar[Actions] = {"post": Action.REJECT}
+
     @extend_schema(
         operation_id="rejectPermissions",
         summary="Reject lists of instruments",

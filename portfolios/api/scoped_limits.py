@@ -8,9 +8,9 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from foundation.api.actions import Actions
 from foundation.api.base import ApiView
 from foundation.api.schema import Problems
-from foundation.api.staff import require_staff
 from foundation.errors import NotFound
 from market.models import Instrument
 from portfolios.api.limits import limits_answer, version_shown
@@ -20,10 +20,10 @@ from portfolios.api.serializers import (
     LimitVersionSerializer,
     all_limits,
 )
+from portfolios.core.access import Action
 from portfolios.core.limits import CATALOGUE
 from portfolios.models import LimitSet
 from portfolios.selectors import (
-    MAY_SET_LIMITS,
     account_of,
     current_instrument_limits,
     current_limit_sets,
@@ -71,6 +71,7 @@ def _answer(current: LimitSet | None, pending: LimitSet | None) -> Response:
 
 
 class LimitCatalogue(ApiView):
+    actions: ClassVar[Actions] = {"get": Action.SEE_LANGUAGE}
     pagination_class = None  # some thirty, always wanted together
 
     @extend_schema(
@@ -86,6 +87,7 @@ class LimitCatalogue(ApiView):
 
 
 class PlatformLimits(ApiView):
+    actions: ClassVar[Actions] = {"get": Action.LIMIT_PLATFORM, "put": Action.LIMIT_PLATFORM}
     problems: ClassVar[Problems] = _OF_STAFF
 
     @extend_schema(
@@ -96,7 +98,6 @@ class PlatformLimits(ApiView):
     )
     def get(self, request: Request) -> Response:
         """The ceilings that hold in every portfolio. For staff."""
-        require_staff(self.actor)
         return self._current()
 
     @extend_schema(
@@ -114,7 +115,6 @@ class PlatformLimits(ApiView):
         As soon as any portfolio needs four eyes nothing changes yet: the version is shown as `pending`, in place of
         one that waited before, until other staff approve it.
         """
-        require_staff(self.actor)
         values = all_limits(self.body(LimitValuesSerializer))
         set_limits(scope=LimitSet.Scope.PLATFORM, values=values, actor=self.actor)
         return self._current()
@@ -125,6 +125,8 @@ class PlatformLimits(ApiView):
 
 
 class AccountLimits(ApiView):
+    actions: ClassVar[Actions] = {"get": Action.VIEW, "put": Action.SET_LIMITS}
+
     @extend_schema(
         operation_id="getAccountLimits",
         summary="Limits of the broker account",
@@ -133,7 +135,7 @@ class AccountLimits(ApiView):
     )
     def get(self, request: Request, portfolio_id: UUID) -> Response:
         """The same as the portfolio's limits: what each scope sets, the account among them, and what holds."""
-        visible_portfolio(self.actor, portfolio_id)
+        visible_portfolio(self.actor, portfolio_id, action=self.intent)
         return limits_answer(portfolio_id)
 
     @extend_schema(
@@ -150,7 +152,7 @@ class AccountLimits(ApiView):
         Where the portfolio needs four eyes, nothing changes yet: the version is shown as `account_pending`, in place
         of one that waited before, until another risk officer or owner approves it.
         """
-        visible_portfolio(self.actor, portfolio_id, roles=MAY_SET_LIMITS)
+        visible_portfolio(self.actor, portfolio_id, action=self.intent)
         account_id = account_of(portfolio_id)
         if account_id is None:
             raise NotFound("This portfolio has no broker account.")
@@ -163,6 +165,7 @@ class AccountLimits(ApiView):
 
 
 class InstrumentLimits(ApiView):
+    actions: ClassVar[Actions] = {"get": Action.LIMIT_PLATFORM, "put": Action.LIMIT_PLATFORM}
     problems: ClassVar[Problems] = _OF_STAFF
 
     @extend_schema(
@@ -201,7 +204,6 @@ class InstrumentLimits(ApiView):
         return _answer(current_instrument_limits(instrument_id), pending.first())
 
     def _instrument_id(self, symbol: str) -> int:
-        require_staff(self.actor)
         found = Instrument.objects.filter(symbol=symbol).values_list("id", flat=True).first()
         if found is None:
             raise NotFound(f"There is no instrument {symbol[:40]!r}.")

@@ -9,7 +9,7 @@ from foundation.errors import InvalidInput
 from portfolios.api.valuation import worth_of
 from portfolios.approval import Approval
 from portfolios.core.limits import LIMIT_NAMES, SCOPES
-from portfolios.models import BrokerAccount, LedgerTransfer, Member, Portfolio, Position, Role
+from portfolios.models import ROLES, BrokerAccount, LedgerTransfer, Member, Portfolio, Position
 
 _ACCOUNTS = f"one of {', '.join(LedgerTransfer.Account.values)}"
 
@@ -43,7 +43,7 @@ class PortfolioSerializer(serializers.ModelSerializer[Portfolio]):
         read_only=True,
         help_text="whether changes of rules and limits wait for a second person's approval; always with a live account",
     )
-    role = serializers.ChoiceField(choices=Role.choices, read_only=True)
+    role = serializers.ChoiceField(choices=ROLES, read_only=True)
     available_cash = _money(read_only=True)
 
     class Meta:

@@ -1,5 +1,6 @@
 """Portfolios: what they own, and what was booked."""
 
+from typing import ClassVar
 from uuid import UUID
 
 from django.contrib.auth.models import User
@@ -9,13 +10,15 @@ from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from foundation.api.actions import Actions
 from foundation.api.base import ApiView
 from market.services import snapshots
 from portfolios.api import serializers as shapes
 from portfolios.api.filters import LedgerFilters, PositionFilters
 from portfolios.api.valuation import total, worth_of
+from portfolios.core.access import Action
 from portfolios.models import LedgerTransfer, Member, Portfolio, Position, Role
-from portfolios.selectors import FOUR_EYES, MAY_OWN, visible_portfolio, visible_portfolios
+from portfolios.selectors import FOUR_EYES, visible_portfolio, visible_portfolios
 from portfolios.services.portfolios import create_portfolio, deposit, withdraw
 
 TAGS = ["portfolios"]
@@ -32,6 +35,8 @@ def shown_portfolios(user: User) -> QuerySet[Portfolio]:
 
 
 class Me(ApiView):
+    actions: ClassVar[Actions] = {"get": Action.SELF}
+
     @extend_schema(
         operation_id="getMe", summary="Who am I?", responses=shapes.MeSerializer, tags=["me"], filters=False
     )
@@ -46,6 +51,7 @@ class Me(ApiView):
 
 
 class Portfolios(ApiView):
+    actions: ClassVar[Actions] = {"get": Action.VIEW, "post": Action.CREATE_PORTFOLIO}
     queryset = Portfolio.objects.none()
     page_ordering = ("name", "id")
 
@@ -76,6 +82,8 @@ class Portfolios(ApiView):
 
 
 class OnePortfolio(ApiView):
+    actions: ClassVar[Actions] = {"get": Action.VIEW}
+
     @extend_schema(
         operation_id="getPortfolio",
         summary="One portfolio",
@@ -84,7 +92,7 @@ class OnePortfolio(ApiView):
     )
     def get(self, request: Request, portfolio_id: UUID) -> Response:
         """The portfolio, its broker account, and what it is worth at the current snapshot."""
-        visible_portfolio(self.actor, portfolio_id)
+        visible_portfolio(self.actor, portfolio_id, action=self.intent)
         portfolio = shown_portfolios(self.actor).select_related("broker_account").get(pk=portfolio_id)
         snapshot = snapshots.current()
         held = Position.objects.filter(portfolio=portfolio, quantity__gt=0).select_related("instrument")
@@ -105,6 +113,8 @@ class OnePortfolio(ApiView):
 
 
 class Deposits(ApiView):
+    actions: ClassVar[Actions] = {"post": Action.MOVE_CASH}
+
     @extend_schema(
         operation_id="depositCash",
         summary="Deposit cash",
@@ -115,7 +125,7 @@ class Deposits(ApiView):
     )
     def post(self, request: Request, portfolio_id: UUID) -> Response:
         """Book money that came in, cash against capital. For owners."""
-        visible_portfolio(self.actor, portfolio_id, roles=MAY_OWN)
+        visible_portfolio(self.actor, portfolio_id, action=self.intent)
         deposit(portfolio_id=portfolio_id, actor=self.actor, **self.body(shapes.AmountSerializer))
         return Response(
             shapes.PortfolioSerializer(shown_portfolios(self.actor).get(pk=portfolio_id)).data, status=201
@@ -123,6 +133,8 @@ class Deposits(ApiView):
 
 
 class Withdrawals(ApiView):
+    actions: ClassVar[Actions] = {"post": Action.MOVE_CASH}
+
     @extend_schema(
         operation_id="withdrawCash",
         summary="Withdraw cash",
@@ -133,7 +145,7 @@ class Withdrawals(ApiView):
     )
     def post(self, request: Request, portfolio_id: UUID) -> Response:
         """Book money that went out: at most what no working order has reserved. For owners."""
-        visible_portfolio(self.actor, portfolio_id, roles=MAY_OWN)
+        visible_portfolio(self.actor, portfolio_id, action=self.intent)
         withdraw(portfolio_id=portfolio_id, actor=self.actor, **self.body(shapes.AmountSerializer))
         return Response(
             shapes.PortfolioSerializer(shown_portfolios(self.actor).get(pk=portfolio_id)).data, status=201
@@ -141,6 +153,7 @@ class Withdrawals(ApiView):
 
 
 class Positions(ApiView):
+    actions: ClassVar[Actions] = {"get": Action.VIEW}
     queryset = Position.objects.none()
     filterset_class = PositionFilters
     page_ordering = ("symbol", "id")
@@ -153,13 +166,14 @@ class Positions(ApiView):
     )
     def get(self, request: Request, portfolio_id: UUID) -> Response:
         """What is held, by symbol, with market value and unrealised profit at the current snapshot."""
-        visible_portfolio(self.actor, portfolio_id)
+        visible_portfolio(self.actor, portfolio_id, action=self.intent)
         rows = Position.objects.filter(portfolio_id=portfolio_id).select_related("instrument")
         rows = rows.annotate(symbol=F("instrument__symbol"))
         return self.page(rows, shapes.PositionSerializer, {"snapshot": snapshots.current()})
 
 
 class Ledger(ApiView):
+    actions: ClassVar[Actions] = {"get": Action.VIEW}
     queryset = LedgerTransfer.objects.none()
     filterset_class = LedgerFilters
     page_ordering = ("-id",)
@@ -172,7 +186,7 @@ class Ledger(ApiView):
     )
     def get(self, request: Request, portfolio_id: UUID) -> Response:
         """Every transfer, newest first. Cash is what was debited to `cash` less what was credited."""
-        visible_portfolio(self.actor, portfolio_id)
+        visible_portfolio(self.actor, portfolio_id, action=self.intent)
         return self.page(
             LedgerTransfer.objects.filter(portfolio_id=portfolio_id), shapes.LedgerTransferSerializer
         )

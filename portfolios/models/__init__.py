@@ -3,13 +3,14 @@
 Money, positions and reservations are written by `portfolios.services` only, under the portfolio's lock.
 """
 
+from portfolios.core.access import Role
 from portfolios.models.books import LedgerTransfer, PortfolioMark, Position, PositionMark, Reservation
 from portfolios.models.corporate_actions import CorporateActionBooking, CorporateActionSettlement
 from portfolios.models.limits import InstrumentPermission, InstrumentPermissionProposal, LimitSet
-from portfolios.models.owners import BrokerAccount, BrokerCredential, Member, Portfolio, Role
+from portfolios.models.owners import ROLES, BrokerAccount, BrokerCredential, Member, Portfolio
 
 __all__ = [
-    "BrokerAccount", "BrokerCredential", "CorporateActionBooking", "CorporateActionSettlement", "InstrumentPermission",
-    "InstrumentPermissionProposal", "LedgerTransfer", "LimitSet", "Member",
+    "ROLES", "BrokerAccount", "BrokerCredential", "CorporateActionBooking", "CorporateActionSettlement",
+    "InstrumentPermission", "InstrumentPermissionProposal", "LedgerTransfer", "LimitSet", "Member",
     "Portfolio", "PortfolioMark", "Position", "PositionMark", "Reservation", "Role",
 ]  # fmt: skip

@@ -7,12 +7,9 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
+from portfolios.core.access import Role
 
-class Role(models.TextChoices):
-    VIEWER = "viewer"
-    TRADER = "trader"
-    RISK_OFFICER = "risk_officer"
-    OWNER = "owner"
+ROLES = [(role.value, role.value.replace("_", " ").title()) for role in Role]
 
 
 class Portfolio(models.Model):
@@ -52,13 +49,15 @@ class Portfolio(models.Model):
 class Member(models.Model):
     portfolio = models.ForeignKey(Portfolio, on_delete=models.CASCADE, related_name="memberships")
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="memberships")
-    role = models.CharField(max_length=20, choices=Role)
+    role = models.CharField(max_length=20, choices=ROLES)
     created_at = models.DateTimeField(db_default=Now())
 
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["portfolio", "user"], name="member_once"),
-            models.CheckConstraint(condition=Q(role__in=Role.values), name="member_role_known"),
+            models.CheckConstraint(
+                condition=Q(role__in=[role.value for role in Role]), name="member_role_known"
+            ),
         ]
 
     def __str__(self) -> str:

@@ -10,7 +10,9 @@ from foundation.clock import database_now
 from foundation.errors import Conflict, Forbidden
 from foundation.tokens import is_program
 from portfolios.approval import Approval, Decidable
-from portfolios.selectors import MAY_APPROVE, visible_portfolio
+from portfolios.core.access import Action
+from portfolios.selectors import visible_portfolio
+from portfolios.standing import require_anywhere
 
 
 def require_second_person(
@@ -23,13 +25,11 @@ def require_second_person(
     would be his own. Raises NotFound, Forbidden, Conflict (four eyes).
     """
     own = proposed_by == actor.pk
-    withdraws = own and not approve
     if portfolio_id is not None:
-        visible_portfolio(actor, portfolio_id, roles=None if withdraws else MAY_APPROVE)
-    elif not (
-        actor.is_active and (getattr(actor, "is_staff", False) or getattr(actor, "is_superuser", False))
-    ):
-        raise Forbidden("Only staff decide on what holds in every portfolio.", code="staff_required")
+        action = Action.APPROVE if approve else Action.REJECT
+        visible_portfolio(actor, portfolio_id, action=action, is_author=own)
+    else:
+        require_anywhere(actor, Action.APPROVE_PLATFORM)
     if approve and is_program(actor):
         raise Forbidden("A person must decide on this; you are a service account.", code="person_required")
     if own and approve:

@@ -10,12 +10,14 @@ from django.db import transaction
 
 from foundation.clock import database_now
 from foundation.core.money import CENT
-from foundation.errors import Conflict, Forbidden, InvalidInput, NotFound
+from foundation.errors import Conflict, InvalidInput, NotFound
 from journal.core.events import AlertSpec, Event
 from journal.services.journal import append
-from portfolios.models import BrokerAccount, Member, Portfolio, Role
+from portfolios.core.access import Action, Role
+from portfolios.models import BrokerAccount, Member, Portfolio
 from portfolios.services.books import open_books
 from portfolios.services.marks import shift_equity
+from portfolios.standing import require_anywhere
 
 # The books' columns are NUMERIC(20,8).
 CASH_BOUND = Decimal(10) ** 12
@@ -50,8 +52,8 @@ def set_member(
     *, portfolio: Portfolio, user: AbstractBaseUser, role: str, actor: AbstractBaseUser | None
 ) -> Member:
     """Let a user in, or change his role."""
-    if role not in Role.values:
-        raise InvalidInput(f"role: must be one of {', '.join(Role.values)}, got {role!r}.")
+    if role not in set(Role):
+        raise InvalidInput(f"role: must be one of {', '.join(Role)}, got {role!r}.")
     Portfolio.objects.select_for_update(no_key=True).get(pk=portfolio.pk)
     known = Member.objects.filter(portfolio=portfolio, user_id=user.pk).first()
     if known is not None and role != Role.OWNER:
@@ -98,10 +100,7 @@ def set_four_eyes(*, portfolio_id: uuid.UUID, enabled: bool, actor: AbstractBase
     if portfolio is None:
         raise NotFound("There is no such portfolio.")
     if not enabled:
-        if not (actor.is_active and getattr(actor, "is_superuser", False)):
-            raise Forbidden(
-                "Only a superuser lets changes take effect without approval.", code="staff_required"
-            )
+        require_anywhere(actor, Action.END_FOUR_EYES)
         if BrokerAccount.objects.filter(portfolio=portfolio, is_live=True).exists():
             raise Conflict("With a live account every change needs a second person.", code="live_account")
     if portfolio.four_eyes != enabled:

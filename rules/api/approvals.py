@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from operator import itemgetter
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from django.db.models import Q
@@ -10,16 +10,17 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from foundation.api.actions import Actions
 from foundation.api.base import ApiView
 from portfolios.api.access import owned
+from portfolios.core.access import Action, may
 from portfolios.models import BrokerAccount, LimitSet, Portfolio
 from portfolios.selectors import (
-    MAY_APPROVE,
-    AnyUser,
     deciding_portfolios,
     pending_limit_sets,
     pending_permissions,
 )
+from portfolios.standing import AnyUser, standing_anywhere
 from rules.api import serializers as shapes
 from rules.api.views import TAGS, shown_rules
 from rules.models import RuleVersion
@@ -30,6 +31,7 @@ WAITING_SHOWN_MAX = 500
 
 
 class RuleVersions(ApiView):
+    actions: ClassVar[Actions] = {"get": Action.VIEW}
     queryset = RuleVersion.objects.none()
     page_ordering = ("-version",)
 
@@ -42,12 +44,14 @@ class RuleVersions(ApiView):
     )
     def get(self, request: Request, id: UUID) -> Response:
         """Everything that the rule ever said or was to say, newest first, with who made and who approved it."""
-        owned(visible_rules(self.actor), id, user=self.actor, what="rule")
+        owned(visible_rules(self.actor), id, view=self, what="rule")
         rows = RuleVersion.objects.filter(rule_id=id).select_related("created_by", "decided_by")
         return self.page(rows, shapes.RuleHistorySerializer)
 
 
 class ApproveRuleVersion(ApiView):
+    actions: ClassVar[Actions] = {"post": Action.APPROVE}
+
     @extend_schema(
         operation_id="approveRuleVersion",
         summary="Approve a version of a rule",
@@ -61,12 +65,14 @@ class ApproveRuleVersion(ApiView):
         For risk officers and owners, never its author. Refused with 409: `four_eyes` (it is your own),
         `not_waiting`, `superseded` (there is a newer version), `rule_archived`.
         """
-        owned(visible_rules(self.actor), id, user=self.actor, what="rule", roles=MAY_APPROVE)
+        owned(visible_rules(self.actor), id, view=self, what="rule")
         service.approve_rule_version(rule_id=id, version=version, actor=self.actor)
         return Response(shapes.RuleSerializer(shown_rules().get(pk=id)).data)
 
 
 class RejectRuleVersion(ApiView):
+    actions: ClassVar[Actions] = {"post": Action.REJECT}
+
     @extend_schema(
         operation_id="rejectRuleVersion",
         summary="Reject a version of a rule",
@@ -76,12 +82,13 @@ class RejectRuleVersion(ApiView):
     )
     def post(self, request: Request, id: UUID, version: int) -> Response:
         """Let a version that waits never be in force. For risk officers and owners; its author withdraws it so."""
-        owned(visible_rules(self.actor), id, user=self.actor, what="rule")
+        owned(visible_rules(self.actor), id, view=self, what="rule")
         service.reject_rule_version(rule_id=id, version=version, actor=self.actor)
         return Response(shapes.RuleSerializer(shown_rules().get(pk=id)).data)
 
 
 class Approvals(ApiView):
+    actions: ClassVar[Actions] = {"get": Action.VIEW}
     pagination_class = None  # only the newest version of each rule and scope can wait
 
     @extend_schema(
@@ -122,7 +129,7 @@ def _limits(user: AnyUser) -> Iterator[dict[str, Any]]:
     scopes = Q(scope=LimitSet.Scope.PORTFOLIO, scope_id__in=mine.values("id")) | Q(
         scope=LimitSet.Scope.ACCOUNT, scope_id__in=accounts.values("id")
     )
-    if getattr(user, "is_staff", False) or getattr(user, "is_superuser", False):
+    if may(Action.APPROVE_PLATFORM, standing_anywhere(user)):
         scopes |= Q(scope__in=[LimitSet.Scope.PLATFORM, LimitSet.Scope.INSTRUMENT])
     rows = pending_limit_sets().filter(scopes).exclude(created_by_id=user.pk)
     found = list(
@@ -145,7 +152,7 @@ def _limits(user: AnyUser) -> Iterator[dict[str, Any]]:
 
 def _permissions(user: AnyUser) -> Iterator[dict[str, Any]]:
     mine = Q(portfolio__in=deciding_portfolios(user))
-    if getattr(user, "is_staff", False) or getattr(user, "is_superuser", False):
+    if may(Action.APPROVE_PLATFORM, standing_anywhere(user)):
         mine |= Q(portfolio=None)
     rows = pending_permissions().filter(mine).exclude(created_by_id=user.pk)
     for row in rows.select_related("portfolio", "created_by").order_by("created_at", "id")[

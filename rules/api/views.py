@@ -1,6 +1,6 @@
 """Trading rules: write, change, switch, delete, and check before writing."""
 
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from django.db.models import QuerySet
@@ -10,10 +10,12 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from foundation.api.actions import Actions
 from foundation.api.base import ApiView
 from foundation.errors import InvalidInput
 from portfolios.api.access import owned
-from portfolios.selectors import MAY_TRADE, visible_portfolio
+from portfolios.core.access import Action
+from portfolios.selectors import visible_portfolio
 from rules.api import serializers as shapes
 from rules.api.filters import RuleFilters
 from rules.core.description import describe
@@ -77,6 +79,8 @@ class _NewRule(serializers.Serializer[Any]):
 
 
 class Rules(ApiView):
+    actions: ClassVar[Actions] = {"post": Action.WRITE_RULE}
+
     @extend_schema(
         operation_id="createTradingRule",
         summary="Create a rule",
@@ -96,7 +100,7 @@ class Rules(ApiView):
         beside = _NewRule(data={key: rule.pop(key) for key in ("portfolio_id", "is_active") if key in rule})
         beside.is_valid(raise_exception=True)
         portfolio_id = beside.validated_data["portfolio_id"]
-        visible_portfolio(self.actor, portfolio_id, roles=MAY_TRADE)
+        visible_portfolio(self.actor, portfolio_id, action=self.intent)
         created = service.create_rule(
             portfolio_id=portfolio_id,
             rule=rule,
@@ -109,6 +113,7 @@ class Rules(ApiView):
 class RulesById(ApiView):
     """As specified: GET takes a portfolio's id, PUT and DELETE take a rule's."""
 
+    actions: ClassVar[Actions] = {"get": Action.VIEW, "put": Action.WRITE_RULE, "delete": Action.WRITE_RULE}
     queryset = TradingRule.objects.none()
     filterset_class = RuleFilters
     page_ordering = ("-priority", "created_at", "id")
@@ -125,7 +130,7 @@ class RulesById(ApiView):
 
         One rule by its own id is `GET …/rules/{id}/details`.
         """
-        visible_portfolio(self.actor, id)
+        visible_portfolio(self.actor, id, action=self.intent)
         rows = with_pending(rules_of_portfolio(id).select_related("created_by"))
         return self.page(rows, shapes.RuleSerializer)
 
@@ -145,7 +150,7 @@ class RulesById(ApiView):
         rule stays as it is, and what you sent is shown as its `pending_version`, in place of one that waited before,
         until a risk officer or owner approves it. For traders and owners.
         """
-        owned(visible_rules(self.actor), id, user=self.actor, what="rule", roles=MAY_TRADE)
+        owned(visible_rules(self.actor), id, view=self, what="rule")
         service.update_rule(rule_id=id, rule=_object(request.data), actor=self.actor)
         return Response(shapes.RuleSerializer(shown_rules().get(pk=id)).data)
 
@@ -161,12 +166,14 @@ class RulesById(ApiView):
 
         Deleting it again changes nothing. For traders and owners.
         """
-        owned(visible_rules(self.actor), id, user=self.actor, what="rule", roles=MAY_TRADE)
+        owned(visible_rules(self.actor), id, view=self, what="rule")
         service.archive_rule(rule_id=id, actor=self.actor)
         return Response(status=204)
 
 
 class RuleDetails(ApiView):
+    actions: ClassVar[Actions] = {"get": Action.VIEW}
+
     @extend_schema(
         operation_id="getTradingRule", summary="One rule", responses=shapes.RuleSerializer, tags=TAGS
     )
@@ -175,10 +182,12 @@ class RuleDetails(ApiView):
         second person approves it.
         """
         rows = with_pending(visible_rules(self.actor).select_related("created_by"))
-        return Response(shapes.RuleSerializer(owned(rows, id, user=self.actor, what="rule")).data)
+        return Response(shapes.RuleSerializer(owned(rows, id, view=self, what="rule")).data)
 
 
 class ActivateRule(ApiView):
+    actions: ClassVar[Actions] = {"post": Action.SWITCH_RULE}
+
     @extend_schema(
         operation_id="activateRule",
         summary="Activate a rule",
@@ -193,12 +202,14 @@ class ActivateRule(ApiView):
         `pending_version`, and the rule is active once a risk officer or owner approves that. Refused with 409
         `approval_required` while a version of it waits, or its own was rejected.
         """
-        owned(visible_rules(self.actor), id, user=self.actor, what="rule", roles=MAY_TRADE)
+        owned(visible_rules(self.actor), id, view=self, what="rule")
         service.activate_rule(rule_id=id, actor=self.actor)
         return Response(shapes.RuleSerializer(shown_rules().get(pk=id)).data)
 
 
 class DeactivateRule(ApiView):
+    actions: ClassVar[Actions] = {"post": Action.SWITCH_RULE}
+
     @extend_schema(
         operation_id="deactivateRule",
         summary="Deactivate a rule",
@@ -208,12 +219,14 @@ class DeactivateRule(ApiView):
     )
     def post(self, request: Request, id: UUID) -> Response:
         """Take it out of force; nothing happens to an inactive one. For traders and owners."""
-        owned(visible_rules(self.actor), id, user=self.actor, what="rule", roles=MAY_TRADE)
+        owned(visible_rules(self.actor), id, view=self, what="rule")
         service.deactivate_rule(rule_id=id, actor=self.actor)
         return Response(shapes.RuleSerializer(shown_rules().get(pk=id)).data)
 
 
 class ValidateRule(ApiView):
+    actions: ClassVar[Actions] = {"post": Action.SEE_LANGUAGE}
+
     @extend_schema(
         operation_id="validateRule",
         summary="Check a rule",
@@ -245,6 +258,7 @@ class ValidateRule(ApiView):
 
 
 class RuleFields(ApiView):
+    actions: ClassVar[Actions] = {"get": Action.SEE_LANGUAGE}
     pagination_class = None  # some forty, always wanted together
 
     @extend_schema(
@@ -263,6 +277,7 @@ class RuleFields(ApiView):
 
 
 class RuleSchema(ApiView):
+    actions: ClassVar[Actions] = {"get": Action.SEE_LANGUAGE}
     pagination_class = None
 
     @extend_schema(

@@ -3,7 +3,7 @@
 Each change locks the portfolio before the rule, like every change to a portfolio,
 makes an immutable version when it changes what the rule says, and is journalled
 on the portfolio's stream. Who may do it is asked by the caller
-(`portfolios.selectors.require_role`), but of approvals here.
+(`portfolios.core.access`), but of approvals here.
 
 Where the portfolio needs four eyes, what is made or changed waits: the rule stays as it
 is until a second person approves that version. What only stops (deactivating, archiving)

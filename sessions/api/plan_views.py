@@ -8,10 +8,12 @@ from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from foundation.api.actions import Actions
 from foundation.api.base import ApiView
 from foundation.api.schema import Problems
 from portfolios.api.access import owned
-from portfolios.selectors import MAY_TRADE, visible_portfolio
+from portfolios.core.access import Action
+from portfolios.selectors import visible_portfolio
 from sessions.api.filters import PlanFilters
 from sessions.api.plan_serializers import (
     NewPlanSerializer,
@@ -36,6 +38,7 @@ _NEW = {"portfolio_id": "00000000-0000-4000-8000-000000000000", **_CONTENT}
 
 
 class SessionPlans(ApiView):
+    actions: ClassVar[Actions] = {"get": Action.VIEW, "post": Action.RUN_SESSION}
     queryset = SessionPlan.objects.none()
     filterset_class = PlanFilters
 
@@ -65,7 +68,7 @@ class SessionPlans(ApiView):
         at each start: who may not any more has his plans disabled. 409: `name_taken`, `too_many_plans`.
         """
         body = self.body(NewPlanSerializer)
-        visible_portfolio(self.actor, body["portfolio_id"], roles=MAY_TRADE)
+        visible_portfolio(self.actor, body["portfolio_id"], action=self.intent)
         made = service.create_plan(
             portfolio_id=body["portfolio_id"], content=content_of(body), actor=self.actor
         )
@@ -77,11 +80,11 @@ class PlanView(ApiView):
 
     def its_trader(self, id: UUID) -> UUID:
         """The plan's id, for who may change it."""
-        owned(visible_plans(self.actor), id, user=self.actor, what="session plan", roles=MAY_TRADE)
+        owned(visible_plans(self.actor), id, view=self, what="session plan")
         return id
 
     def shown(self, id: UUID) -> Response:
-        found = owned(visible_plans(self.actor), id, user=self.actor, what="session plan")
+        found = owned(visible_plans(self.actor), id, view=self, what="session plan")
         return Response(PlanSerializer(found).data)
 
     def carried_out(self, id: UUID, verb: Callable[..., SessionPlan], **more: Any) -> Response:
@@ -90,6 +93,8 @@ class PlanView(ApiView):
 
 
 class OneSessionPlan(PlanView):
+    actions: ClassVar[Actions] = {"get": Action.VIEW, "put": Action.RUN_SESSION, "delete": Action.RUN_SESSION}
+
     @extend_schema(
         operation_id="getSessionPlan", summary="One session plan", responses=PlanSerializer, tags=TAGS
     )
@@ -123,6 +128,8 @@ class OneSessionPlan(PlanView):
 
 
 class EnableSessionPlan(PlanView):
+    actions: ClassVar[Actions] = {"post": Action.RUN_SESSION}
+
     @extend_schema(
         operation_id="enableSessionPlan",
         summary="Enable a session plan",
@@ -136,6 +143,8 @@ class EnableSessionPlan(PlanView):
 
 
 class DisableSessionPlan(PlanView):
+    actions: ClassVar[Actions] = {"post": Action.RUN_SESSION}
+
     @extend_schema(
         operation_id="disableSessionPlan",
         summary="Disable a session plan",

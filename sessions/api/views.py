@@ -1,6 +1,6 @@
 """Trading sessions: start, pause, resume, stop, list. A session's performance is shown by trading."""
 
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from django.db.models import QuerySet
@@ -8,9 +8,11 @@ from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from foundation.api.actions import Actions
 from foundation.api.base import ApiView
 from portfolios.api.access import owned
-from portfolios.selectors import MAY_TRADE, visible_portfolio
+from portfolios.core.access import Action
+from portfolios.selectors import visible_portfolio
 from sessions.api.filters import SessionFilters
 from sessions.api.serializers import ReasonSerializer, SessionSerializer, StartSessionSerializer
 from sessions.models import TradingSession
@@ -35,6 +37,8 @@ def _sessions() -> QuerySet[TradingSession]:
 
 
 class StartSession(ApiView):
+    actions: ClassVar[Actions] = {"post": Action.RUN_SESSION}
+
     @extend_schema(
         operation_id="startTradingSession",
         summary="Start a session",
@@ -50,12 +54,14 @@ class StartSession(ApiView):
         409 `mode_mismatch`: the config says `paper` and the account's money is real, or the other way round.
         """
         body = self.body(StartSessionSerializer)
-        visible_portfolio(self.actor, body["portfolio_id"], roles=MAY_TRADE)
+        visible_portfolio(self.actor, body["portfolio_id"], action=self.intent)
         started = service.start_trading_session(actor=self.actor, **body)
         return Response(SessionSerializer(_sessions().get(pk=started.pk)).data, status=201)
 
 
 class StopSession(ApiView):
+    actions: ClassVar[Actions] = {"post": Action.RUN_SESSION}
+
     @extend_schema(
         operation_id="stopTradingSession",
         summary="Stop a session",
@@ -68,12 +74,14 @@ class StopSession(ApiView):
 
         To stop at once and everything, use the emergency stop.
         """
-        owned(visible_sessions(self.actor), id, user=self.actor, what="session", roles=MAY_TRADE)
+        owned(visible_sessions(self.actor), id, view=self, what="session")
         service.stop_trading_session(session_id=id, actor=self.actor, **self.body(ReasonSerializer))
         return Response(SessionSerializer(_sessions().get(pk=id)).data)
 
 
 class PauseSession(ApiView):
+    actions: ClassVar[Actions] = {"post": Action.RUN_SESSION}
+
     @extend_schema(
         operation_id="pauseTradingSession",
         summary="Pause a session",
@@ -83,12 +91,14 @@ class PauseSession(ApiView):
     )
     def post(self, request: Request, id: UUID) -> Response:
         """No new entries; exits and risk rules go on. For traders and owners."""
-        owned(visible_sessions(self.actor), id, user=self.actor, what="session", roles=MAY_TRADE)
+        owned(visible_sessions(self.actor), id, view=self, what="session")
         service.pause_trading_session(session_id=id, actor=self.actor, **self.body(ReasonSerializer))
         return Response(SessionSerializer(_sessions().get(pk=id)).data)
 
 
 class ResumeSession(ApiView):
+    actions: ClassVar[Actions] = {"post": Action.RUN_SESSION}
+
     @extend_schema(
         operation_id="resumeTradingSession",
         summary="Resume a session",
@@ -98,12 +108,13 @@ class ResumeSession(ApiView):
     )
     def post(self, request: Request, id: UUID) -> Response:
         """End a pause. For traders and owners."""
-        owned(visible_sessions(self.actor), id, user=self.actor, what="session", roles=MAY_TRADE)
+        owned(visible_sessions(self.actor), id, view=self, what="session")
         service.resume_trading_session(session_id=id, actor=self.actor)
         return Response(SessionSerializer(_sessions().get(pk=id)).data)
 
 
 class Sessions(ApiView):
+    actions: ClassVar[Actions] = {"get": Action.VIEW}
     queryset = TradingSession.objects.none()
     filterset_class = SessionFilters
 
@@ -115,5 +126,5 @@ class Sessions(ApiView):
     )
     def get(self, request: Request, portfolio_id: UUID) -> Response:
         """The portfolio's sessions, newest first."""
-        visible_portfolio(self.actor, portfolio_id)
+        visible_portfolio(self.actor, portfolio_id, action=self.intent)
         return self.page(_sessions().filter(portfolio_id=portfolio_id), SessionSerializer)

@@ -14,7 +14,8 @@ from foundation.errors import DomainError, NotFound
 from journal.core.events import AlertSpec, Event
 from journal.services.journal import append
 from market.core.calendar import TradingDay
-from portfolios.selectors import MAY_TRADE, role_of
+from portfolios.core.access import Action, roles_of
+from portfolios.selectors import role_of
 from sessions.models import SessionPlan, TradingSession
 from sessions.selectors import due_plans
 from sessions.services.plans import locked_plan
@@ -46,7 +47,9 @@ def _decide(plan_id: uuid.UUID, day: TradingDay, now: datetime) -> bool:
     if not plan.is_enabled or decided or hours is None or not hours.are_on(now):
         return True  # somebody else was faster, or it was changed meanwhile
     responsible = plan.responsible
-    if not responsible.is_active or role_of(responsible, plan.portfolio_id) not in MAY_TRADE:
+    if not responsible.is_active or role_of(responsible, plan.portfolio_id) not in roles_of(
+        Action.RUN_SESSION
+    ):
         _disable(plan)
         return True
     running = TradingSession.objects.filter(portfolio_id=plan.portfolio_id).exclude(

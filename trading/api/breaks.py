@@ -1,6 +1,6 @@
 """What the broker and our books do not agree on, over REST."""
 
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from django.db.models import QuerySet
@@ -10,9 +10,11 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from foundation.api.actions import Actions
 from foundation.api.base import ApiView, StrictSerializer
 from foundation.errors import NotFound
-from portfolios.selectors import MAY_STOP, visible_portfolio
+from portfolios.core.access import Action
+from portfolios.selectors import visible_portfolio
 from trading.models import Reconciliation, ReconciliationBreak
 from trading.selectors.accounts import breaks_of, reconciliations_of
 from trading.services.breaks import EXPLANATION_CHARACTERS_MAX, explain_break
@@ -98,6 +100,7 @@ class ReconciliationSerializer(serializers.ModelSerializer[Reconciliation]):
 
 
 class Breaks(ApiView):
+    actions: ClassVar[Actions] = {"get": Action.VIEW}
     queryset = ReconciliationBreak.objects.none()
     filterset_class = BreakFilters
     page_ordering = ("-found_at", "-id")
@@ -110,11 +113,13 @@ class Breaks(ApiView):
     )
     def get(self, request: Request, portfolio_id: UUID) -> Response:
         """The newest first, those that have ended included."""
-        visible_portfolio(self.actor, portfolio_id)
+        visible_portfolio(self.actor, portfolio_id, action=self.intent)
         return self.page(breaks_of([portfolio_id]), BreakSerializer)
 
 
 class ExplainBreak(ApiView):
+    actions: ClassVar[Actions] = {"post": Action.EXPLAIN_BREAK}
+
     @extend_schema(
         operation_id="explainBreak",
         summary="Explain a break",
@@ -134,8 +139,7 @@ class ExplainBreak(ApiView):
 
         The same difference is not found again as long as it stays the same. 409 when the break has ended.
         """
-        if not self.actor.is_staff:
-            visible_portfolio(self.actor, portfolio_id)
+        visible_portfolio(self.actor, portfolio_id, action=self.intent)
         body = self.body(ExplanationSerializer)
         if not breaks_of([portfolio_id]).filter(pk=break_id).exists():
             raise NotFound("There is no such break in this portfolio.")
@@ -144,6 +148,7 @@ class ExplainBreak(ApiView):
 
 
 class Reconciliations(ApiView):
+    actions: ClassVar[Actions] = {"get": Action.VIEW}
     queryset = Reconciliation.objects.none()
     filterset_class = ReconciliationFilters
     page_ordering = ("-started_at", "-id")
@@ -156,11 +161,13 @@ class Reconciliations(ApiView):
     )
     def get(self, request: Request, portfolio_id: UUID) -> Response:
         """The newest first; those of the last week, and the first one."""
-        visible_portfolio(self.actor, portfolio_id)
+        visible_portfolio(self.actor, portfolio_id, action=self.intent)
         return self.page(reconciliations_of(portfolio_id), ReconciliationSerializer)
 
 
 class Reconcile(ApiView):
+    actions: ClassVar[Actions] = {"post": Action.RECONCILE}
+
     @extend_schema(
         operation_id="reconcile",
         summary="Compare with the broker now",
@@ -170,6 +177,6 @@ class Reconcile(ApiView):
     )
     def post(self, request: Request, portfolio_id: UUID) -> Response:
         """Asked for when you have the answer; done when `finished_at` is set. 409 for a paper account."""
-        visible_portfolio(self.actor, portfolio_id, roles=MAY_STOP)
+        visible_portfolio(self.actor, portfolio_id, action=self.intent)
         row = ask_for_reconciliation(portfolio_id=portfolio_id)
         return Response(ReconciliationSerializer(row).data, status=202)

@@ -8,9 +8,11 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from foundation.api.actions import Actions
 from foundation.api.base import ApiView, StrictSerializer
 from foundation.api.idempotency import Keep
 from foundation.api.schema import Problems
+from portfolios.core.access import Action
 from portfolios.models import BrokerAccount
 from portfolios.selectors import visible_portfolio
 from trading.selectors.connections import shown_connection
@@ -45,6 +47,8 @@ class NewConnectionSerializer(StrictSerializer):
 
 
 class Connection(ApiView):
+    actions: ClassVar[Actions] = {"get": Action.VIEW}
+
     @extend_schema(
         operation_id="getBrokerConnection",
         summary="Which account a portfolio trades on",
@@ -53,11 +57,12 @@ class Connection(ApiView):
     )
     def get(self, request: Request, portfolio_id: UUID) -> Response:
         """The broker, whether money is real, the broker's number of the account, and what it can do."""
-        visible_portfolio(self.actor, portfolio_id)
+        visible_portfolio(self.actor, portfolio_id, action=self.intent)
         return _answer(portfolio_id)
 
 
 class Connect(ApiView):
+    actions: ClassVar[Actions] = {"post": Action.CONNECT_BROKER}
     idempotency = Keep.COMMITTED
     problems: ClassVar[Problems] = {"422": "The broker refuses the keys, or its account does not fit."}
 
@@ -92,6 +97,7 @@ class Connect(ApiView):
 
 
 class Disconnect(ApiView):
+    actions: ClassVar[Actions] = {"post": Action.CONNECT_BROKER}
     idempotency = Keep.COMMITTED
 
     @extend_schema(

@@ -1,6 +1,6 @@
 """The emergency stop over REST, and who may pull and release it."""
 
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from django.contrib.auth.models import User
@@ -8,9 +8,12 @@ from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from foundation.api.actions import Actions
 from foundation.api.base import ApiView
-from foundation.errors import Forbidden, NotFound
-from portfolios.selectors import MAY_STOP, AnyUser, require_role, role_of
+from foundation.errors import NotFound
+from portfolios.core.access import Action
+from portfolios.selectors import role_of
+from portfolios.standing import AnyUser, require, require_anywhere
 from trading.api.filters import HaltFilters
 from trading.api.serializers import HaltSerializer, NewHaltSerializer
 from trading.models import Halt
@@ -23,14 +26,12 @@ TAGS = ["emergency stop"]
 def _may_arm(user: AnyUser, *, scope: str, scope_id: str) -> None:
     """Raises NotFound for what is not the user's to see, Forbidden for what is not his to stop."""
     if scope not in emergency_stop.OF_MEMBERS:
-        if not getattr(user, "is_staff", False):
-            raise Forbidden(f"Only staff may stop a whole {scope}.", code="staff_required")
+        require_anywhere(user, Action.STOP_PLATFORM)
         return
     portfolio_id = emergency_stop.portfolio_of(scope, scope_id)
     assert portfolio_id is not None
-    if role_of(user, portfolio_id) is None:
-        raise NotFound(f"There is no {scope} {scope_id}.")
-    require_role(user, portfolio_id, roles=MAY_STOP)
+    otherwise = f"There is no {scope} {scope_id}."
+    require(user, role_of(user, portfolio_id), action=Action.STOP, otherwise=otherwise)
 
 
 def _shown(user: User, halt_id: UUID) -> dict[str, Any]:
@@ -39,6 +40,7 @@ def _shown(user: User, halt_id: UUID) -> dict[str, Any]:
 
 
 class EmergencyStops(ApiView):
+    actions: ClassVar[Actions] = {"get": Action.VIEW, "post": Action.STOP}
     queryset = Halt.objects.none()
     filterset_class = HaltFilters
     page_ordering = ("-armed_at", "-id")
@@ -85,6 +87,8 @@ class EmergencyStops(ApiView):
 
 
 class ReleaseEmergencyStop(ApiView):
+    actions: ClassVar[Actions] = {"post": Action.RELEASE_STOP}
+
     @extend_schema(
         operation_id="releaseEmergencyStop",
         summary="Release an emergency stop",

@@ -7,10 +7,12 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from foundation.api.actions import Actions
 from foundation.api.base import ApiView, StrictSerializer
 from foundation.api.problems import CONTENT_TYPE
 from foundation.api.schema import Problem, Problems
-from portfolios.selectors import MAY_TRADE, visible_portfolio
+from portfolios.core.access import Action
+from portfolios.selectors import visible_portfolio
 from trading.api.serializers import TradeSerializer
 from trading.core.orders import OrderTerms, OrderType, TimeInForce
 from trading.core.verdicts import RefusalCode
@@ -97,6 +99,7 @@ class RefusedOrderSerializer(Problem):
 
 
 class PlaceTrade(ApiView):
+    actions: ClassVar[Actions] = {"post": Action.TRADE}
     problems: ClassVar[Problems] = {"409": None}
 
     @extend_schema(
@@ -118,13 +121,14 @@ class PlaceTrade(ApiView):
         same Idempotency-Key gives the same refusal again.
         """
         body = self.body(OrderSerializer)
-        visible_portfolio(self.actor, body["portfolio_id"], roles=MAY_TRADE)
+        visible_portfolio(self.actor, body["portfolio_id"], action=self.intent)
         trade = place_trade(actor=self.actor, **_order(body))
         shown = AutoTrade.objects.select_related("rule").get(pk=trade.pk)
         return Response(TradeSerializer(shown).data, status=201)
 
 
 class ValidateTrade(ApiView):
+    actions: ClassVar[Actions] = {"post": Action.TRADE}
     problems: ClassVar[Problems] = {"409": None}
 
     @extend_schema(
@@ -138,7 +142,7 @@ class ValidateTrade(ApiView):
     def post(self, request: Request) -> Response:
         """Ask every risk control about an order, and write nothing. For traders and owners."""
         body = self.body(OrderSerializer)
-        visible_portfolio(self.actor, body["portfolio_id"], roles=MAY_TRADE)
+        visible_portfolio(self.actor, body["portfolio_id"], action=self.intent)
         return Response(PreviewSerializer(preview_trade(actor=self.actor, **_order(body))).data)
 
 

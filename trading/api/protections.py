@@ -1,7 +1,7 @@
 """Stop losses, trailing stops and targets of open positions over REST."""
 
 from decimal import Decimal
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from drf_spectacular.utils import OpenApiExample, extend_schema
@@ -9,11 +9,13 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from foundation.api.actions import Actions
 from foundation.api.base import ApiView, StrictSerializer
 from foundation.clock import database_now
 from foundation.core.money import round_money
 from market.services import snapshots
-from portfolios.selectors import MAY_STOP, visible_portfolio
+from portfolios.core.access import Action
+from portfolios.selectors import visible_portfolio
 from trading.core.market_facts import fresh_prices
 from trading.core.protections import Kind, peak_of, threshold_of
 from trading.models import Protection
@@ -116,6 +118,7 @@ def _prices() -> dict[int, Decimal]:
 
 
 class Protections(ApiView):
+    actions: ClassVar[Actions] = {"get": Action.VIEW}
     queryset = Protection.objects.none()
     page_ordering = ("symbol", "id")
 
@@ -127,11 +130,13 @@ class Protections(ApiView):
     )
     def get(self, request: Request, portfolio_id: UUID) -> Response:
         """Every protected position, by symbol, with the prices at which it is sold and how far they are."""
-        visible_portfolio(self.actor, portfolio_id)
+        visible_portfolio(self.actor, portfolio_id, action=self.intent)
         return self.page(shown_protections(portfolio_id), ProtectionSerializer, {"prices": _prices()})
 
 
 class OneProtection(ApiView):
+    actions: ClassVar[Actions] = {"put": Action.PROTECT, "delete": Action.PROTECT}
+
     @extend_schema(
         operation_id="setProtection",
         summary="Protect an open position",
@@ -152,7 +157,7 @@ class OneProtection(ApiView):
         It works at once, with or without a session: a threshold that is reached already sells on the next tick.
         For traders, risk officers and owners.
         """
-        visible_portfolio(self.actor, portfolio_id, roles=MAY_STOP)
+        visible_portfolio(self.actor, portfolio_id, action=self.intent)
         body = self.body(ProtectSerializer)
         made = set_protection(portfolio_id=portfolio_id, symbol=symbol, actor=self.actor, **body)
         row = shown_protections(portfolio_id).get(pk=made.pk)
@@ -167,6 +172,6 @@ class OneProtection(ApiView):
     )
     def delete(self, request: Request, portfolio_id: UUID, symbol: str) -> Response:
         """The position is kept, unprotected. For traders, risk officers and owners, as setting it is."""
-        visible_portfolio(self.actor, portfolio_id, roles=MAY_STOP)
+        visible_portfolio(self.actor, portfolio_id, action=self.intent)
         remove_protection(portfolio_id=portfolio_id, symbol=symbol, actor=self.actor)
         return Response(status=204)

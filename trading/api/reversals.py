@@ -1,6 +1,6 @@
 """Taking back what was booked. The view stands here because a fill's trade must know of it."""
 
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from drf_spectacular.utils import OpenApiExample, extend_schema
@@ -8,10 +8,12 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from foundation.api.actions import Actions
 from foundation.api.base import ApiView, StrictSerializer
 from portfolios.api.serializers import LedgerTransferSerializer
+from portfolios.core.access import Action
 from portfolios.models import LedgerTransfer
-from portfolios.selectors import MAY_OWN, visible_portfolio
+from portfolios.selectors import visible_portfolio
 from portfolios.services.corrections import REASON_LENGTH_MAX
 from trading.services.corrections import reverse_ledger_entry
 
@@ -28,6 +30,8 @@ class ReversalSerializer(serializers.Serializer[Any]):
 
 
 class LedgerReversal(ApiView):
+    actions: ClassVar[Actions] = {"post": Action.REVERSE}
+
     @extend_schema(
         operation_id="reverseLedgerEntry",
         summary="Take back an entry of the ledger",
@@ -44,7 +48,7 @@ class LedgerReversal(ApiView):
         Deposits, withdrawals, fills with their fees, dividends and splits. 409 when it is reversed already, is a
         reversal itself, or takes cash or units that are not free; the answer says what to do first.
         """
-        visible_portfolio(self.actor, portfolio_id, roles=MAY_OWN)
+        visible_portfolio(self.actor, portfolio_id, action=self.intent)
         body = self.body(NewReversalSerializer)
         made = reverse_ledger_entry(
             portfolio_id=portfolio_id, entry_id=entry_id, actor=self.actor, reason=body["reason"]

@@ -1,18 +1,23 @@
 """How much risk a portfolio carries, and how much of its limits it uses."""
 
+from typing import ClassVar
 from uuid import UUID
 
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from foundation.api.actions import Actions
 from foundation.api.base import ApiView
+from portfolios.core.access import Action
 from portfolios.selectors import visible_portfolio
 from trading.api.risk_serializers import EXAMPLE, PortfolioRiskSerializer
 from trading.services.portfolio_risk import assess_portfolio
 
 
 class Risk(ApiView):
+    actions: ClassVar[Actions] = {"get": Action.VIEW}
+
     @extend_schema(
         operation_id="getPortfolioRisk",
         summary="Assess a portfolio's risk",
@@ -28,5 +33,5 @@ class Risk(ApiView):
         is estimated from a part. Ratios are numbers (fractions, and percent where a name ends in `percentage`); money
         and whatever is compared with a limit is text. For every member.
         """
-        visible_portfolio(self.actor, portfolio_id)
+        visible_portfolio(self.actor, portfolio_id, action=self.intent)
         return Response(PortfolioRiskSerializer(assess_portfolio(portfolio_id)).data)

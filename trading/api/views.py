@@ -1,14 +1,17 @@
 """Trades and decisions with their whole story, and how a session does."""
 
+from typing import ClassVar
 from uuid import UUID
 
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from foundation.api.actions import Actions
 from foundation.api.base import ApiView
 from portfolios.api.access import owned
-from portfolios.selectors import MAY_TRADE, visible_portfolio
+from portfolios.core.access import Action
+from portfolios.selectors import visible_portfolio
 from sessions.selectors import visible_sessions
 from trading.api import serializers as shapes
 from trading.api.filters import DecisionFilters, TradeFilters
@@ -21,6 +24,8 @@ from trading.services.settling import settle_by_hand
 
 
 class SessionStatus(ApiView):
+    actions: ClassVar[Actions] = {"get": Action.VIEW}
+
     @extend_schema(
         operation_id="getSessionStatus",
         summary="A session and its performance",
@@ -30,12 +35,13 @@ class SessionStatus(ApiView):
     def get(self, request: Request, id: UUID) -> Response:
         """The session as it is now, its trades, profit, fees and win rate."""
         rows = visible_sessions(self.actor).select_related("started_by")
-        trading_session = owned(rows, id, user=self.actor, what="session")
+        trading_session = owned(rows, id, view=self, what="session")
         shown = {"session": trading_session, "performance": get_session_performance(id)}
         return Response(shapes.SessionStatusSerializer(shown).data)
 
 
 class Trades(ApiView):
+    actions: ClassVar[Actions] = {"get": Action.VIEW}
     queryset = AutoTrade.objects.none()
     filterset_class = TradeFilters
 
@@ -47,11 +53,13 @@ class Trades(ApiView):
     )
     def get(self, request: Request, portfolio_id: UUID) -> Response:
         """The portfolio's trades, newest first."""
-        visible_portfolio(self.actor, portfolio_id)
+        visible_portfolio(self.actor, portfolio_id, action=self.intent)
         return self.page(get_trading_history(portfolio_id).select_related("rule"), shapes.TradeSerializer)
 
 
 class TradeDetails(ApiView):
+    actions: ClassVar[Actions] = {"get": Action.VIEW}
+
     @extend_schema(
         operation_id="getTradeDetails",
         summary="The whole story of a trade",
@@ -68,7 +76,7 @@ class TradeDetails(ApiView):
             "decision__instrument",
             "recommendation__instrument",
         )
-        trade = owned(rows, id, user=self.actor, what="trade")
+        trade = owned(rows, id, view=self, what="trade")
         story = {
             "trade": trade,
             "rule_version": trade.rule_version,
@@ -85,6 +93,8 @@ class TradeDetails(ApiView):
 
 
 class CancelTrade(ApiView):
+    actions: ClassVar[Actions] = {"post": Action.CANCEL_TRADE}
+
     @extend_schema(
         operation_id="cancelTrade",
         summary="Cancel a trade",
@@ -98,12 +108,14 @@ class CancelTrade(ApiView):
         outcome, the wish is kept (`cancel_requested_at`). 409 when it is final, or its cancel is on its way already.
         For traders and owners.
         """
-        owned(visible_trades(self.actor), id, user=self.actor, what="trade", roles=MAY_TRADE)
+        owned(visible_trades(self.actor), id, view=self, what="trade")
         cancel_trade(trade_id=id, actor=self.actor)
         return Response(shapes.TradeSerializer(AutoTrade.objects.select_related("rule").get(pk=id)).data)
 
 
 class SettleTrade(ApiView):
+    actions: ClassVar[Actions] = {"post": Action.SETTLE_TRADE}
+
     @extend_schema(
         operation_id="settleTrade",
         summary="End a quarantined trade by hand",
@@ -118,14 +130,14 @@ class SettleTrade(ApiView):
         For risk officers, and for staff. 409 when it is not quarantined, and where four eyes are asked for when you
         ordered it yourself.
         """
-        if not self.actor.is_staff:
-            owned(visible_trades(self.actor), id, user=self.actor, what="trade")
+        owned(AutoTrade.objects.all(), id, view=self, what="trade")
         body = self.body(shapes.SettleSerializer)
         settle_by_hand(trade_id=id, state=body["state"], explanation=body["explanation"], actor=self.actor)
         return Response(shapes.TradeSerializer(AutoTrade.objects.select_related("rule").get(pk=id)).data)
 
 
 class Decisions(ApiView):
+    actions: ClassVar[Actions] = {"get": Action.VIEW}
     queryset = Decision.objects.none()
     filterset_class = DecisionFilters
     page_ordering = ("-last_slot", "-created_at", "-id")
@@ -141,12 +153,14 @@ class Decisions(ApiView):
 
         One that repeats stands where it was seen last (`last_market_at`), however long ago it began (`market_at`).
         """
-        visible_portfolio(self.actor, portfolio_id)
+        visible_portfolio(self.actor, portfolio_id, action=self.intent)
         rows = visible_decisions(self.actor).filter(portfolio_id=portfolio_id)
         return self.page(rows.select_related("rule", "rule_version", "instrument"), shapes.DecisionSerializer)
 
 
 class DecisionDetails(ApiView):
+    actions: ClassVar[Actions] = {"get": Action.VIEW}
+
     @extend_schema(
         operation_id="getDecisionDetails",
         summary="Why it was decided so",
@@ -156,7 +170,7 @@ class DecisionDetails(ApiView):
     def get(self, request: Request, id: UUID) -> Response:
         """Each condition's fact and threshold, the sizing, each control's numbers, what it lost against."""
         rows = visible_decisions(self.actor).select_related("rule", "rule_version", "instrument", "trade")
-        decision = owned(rows, id, user=self.actor, what="decision")
+        decision = owned(rows, id, view=self, what="decision")
         trade: AutoTrade | None = getattr(decision, "trade", None)
         why = {
             "decision": decision,

@@ -19,8 +19,10 @@ from django.db.models import (
 )
 from django.db.models.functions import Cast, Coalesce
 
-from portfolios.models import BrokerAccount, Member, Position, PositionMark, Role
-from portfolios.selectors import AnyUser, visible_portfolios
+from portfolios.core.access import Action, acting_role, may
+from portfolios.models import BrokerAccount, Member, Position, PositionMark
+from portfolios.selectors import visible_portfolios
+from portfolios.standing import AnyUser, is_superuser, standing_anywhere
 from rules.models import TradingRule
 from sessions.models import TradingSession
 from trading.core.breakers import Breaker
@@ -81,7 +83,7 @@ def visible_halts(user: AnyUser) -> QuerySet[Halt]:
 
     Staff see all: they arm and release what is wider than a portfolio.
     """
-    if user.is_active and getattr(user, "is_staff", False):
+    if may(Action.STOP_PLATFORM, standing_anywhere(user)):
         return Halt.objects.all()
     mine = visible_portfolios(user)
     text = CharField()
@@ -121,8 +123,7 @@ def shown_halts(user: AnyUser) -> QuerySet[Halt]:
     user_id = user.pk
     assert user_id is not None, "only a user sees halts"
     mine = Member.objects.filter(user_id=user_id, portfolio_id=OuterRef("portfolio_id"))
-    # As portfolios.selectors.role_of: a superuser without membership acts as owner.
-    otherwise = Role.OWNER if getattr(user, "is_superuser", False) else None
+    otherwise = acting_role(None, is_superuser=is_superuser(user))
     role = Coalesce(
         Subquery(mine.values("role")[:1]), Value(otherwise, CharField()), output_field=CharField()
     )

@@ -20,11 +20,12 @@ from django.db import transaction
 
 from foundation.clock import database_now
 from foundation.core.canonical import canonical_json, plain_decimal
-from foundation.errors import Conflict, Forbidden, InvalidInput, NotFound
+from foundation.errors import Conflict, InvalidInput, NotFound
 from journal.core.events import AlertSpec, Event
 from journal.services.journal import append
-from portfolios.models import BrokerAccount, Role
-from portfolios.selectors import role_of
+from portfolios.core.access import Action
+from portfolios.models import BrokerAccount
+from portfolios.selectors import visible_portfolio
 from trading.core.breakers import Breaker, breaker_of_break, reconciliation
 from trading.core.reconciliation import Finding, is_explained
 from trading.models import Execution, Halt, Reconciliation, ReconciliationBreak
@@ -206,11 +207,7 @@ def explain_break(*, break_id: uuid.UUID, explanation: str, actor: AbstractBaseU
     row = rows.filter(pk=break_id).first()
     if row is None:
         raise NotFound(f"There is no break {break_id}.")
-    role = role_of(actor, row.account.portfolio_id)
-    if role != Role.RISK_OFFICER and not (actor.is_active and getattr(actor, "is_staff", False)):
-        raise Forbidden(
-            f"This needs the role {Role.RISK_OFFICER.value}, or staff; yours is {role}.", code="role_required"
-        )
+    visible_portfolio(actor, row.account.portfolio_id, action=Action.EXPLAIN_BREAK)
     text = explanation.strip()
     if not 0 < len(text) <= EXPLANATION_CHARACTERS_MAX:
         message = f"Say in 1 to {EXPLANATION_CHARACTERS_MAX} characters why it is so."

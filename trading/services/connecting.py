@@ -18,11 +18,12 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import IntegrityError, transaction
 
 from foundation.clock import database_now
-from foundation.errors import Conflict, Forbidden, InvalidInput, NotFound, Unavailable, Unprocessable
+from foundation.errors import Conflict, InvalidInput, NotFound, Unavailable, Unprocessable
 from journal.core.events import AlertSpec, Event
 from journal.services.journal import append
+from portfolios.core.access import Action
 from portfolios.models import BrokerAccount, Portfolio, Position
-from portfolios.selectors import MAY_OWN, require_role, role_of
+from portfolios.selectors import visible_portfolio
 from portfolios.services.books import Books, open_books
 from portfolios.services.credentials import (
     ApiKeys,
@@ -140,14 +141,8 @@ def disconnect_account(*, portfolio_id: uuid.UUID, actor: AbstractBaseUser) -> B
 
 def _require_right(actor: AbstractBaseUser, portfolio_id: uuid.UUID, *, is_live: bool) -> None:
     """Raises NotFound for what is not the actor's to see, Forbidden for what is not his to do."""
-    staff = actor.is_active and (getattr(actor, "is_staff", False) or getattr(actor, "is_superuser", False))
-    exists = Portfolio.objects.filter(pk=portfolio_id).exists()
-    if not exists or (role_of(actor, portfolio_id) is None and not staff):
-        raise NotFound("There is no such portfolio, or it is not yours to see.")
-    if is_live and not staff:
-        raise Forbidden("Only staff connect real money, or take it back.", code="staff_required")
-    if not staff:
-        require_role(actor, portfolio_id, roles=MAY_OWN)
+    action = Action.CONNECT_REAL_MONEY if is_live else Action.CONNECT_BROKER
+    visible_portfolio(actor, portfolio_id, action=action)
 
 
 def _require_idle(portfolio_id: uuid.UUID) -> None:

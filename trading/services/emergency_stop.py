@@ -24,8 +24,10 @@ from foundation.wakeups import wake_on_commit
 from journal.core.events import PLATFORM_STREAM, AlertSpec, Event
 from journal.services.journal import append
 from market.models import Instrument
-from portfolios.models import BrokerAccount, Portfolio, Role
-from portfolios.selectors import MAY_STOP, AnyUser, role_of
+from portfolios.core.access import Action, may
+from portfolios.models import BrokerAccount, Portfolio
+from portfolios.selectors import role_of
+from portfolios.standing import AnyUser, refusal, standing_of
 from rules.models import TradingRule
 from sessions.models import TradingSession
 from trading.core.breakers import OF_ACCOUNTS, Breaker, Tripped, breaker_of_break
@@ -230,27 +232,20 @@ def objection_to_release(
         return Conflict(
             "A halt must be released by another person than the one who armed it.", code="four_eyes"
         )
+    standing = standing_of(actor, role)
     if halt.armed_by_breaker in OF_ACCOUNTS:
-        if role != Role.RISK_OFFICER and not getattr(actor, "is_staff", False):
-            return Forbidden(
-                f"This needs the role {Role.RISK_OFFICER.value}, or staff; yours is {role}.",
-                code="role_required",
-            )
+        if not may(Action.RELEASE_ACCOUNT, standing):
+            return refusal(Action.RELEASE_ACCOUNT, standing)
         if open_breaks:
             return Conflict(
                 f"{open_breaks} of the account's breaks are open: explain each of them first.",
                 code="breaks_open",
             )
         return None
+    action = Action.RELEASE_STOP if halt.armed_by_id is not None else Action.RELEASE_BREAKER
     if halt.scope not in OF_MEMBERS:
-        if getattr(actor, "is_staff", False):
-            return None
-        return Forbidden(f"Only staff may release the stop of a whole {halt.scope}.", code="staff_required")
-    roles = MAY_STOP if halt.armed_by_id is not None else {Role.RISK_OFFICER}
-    if role in roles:
-        return None
-    wanted = " or ".join(sorted(str(name) for name in roles))
-    return Forbidden(f"This needs the role {wanted}; yours is {role}.", code="role_required")
+        action = Action.RELEASE_PLATFORM
+    return None if may(action, standing) else refusal(action, standing)
 
 
 def drain_all() -> int:

@@ -21,8 +21,10 @@ from foundation.version import may_trade
 from journal.services.journal import append
 from market.models import Instrument
 from market.services import snapshots
-from portfolios.selectors import MAY_TRADE, role_of
+from portfolios.core.access import Action, may, wanted
+from portfolios.selectors import role_of
 from portfolios.services.books import open_books
+from portfolios.standing import standing_of
 from sessions.models import TradingSession
 from trading.core.order_prices import measured_at
 from trading.core.orders import MARKET_DAY, OrderTerms, term_faults, told
@@ -179,10 +181,9 @@ def _objection_to(actor: AbstractBaseUser, portfolio_id: uuid.UUID) -> str:
     if not actor.is_active:
         return f"{name} is not an active user"
     role = role_of(actor, portfolio_id)
-    if role in MAY_TRADE:
+    if may(Action.TRADE, standing_of(actor, role)):
         return ""
-    wanted = " or ".join(sorted(str(each) for each in MAY_TRADE))
-    return f"{name} needs the role {wanted} here; his is {role}"
+    return f"{name} needs {wanted(Action.TRADE)} here; his is {role}"
 
 
 def _without_price(objection: str) -> Refused:

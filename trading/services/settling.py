@@ -11,11 +11,11 @@ from dataclasses import replace
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import transaction
 
-from foundation.errors import Conflict, Forbidden, InvalidInput, NotFound
+from foundation.errors import Conflict, InvalidInput, NotFound
 from journal.core.events import AlertSpec
 from journal.services.journal import append
-from portfolios.models import Role
-from portfolios.selectors import needs_four_eyes, role_of
+from portfolios.core.access import Action
+from portfolios.selectors import needs_four_eyes, visible_portfolio
 from trading.core.order_states import OrderState
 from trading.models import AutoTrade
 from trading.services import claims
@@ -38,7 +38,7 @@ def settle_by_hand(
     row = AutoTrade.objects.filter(pk=trade_id).only("portfolio_id").first()
     if row is None:
         raise NotFound(f"There is no trade {trade_id}.")
-    _require_risk_officer(actor, row.portfolio_id)
+    visible_portfolio(actor, row.portfolio_id, action=Action.SETTLE_TRADE)
     text = explanation.strip()
     if not 0 < len(text) <= EXPLANATION_CHARACTERS_MAX:
         message = f"Say in 1 to {EXPLANATION_CHARACTERS_MAX} characters what the broker says of it."
@@ -71,14 +71,6 @@ def settle_by_hand(
         ]
     )
     return trade
-
-
-def _require_risk_officer(actor: AbstractBaseUser, portfolio_id: uuid.UUID) -> None:
-    role = role_of(actor, portfolio_id)
-    if role != Role.RISK_OFFICER and not (actor.is_active and getattr(actor, "is_staff", False)):
-        raise Forbidden(
-            f"This needs the role {Role.RISK_OFFICER.value}, or staff; yours is {role}.", code="role_required"
-        )
 
 
 def _objection(trade: AutoTrade, state: str, name: str) -> Conflict | None:

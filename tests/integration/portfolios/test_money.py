@@ -10,6 +10,7 @@ from django.db import DatabaseError, connection, transaction
 from foundation.errors import Conflict, Forbidden, InvalidInput, NotFound
 from journal.core.events import PLATFORM_STREAM
 from journal.models import Entry
+from portfolios.core.access import Action
 from portfolios.models import LedgerTransfer, LimitSet, Portfolio
 from portfolios.selectors import (
     actionable_streams,
@@ -116,7 +117,7 @@ def test_a_stranger_finds_nothing_and_a_viewer_may_not_trade(
     assert visible_streams(charlie) == [portfolio.id]
     assert role_of(charlie, portfolio.id) == "viewer"
     with pytest.raises(Forbidden, match="viewer"):
-        visible_portfolio(charlie, portfolio.id, roles={"owner"})
+        visible_portfolio(charlie, portfolio.id, action=Action.MOVE_CASH)
 
 
 def test_a_member_can_be_removed_but_not_the_last_owner(
