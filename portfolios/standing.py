@@ -1,5 +1,7 @@
 """What somebody is, asked of the table of roles: the only place where a user becomes a standing."""
 
+from typing import Any
+
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
 from django.db.models import OuterRef, Subquery
@@ -33,7 +35,8 @@ def standing_of(user: AnyUser, role: str | None) -> Standing:
 
 def asked_role(user: AnyUser, portfolio_id: str) -> Subquery:
     """The user's membership's role, for the rows of a query; `portfolio_id` names their column."""
-    mine = Member.objects.filter(portfolio_id=OuterRef(portfolio_id), user__id=user.pk)
+    user_id: Any = user.pk  # None, of whom nobody is: he has no role
+    mine = Member.objects.filter(portfolio_id=OuterRef(portfolio_id), user_id=user_id)
     return Subquery(mine.values("role")[:1])
 
 

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from portfolios.api import corporate_actions, limits, paper_market, permissions, scoped_limits, views
+from portfolios.api import corporate_actions, limits, members, paper_market, permissions, scoped_limits, views
 
 urlpatterns = [
     path("corporate-actions", corporate_actions.CorporateActions.as_view(), name="corporate-actions"),
@@ -20,6 +20,12 @@ urlpatterns = [
     ),
     path("portfolios/<uuid:portfolio_id>/positions", views.Positions.as_view(), name="portfolio-positions"),
     path("portfolios/<uuid:portfolio_id>/ledger", views.Ledger.as_view(), name="portfolio-ledger"),
+    path("portfolios/<uuid:portfolio_id>/members", members.Members.as_view(), name="portfolio-members"),
+    path(
+        "portfolios/<uuid:portfolio_id>/members/<str:username>",
+        members.OneMember.as_view(),
+        name="portfolio-member",
+    ),
     path("portfolios/<uuid:portfolio_id>/four-eyes", limits.FourEyes.as_view(), name="portfolio-four-eyes"),
     path("portfolios/<uuid:portfolio_id>/limits", limits.Limits.as_view(), name="portfolio-limits"),
     path(

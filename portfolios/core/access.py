@@ -44,6 +44,7 @@ class Action(StrEnum):
     SET_FOUR_EYES = "set_four_eyes"
     END_FOUR_EYES = "end_four_eyes"
     MANAGE_MEMBERS = "manage_members"
+    APPOINT_SECOND_PERSON = "appoint_second_person"
     MOVE_CASH = "move_cash"
     REVERSE = "reverse"
     SET_PAPER_MARKET = "set_paper_market"
@@ -131,6 +132,7 @@ RULES: Mapping[Action, Who] = {
     Action.SET_FOUR_EYES: _OWNERS,
     Action.END_FOUR_EYES: Who(superusers=True),
     Action.MANAGE_MEMBERS: _OWNERS,
+    Action.APPOINT_SECOND_PERSON: Who(superusers=True),  # where four eyes are needed
     Action.MOVE_CASH: _OWNERS,
     Action.REVERSE: _OWNERS,
     Action.SET_PAPER_MARKET: _OWNERS,

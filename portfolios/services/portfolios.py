@@ -13,11 +13,12 @@ from foundation.core.money import CENT
 from foundation.errors import Conflict, InvalidInput, NotFound
 from journal.core.events import AlertSpec, Event
 from journal.services.journal import append
-from portfolios.core.access import Action, Role
+from portfolios.core.access import Action, Role, may, roles_of
 from portfolios.models import BrokerAccount, Member, Portfolio
+from portfolios.selectors import needs_four_eyes, visible_portfolio
 from portfolios.services.books import open_books
 from portfolios.services.marks import shift_equity
-from portfolios.standing import require_anywhere
+from portfolios.standing import require_anywhere, standing_anywhere
 
 # The books' columns are NUMERIC(20,8).
 CASH_BOUND = Decimal(10) ** 12
@@ -51,11 +52,20 @@ def create_portfolio(*, name: str, owner: AbstractBaseUser, base_currency: str =
 def set_member(
     *, portfolio: Portfolio, user: AbstractBaseUser, role: str, actor: AbstractBaseUser | None
 ) -> Member:
-    """Let a user in, or change his role."""
+    """Let a user in, or change his role; the same role again changes nothing.
+
+    Where four eyes are needed only a superuser gives somebody a role that approves who has none: else one person would
+    appoint the other. `actor` None: the system. Raises InvalidInput, NotFound, Forbidden (not his to do), Conflict
+    (the last owner, four eyes).
+    """
     if role not in set(Role):
         raise InvalidInput(f"role: must be one of {', '.join(Role)}, got {role!r}.")
-    Portfolio.objects.select_for_update(no_key=True).get(pk=portfolio.pk)
+    _lock_for(actor, portfolio.pk)
     known = Member.objects.filter(portfolio=portfolio, user_id=user.pk).first()
+    if known is not None and known.role == role:
+        return known
+    if actor is not None:
+        _keep_two_apart(actor, portfolio.pk, was=known.role if known is not None else None, role=role)
     if known is not None and role != Role.OWNER:
         _keep_an_owner(known)
     member, _ = Member.objects.update_or_create(portfolio=portfolio, user_id=user.pk, defaults={"role": role})
@@ -70,8 +80,11 @@ def set_member(
 
 @transaction.atomic
 def remove_member(*, portfolio: Portfolio, user: AbstractBaseUser, actor: AbstractBaseUser | None) -> None:
-    """Take a user's access away; his sockets close within seconds. Raises NotFound, Conflict (the last owner)."""
-    Portfolio.objects.select_for_update(no_key=True).get(pk=portfolio.pk)
+    """Take a user's access away; his sockets close within seconds. `actor` None: the system.
+
+    Raises NotFound, Forbidden (not his to do), Conflict (the last owner).
+    """
+    _lock_for(actor, portfolio.pk)
     member = Member.objects.filter(portfolio=portfolio, user_id=user.pk).first()
     if member is None:
         raise NotFound(f"{user.get_username()} is no member of this portfolio.")
@@ -79,6 +92,26 @@ def remove_member(*, portfolio: Portfolio, user: AbstractBaseUser, actor: Abstra
     member.delete()
     payload = {"user": user.get_username(), "actor": actor.get_username() if actor else "system"}
     append([_event(portfolio.id, "member.removed", database_now(), **payload)])
+
+
+def _lock_for(actor: AbstractBaseUser | None, portfolio_id: uuid.UUID) -> None:
+    """Under the lock it is asked again whether he is an owner: another one may just have removed him."""
+    Portfolio.objects.select_for_update(no_key=True).get(pk=portfolio_id)
+    if actor is not None:
+        visible_portfolio(actor, portfolio_id, action=Action.MANAGE_MEMBERS)
+
+
+def _keep_two_apart(actor: AbstractBaseUser, portfolio_id: uuid.UUID, *, was: str | None, role: str) -> None:
+    approving = roles_of(Action.APPROVE)
+    appoints = role in approving and was not in approving
+    if not appoints or may(Action.APPOINT_SECOND_PERSON, standing_anywhere(actor)):
+        return
+    if needs_four_eyes([portfolio_id]):
+        raise Conflict(
+            f"Changes wait for a second person here, so only a superuser lets in a new {role}: who proposes a change "
+            "does not choose who approves it.",
+            code="four_eyes",
+        )
 
 
 def _keep_an_owner(member: Member) -> None:

@@ -1,14 +1,20 @@
 """One good request for each route and method, by Alice on what is hers."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+import functools
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
+from django.contrib.auth.hashers import make_password
 from django.urls import URLPattern, URLResolver, get_resolver
 from rest_framework.response import Response
 
+from foundation.clock import database_now
+from journal.core.events import AlertSpec, Event
+from journal.models import Alert
+from journal.services.journal import append
 from market.models import CalendarDay
 from market.services.corporate_actions import NewCorporateAction, record
 from market.services.pull_settings import PullContent, set_pull
@@ -27,7 +33,8 @@ from trading.models import AutoTrade
 from trading.services.breaks import record_break
 from trading.services.protections import set_protection
 
-MODULES = ("market.", "portfolios.", "rules.", "sessions.", "trading.")
+MODULES = ("foundation.", "journal.", "market.", "portfolios.", "rules.", "sessions.", "trading.")
+PASSWORD = "correct horse battery staple"
 METHODS = ("get", "post", "put", "patch", "delete")  # OPTIONS is none of them: 405 everywhere
 
 
@@ -39,7 +46,9 @@ PAPER_MARKET = {
 
 @dataclass(frozen=True)
 class Call:
-    """`of_hers`: it speaks of something of Alice's, which must not exist for Charlie. `by`: who may do it."""
+    """`of_hers`: it speaks of something of Alice's, which must not exist for Charlie. `by`: one who may do it.
+    `author`: who has proposed what it is about. `beside`: what is answered for a reason that is not in the table of
+    roles, by the asker's name, or `*`: all whom it lets in."""
 
     method: str
     path: str
@@ -48,6 +57,8 @@ class Call:
     of_hers: bool = True
     before: Callable[[World], Any] = lambda world: None
     by: str = "alice"
+    author: str | None = None
+    beside: Mapping[str, int] = field(default_factory=dict)
 
     def send(self, world: World, who: str | None, **headers: str) -> Response:
         self.before(world)
@@ -69,6 +80,8 @@ class Call:
             "source": "test",
             "desk": "desk",
             "plan": world.plan,
+            "alert": world.alert,
+            "member": "victor",
         }
         send = getattr(world.as_(who), self.method)
         return send("/api/" + self.path.format(**ids), self.body(world), format="json", headers=headers)
@@ -240,6 +253,26 @@ def _alpaca(world: World) -> dict[str, Any]:
     return {"broker": "alpaca", "key_id": "PK00000000000000", "secret": "known-to-nobody-else"}
 
 
+def _alert(world: World) -> None:
+    """Something of her portfolio that nobody has acknowledged yet."""
+    told = AlertSpec("warning", "Prices look wrong")
+    event = Event(world.desk.portfolio.id, "halt.armed", database_now(), {}, told)
+    (recorded,) = append([event])
+    world.alert = Alert.objects.get(stream_id=world.desk.portfolio.id, seq=recorded.seq).id
+
+
+@functools.cache
+def _password() -> str:
+    """Hashing one takes half a second."""
+    return make_password(PASSWORD)
+
+
+def _credentials(world: World) -> dict[str, Any]:
+    world.users["alice"].password = _password()
+    world.users["alice"].save()
+    return {"username": "alice", "password": PASSWORD}
+
+
 def _lists(world: World) -> dict[str, Any]:
     return {"permitted": ["AAA", "BBB"], "restricted": {"CCC": "Compliance"}}
 
@@ -313,10 +346,16 @@ OF_STAFF = [
     ),
 ]
 BESIDE = [
+    Call("post", "auth/login", _credentials, of_hers=False),
+    Call("post", "auth/logout", status=204, of_hers=False),
+    Call("get", "journal?portfolio={portfolio}"),
+    Call("get", "alerts?portfolio={portfolio}"),
+    Call("post", "alerts/{alert}/acknowledge", before=_alert),
+    Call("post", "stream/tickets", status=201, of_hers=False),
     Call("get", "auto-trading/rules/{rule}/details"),
     Call("get", "auto-trading/rules/{rule}/versions"),
     Call("post", "auto-trading/rules/{rule}/versions/{version}/approve", before=_propose_rule),
-    Call("post", "auto-trading/rules/{rule}/versions/{version}/reject", before=_propose_rule),
+    Call("post", "auto-trading/rules/{rule}/versions/{version}/reject", before=_propose_rule, author="tara"),
     Call("get", "approvals", of_hers=False),
     Call("post", "auto-trading/rules/validate", _rule, of_hers=False),
     Call("get", "auto-trading/rules/schema", of_hers=False),
@@ -343,11 +382,16 @@ BESIDE = [
     Call("get", "auto-trading/decisions/{decision}/details"),
     Call("get", "emergency-stop", of_hers=False),
     Call("post", "emergency-stop", _stop_portfolio, 201),
-    Call("post", "emergency-stop/{halt}/release"),
+    Call(
+        "post", "emergency-stop/{halt}/release", beside={"bob": 409, "steffi": 403}
+    ),  # he armed it; staff see all
     Call("get", "me", of_hers=False),
     Call("get", "portfolios", of_hers=False),
     Call("post", "portfolios", lambda world: {"name": "Growth"}, 201, of_hers=False),
     Call("get", "portfolios/{portfolio}"),
+    Call("get", "portfolios/{portfolio}/members"),
+    Call("put", "portfolios/{portfolio}/members/{member}", lambda world: {"role": "trader"}),
+    Call("delete", "portfolios/{portfolio}/members/{member}", status=204),
     Call("post", "portfolios/{portfolio}/deposits", lambda world: {"amount": "250.00"}, 201),
     Call("post", "portfolios/{portfolio}/withdrawals", lambda world: {"amount": "250.00"}, 201),
     Call("get", "portfolios/{portfolio}/positions"),
@@ -401,6 +445,7 @@ BESIDE = [
         lambda world: {"source": "test", "recommendations": [_ADVICE]},
         201,
         of_hers=False,
+        beside={"alice": 201, "susan": 201, "*": 403},  # its source's pusher, and superusers
     ),
     Call("get", "recommendation-sources", of_hers=False),
     Call("get", "recommendation-sources/{source}", of_hers=False),

@@ -43,6 +43,7 @@ class World:
     waiting_lists: UUID | None = None
     waiting_break: UUID | None = None
     plan: UUID | None = None  # the session plan that a test has made
+    alert: UUID | None = None  # of her portfolio, which a test has recorded
     action: UUID | None = None  # the corporate action that a test has recorded
 
     @property
@@ -103,6 +104,7 @@ def make_world() -> World:
     """One trade filled, one pending, a stop on another portfolio of hers that has no session."""
     users = {name: get_user_model().objects.create_user(name) for name in ("alice", "charlie", *TEAM)}
     users["steffi"] = get_user_model().objects.create_user("steffi", is_staff=True)
+    users["susan"] = get_user_model().objects.create_superuser("susan")
     market = Market()
     market.tick()
     desk = Desk.open(market)

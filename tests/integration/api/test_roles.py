@@ -1,64 +1,88 @@
-"""Who may do what: Victor looks, Tara trades, Bob guards, Alice owns, Steffi is staff without a membership."""
+"""Who may do what: each route, asked by somebody of each column of docs/roles.md, answers as it is written there."""
+
+from dataclasses import dataclass
+from typing import Any
 
 import pytest
+from django.urls import resolve
+from drf_spectacular.generators import SchemaGenerator
 
 from portfolios.models import BrokerAccount
 from portfolios.services.portfolios import set_member
-from tests.integration.api.calls import CALLS, OF_STAFF, Call
+from tests.harness.roles_table import MEMBERS, Row, by_operation
+from tests.integration.api.calls import CALLS, Call
 from tests.integration.api.conftest import World
 from trading.models import Halt
 from trading.services import emergency_stop
 
 pytestmark = pytest.mark.integration
 
-WRITES = [call for call in CALLS if call.of_hers and call.method != "get"]
-READS = [call for call in CALLS if call.of_hers and call.method == "get"]
-ids = {"ids": lambda call: call.route}
+
+@dataclass(frozen=True)
+class Identity:
+    """`column`: of the table; None: somebody who is not logged in."""
+
+    name: str | None
+    column: str | None
 
 
-def may(call: Call, who: str) -> bool:
-    """The roles as the design has them."""
-    if "{version}" in call.path:  # Tara may withdraw the rule's version, which she proposed herself
-        return who == "bob" or (call.path.startswith("auto-trading/") and call.path.endswith("/reject"))
-    if call.path.endswith("/settle"):
-        return who == "bob"
-    if call.path.startswith("auto-trading/"):
-        return who == "tara"
-    if call.path.startswith("emergency-stop"):
-        return True
-    if call.path.endswith("/explain"):
-        return who == "bob"
-    if "/protections/" in call.path or call.path.endswith("/reconcile"):
-        return True
-    if call.path.startswith(("limits/", "permissions/")):
-        return who == "bob"
-    return who == "bob" and call.path.endswith(("limits", "permissions"))
+IDENTITIES = [
+    Identity("victor", "viewer"),
+    Identity("tara", "trader"),
+    Identity("bob", "risk_officer"),
+    Identity("alice", "owner"),
+    Identity("steffi", "staff"),
+    Identity("susan", "superuser"),
+    Identity("charlie", "outsider"),
+    Identity(None, None),
+]
+MEMBERS_AND_SUPERUSERS = {*MEMBERS, "superuser"}
 
 
-@pytest.mark.parametrize("call", READS, **ids)
-def test_a_viewer_reads_everything(world: World, call: Call) -> None:
-    assert call.send(world, "victor").status_code == 200
+@pytest.fixture(scope="module")
+def operation_ids() -> dict[tuple[type, str], str]:
+    """By view and method."""
+    paths = SchemaGenerator().get_schema(request=None, public=True)["paths"]
+    generator = SchemaGenerator()
+    generator._initialise_endpoints()
+    return {
+        (type(view), method.lower()): paths[path][method.lower()]["operationId"]
+        for path, _, method, view in generator._get_paths_and_endpoints()
+        if path in paths
+    }
 
 
-@pytest.mark.parametrize("call", WRITES, **ids)
-def test_a_viewer_changes_nothing(world: World, call: Call) -> None:
-    answer = call.send(world, "victor")
-    assert (answer.status_code, answer.json()["code"]) == (403, "role_required")
-    assert answer["Content-Type"] == "application/problem+json"
+def expected(call: Call, row: Row, who: Identity) -> int:
+    """The status that the document promises, and what the call says of those who have done something before."""
+    if who.column is None:
+        return call.status if row.action == "log_in" else 401
+    cell = row.cells[who.column]
+    if who.name in call.beside:
+        return call.beside[who.name]
+    if cell == "yes" or (cell == "own" and who.name == call.author):
+        return call.beside.get("*", call.status)
+    if call.of_hers:
+        return 403 if who.column in MEMBERS_AND_SUPERUSERS else 404
+    return (
+        call.status if row.action in {"view", "follow"} else 403
+    )  # lists are for all, and hold what is one's own
 
 
-@pytest.mark.parametrize("who", ["tara", "bob"])
-@pytest.mark.parametrize("call", WRITES, **ids)
-def test_trader_and_risk_officer_each_keep_to_their_own(world: World, call: Call, who: str) -> None:
-    # Bob may release a stop, but not this one, which he armed himself.
-    permitted = 409 if who == "bob" and "{halt}" in call.path else call.status
-    assert call.send(world, who).status_code == (permitted if may(call, who) else 403)
-
-
-@pytest.mark.parametrize("call", OF_STAFF, **ids)
-def test_what_holds_in_every_portfolio_is_for_staff(world: World, call: Call) -> None:
-    answer = call.send(world, "alice")
-    assert (answer.status_code, answer.json()["code"]) == (403, "staff_required")
+@pytest.mark.parametrize("who", IDENTITIES, ids=lambda who: who.column or "stranger")
+@pytest.mark.parametrize("call", CALLS, ids=lambda call: call.route)
+def test_each_route_answers_as_it_is_written(
+    world: World, operation_ids: dict[tuple[type, str], str], call: Call, who: Identity
+) -> None:
+    answer: Any = call.send(world, who.name)
+    view = resolve(answer.wsgi_request.path).func.view_class  # type: ignore[attr-defined]
+    row = by_operation()[operation_ids[view, call.method]]
+    assert answer.status_code == expected(call, row, who), answer.content
+    if answer.status_code >= 400:
+        assert answer["Content-Type"] == "application/problem+json"
+    if answer.status_code == 404:
+        assert answer.json()["code"] == "not_found"
+    if answer.status_code == 403 and row.action != "push_advice":
+        assert answer.json()["code"] == ("role_required" if call.of_hers else "staff_required")
 
 
 @pytest.mark.parametrize("scope", ["platform", "symbol", "account"])
@@ -98,7 +122,7 @@ def test_only_the_sources_pusher_pushes(world: World) -> None:
 
 
 def test_a_role_counts_from_the_moment_it_is_given(world: World) -> None:
-    call = next(call for call in WRITES if call.path.endswith("/activate"))
+    call = next(call for call in CALLS if call.path.endswith("/activate"))
     assert call.send(world, "victor").status_code == 403
     set_member(
         portfolio=world.desk.portfolio, user=world.users["victor"], role="trader", actor=world.users["alice"]
