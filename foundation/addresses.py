@@ -5,6 +5,7 @@ from django.http import HttpRequest
 
 UNKNOWN = "0.0.0.0"  # over a local socket there is none
 
+
 def client_address(request: HttpRequest) -> str:
     """The client's address: the peer's, or behind PROXY_COUNT proxies of ours what the outermost of them has seen.
 

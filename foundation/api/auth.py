@@ -91,7 +91,9 @@ class Login(APIView):
         user = authenticate(request._request, **credentials.validated_data)
         if not isinstance(user, User):
             raise AuthenticationFailed("Unknown name or wrong password.")
-        user_logged_in.send(sender=type(user), request=request._request, user=user)  # its failures are forgotten
+        user_logged_in.send(
+            sender=type(user), request=request._request, user=user
+        )  # its failures are forgotten
         made = login_token(user=user)
         return Response(Token(made).data)
 

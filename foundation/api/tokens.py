@@ -225,6 +225,7 @@ class ServiceTokens(ApiView):
 
 class DeactivateServiceAccount(ApiView):
     actions: ClassVar[Actions] = {"post": "keep_accounts"}
+
     @extend_schema(
         operation_id="deactivateServiceAccount",
         summary="Deactivate a service account",

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from django.contrib.auth.hashers import make_password
+from django.contrib.auth import get_user_model
 from django.urls import URLPattern, URLResolver, get_resolver
 from rest_framework.response import Response
 
@@ -15,6 +16,7 @@ from foundation.clock import database_now
 from journal.core.events import AlertSpec, Event
 from journal.models import Alert
 from journal.services.journal import append
+from foundation.tokens import create_service_account, issue_token
 from market.models import CalendarDay
 from market.services.corporate_actions import NewCorporateAction, record
 from market.services.pull_settings import PullContent, set_pull
@@ -82,6 +84,8 @@ class Call:
             "plan": world.plan,
             "alert": world.alert,
             "member": "victor",
+            "token": world.token,
+            "service": world.service,
         }
         send = getattr(world.as_(who), self.method)
         return send("/api/" + self.path.format(**ids), self.body(world), format="json", headers=headers)
@@ -273,6 +277,25 @@ def _credentials(world: World) -> dict[str, Any]:
     return {"username": "alice", "password": PASSWORD}
 
 
+def _passwords(world: World) -> None:
+    """The same for everybody."""
+    get_user_model().objects.update(password=_password())
+
+
+def _own_token(world: World) -> dict[str, Any]:
+    return {"name": "report", "expires_in_days": 30, "password": PASSWORD}
+
+
+def _token(world: World) -> None:
+    made = issue_token(user=world.users["alice"], name="report", days=30, actor=world.users["alice"])
+    world.token = made.id
+
+
+def _service(world: World) -> None:
+    made = create_service_account(name="svc-model", description="Advice", actor=world.users["steffi"])
+    world.service = made.id
+
+
 def _lists(world: World) -> dict[str, Any]:
     return {"permitted": ["AAA", "BBB"], "restricted": {"CCC": "Compliance"}}
 
@@ -348,6 +371,43 @@ OF_STAFF = [
 BESIDE = [
     Call("post", "auth/login", _credentials, of_hers=False),
     Call("post", "auth/logout", status=204, of_hers=False),
+    Call(
+        "post",
+        "auth/password",
+        lambda world: {"password": PASSWORD, "new_password": PASSWORD + " that is new"},
+        204,
+        of_hers=False,
+        before=_passwords,
+    ),
+    Call("get", "auth/tokens", of_hers=False),
+    Call("post", "auth/tokens", _own_token, 201, of_hers=False, before=_passwords),
+    Call(
+        "delete",
+        "auth/tokens/{token}",
+        status=204,
+        before=_token,
+        beside=dict.fromkeys(("bob", "victor", "tara", "steffi", "susan", "charlie"), 404),
+    ),
+    Call("post", "auth/tokens/revoke-others", status=204, of_hers=False),
+    Call("get", "service-accounts", of_hers=False, by="steffi"),
+    Call(
+        "post",
+        "service-accounts",
+        lambda world: {"name": "svc-model", "description": "Advice"},
+        201,
+        of_hers=False,
+        by="steffi",
+    ),
+    Call(
+        "post",
+        "service-accounts/{service}/tokens",
+        lambda world: {"name": "production", "expires_in_days": 365},
+        201,
+        of_hers=False,
+        by="steffi",
+        before=_service,
+    ),
+    Call("post", "service-accounts/{service}/deactivate", of_hers=False, by="steffi", before=_service),
     Call("get", "journal?portfolio={portfolio}"),
     Call("get", "alerts?portfolio={portfolio}"),
     Call("post", "alerts/{alert}/acknowledge", before=_alert),

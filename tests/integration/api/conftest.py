@@ -44,6 +44,8 @@ class World:
     waiting_break: UUID | None = None
     plan: UUID | None = None  # the session plan that a test has made
     alert: UUID | None = None  # of her portfolio, which a test has recorded
+    token: UUID | None = None  # a named one of hers that a test has made
+    service: UUID | None = None  # the service account that a test has made
     action: UUID | None = None  # the corporate action that a test has recorded
 
     @property
