@@ -87,7 +87,7 @@ class AlertAdmin(LongListAdmin):
     def acknowledge_selected(self, request: HttpRequest, alerts: QuerySet[Alert]) -> None:
         self.run_each(
             request, alerts, lambda alert: _acknowledge(alert, actor=actor_of(request)),
-            done="acknowledged",
+            action=None, done="acknowledged",
         )  # fmt: skip
 
     @action(
@@ -103,7 +103,7 @@ class AlertAdmin(LongListAdmin):
         def service() -> Alert:
             return _acknowledge(alert, actor=actor_of(request))
 
-        return self.run_dialog(request, object_id, service, done="The alert is acknowledged.")
+        return self.run_dialog(request, object_id, service, action=None, done="The alert is acknowledged.")
 
 
 @admin.register(AlertDelivery)

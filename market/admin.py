@@ -114,7 +114,7 @@ class InstrumentAdmin(ReadOnlyAdmin):
         def service() -> Instrument:
             return set_tags(symbol=row.symbol, tags=tags, actor=actor_of(request))
 
-        return self.run_dialog(request, object_id, service, done="The tags are set.")
+        return self.run_dialog(request, object_id, service, action="keep_market", done="The tags are set.")
 
 
 @admin.register(Bar)
@@ -215,6 +215,7 @@ class CorporateActionAdmin(ServiceAdmin):
         return self.get_fields(request, obj) if obj is not None else []
 
     def carry_out(self, request: HttpRequest, form: Any, obj: Any) -> CorporateAction:
+        self.ask(request, "corporate_actions", None)
         given = dict(form.cleaned_data)
         item = NewCorporateAction(symbol=given.pop("instrument").symbol, **given)
         return record(item, actor=actor_of(request))[0]

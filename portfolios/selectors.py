@@ -25,7 +25,15 @@ from portfolios.models import (
     Member,
     Portfolio,
 )
-from portfolios.standing import AnyUser, asked_role, is_superuser, require, standing_anywhere
+from portfolios.standing import (
+    AnyUser,
+    asked_role,
+    is_superuser,
+    refusal,
+    require,
+    standing_anywhere,
+    standing_of,
+)
 
 NO_PORTFOLIO = "There is no such portfolio, or it is not yours to see."
 
@@ -90,6 +98,14 @@ def visible_portfolio(
         raise NotFound(NO_PORTFOLIO)
     require(user, portfolio.role_of_asker, action=action, otherwise=NO_PORTFOLIO, is_author=is_author)
     return portfolio
+
+
+def require_where(user: AnyUser, action: str, portfolio_id: uuid.UUID | None) -> None:
+    """For who sees the portfolio anyway, as the admin's people do: Forbidden, whatever is missing. None: everywhere."""
+    role = role_of(user, portfolio_id) if portfolio_id is not None else None
+    standing = standing_of(user, role) if portfolio_id is not None else standing_anywhere(user)
+    if not may(action, standing):
+        raise refusal(action, standing)
 
 
 FOUR_EYES = Q(four_eyes=True) | Q(broker_account__is_live=True)

@@ -207,6 +207,8 @@ CHANNEL_LAYERS = {
 # The journal's consumer and alerts learn from here who may see which stream (nothing is imported upwards).
 JOURNAL_VISIBLE_STREAMS = "portfolios.selectors.visible_streams"
 JOURNAL_ACTIONABLE_STREAMS = "portfolios.selectors.actionable_streams"
+# The admin's common base asks there whether the table of roles lets somebody do something.
+ADMIN_ASKS = "portfolios.selectors.require_where"
 # Nor does the rules' room know what is carried out: it asks this before it puts a rule in force.
 RULE_SUPPORT = "trading.core.support.unsupported"
 

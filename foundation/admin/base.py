@@ -12,19 +12,22 @@ whole request is rolled back.
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
+from uuid import UUID
 
 from django import forms
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.models import User
 from django.db import OperationalError
 from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
+from django.utils.module_loading import import_string
 from unfold.admin import ModelAdmin
 from unfold.paginator import InfinitePaginator
 
 from foundation.admin.presentation import Column, presented
-from foundation.errors import DomainError, Unavailable
+from foundation.errors import DomainError, Forbidden, Unavailable
 
 _FIRST_STEP = re.compile(r"[^.\[]*")
 
@@ -77,6 +80,21 @@ class HouseAdmin(ModelAdmin):
         """Limits are set from several pages; Unfold would ask the database at start for a permission's name."""
         return bool(request.user.has_perm("portfolios.add_limitset"))
 
+    def ask(self, request: HttpRequest, action: str, portfolio_id: UUID | None) -> None:
+        """Raise Forbidden unless the table of roles lets him do this, in a portfolio or (None) in all of them.
+
+        Django's permissions say which pages he has; what he does there he needs a role for, as over REST.
+        """
+        asked: Callable[[Any, str, UUID | None], None] = import_string(settings.ADMIN_ASKS)
+        asked(request.user, action, portfolio_id)
+
+    def may(self, request: HttpRequest, action: str, portfolio_id: UUID | None) -> bool:
+        try:
+            self.ask(request, action, portfolio_id)
+        except Forbidden:
+            return False
+        return True
+
     def existing(self, request: HttpRequest, object_id: str) -> Any:
         """The row that an address names, or 404."""
         row = self.get_object(request, object_id)
@@ -85,12 +103,23 @@ class HouseAdmin(ModelAdmin):
         return row
 
     def run_each(
-        self, request: HttpRequest, rows: QuerySet[Any], service: Callable[[Any], object], *, done: str
+        self,
+        request: HttpRequest,
+        rows: QuerySet[Any],
+        service: Callable[[Any], object],
+        *,
+        action: str | None,
+        done: str,
     ) -> None:
-        """A list action: one service call, hence one transaction, for each row; each refusal is shown."""
+        """A list action: one service call, hence one transaction, for each row; each refusal is shown.
+
+        action: of the table of roles, asked in the row's portfolio; None: the service asks for itself.
+        """
         count = 0
         for row in rows:
             try:
+                if action is not None:
+                    self.ask(request, action, row.portfolio_id)
                 service(row)
             except (DomainError, OperationalError) as error:
                 self.message_user(request, f"{row}: {as_domain_error(error).detail}", messages.ERROR)
@@ -101,10 +130,22 @@ class HouseAdmin(ModelAdmin):
             self.message_user(request, f"{count} {noun} {done}.", messages.SUCCESS)
 
     def run_dialog(
-        self, request: HttpRequest, object_id: str, service: Callable[[], object], *, done: str
+        self,
+        request: HttpRequest,
+        object_id: str,
+        service: Callable[[], object],
+        *,
+        action: str | None,
+        portfolio_id: UUID | None = None,
+        done: str,
     ) -> HttpResponse:
-        """A dialog's submission: one service call, its outcome as a message on the row's page."""
+        """A dialog's submission: one service call, its outcome as a message on the row's page.
+
+        action: of the table of roles, asked in the portfolio; None: the service asks for itself.
+        """
         try:
+            if action is not None:
+                self.ask(request, action, portfolio_id)
             service()
         except (DomainError, OperationalError) as error:
             refusal = as_domain_error(error)

@@ -7,6 +7,7 @@ from django.http import HttpRequest
 
 from foundation.admin.base import ServiceAdmin, ServiceForm, actor_of
 from foundation.admin.presentation import presented
+from portfolios.core.access import Action
 from portfolios.core.paper_market import SETTINGS
 from portfolios.models import BrokerAccount
 from portfolios.services.paper_market import set_paper_market
@@ -67,4 +68,5 @@ class BrokerAccountAdmin(ServiceAdmin):
     def carry_out(self, request: HttpRequest, form: Any, obj: BrokerAccount | None) -> BrokerAccount:
         assert obj is not None, "nobody adds one"
         values = {name: form.cleaned_data[name] for name in MARKET}
+        self.ask(request, Action.SET_PAPER_MARKET, obj.portfolio_id)
         return set_paper_market(portfolio_id=obj.portfolio_id, values=values, actor=actor_of(request))

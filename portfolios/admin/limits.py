@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 from urllib.parse import urlencode
+from uuid import UUID
 
 from django import forms
 from django.contrib import admin, messages
@@ -19,6 +20,7 @@ from foundation.admin.base import ServiceAdmin, ServiceForm, actor_of
 from foundation.admin.presentation import badge, presented
 from market.models import Instrument
 from portfolios.admin.approval import WAITS, approval, approve_dialog, reject_dialog
+from portfolios.core.access import Action
 from portfolios.core.limits import LIMIT_NAMES
 from portfolios.models import BrokerAccount, LimitSet, Portfolio
 from portfolios.selectors import current_instrument_limits, current_limit_sets, limit_values
@@ -102,6 +104,14 @@ class NewLimits(ServiceForm):
                 )
         return cleaned
 
+    def asks(self) -> tuple[Action, UUID | None]:
+        """What setting them is, and in which portfolio (None: in all)."""
+        scope = self.cleaned_data["scope"]
+        if scope not in {Scope.ACCOUNT, Scope.PORTFOLIO}:
+            return Action.LIMIT_PLATFORM, None
+        row = self.cleaned_data[scope]
+        return Action.SET_LIMITS, row.pk if scope == Scope.PORTFOLIO else row.portfolio_id
+
     def target(self) -> dict[str, Any]:
         """What the limits are for, in the words of the service."""
         scope = self.cleaned_data["scope"]
@@ -181,6 +191,7 @@ class LimitSetAdmin(ServiceAdmin):
 
     def carry_out(self, request: HttpRequest, form: NewLimits, obj: Any) -> LimitSet:
         values: dict[str, Decimal | None] = {name: form.cleaned_data[name] for name in LIMIT_NAMES}
+        self.ask(request, *form.asks())
         row = set_limits(
             scope=form.cleaned_data["scope"], values=values, actor=actor_of(request), **form.target()
         )
@@ -214,8 +225,9 @@ class LimitSetAdmin(ServiceAdmin):
     def _decide(self, request: HttpRequest, object_id: str, service: Any, done: str) -> HttpResponse:
         row = self.existing(request, object_id)
         return self.run_dialog(
-            request, object_id, lambda: service(limit_set_id=row.pk, actor=actor_of(request)), done=done
-        )
+            request, object_id, lambda: service(limit_set_id=row.pk, actor=actor_of(request)),
+            action=None, done=done,
+        )  # fmt: skip
 
 
 _MODELS: Mapping[str, type[Model]] = {

@@ -15,6 +15,7 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget
 from foundation.admin.base import ReadOnlyAdmin, ServiceAdmin, ServiceForm, actor_of
 from foundation.admin.presentation import badge
 from portfolios.admin.approval import WAITS, approval, approve_dialog, reject_dialog
+from portfolios.core.access import Action
 from portfolios.models import InstrumentPermission, InstrumentPermissionProposal, Portfolio
 from portfolios.selectors import permission_lists
 from portfolios.services.permissions import (
@@ -119,8 +120,10 @@ class InstrumentPermissionAdmin(ServiceAdmin):
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         """No row is saved here: lists are, which may even be empty now."""
         given = form.cleaned_data
+        portfolio_id = given["portfolio"].pk if given["portfolio"] else None
+        self.ask(request, Action.SET_PERMISSIONS if portfolio_id else Action.PERMIT_PLATFORM, portfolio_id)
         row = set_instrument_permissions(
-            portfolio_id=given["portfolio"].pk if given["portfolio"] else None, permitted=given["permitted"],
+            portfolio_id=portfolio_id, permitted=given["permitted"],
             restricted=given["restricted"], actor=actor_of(request),
         )  # fmt: skip
         request.waits = row.needs_approval  # type: ignore[attr-defined]
@@ -186,8 +189,9 @@ class InstrumentPermissionProposalAdmin(ReadOnlyAdmin):
     def _decide(self, request: HttpRequest, object_id: str, service: Any, done: str) -> HttpResponse:
         row = self.existing(request, object_id)
         return self.run_dialog(
-            request, object_id, lambda: service(proposal_id=row.pk, actor=actor_of(request)), done=done
-        )
+            request, object_id, lambda: service(proposal_id=row.pk, actor=actor_of(request)),
+            action=None, done=done,
+        )  # fmt: skip
 
 
 def _named(text: str | None) -> Portfolio | None:

@@ -18,6 +18,7 @@ from unfold.widgets import UnfoldAdminDecimalFieldWidget, UnfoldAdminSelectWidge
 from foundation.admin.base import ServiceAdmin, ServiceForm, actor_of
 from foundation.admin.presentation import presented, shown_number
 from foundation.core.money import CENT
+from portfolios.core.access import Action
 from portfolios.models import Member, Portfolio
 from portfolios.services.portfolios import (
     create_portfolio,
@@ -180,7 +181,10 @@ class PortfolioAdmin(ServiceAdmin):
                 portfolio_id=portfolio.pk, amount=amount, actor=actor_of(request), memo=form.cleaned_data["memo"]
             )  # fmt: skip
 
-        return self.run_dialog(request, object_id, run, done=f"{shown_number(amount)} {done}.")
+        return self.run_dialog(
+            request, object_id, run, action=Action.MOVE_CASH, portfolio_id=portfolio.pk,
+            done=f"{shown_number(amount)} {done}.",
+        )  # fmt: skip
 
     @action(
         description="Ask for four eyes", permissions=["operate"], icon="group", url_path="ask-for-four-eyes",
@@ -202,4 +206,5 @@ class PortfolioAdmin(ServiceAdmin):
         def run() -> None:
             set_four_eyes(portfolio_id=portfolio.pk, enabled=enabled, actor=actor_of(request))
 
-        return self.run_dialog(request, object_id, run, done=done)
+        asked = Action.SET_FOUR_EYES if enabled else Action.END_FOUR_EYES
+        return self.run_dialog(request, object_id, run, action=asked, portfolio_id=portfolio.pk, done=done)

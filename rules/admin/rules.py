@@ -14,6 +14,7 @@ from unfold.decorators import action, display
 from foundation.admin.base import ServiceAdmin, actor_of
 from foundation.admin.presentation import badge, presented
 from portfolios.admin.approval import WAITS
+from portfolios.core.access import Action
 from rules.admin.forms import RuleForm, example
 from rules.core.description import describe
 from rules.core.fields import CATALOGUE, FieldKind
@@ -175,6 +176,7 @@ class TradingRuleAdmin(ServiceAdmin):
 
     def carry_out(self, request: HttpRequest, form: RuleForm, obj: TradingRule | None) -> TradingRule:
         given, actor = form.cleaned_data, actor_of(request)
+        self.ask(request, Action.WRITE_RULE, given["portfolio"].pk if obj is None else obj.portfolio_id)
         if obj is None:
             stored = create_rule(
                 portfolio_id=given["portfolio"].pk,
@@ -193,7 +195,9 @@ class TradingRuleAdmin(ServiceAdmin):
     # --- deleting is archiving: the books name the rule for ever -----------------------------------
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        if obj is not None and obj.archived_at is not None:
+        if obj is not None and (
+            obj.archived_at is not None or not self.may(request, Action.WRITE_RULE, obj.portfolio_id)
+        ):
             return False
         return bool(request.user.has_perm("rules.delete_tradingrule"))
 
@@ -222,7 +226,7 @@ class TradingRuleAdmin(ServiceAdmin):
 
     @admin.action(description="Archive", permissions=["delete"])
     def archive_selected(self, request: HttpRequest, rules: QuerySet[TradingRule]) -> None:
-        self._each(request, rules, archive_rule, "archived")
+        self._each(request, rules, archive_rule, "archived", Action.WRITE_RULE)
 
     # --- switching ---------------------------------------------------------------------------------
 
@@ -249,13 +253,25 @@ class TradingRuleAdmin(ServiceAdmin):
     def deactivate(self, request: HttpRequest, form: Any, object_id: str) -> HttpResponse:
         return self._one(request, object_id, deactivate_rule, "The rule is inactive.")
 
-    def _each(self, request: HttpRequest, rules: QuerySet[TradingRule], service: Any, done: str) -> None:
+    def _each(
+        self,
+        request: HttpRequest,
+        rules: QuerySet[TradingRule],
+        service: Any,
+        done: str,
+        asked: Action = Action.SWITCH_RULE,
+    ) -> None:
         self.run_each(
-            request, rules, lambda rule: service(rule_id=rule.pk, actor=actor_of(request)), done=done
+            request,
+            rules,
+            lambda rule: service(rule_id=rule.pk, actor=actor_of(request)),
+            action=asked,
+            done=done,
         )
 
     def _one(self, request: HttpRequest, object_id: str, service: Any, done: str) -> HttpResponse:
         rule = self.existing(request, object_id)
         return self.run_dialog(
-            request, object_id, lambda: service(rule_id=rule.pk, actor=actor_of(request)), done=done
-        )
+            request, object_id, lambda: service(rule_id=rule.pk, actor=actor_of(request)),
+            action=Action.SWITCH_RULE, portfolio_id=rule.portfolio_id, done=done,
+        )  # fmt: skip

@@ -54,4 +54,4 @@ class RuleVersionAdmin(LongListAdmin):
         def run() -> None:
             service(rule_id=row.rule_id, version=row.version, actor=actor_of(request))
 
-        return self.run_dialog(request, object_id, run, done=done)
+        return self.run_dialog(request, object_id, run, action=None, done=done)

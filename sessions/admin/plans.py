@@ -10,6 +10,7 @@ from unfold.contrib.filters.admin import AutocompleteSelectFilter
 
 from foundation.admin.base import ServiceAdmin, ServiceForm, actor_of
 from foundation.admin.json_field import JSONTextField
+from portfolios.core.access import Action
 from rules.core.fields import WEEKDAYS
 from sessions.admin.sessions import CONFIG_HELP
 from sessions.models import SessionPlan
@@ -61,7 +62,9 @@ class SessionPlanAdmin(ServiceAdmin):
         content = PlanContent(**{**given, "exchange": given["exchange"].pk})
         if obj is None:
             portfolio_id = form.cleaned_data["portfolio"].pk
+            self.ask(request, Action.RUN_SESSION, portfolio_id)
             return create_plan(portfolio_id=portfolio_id, content=content, actor=actor_of(request))
+        self.ask(request, Action.RUN_SESSION, obj.portfolio_id)
         return update_plan(plan_id=obj.pk, content=content, actor=actor_of(request))
 
     @admin.action(description="Enable (in your name)", permissions=["operate"])
@@ -73,4 +76,7 @@ class SessionPlanAdmin(ServiceAdmin):
         self._each(request, rows, disable_plan, "disabled")
 
     def _each(self, request: HttpRequest, rows: QuerySet[SessionPlan], service: Any, done: str) -> None:
-        self.run_each(request, rows, lambda row: service(plan_id=row.pk, actor=actor_of(request)), done=done)
+        self.run_each(
+            request, rows, lambda row: service(plan_id=row.pk, actor=actor_of(request)),
+            action=Action.RUN_SESSION, done=done,
+        )  # fmt: skip

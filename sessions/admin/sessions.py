@@ -16,6 +16,7 @@ from foundation.admin.base import ServiceAdmin, ServiceForm, actor_of
 from foundation.admin.json_field import JSONTextField
 from foundation.admin.presentation import badge
 from portfolios.admin.limits import limit_fields, plain_limits
+from portfolios.core.access import Action
 from portfolios.core.limits import LIMIT_NAMES
 from portfolios.models import LimitSet
 from portfolios.selectors import current_limit_sets, limit_values
@@ -104,6 +105,7 @@ class TradingSessionAdmin(ServiceAdmin):
 
     def carry_out(self, request: HttpRequest, form: StartForm, obj: Any) -> TradingSession:
         given = form.cleaned_data
+        self.ask(request, Action.RUN_SESSION, given["portfolio"].pk)
         return start_trading_session(
             portfolio_id=given["portfolio"].pk, config=given["config"], session_name=given["session_name"],
             actor=actor_of(request),
@@ -125,8 +127,9 @@ class TradingSessionAdmin(ServiceAdmin):
 
     def _each(self, request: HttpRequest, rows: QuerySet[TradingSession], service: Any, done: str) -> None:
         self.run_each(
-            request, rows, lambda row: service(session_id=row.pk, actor=actor_of(request)), done=done
-        )
+            request, rows, lambda row: service(session_id=row.pk, actor=actor_of(request)),
+            action=Action.RUN_SESSION, done=done,
+        )  # fmt: skip
 
     # --- one ---------------------------------------------------------------------------------------
 
@@ -168,12 +171,16 @@ class TradingSessionAdmin(ServiceAdmin):
                 actor=actor_of(request),
             )  # fmt: skip
 
-        return self.run_dialog(request, object_id, service, done="The session's limits are set.")
+        return self.run_dialog(
+            request, object_id, service, action=Action.SET_LIMITS, portfolio_id=row.portfolio_id,
+            done="The session's limits are set.",
+        )  # fmt: skip
 
     def _one(
         self, request: HttpRequest, object_id: str, service: Any, done: str, **more: Any
     ) -> HttpResponse:
         row = self.existing(request, object_id)
         return self.run_dialog(
-            request, object_id, lambda: service(session_id=row.pk, actor=actor_of(request), **more), done=done
-        )
+            request, object_id, lambda: service(session_id=row.pk, actor=actor_of(request), **more),
+            action=Action.RUN_SESSION, portfolio_id=row.portfolio_id, done=done,
+        )  # fmt: skip

@@ -58,7 +58,7 @@ class ConnectedAccountAdmin(BrokerAccountAdmin):
                 **{name: form.cleaned_data[name] for name in ("broker", "is_live", "key_id", "secret")},
             )  # fmt: skip
 
-        return self.run_dialog(request, object_id, run, done="The account is connected.")
+        return self.run_dialog(request, object_id, run, action=None, done="The account is connected.")
 
     @action(
         description="Disconnect", permissions=["operate"], icon="link_off", url_path="disconnect",
@@ -71,5 +71,6 @@ class ConnectedAccountAdmin(BrokerAccountAdmin):
             request,
             object_id,
             lambda: disconnect_account(portfolio_id=account.portfolio_id, actor=actor_of(request)),
+            action=None,
             done="The account trades on paper.",
         )

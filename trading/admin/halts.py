@@ -16,8 +16,9 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from foundation.admin.base import ServiceAdmin, ServiceForm, actor_of, as_domain_error
 from foundation.errors import DomainError
+from portfolios.core.access import Action
 from trading.models import AutoTrade, Halt
-from trading.services.emergency_stop import arm, release
+from trading.services.emergency_stop import OF_MEMBERS, arm, portfolio_of, release
 
 STATE_COLOURS = {"armed": "danger", "drained": "warning", "released": "success"}
 # Scope of a halt -> the trade's relation that leads to what is halted.
@@ -117,6 +118,8 @@ class HaltAdmin(ServiceAdmin):
 
     def carry_out(self, request: HttpRequest, form: ArmForm, obj: Any) -> Halt:
         given = form.cleaned_data
+        within = portfolio_of(given["scope"], form.scope_id()) if given["scope"] in OF_MEMBERS else None
+        self.ask(request, Action.STOP_PLATFORM if within is None else Action.STOP, within)
         return arm(
             scope=given["scope"], scope_id=form.scope_id(), mode=given["mode"], reason=given["reason"],
             actor=actor_of(request),
@@ -131,6 +134,7 @@ class HaltAdmin(ServiceAdmin):
     def stop_everything(self, request: HttpRequest, form: StopForm) -> HttpResponse:
         given = form.cleaned_data
         try:
+            self.ask(request, Action.STOP_PLATFORM, None)
             halt = arm(
                 scope=Halt.Scope.PLATFORM, mode=given["mode"], reason=given["reason"], actor=actor_of(request)
             )  # fmt: skip
@@ -146,7 +150,11 @@ class HaltAdmin(ServiceAdmin):
     @admin.action(description="Release", permissions=["operate"])
     def release_selected(self, request: HttpRequest, halts: QuerySet[Halt]) -> None:
         self.run_each(
-            request, halts, lambda halt: release(halt_id=halt.pk, actor=actor_of(request)), done="released"
+            request,
+            halts,
+            lambda halt: release(halt_id=halt.pk, actor=actor_of(request)),
+            action=None,
+            done="released",
         )
 
     @action(
@@ -160,5 +168,6 @@ class HaltAdmin(ServiceAdmin):
             request,
             object_id,
             lambda: release(halt_id=halt.pk, actor=actor_of(request)),
+            action=None,
             done="The halt is released.",
         )

@@ -11,6 +11,7 @@ from unfold.decorators import action
 from unfold.enums import ActionVariant
 
 from foundation.admin.base import ServiceAdmin, ServiceForm, actor_of
+from portfolios.core.access import Action
 from trading.models import Protection
 from trading.services.protections import remove_protection, set_protection
 
@@ -53,6 +54,7 @@ class ProtectionAdmin(ServiceAdmin):
         )
 
     def carry_out(self, request: HttpRequest, form: ProtectForm, obj: Any) -> Protection:
+        self.ask(request, Action.PROTECT, obj.portfolio_id)
         return set_protection(
             portfolio_id=obj.portfolio_id, symbol=obj.instrument.symbol, actor=actor_of(request),
             **{name: form.cleaned_data[name] for name in PERCENTAGES},
@@ -65,7 +67,9 @@ class ProtectionAdmin(ServiceAdmin):
 
     @admin.action(description="Remove (the position is kept)", permissions=["operate"])
     def remove_selected(self, request: HttpRequest, rows: QuerySet[Protection]) -> None:
-        self.run_each(request, rows, lambda row: self._remove(request, row), done="removed")
+        self.run_each(
+            request, rows, lambda row: self._remove(request, row), action=Action.PROTECT, done="removed"
+        )
 
     @action(
         description="Remove", permissions=["operate"], icon="remove_moderator", variant=ActionVariant.DANGER,
@@ -75,8 +79,9 @@ class ProtectionAdmin(ServiceAdmin):
     def remove(self, request: HttpRequest, form: Any, object_id: str) -> HttpResponse:
         row = self.existing(request, object_id)
         answer = self.run_dialog(
-            request, object_id, lambda: self._remove(request, row), done="The protection is removed."
-        )
+            request, object_id, lambda: self._remove(request, row), action=Action.PROTECT,
+            portfolio_id=row.portfolio_id, done="The protection is removed.",
+        )  # fmt: skip
         if Protection.objects.filter(pk=object_id).exists():
             return answer
         return HttpResponse(headers={"HX-Redirect": reverse("admin:trading_protection_changelist")})

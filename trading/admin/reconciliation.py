@@ -67,6 +67,7 @@ class ReconciliationBreakAdmin(LongListAdmin):
             lambda: explain_break(
                 break_id=row.pk, explanation=form.cleaned_data["explanation"], actor=actor_of(request)
             ),
+            action=None,
             done="The break is explained.",
         )
 

@@ -17,6 +17,7 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 from foundation.admin.base import LongListAdmin, ServiceAdmin, ServiceForm, actor_of
 from foundation.admin.presentation import badge, presented
 from foundation.errors import RecordedRefusal
+from portfolios.core.access import Action
 from trading.core.orders import OrderTerms, OrderType, TimeInForce
 from trading.models import AutoTrade, Execution
 from trading.services.manual import place_trade
@@ -195,6 +196,7 @@ class AutoTradeAdmin(ServiceAdmin, LongListAdmin):
             request,
             trades,
             lambda trade: cancel_trade(trade_id=trade.pk, actor=actor_of(request)),
+            action=Action.CANCEL_TRADE,
             done="cancelled",
         )
 
@@ -207,6 +209,7 @@ class AutoTradeAdmin(ServiceAdmin, LongListAdmin):
         trade = self.existing(request, object_id)
         return self.run_dialog(
             request, object_id, lambda: cancel_trade(trade_id=trade.pk, actor=actor_of(request)),
+            action=Action.CANCEL_TRADE, portfolio_id=trade.portfolio_id,
             done="Cancelled, or asked for at its broker: its status tells which.",
         )  # fmt: skip
 
@@ -223,7 +226,7 @@ class AutoTradeAdmin(ServiceAdmin, LongListAdmin):
             lambda: settle_by_hand(
                 trade_id=trade.pk, state=given["state"], explanation=given["explanation"], actor=actor_of(request)
             ),
-            done="The trade has ended.",
+            action=None, done="The trade has ended.",
         )  # fmt: skip
 
 
