@@ -5,6 +5,7 @@
     ├── Forbidden      403  known and visible, but not for this actor
     ├── NotFound       404  does not exist, or is not the caller's to see
     ├── Conflict       409  valid, but not in the present state
+    ├── PreconditionFailed 412  changed since the caller looked at it
     ├── Unprocessable  422  understood and refused
     │   └── RecordedRefusal  …  and the refusal itself is written down, which stays
     └── Unavailable    503  cannot be decided now; try again
@@ -55,6 +56,10 @@ class NotFound(DomainError):
 
 class Conflict(DomainError):
     status, code, title = 409, "conflict", "This is not possible in the present state"
+
+
+class PreconditionFailed(DomainError):
+    status, code, title = 412, "changed_meanwhile", "It is not any more what you looked at"
 
 
 class Unprocessable(DomainError):

@@ -47,6 +47,7 @@ class ApiView(IdempotentPostMixin, GenericAPIView[Any]):
     """
 
     schema = ApiSchema()
+    tags_of: ClassVar[str] = ""  # what its ETag and If-Match are about, for the schema; empty: it has none
     actions: ClassVar[Actions] = {}
     page_ordering: tuple[str, ...] = ("-created_at", "-id")
 

@@ -47,7 +47,21 @@ class ApiSchema(AutoSchema):
                     f"effect; with another body it is refused (422). At most {KEY_LENGTH_MAX} characters.",
                 )
             )
+        about = getattr(self.view, "tags_of", "")
+        if about:
+            told = f"Tells the present state of {about}; send it as `If-Match` with a change."
+            parameters.append(
+                OpenApiParameter("ETag", str, OpenApiParameter.HEADER, description=told, response=[200])
+            )
+        if self._has_precondition():
+            told = (
+                f"The `ETag` of {about} as you have seen it: it was changed meanwhile, and the answer is 412."
+            )
+            parameters.append(OpenApiParameter("If-Match", str, OpenApiParameter.HEADER, description=told))
         return parameters
+
+    def _has_precondition(self) -> bool:
+        return bool(getattr(self.view, "tags_of", "")) and self.method not in READS
 
     def _is_idempotent(self) -> bool:
         return self.method == "POST" and isinstance(self.view, IdempotentPostMixin)
@@ -75,6 +89,9 @@ class ApiSchema(AutoSchema):
             if writes or "{" in self.path
             else None,
             "409": "Valid, but not in the present state." if writes else None,
+            "412": "It was changed since you looked at it; `etag` is its present tag."
+            if self._has_precondition()
+            else None,
             "413": "The body is too large." if self._reads_a_body() else None,
             "415": "The body is not JSON in UTF-8." if self._reads_a_body() else None,
             "422": "The idempotency key was used for another request." if self._is_idempotent() else None,

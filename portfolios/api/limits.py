@@ -1,5 +1,7 @@
 """Within which limits a portfolio trades, and whether their changes wait for a second person."""
 
+from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -9,6 +11,7 @@ from rest_framework.response import Response
 
 from foundation.api.actions import Actions
 from foundation.api.base import ApiView
+from foundation.api.preconditions import etag, tagged, unchanged
 from foundation.errors import NotFound
 from portfolios.api import serializers as shapes
 from portfolios.api.views import TAGS, shown_portfolios
@@ -23,7 +26,10 @@ from portfolios.selectors import (
     visible_portfolio,
 )
 from portfolios.services.limits import approve_limits, reject_limits, set_limits
+from portfolios.services.locking import lock_portfolio
 from portfolios.services.portfolios import set_four_eyes
+
+Unchanged = AbstractContextManager[None]
 
 
 def version_shown(row: LimitSet | None) -> dict[str, Any] | None:
@@ -42,7 +48,27 @@ def version_shown(row: LimitSet | None) -> dict[str, Any] | None:
     }
 
 
-def limits_answer(portfolio_id: UUID) -> Response:
+def limits_tag(current: LimitSet | None, pending: LimitSet | None) -> str:
+    """Of one scope's limits: which version is in force, and which waits."""
+    return etag(
+        "limits",
+        *(None if row is None else (row.scope, row.scope_id, row.version) for row in (current, pending)),
+    )
+
+
+def scope_tag(scope: str, scope_id: UUID | None) -> str:
+    key = (scope, scope_id)
+    return limits_tag(current_limit_sets([key]).get(key), pending_limits([key]).get(key))
+
+
+def limits_unchanged(request: Request, scope: str, scope_id: UUID | None, portfolio_id: UUID) -> Unchanged:
+    """Of a scope within a portfolio. Raises PreconditionFailed when the client names the tag of another state."""
+    lock = partial(lock_portfolio, portfolio_id)
+    return unchanged(request, lock=lock, current=lambda: scope_tag(scope, scope_id))
+
+
+def limits_answer(portfolio_id: UUID, *, of: str = "portfolio") -> Response:
+    """`of`: whose tag it has, the portfolio's or the account's."""
     account_id = account_of(portfolio_id)
     scopes = [("platform", None), ("account", account_id), ("portfolio", portfolio_id)]
     found, pending = current_limit_sets(scopes), pending_limits(scopes)
@@ -57,10 +83,14 @@ def limits_answer(portfolio_id: UUID) -> Response:
         "effective": dict(effective.values),
         "versions": effective.versions,
     }
-    return Response(shapes.LimitsSerializer(limits).data)
+    key = (of, account_id if of == "account" else portfolio_id)
+    return tagged(
+        Response(shapes.LimitsSerializer(limits).data), limits_tag(found.get(key), pending.get(key))
+    )
 
 
 class Limits(ApiView):
+    tags_of = "the portfolio's limits"
     actions: ClassVar[Actions] = {"get": Action.VIEW, "put": Action.SET_LIMITS}
 
     @extend_schema(
@@ -97,12 +127,16 @@ class Limits(ApiView):
         """
         visible_portfolio(self.actor, portfolio_id, action=self.intent)
         values = shapes.all_limits(self.body(shapes.LimitValuesSerializer))
-        set_limits(scope=LimitSet.Scope.PORTFOLIO, scope_id=portfolio_id, values=values, actor=self.actor)
+        scope = LimitSet.Scope.PORTFOLIO
+        with limits_unchanged(request, scope, portfolio_id, portfolio_id):
+            set_limits(scope=scope, scope_id=portfolio_id, values=values, actor=self.actor)
         return limits_answer(portfolio_id)
 
 
 class _Decision(ApiView):
     """On one version of a portfolio's limits."""
+
+    tags_of = "the portfolio's limits"
 
     def limit_set_id(self, portfolio_id: UUID, version: int) -> UUID:
         visible_portfolio(self.actor, portfolio_id, action=self.intent)
@@ -128,7 +162,9 @@ class ApproveLimits(_Decision):
 
         Refused with 409: `four_eyes` (it is your own), `not_waiting`, `superseded` (there is a newer version).
         """
-        approve_limits(limit_set_id=self.limit_set_id(portfolio_id, version), actor=self.actor)
+        wanted = self.limit_set_id(portfolio_id, version)
+        with limits_unchanged(request, LimitSet.Scope.PORTFOLIO, portfolio_id, portfolio_id):
+            approve_limits(limit_set_id=wanted, actor=self.actor)
         return limits_answer(portfolio_id)
 
 
@@ -144,7 +180,9 @@ class RejectLimits(_Decision):
     )
     def post(self, request: Request, portfolio_id: UUID, version: int) -> Response:
         """Let a version that waits never be in force. For risk officers and owners; your own you withdraw so."""
-        reject_limits(limit_set_id=self.limit_set_id(portfolio_id, version), actor=self.actor)
+        wanted = self.limit_set_id(portfolio_id, version)
+        with limits_unchanged(request, LimitSet.Scope.PORTFOLIO, portfolio_id, portfolio_id):
+            reject_limits(limit_set_id=wanted, actor=self.actor)
         return limits_answer(portfolio_id)
 
 

@@ -10,10 +10,11 @@ from rest_framework.response import Response
 
 from foundation.api.actions import Actions
 from foundation.api.base import ApiView
+from foundation.api.preconditions import tagged, unchanged
 from foundation.api.schema import Problems
 from foundation.errors import NotFound
 from market.models import Instrument
-from portfolios.api.limits import limits_answer, version_shown
+from portfolios.api.limits import limits_answer, limits_tag, limits_unchanged, scope_tag, version_shown
 from portfolios.api.serializers import (
     LimitsSerializer,
     LimitValuesSerializer,
@@ -31,7 +32,7 @@ from portfolios.selectors import (
     pending_limits,
     visible_portfolio,
 )
-from portfolios.services.limits import set_limits
+from portfolios.services.limits import lock_platform, set_limits
 
 TAGS = ["limits"]
 _OF_STAFF: Problems = {"403": "For staff only."}
@@ -67,7 +68,7 @@ class ScopeLimitsSerializer(serializers.Serializer[Any]):
 
 def _answer(current: LimitSet | None, pending: LimitSet | None) -> Response:
     shown = {"current": version_shown(current), "pending": version_shown(pending)}
-    return Response(ScopeLimitsSerializer(shown).data)
+    return tagged(Response(ScopeLimitsSerializer(shown).data), limits_tag(current, pending))
 
 
 class LimitCatalogue(ApiView):
@@ -87,6 +88,7 @@ class LimitCatalogue(ApiView):
 
 
 class PlatformLimits(ApiView):
+    tags_of = "the platform's limits"
     actions: ClassVar[Actions] = {"get": Action.LIMIT_PLATFORM, "put": Action.LIMIT_PLATFORM}
     problems: ClassVar[Problems] = _OF_STAFF
 
@@ -116,7 +118,8 @@ class PlatformLimits(ApiView):
         one that waited before, until other staff approve it.
         """
         values = all_limits(self.body(LimitValuesSerializer))
-        set_limits(scope=LimitSet.Scope.PLATFORM, values=values, actor=self.actor)
+        with unchanged(request, lock=lock_platform, current=lambda: scope_tag("platform", None)):
+            set_limits(scope=LimitSet.Scope.PLATFORM, values=values, actor=self.actor)
         return self._current()
 
     def _current(self) -> Response:
@@ -125,6 +128,7 @@ class PlatformLimits(ApiView):
 
 
 class AccountLimits(ApiView):
+    tags_of = "the account's limits"
     actions: ClassVar[Actions] = {"get": Action.VIEW, "put": Action.SET_LIMITS}
 
     @extend_schema(
@@ -136,7 +140,7 @@ class AccountLimits(ApiView):
     def get(self, request: Request, portfolio_id: UUID) -> Response:
         """The same as the portfolio's limits: what each scope sets, the account among them, and what holds."""
         visible_portfolio(self.actor, portfolio_id, action=self.intent)
-        return limits_answer(portfolio_id)
+        return limits_answer(portfolio_id, of="account")
 
     @extend_schema(
         operation_id="setAccountLimits",
@@ -157,14 +161,16 @@ class AccountLimits(ApiView):
         if account_id is None:
             raise NotFound("This portfolio has no broker account.")
         values = all_limits(self.body(LimitValuesSerializer))
-        set_limits(
-            scope=LimitSet.Scope.ACCOUNT, scope_id=account_id, values=values, actor=self.actor,
-            portfolio_id=portfolio_id,
-        )  # fmt: skip
-        return limits_answer(portfolio_id)
+        with limits_unchanged(request, LimitSet.Scope.ACCOUNT, account_id, portfolio_id):
+            set_limits(
+                scope=LimitSet.Scope.ACCOUNT, scope_id=account_id, values=values, actor=self.actor,
+                portfolio_id=portfolio_id,
+            )  # fmt: skip
+        return limits_answer(portfolio_id, of="account")
 
 
 class InstrumentLimits(ApiView):
+    tags_of = "the instrument's limits"
     actions: ClassVar[Actions] = {"get": Action.LIMIT_PLATFORM, "put": Action.LIMIT_PLATFORM}
     problems: ClassVar[Problems] = _OF_STAFF
 
@@ -194,14 +200,22 @@ class InstrumentLimits(ApiView):
         """
         instrument_id = self._instrument_id(symbol)
         values = all_limits(self.body(LimitValuesSerializer))
-        set_limits(
-            scope=LimitSet.Scope.INSTRUMENT, instrument_id=instrument_id, values=values, actor=self.actor
-        )
+        with unchanged(
+            request, lock=lock_platform, current=lambda: limits_tag(*self._versions(instrument_id))
+        ):
+            set_limits(
+                scope=LimitSet.Scope.INSTRUMENT, instrument_id=instrument_id, values=values, actor=self.actor
+            )
         return self._current(instrument_id)
 
     def _current(self, instrument_id: int) -> Response:
+        return _answer(*self._versions(instrument_id))
+
+    @staticmethod
+    def _versions(instrument_id: int) -> tuple[LimitSet | None, LimitSet | None]:
+        """In force, and waiting."""
         pending = pending_limit_sets().filter(instrument_id=instrument_id).select_related("created_by")
-        return _answer(current_instrument_limits(instrument_id), pending.first())
+        return current_instrument_limits(instrument_id), pending.first()
 
     def _instrument_id(self, symbol: str) -> int:
         found = Instrument.objects.filter(symbol=symbol).values_list("id", flat=True).first()

@@ -172,12 +172,12 @@ def _record(row: LimitSet, kind: str, portfolio_id: uuid.UUID | None, actor: Abs
 
 def _lock(portfolio_id: uuid.UUID | None) -> None:
     if portfolio_id is None:
-        _lock_platform()
+        lock_platform()
     else:
         Portfolio.objects.select_for_update(no_key=True).get(pk=portfolio_id)
 
 
-def _lock_platform() -> None:
+def lock_platform() -> None:
     """To the transaction's end; the platform has no row of its own to lock."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [PLATFORM_KEY])
@@ -190,7 +190,7 @@ def ensure_platform_limits() -> None:
     So an installation from before a control was made gets its limit as a new version, and trades on; what
     somebody has taken away since stays away. They need nobody's approval: they change nothing that was in force.
     """
-    _lock_platform()
+    lock_platform()
     versions = LimitSet.objects.filter(MAY_BE_IN_FORCE, scope=LimitSet.Scope.PLATFORM)
     ever = versions.aggregate(**{f"has_{name}": Count(name) for name in LIMIT_NAMES})
     missing = {name: value for name, value in PLATFORM_DEFAULTS.items() if not ever[f"has_{name}"]}

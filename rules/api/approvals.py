@@ -22,7 +22,8 @@ from portfolios.selectors import (
 )
 from portfolios.standing import AnyUser, standing_anywhere
 from rules.api import serializers as shapes
-from rules.api.views import TAGS, shown_rules
+from rules.api.tags import rule_unchanged, shown_rule
+from rules.api.views import TAGS
 from rules.models import RuleVersion
 from rules.selectors import pending_versions, visible_rules
 from rules.services import rules as service
@@ -50,6 +51,7 @@ class RuleVersions(ApiView):
 
 
 class ApproveRuleVersion(ApiView):
+    tags_of = "the rule"
     actions: ClassVar[Actions] = {"post": Action.APPROVE}
 
     @extend_schema(
@@ -65,12 +67,14 @@ class ApproveRuleVersion(ApiView):
         For risk officers and owners, never its author. Refused with 409: `four_eyes` (it is your own),
         `not_waiting`, `superseded` (there is a newer version), `rule_archived`.
         """
-        owned(visible_rules(self.actor), id, view=self, what="rule")
-        service.approve_rule_version(rule_id=id, version=version, actor=self.actor)
-        return Response(shapes.RuleSerializer(shown_rules().get(pk=id)).data)
+        rule = owned(visible_rules(self.actor), id, view=self, what="rule")
+        with rule_unchanged(request, rule):
+            service.approve_rule_version(rule_id=id, version=version, actor=self.actor)
+        return shown_rule(id)
 
 
 class RejectRuleVersion(ApiView):
+    tags_of = "the rule"
     actions: ClassVar[Actions] = {"post": Action.REJECT}
 
     @extend_schema(
@@ -82,9 +86,10 @@ class RejectRuleVersion(ApiView):
     )
     def post(self, request: Request, id: UUID, version: int) -> Response:
         """Let a version that waits never be in force. For risk officers and owners; its author withdraws it so."""
-        owned(visible_rules(self.actor), id, view=self, what="rule")
-        service.reject_rule_version(rule_id=id, version=version, actor=self.actor)
-        return Response(shapes.RuleSerializer(shown_rules().get(pk=id)).data)
+        rule = owned(visible_rules(self.actor), id, view=self, what="rule")
+        with rule_unchanged(request, rule):
+            service.reject_rule_version(rule_id=id, version=version, actor=self.actor)
+        return shown_rule(id)
 
 
 class Approvals(ApiView):

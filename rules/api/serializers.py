@@ -5,6 +5,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from foundation.api.preconditions import etag
 from foundation.api.schema import ProblemError
 from portfolios.approval import Approval
 from rules.core.cooldown import COOLDOWN_MINUTES_MAX, PER, PER_SYMBOL
@@ -111,10 +112,19 @@ class RuleHistorySerializer(RuleVersionSerializer):
         read_only_fields = fields
 
 
+def rule_tag(rule: TradingRule) -> str:
+    """Of what can be changed about a rule: what it says, what waits, whether it is in force, or deleted. The row is
+    one of `rules.selectors.with_pending`."""
+    pending = [version.version for version in rule.pending_versions]  # type: ignore[attr-defined]
+    archived = rule.archived_at is not None
+    return etag("rule", rule.pk, rule.version, pending, rule.is_active, rule.activate_when_approved, archived)
+
+
 class RuleSerializer(_DescribedSerializer):
     """What is in force, and what waits. The rows come from `rules.selectors.with_pending`."""
 
     created_by = serializers.CharField(source="created_by.username", read_only=True)
+    etag = serializers.SerializerMethodField(help_text="for `If-Match` with a change")
     pending_version = serializers.SerializerMethodField(
         help_text="the next version, not in force, which waits for a second person's approval"
     )
@@ -140,8 +150,12 @@ class RuleSerializer(_DescribedSerializer):
             "created_by",
             "created_at",
             "updated_at",
+            "etag",
         )
         read_only_fields = fields
+
+    def get_etag(self, rule: TradingRule) -> str:
+        return rule_tag(rule)
 
     @extend_schema_field(RuleHistorySerializer(allow_null=True))
     def get_pending_version(self, rule: TradingRule) -> dict[str, Any] | None:

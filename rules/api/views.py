@@ -3,7 +3,6 @@
 from typing import Any, ClassVar
 from uuid import UUID
 
-from django.db.models import QuerySet
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
 from rest_framework import serializers
@@ -18,6 +17,7 @@ from portfolios.core.access import Action
 from portfolios.selectors import visible_portfolio
 from rules.api import serializers as shapes
 from rules.api.filters import RuleFilters
+from rules.api.tags import rule_unchanged, shown_rule
 from rules.core.description import describe
 from rules.core.fields import CATALOGUE
 from rules.core.language import suitable_operators
@@ -55,11 +55,6 @@ BODY_EXAMPLES = [OpenApiExample(rule["name"], value=rule, request_only=True) for
 
 def _id(description: str) -> OpenApiParameter:
     return OpenApiParameter("id", UUID, OpenApiParameter.PATH, description=description)
-
-
-def shown_rules() -> QuerySet[TradingRule]:
-    """With what the serializer needs."""
-    return with_pending(TradingRule.objects.select_related("created_by"))
 
 
 def _object(data: Any) -> dict[str, Any]:
@@ -107,12 +102,13 @@ class Rules(ApiView):
             actor=self.actor,
             is_active=beside.validated_data["is_active"],
         )
-        return Response(shapes.RuleSerializer(shown_rules().get(pk=created.pk)).data, status=201)
+        return shown_rule(created.pk, status=201)
 
 
 class RulesById(ApiView):
     """As specified: GET takes a portfolio's id, PUT and DELETE take a rule's."""
 
+    tags_of = "the rule"
     actions: ClassVar[Actions] = {"get": Action.VIEW, "put": Action.WRITE_RULE, "delete": Action.WRITE_RULE}
     queryset = TradingRule.objects.none()
     filterset_class = RuleFilters
@@ -150,9 +146,10 @@ class RulesById(ApiView):
         rule stays as it is, and what you sent is shown as its `pending_version`, in place of one that waited before,
         until a risk officer or owner approves it. For traders and owners.
         """
-        owned(visible_rules(self.actor), id, view=self, what="rule")
-        service.update_rule(rule_id=id, rule=_object(request.data), actor=self.actor)
-        return Response(shapes.RuleSerializer(shown_rules().get(pk=id)).data)
+        rule = owned(visible_rules(self.actor), id, view=self, what="rule")
+        with rule_unchanged(request, rule):
+            service.update_rule(rule_id=id, rule=_object(request.data), actor=self.actor)
+        return shown_rule(id)
 
     @extend_schema(
         operation_id="deleteTradingRule",
@@ -166,12 +163,14 @@ class RulesById(ApiView):
 
         Deleting it again changes nothing. For traders and owners.
         """
-        owned(visible_rules(self.actor), id, view=self, what="rule")
-        service.archive_rule(rule_id=id, actor=self.actor)
+        rule = owned(visible_rules(self.actor), id, view=self, what="rule")
+        with rule_unchanged(request, rule):
+            service.archive_rule(rule_id=id, actor=self.actor)
         return Response(status=204)
 
 
 class RuleDetails(ApiView):
+    tags_of = "the rule"
     actions: ClassVar[Actions] = {"get": Action.VIEW}
 
     @extend_schema(
@@ -181,11 +180,12 @@ class RuleDetails(ApiView):
         """One rule as it is now, deleted ones included; beside it, as `pending_version`, what it is to say once a
         second person approves it.
         """
-        rows = with_pending(visible_rules(self.actor).select_related("created_by"))
-        return Response(shapes.RuleSerializer(owned(rows, id, view=self, what="rule")).data)
+        owned(visible_rules(self.actor), id, view=self, what="rule")
+        return shown_rule(id)
 
 
 class ActivateRule(ApiView):
+    tags_of = "the rule"
     actions: ClassVar[Actions] = {"post": Action.SWITCH_RULE}
 
     @extend_schema(
@@ -202,12 +202,14 @@ class ActivateRule(ApiView):
         `pending_version`, and the rule is active once a risk officer or owner approves that. Refused with 409
         `approval_required` while a version of it waits, or its own was rejected.
         """
-        owned(visible_rules(self.actor), id, view=self, what="rule")
-        service.activate_rule(rule_id=id, actor=self.actor)
-        return Response(shapes.RuleSerializer(shown_rules().get(pk=id)).data)
+        rule = owned(visible_rules(self.actor), id, view=self, what="rule")
+        with rule_unchanged(request, rule):
+            service.activate_rule(rule_id=id, actor=self.actor)
+        return shown_rule(id)
 
 
 class DeactivateRule(ApiView):
+    tags_of = "the rule"
     actions: ClassVar[Actions] = {"post": Action.SWITCH_RULE}
 
     @extend_schema(
@@ -219,9 +221,10 @@ class DeactivateRule(ApiView):
     )
     def post(self, request: Request, id: UUID) -> Response:
         """Take it out of force; nothing happens to an inactive one. For traders and owners."""
-        owned(visible_rules(self.actor), id, view=self, what="rule")
-        service.deactivate_rule(rule_id=id, actor=self.actor)
-        return Response(shapes.RuleSerializer(shown_rules().get(pk=id)).data)
+        rule = owned(visible_rules(self.actor), id, view=self, what="rule")
+        with rule_unchanged(request, rule):
+            service.deactivate_rule(rule_id=id, actor=self.actor)
+        return shown_rule(id)
 
 
 class ValidateRule(ApiView):

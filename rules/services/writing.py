@@ -12,7 +12,7 @@ from django.utils.module_loading import import_string
 from foundation.clock import database_now
 from foundation.errors import Conflict, InvalidInput, NotFound
 from journal.core.events import AlertSpec, Event
-from portfolios.models import Portfolio
+from portfolios.services.locking import lock_portfolio
 from rules.core.faults import Fault
 from rules.core.validation import NormalizedRule
 from rules.models import RuleVersion, TradingRule
@@ -45,11 +45,6 @@ def require_support(actions: Sequence[Mapping[str, Any]]) -> None:
             errors=[fault.as_dict() for fault in faults],
             code="not_carried_out",
         )
-
-
-def lock_portfolio(portfolio_id: UUID) -> None:
-    if not Portfolio.objects.select_for_update(no_key=True).filter(pk=portfolio_id).exists():
-        raise NotFound("There is no such portfolio.")
 
 
 def lock_rule(rule_id: UUID) -> TradingRule:

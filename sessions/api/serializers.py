@@ -1,6 +1,7 @@
 from rest_framework import serializers
 
 from foundation.api.base import StrictSerializer
+from foundation.api.preconditions import etag
 from sessions.models import TradingSession
 
 CONFIG_HELP = (
@@ -16,6 +17,11 @@ CONFIG_HELP = (
 )
 
 
+def session_tag(row: TradingSession) -> str:
+    """Of what can be changed about a session, which is its status: neither its trades nor its profit."""
+    return etag("session", row.pk, row.status)
+
+
 class SessionSerializer(serializers.ModelSerializer[TradingSession]):
     """`is_active` is true while entries are possible; `total_pnl` is realised, after fees.
 
@@ -28,6 +34,8 @@ class SessionSerializer(serializers.ModelSerializer[TradingSession]):
     started_by = serializers.CharField(
         source="started_by.username", default=None, allow_null=True, read_only=True
     )
+
+    etag = serializers.SerializerMethodField(help_text="for `If-Match` with a change")
 
     class Meta:
         model = TradingSession
@@ -48,8 +56,12 @@ class SessionSerializer(serializers.ModelSerializer[TradingSession]):
             "stop_reason",
             "plan_id",
             "created_at",
+            "etag",
         )
         read_only_fields = fields
+
+    def get_etag(self, row: TradingSession) -> str:
+        return session_tag(row)
 
 
 class StartSessionSerializer(StrictSerializer):

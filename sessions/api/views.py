@@ -1,5 +1,7 @@
 """Trading sessions: start, pause, resume, stop, list. A session's performance is shown by trading."""
 
+from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -10,11 +12,13 @@ from rest_framework.response import Response
 
 from foundation.api.actions import Actions
 from foundation.api.base import ApiView
+from foundation.api.preconditions import tagged, unchanged
 from portfolios.api.access import owned
 from portfolios.core.access import Action
 from portfolios.selectors import visible_portfolio
+from portfolios.services.locking import lock_portfolio
 from sessions.api.filters import SessionFilters
-from sessions.api.serializers import ReasonSerializer, SessionSerializer, StartSessionSerializer
+from sessions.api.serializers import ReasonSerializer, SessionSerializer, StartSessionSerializer, session_tag
 from sessions.models import TradingSession
 from sessions.selectors import visible_sessions
 from sessions.services import sessions as service
@@ -34,6 +38,17 @@ _START: dict[str, Any] = {
 
 def _sessions() -> QuerySet[TradingSession]:
     return TradingSession.objects.select_related("started_by")
+
+
+def _shown(session_id: UUID, *, status: int = 200) -> Response:
+    row = _sessions().get(pk=session_id)
+    return tagged(Response(SessionSerializer(row).data, status=status), session_tag(row))
+
+
+def _unchanged(request: Request, row: TradingSession) -> AbstractContextManager[None]:
+    """Raises PreconditionFailed when the client names the tag of another state."""
+    lock = partial(lock_portfolio, row.portfolio_id)
+    return unchanged(request, lock=lock, current=lambda: session_tag(TradingSession.objects.get(pk=row.pk)))
 
 
 class StartSession(ApiView):
@@ -56,10 +71,11 @@ class StartSession(ApiView):
         body = self.body(StartSessionSerializer)
         visible_portfolio(self.actor, body["portfolio_id"], action=self.intent)
         started = service.start_trading_session(actor=self.actor, **body)
-        return Response(SessionSerializer(_sessions().get(pk=started.pk)).data, status=201)
+        return _shown(started.pk, status=201)
 
 
 class StopSession(ApiView):
+    tags_of = "the session"
     actions: ClassVar[Actions] = {"post": Action.RUN_SESSION}
 
     @extend_schema(
@@ -74,12 +90,14 @@ class StopSession(ApiView):
 
         To stop at once and everything, use the emergency stop.
         """
-        owned(visible_sessions(self.actor), id, view=self, what="session")
-        service.stop_trading_session(session_id=id, actor=self.actor, **self.body(ReasonSerializer))
-        return Response(SessionSerializer(_sessions().get(pk=id)).data)
+        row = owned(visible_sessions(self.actor), id, view=self, what="session")
+        with _unchanged(request, row):
+            service.stop_trading_session(session_id=id, actor=self.actor, **self.body(ReasonSerializer))
+        return _shown(id)
 
 
 class PauseSession(ApiView):
+    tags_of = "the session"
     actions: ClassVar[Actions] = {"post": Action.RUN_SESSION}
 
     @extend_schema(
@@ -91,12 +109,14 @@ class PauseSession(ApiView):
     )
     def post(self, request: Request, id: UUID) -> Response:
         """No new entries; exits and risk rules go on. For traders and owners."""
-        owned(visible_sessions(self.actor), id, view=self, what="session")
-        service.pause_trading_session(session_id=id, actor=self.actor, **self.body(ReasonSerializer))
-        return Response(SessionSerializer(_sessions().get(pk=id)).data)
+        row = owned(visible_sessions(self.actor), id, view=self, what="session")
+        with _unchanged(request, row):
+            service.pause_trading_session(session_id=id, actor=self.actor, **self.body(ReasonSerializer))
+        return _shown(id)
 
 
 class ResumeSession(ApiView):
+    tags_of = "the session"
     actions: ClassVar[Actions] = {"post": Action.RUN_SESSION}
 
     @extend_schema(
@@ -108,9 +128,10 @@ class ResumeSession(ApiView):
     )
     def post(self, request: Request, id: UUID) -> Response:
         """End a pause. For traders and owners."""
-        owned(visible_sessions(self.actor), id, view=self, what="session")
-        service.resume_trading_session(session_id=id, actor=self.actor)
-        return Response(SessionSerializer(_sessions().get(pk=id)).data)
+        row = owned(visible_sessions(self.actor), id, view=self, what="session")
+        with _unchanged(request, row):
+            service.resume_trading_session(session_id=id, actor=self.actor)
+        return _shown(id)
 
 
 class Sessions(ApiView):

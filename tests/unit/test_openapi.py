@@ -95,4 +95,20 @@ def test_each_post_takes_an_idempotency_key(
     assert len(idempotent) >= 14
     for name, operation in operations.items():
         headers = [row["name"] for row in operation.get("parameters", ()) if row["in"] == "header"]
-        assert headers == (["Idempotency-Key"] if name in idempotent else []), name
+        assert ("Idempotency-Key" in headers) == (name in idempotent), name
+
+
+def test_changes_of_rules_limits_and_sessions_may_name_what_they_change(
+    operations: dict[str, dict[str, Any]],
+) -> None:
+    named = {
+        operation["operationId"] for operation in operations.values()
+        if "If-Match" in [row["name"] for row in operation.get("parameters", ())]
+    }  # fmt: skip
+    assert named == {
+        "updateTradingRule", "deleteTradingRule", "activateRule", "deactivateRule", "approveRuleVersion",
+        "rejectRuleVersion", "setLimits", "approveLimits", "rejectLimits", "setAccountLimits", "setPlatformLimits",
+        "setInstrumentLimits", "pauseTradingSession", "resumeTradingSession", "stopTradingSession",
+    }  # fmt: skip
+    for operation in operations.values():
+        assert ("412" in operation["responses"]) == (operation["operationId"] in named)

@@ -9,9 +9,11 @@ from rest_framework.response import Response
 
 from foundation.api.actions import Actions
 from foundation.api.base import ApiView
+from foundation.api.preconditions import tagged
 from portfolios.api.access import owned
 from portfolios.core.access import Action
 from portfolios.selectors import visible_portfolio
+from sessions.api.serializers import session_tag
 from sessions.selectors import visible_sessions
 from trading.api import serializers as shapes
 from trading.api.filters import DecisionFilters, TradeFilters
@@ -24,6 +26,7 @@ from trading.services.settling import settle_by_hand
 
 
 class SessionStatus(ApiView):
+    tags_of = "the session"
     actions: ClassVar[Actions] = {"get": Action.VIEW}
 
     @extend_schema(
@@ -37,7 +40,7 @@ class SessionStatus(ApiView):
         rows = visible_sessions(self.actor).select_related("started_by")
         trading_session = owned(rows, id, view=self, what="session")
         shown = {"session": trading_session, "performance": get_session_performance(id)}
-        return Response(shapes.SessionStatusSerializer(shown).data)
+        return tagged(Response(shapes.SessionStatusSerializer(shown).data), session_tag(trading_session))
 
 
 class Trades(ApiView):

@@ -7,16 +7,16 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
-from django.contrib.auth.hashers import make_password
 from django.contrib.auth import get_user_model
+from django.contrib.auth.hashers import make_password
 from django.urls import URLPattern, URLResolver, get_resolver
 from rest_framework.response import Response
 
 from foundation.clock import database_now
+from foundation.tokens import create_service_account, issue_token
 from journal.core.events import AlertSpec, Event
 from journal.models import Alert
 from journal.services.journal import append
-from foundation.tokens import create_service_account, issue_token
 from market.models import CalendarDay
 from market.services.corporate_actions import NewCorporateAction, record
 from market.services.pull_settings import PullContent, set_pull
