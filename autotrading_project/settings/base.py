@@ -209,6 +209,8 @@ JOURNAL_VISIBLE_STREAMS = "portfolios.selectors.visible_streams"
 JOURNAL_ACTIONABLE_STREAMS = "portfolios.selectors.actionable_streams"
 # The admin's common base asks there whether the table of roles lets somebody do something.
 ADMIN_ASKS = "portfolios.selectors.require_where"
+# Whose transfers they are only trading knows.
+LEDGER_OWNERS = "trading.selectors.trade_ids"
 # Nor does the rules' room know what is carried out: it asks this before it puts a rule in force.
 RULE_SUPPORT = "trading.core.support.unsupported"
 
@@ -270,6 +272,7 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "Rules as data, decisions explained, orders exactly once.",
     "OAS_VERSION": "3.1.0",
     "SERVE_INCLUDE_SCHEMA": False,
+    "ENUM_NAME_OVERRIDES": {"TradeTypeEnum": "trading.models.Side"},
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",

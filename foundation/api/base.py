@@ -12,6 +12,7 @@ from rest_framework.response import Response
 
 from foundation.api.actions import Actions, declared
 from foundation.api.idempotency import IdempotentPostMixin
+from foundation.api.pagination import Orderings
 from foundation.api.schema import ApiSchema
 
 
@@ -42,14 +43,16 @@ class ApiView(IdempotentPostMixin, GenericAPIView[Any]):
     """Translate, one service call, translate back.
 
     `actions` says what each method does, in the words of the table of roles; a method that is not in it is refused.
-    POST takes an `Idempotency-Key`. A view with a list sets `filterset_class` and `page_ordering` (columns
-    that no row has empty, the last one unique); `queryset` only tells the schema whose filters these are.
+    POST takes an `Idempotency-Key`. A view with a list sets `filterset_class` and `page_ordering`, or `orderings` where
+    there are several (columns that no row has empty, the last one unique, none of a relation: annotate it); `queryset`
+    only tells the schema whose filters these are.
     """
 
     schema = ApiSchema()
     tags_of: ClassVar[str] = ""  # what its ETag and If-Match are about, for the schema; empty: it has none
     actions: ClassVar[Actions] = {}
     page_ordering: tuple[str, ...] = ("-created_at", "-id")
+    orderings: ClassVar[Orderings] = {}  # the orders that a client may ask for, the usual one first
 
     @property
     def actor(self) -> User:

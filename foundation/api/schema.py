@@ -8,6 +8,7 @@ from drf_spectacular.utils import OpenApiParameter
 from rest_framework import serializers
 
 from foundation.api.idempotency import HEADER, KEY_LENGTH_MAX, IdempotentPostMixin
+from foundation.api.pagination import ORDERING
 from foundation.api.problems import CONTENT_TYPE
 
 # Status -> what it means; None: never given here. What a view says of itself, beside what all have.
@@ -47,6 +48,10 @@ class ApiSchema(AutoSchema):
                     f"effect; with another body it is refused (422). At most {KEY_LENGTH_MAX} characters.",
                 )
             )
+        orderings = getattr(self.view, "orderings", {})
+        if orderings and self._is_list_view():
+            told = f"A minus means the other way round; {next(iter(orderings))} if left out."
+            parameters.append(OpenApiParameter(ORDERING, str, enum=list(orderings), description=told))
         about = getattr(self.view, "tags_of", "")
         if about:
             told = f"Tells the present state of {about}; send it as `If-Match` with a change."

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from foundation.api import auth, tokens
+from foundation.api import auth, processes, tokens
 
 urlpatterns = [
     path("auth/login", auth.Login.as_view(), name="login"),
@@ -9,6 +9,7 @@ urlpatterns = [
     path("auth/tokens", tokens.Tokens.as_view(), name="tokens"),
     path("auth/tokens/revoke-others", tokens.RevokeOthers.as_view(), name="revoke-other-tokens"),
     path("auth/tokens/<uuid:id>", tokens.OneToken.as_view(), name="token"),
+    path("platform/processes", processes.Processes.as_view(), name="processes"),
     path("service-accounts", tokens.ServiceAccounts.as_view(), name="service-accounts"),
     path("service-accounts/<uuid:id>/tokens", tokens.ServiceTokens.as_view(), name="service-tokens"),
     path(

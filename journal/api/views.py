@@ -1,5 +1,6 @@
 """The journal over REST: the same events as the WebSocket, alerts, and tickets for the WebSocket."""
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -13,10 +14,11 @@ from rest_framework.response import Response
 from foundation.api.actions import Actions
 from foundation.api.base import ApiView
 from foundation.api.idempotency import Keep
-from foundation.api.pagination import CursorPagination
+from foundation.api.pagination import CursorPagination, Orderings
 from foundation.api.schema import Problems
 from foundation.errors import NotFound
 from journal.api.serializers import (
+    NAMED_BY,
     AlertQuerySerializer,
     AlertSerializer,
     EventSerializer,
@@ -36,22 +38,25 @@ def _refuse_foreign(request: Request, portfolio: UUID) -> None:
         raise NotFound("There is no such portfolio, or it is not yours to see.")
 
 
+def within(rows: QuerySet[Any], column: str, wanted: Mapping[str, Any]) -> QuerySet[Any]:
+    bounds = {f"{column}__gte": wanted.get("from"), f"{column}__lt": wanted.get("to")}
+    return rows.filter(**{name: at for name, at in bounds.items() if at is not None})
+
+
 class EventPagination(CursorPagination):
     """In the order of recording, which within a stream is the order of `seq`."""
 
     def get_ordering(self, request: Request, queryset: QuerySet[Entry], view: Any) -> tuple[str, ...]:
         """Each has an index that serves it."""
-        return ("seq",) if "portfolio" in request.query_params else ("id",)
-
-
-class AlertPagination(CursorPagination):
-    ordering = ("-created_at", "-id")
+        column = "seq" if "portfolio" in request.query_params else "id"
+        return (f"-{column}",) if self._named.startswith("-") else (column,)
 
 
 class JournalList(ListAPIView[Entry]):
     actions: ClassVar[Actions] = {"get": "follow"}
     serializer_class = EventSerializer
     pagination_class = EventPagination
+    orderings: ClassVar[Orderings] = {"recorded": (), "-recorded": ()}
     problems: ClassVar[Problems] = _NO_PORTFOLIO
     filter_backends = ()
 
@@ -69,20 +74,24 @@ class JournalList(ListAPIView[Entry]):
             entries = entries.filter(seq__gt=wanted["since"])
         if "kind" in wanted:
             entries = entries.filter(kind=wanted["kind"])
-        return entries
+        for key in NAMED_BY.keys() & wanted.keys():
+            entries = entries.filter(payload__contains=f'"{NAMED_BY[key]}":"{wanted[key]}"')
+        return within(entries, "at", wanted)
 
     @extend_schema(
         operation_id="getEvents", summary="List events", parameters=[JournalQuerySerializer], tags=["journal"]
     )
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """What happened, oldest first: the events of the streams that you may see."""
+        """What happened, oldest first if nothing else is said: the events of the streams that you may see."""
         return super().get(request, *args, **kwargs)
 
 
 class AlertList(ListAPIView[Alert]):
     actions: ClassVar[Actions] = {"get": "follow"}
     serializer_class = AlertSerializer
-    pagination_class = AlertPagination
+    orderings: ClassVar[Orderings] = {
+        "-created_at": ("-created_at", "-id"), "created_at": ("created_at", "id"),
+    }  # fmt: skip
     problems: ClassVar[Problems] = _NO_PORTFOLIO
     filter_backends = ()
 
@@ -100,13 +109,15 @@ class AlertList(ListAPIView[Alert]):
             alerts = alerts.filter(severity=wanted["severity"])
         if wanted["acknowledged"] is not None:
             alerts = alerts.filter(acknowledged_at__isnull=not wanted["acknowledged"])
-        return alerts
+        if "kind" in wanted:
+            alerts = alerts.filter(kind=wanted["kind"])
+        return within(alerts, "created_at", wanted)
 
     @extend_schema(
         operation_id="getAlerts", summary="List alerts", parameters=[AlertQuerySerializer], tags=["alerts"]
     )
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """The alerts of the streams that you may see, newest first."""
+        """The alerts of the streams that you may see, newest first if nothing else is said."""
         return super().get(request, *args, **kwargs)
 
 

@@ -9,7 +9,7 @@ from rest_framework.response import Response
 
 from foundation.api.actions import Actions
 from foundation.api.base import ApiView
-from foundation.api.pagination import CursorPagination
+from foundation.api.pagination import CursorPagination, Orderings
 from foundation.api.schema import Problems
 from foundation.errors import DomainError, NotFound
 from market import selectors
@@ -102,7 +102,7 @@ class Bars(ApiView):
     queryset = Bar.objects.none()
     pagination_class = BarPagination
     problems: ClassVar[Problems] = {"404": "There is no such instrument."}
-    page_ordering = ("-at",)
+    orderings: ClassVar[Orderings] = {"-at": ("-at",), "at": ("at",)}
 
     @extend_schema(
         operation_id="getBars",
@@ -150,7 +150,9 @@ class Recommendations(ApiView):
     actions: ClassVar[Actions] = {"get": "see_market", "post": "push_advice"}
     queryset = Recommendation.objects.none()
     filterset_class = RecommendationFilters
-    page_ordering = ("-as_of", "-created_at", "id")
+    orderings: ClassVar[Orderings] = {
+        "-as_of": ("-as_of", "-created_at", "id"), "as_of": ("as_of", "created_at", "id"),
+    }  # fmt: skip
 
     @extend_schema(
         operation_id="getRecommendations",

@@ -36,7 +36,7 @@ from portfolios.services.limits import lock_platform, set_limits
 
 TAGS = ["limits"]
 _OF_STAFF: Problems = {"403": "For staff only."}
-_EXAMPLE = OpenApiExample(
+LIMITS_EXAMPLE = OpenApiExample(
     "Two limits", value={"max_order_value": "5000", "max_spread_bps": "50"}, request_only=True
 )
 
@@ -107,7 +107,7 @@ class PlatformLimits(ApiView):
         summary="Set the platform's limits",
         request=LimitValuesSerializer,
         responses=ScopeLimitsSerializer,
-        examples=[_EXAMPLE],
+        examples=[LIMITS_EXAMPLE],
         tags=TAGS,
     )
     def put(self, request: Request) -> Response:
@@ -147,7 +147,7 @@ class AccountLimits(ApiView):
         summary="Set the broker account's limits",
         request=LimitValuesSerializer,
         responses=LimitsSerializer,
-        examples=[_EXAMPLE],
+        examples=[LIMITS_EXAMPLE],
         tags=TAGS,
     )
     def put(self, request: Request, portfolio_id: UUID) -> Response:
@@ -189,7 +189,7 @@ class InstrumentLimits(ApiView):
         summary="Set an instrument's limits",
         request=LimitValuesSerializer,
         responses=ScopeLimitsSerializer,
-        examples=[_EXAMPLE],
+        examples=[LIMITS_EXAMPLE],
         tags=TAGS,
     )
     def put(self, request: Request, symbol: str) -> Response:

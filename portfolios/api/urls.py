@@ -1,6 +1,15 @@
 from django.urls import path
 
-from portfolios.api import corporate_actions, limits, members, paper_market, permissions, scoped_limits, views
+from portfolios.api import (
+    corporate_actions,
+    limit_history,
+    limits,
+    members,
+    paper_market,
+    permissions,
+    scoped_limits,
+    views,
+)
 
 urlpatterns = [
     path("corporate-actions", corporate_actions.CorporateActions.as_view(), name="corporate-actions"),
@@ -27,6 +36,11 @@ urlpatterns = [
         name="portfolio-member",
     ),
     path("portfolios/<uuid:portfolio_id>/four-eyes", limits.FourEyes.as_view(), name="portfolio-four-eyes"),
+    path(
+        "portfolios/<uuid:portfolio_id>/limits/history",
+        limit_history.LimitHistory.as_view(),
+        name="portfolio-limits-history",
+    ),
     path("portfolios/<uuid:portfolio_id>/limits", limits.Limits.as_view(), name="portfolio-limits"),
     path(
         "portfolios/<uuid:portfolio_id>/limits/<int:version>/approve",

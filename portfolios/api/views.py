@@ -12,6 +12,7 @@ from rest_framework.response import Response
 
 from foundation.api.actions import Actions
 from foundation.api.base import ApiView
+from foundation.api.pagination import Orderings
 from market.services import snapshots
 from portfolios.api import serializers as shapes
 from portfolios.api.filters import LedgerFilters, PositionFilters
@@ -53,7 +54,10 @@ class Me(ApiView):
 class Portfolios(ApiView):
     actions: ClassVar[Actions] = {"get": Action.VIEW, "post": Action.CREATE_PORTFOLIO}
     queryset = Portfolio.objects.none()
-    page_ordering = ("name", "id")
+    orderings: ClassVar[Orderings] = {
+        "name": ("name", "id"), "-name": ("-name", "-id"), "created_at": ("created_at", "id"),
+        "-created_at": ("-created_at", "-id"),
+    }  # fmt: skip
 
     @extend_schema(
         operation_id="getPortfolios",
@@ -156,7 +160,7 @@ class Positions(ApiView):
     actions: ClassVar[Actions] = {"get": Action.VIEW}
     queryset = Position.objects.none()
     filterset_class = PositionFilters
-    page_ordering = ("symbol", "id")
+    orderings: ClassVar[Orderings] = {"symbol": ("symbol", "id"), "-symbol": ("-symbol", "-id")}
 
     @extend_schema(
         operation_id="getPositions",
@@ -176,7 +180,7 @@ class Ledger(ApiView):
     actions: ClassVar[Actions] = {"get": Action.VIEW}
     queryset = LedgerTransfer.objects.none()
     filterset_class = LedgerFilters
-    page_ordering = ("-id",)
+    orderings: ClassVar[Orderings] = {"-booked": ("-id",), "booked": ("id",)}
 
     @extend_schema(
         operation_id="getLedger",

@@ -62,6 +62,7 @@ class Action(StrEnum):
     KEEP_MARKET = "keep_market"
     KEEP_SOURCES = "keep_sources"
     SEE_METRICS = "see_metrics"
+    SEE_PROCESSES = "see_processes"
     KEEP_ACCOUNTS = "keep_accounts"
     # what is nobody's in particular
     LOG_IN = "log_in"
@@ -149,6 +150,7 @@ RULES: Mapping[Action, Who] = {
     Action.KEEP_MARKET: _STAFF,
     Action.KEEP_SOURCES: _STAFF,
     Action.SEE_METRICS: _STAFF,
+    Action.SEE_PROCESSES: _STAFF,
     Action.KEEP_ACCOUNTS: _STAFF,
     Action.LOG_IN: Who(strangers=True, anybody=True),
     Action.SELF: _ANYBODY,

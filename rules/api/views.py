@@ -11,6 +11,7 @@ from rest_framework.response import Response
 
 from foundation.api.actions import Actions
 from foundation.api.base import ApiView
+from foundation.api.pagination import Orderings
 from foundation.errors import InvalidInput
 from portfolios.api.access import owned
 from portfolios.core.access import Action
@@ -112,7 +113,10 @@ class RulesById(ApiView):
     actions: ClassVar[Actions] = {"get": Action.VIEW, "put": Action.WRITE_RULE, "delete": Action.WRITE_RULE}
     queryset = TradingRule.objects.none()
     filterset_class = RuleFilters
-    page_ordering = ("-priority", "created_at", "id")
+    orderings: ClassVar[Orderings] = {
+        "-priority": ("-priority", "created_at", "id"), "priority": ("priority", "created_at", "id"),
+        "name": ("name", "id"), "created_at": ("created_at", "id"), "-updated_at": ("-updated_at", "-id"),
+    }  # fmt: skip
 
     @extend_schema(
         operation_id="getTradingRules",

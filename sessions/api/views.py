@@ -12,6 +12,7 @@ from rest_framework.response import Response
 
 from foundation.api.actions import Actions
 from foundation.api.base import ApiView
+from foundation.api.pagination import Orderings
 from foundation.api.preconditions import tagged, unchanged
 from portfolios.api.access import owned
 from portfolios.core.access import Action
@@ -138,6 +139,9 @@ class Sessions(ApiView):
     actions: ClassVar[Actions] = {"get": Action.VIEW}
     queryset = TradingSession.objects.none()
     filterset_class = SessionFilters
+    orderings: ClassVar[Orderings] = {
+        "-created_at": ("-created_at", "-id"), "created_at": ("created_at", "id"),
+    }  # fmt: skip
 
     @extend_schema(
         operation_id="getTradingSessions",

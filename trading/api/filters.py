@@ -49,6 +49,9 @@ DecisionFilters = type(
         "symbol": filters.CharFilter(field_name="instrument__symbol"),
         "rule": filters.UUIDFilter(field_name="rule_id"),
         "session": filters.UUIDFilter(field_name="session_id"),
+        "side": filters.ChoiceFilter(
+            field_name="trade__trade_type", choices=Side.choices, label="of the trade that came of it"
+        ),
         # One that was repeated has lasted from its first time to its last.
         **_market_time("last_market_at", after="still so at or after", before="first so before"),
     },
@@ -70,3 +73,22 @@ class HaltFilters(filters.FilterSet):
 
     def cover(self, rows: QuerySet[Halt], name: str, value: UUID) -> QuerySet[Halt]:
         return rows.filter(Q(portfolio_id=value) | Q(portfolio_id=None))
+
+
+ExecutionFilters = type(
+    "ExecutionFilters",
+    (filters.FilterSet,),
+    {
+        "__doc__": "`from` and `to` bound the market time of the fill.",
+        "symbol": filters.CharFilter(field_name="trade__symbol"),
+        "side": filters.ChoiceFilter(field_name="trade__trade_type", choices=Side.choices),
+        "trade": filters.UUIDFilter(field_name="trade_id"),
+        "rule": filters.UUIDFilter(field_name="trade__rule_id"),
+        "session": filters.UUIDFilter(field_name="trade__session_id"),
+        "reversed": filters.BooleanFilter(
+            field_name="reversed_at", lookup_expr="isnull", exclude=True, label="whether it was taken back"
+        ),
+        "from": MomentFilter(field_name="market_at", lookup_expr="gte"),
+        "to": MomentFilter(field_name="market_at", lookup_expr="lt"),
+    },
+)

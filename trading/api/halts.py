@@ -10,6 +10,7 @@ from rest_framework.response import Response
 
 from foundation.api.actions import Actions
 from foundation.api.base import ApiView
+from foundation.api.pagination import Orderings
 from foundation.errors import NotFound
 from portfolios.core.access import Action
 from portfolios.selectors import role_of
@@ -43,7 +44,7 @@ class EmergencyStops(ApiView):
     actions: ClassVar[Actions] = {"get": Action.VIEW, "post": Action.STOP}
     queryset = Halt.objects.none()
     filterset_class = HaltFilters
-    page_ordering = ("-armed_at", "-id")
+    orderings: ClassVar[Orderings] = {"-armed_at": ("-armed_at", "-id"), "armed_at": ("armed_at", "id")}
     never_throttled = ("POST",)
 
     @extend_schema(

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from trading.api import breaks, connections, halts, orders, protections, reversals, risk, views
+from trading.api import breaks, connections, executions, halts, orders, protections, reversals, risk, views
 
 urlpatterns = [
     path("auto-trading/sessions/<uuid:id>/status", views.SessionStatus.as_view(), name="session-status"),
@@ -13,6 +13,11 @@ urlpatterns = [
     path("auto-trading/decisions/<uuid:portfolio_id>", views.Decisions.as_view(), name="decisions"),
     path(
         "auto-trading/decisions/<uuid:id>/details", views.DecisionDetails.as_view(), name="decision-details"
+    ),
+    path(
+        "portfolios/<uuid:portfolio_id>/executions",
+        executions.Executions.as_view(),
+        name="portfolio-executions",
     ),
     path("portfolios/<uuid:portfolio_id>/broker", connections.Connection.as_view(), name="broker-connection"),
     path(

@@ -9,6 +9,7 @@ from rest_framework.response import Response
 
 from foundation.api.actions import Actions
 from foundation.api.base import ApiView
+from foundation.api.pagination import Orderings
 from foundation.api.preconditions import tagged
 from portfolios.api.access import owned
 from portfolios.core.access import Action
@@ -47,6 +48,10 @@ class Trades(ApiView):
     actions: ClassVar[Actions] = {"get": Action.VIEW}
     queryset = AutoTrade.objects.none()
     filterset_class = TradeFilters
+    orderings: ClassVar[Orderings] = {
+        "-created_at": ("-created_at", "-id"), "created_at": ("created_at", "id"),
+        "-updated_at": ("-updated_at", "-id"), "symbol": ("symbol", "-created_at", "-id"),
+    }  # fmt: skip
 
     @extend_schema(
         operation_id="getAutoTrades",
@@ -143,7 +148,10 @@ class Decisions(ApiView):
     actions: ClassVar[Actions] = {"get": Action.VIEW}
     queryset = Decision.objects.none()
     filterset_class = DecisionFilters
-    page_ordering = ("-last_slot", "-created_at", "-id")
+    orderings: ClassVar[Orderings] = {
+        "-last_slot": ("-last_slot", "-created_at", "-id"), "last_slot": ("last_slot", "created_at", "id"),
+        "-created_at": ("-created_at", "-id"), "created_at": ("created_at", "id"),
+    }  # fmt: skip
 
     @extend_schema(
         operation_id="getDecisions",

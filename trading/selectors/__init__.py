@@ -1,6 +1,7 @@
 import uuid
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
+from typing import Any
 
 from django.db.models import (
     Case,
@@ -33,6 +34,11 @@ from trading.models import AutoTrade, Decision, Execution, Halt, Protection, Rec
 
 # How far back a rule's record goes, in fills of its instruments: it is read under the portfolio's lock.
 RECORD_FILLS_MAX = 5_000
+
+
+def trade_ids(**named: Any) -> QuerySet[AutoTrade, uuid.UUID]:
+    """The ids of trades with this rule_id, session_id or trade_type, as owners of what was booked."""
+    return AutoTrade.objects.filter(**named).values_list("id", flat=True)
 
 
 def get_trading_history(portfolio_id: uuid.UUID) -> QuerySet[AutoTrade]:

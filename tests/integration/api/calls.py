@@ -389,6 +389,11 @@ BESIDE = [
         beside=dict.fromkeys(("bob", "victor", "tara", "steffi", "susan", "charlie"), 404),
     ),
     Call("post", "auth/tokens/revoke-others", status=204, of_hers=False),
+    Call("get", "platform/processes", of_hers=False, by="steffi"),
+    Call("get", "portfolios/{portfolio}/executions"),
+    Call("get", "portfolios/{portfolio}/limits/history"),
+    Call("get", "auto-trading/sessions/{session}/limits"),
+    Call("put", "auto-trading/sessions/{session}/limits", _limit, by="bob"),
     Call("get", "service-accounts", of_hers=False, by="steffi"),
     Call(
         "post",
