@@ -108,7 +108,7 @@ def test_changes_of_rules_limits_and_sessions_may_name_what_they_change(
     assert named == {
         "updateTradingRule", "deleteTradingRule", "activateRule", "deactivateRule", "approveRuleVersion",
         "rejectRuleVersion", "setLimits", "approveLimits", "rejectLimits", "setAccountLimits", "setPlatformLimits",
-        "setInstrumentLimits", "pauseTradingSession", "resumeTradingSession", "stopTradingSession",
+        "setInstrumentLimits", "setSessionLimits", "pauseTradingSession", "resumeTradingSession", "stopTradingSession",
     }  # fmt: skip
     for operation in operations.values():
         assert ("412" in operation["responses"]) == (operation["operationId"] in named)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from django.urls import resolve
@@ -39,8 +40,13 @@ def url(world: World, call: Call) -> str:
     return call.send(world, call.by).wsgi_request.get_full_path()
 
 
+def with_query(path: str, query: dict[str, Any]) -> str:
+    """Beside what the path asks for already."""
+    return f"{path}{'&' if '?' in path else '?'}{urlencode(query)}" if query else path
+
+
 def pages(client: Any, path: str, **query: Any) -> Iterator[list[dict[str, Any]]]:
-    answer = client.get(path, query)
+    answer = client.get(with_query(path, query))
     while True:
         assert answer.status_code == 200, answer.content
         yield answer.json()["results"]
@@ -69,7 +75,7 @@ def test_in_each_order_every_row_comes_once(world: World, call: Call, name: str)
 )
 def test_an_order_that_there_is_not_is_refused_with_those_that_there_are(world: World, call: Call) -> None:
     client, path = world.as_(call.by), url(world, call)
-    answer = client.get(path, {"ordering": "colour"})
+    answer = client.get(with_query(path, {"ordering": "colour"}))
     assert (answer.status_code, answer.json()["errors"][0]["path"]) == (400, "ordering")
     assert all(name in answer.json()["detail"] for name in ordered(call))
 
@@ -95,7 +101,7 @@ class TestFilters:
         path, filled_trade = "portfolios/{}/ledger", world.filled
         by_symbol = self.results(world, path, symbol="AAA")
         assert {row["asset"] for row in by_symbol} == {"AAA", "USD"}
-        assert {row["owner_id"] for row in by_symbol} == {str(filled_trade.id)}
+        assert {row["trade_id"] for row in by_symbol} == {str(filled_trade.id)}
         ids = [row["id"] for row in by_symbol]
         assert ids == [
             row["id"] for row in self.results(world, path, symbol="AAA", rule=filled_trade.rule_id)
@@ -107,7 +113,7 @@ class TestFilters:
 
     def test_decisions_by_side_and_time(self, world: World) -> None:
         path = "auto-trading/decisions/{}"
-        assert {row["outcome"] for row in self.results(world, path, side="buy")} == {"ordered"}
+        assert {row["outcome"] for row in self.results(world, path, side="buy")} == {"traded"}
         assert self.results(world, path, side="sell") == []
         assert self.results(world, path, to="2000-01-01T00:00:00Z") == []
 
