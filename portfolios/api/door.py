@@ -21,17 +21,16 @@ class AsDeclared(BasePermission):
 
     def has_permission(self, request: Request, view: Any) -> bool:
         """False: who is not logged in (401). Raises Forbidden."""
-        method = request.method or ""
+        method = (request.method or "").lower()
         action = declared(view, method)
-        if action is not None and RULES[Action(action)].strangers:
-            return True
-        if not (request.user and request.user.is_authenticated):
-            # which methods there are, a view for strangers tells them, too
-            return action is None and any(RULES[Action(one)].strangers for one in view.actions.values())
-        if action is None:
-            if hasattr(view, method.lower()) and method.lower() != "options":
+        known = bool(request.user and request.user.is_authenticated)
+        if action is None and method != "options" and hasattr(view, method):
+            if known:
                 raise Forbidden("This is open to nobody: it does not say what it does.", code="undeclared")
-            return True  # there is no such method, which is said after this
-        if not is_of_portfolio(action):
+            return False
+        asked = [action] if action is not None else getattr(view, "actions", {}).values()
+        if any(RULES[Action(each)].strangers for each in asked):
+            return True
+        if known and action is not None and not is_of_portfolio(action):
             require_anywhere(request.user, action)
-        return True
+        return known  # where there is no such method, that is said after this
