@@ -4,7 +4,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 
-from benchmarks import first_trade, halt, latency, orders, risk, rules
+from benchmarks import api, first_trade, halt, latency, orders, risk, rules
 from benchmarks.figure import Figure
 
 GROUPS: dict[str, Callable[[], Iterator[Figure]]] = {
@@ -14,6 +14,7 @@ GROUPS: dict[str, Callable[[], Iterator[Figure]]] = {
     "halt": halt.measure,
     "orders": orders.measure,
     "latency": latency.measure,
+    "api": api.measure,
 }
 
 
