@@ -39,9 +39,9 @@ IDENTITIES = [
 MEMBERS_AND_SUPERUSERS = {*MEMBERS, "superuser"}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def operation_ids() -> dict[tuple[type, str], str]:
-    """By view and method."""
+    """By view and method. Made before the world, whose open transaction may not wait long for anything."""
     paths = SchemaGenerator().get_schema(request=None, public=True)["paths"]
     generator = SchemaGenerator()
     generator._initialise_endpoints()
@@ -71,7 +71,7 @@ def expected(call: Call, row: Row, who: Identity) -> int:
 @pytest.mark.parametrize("who", IDENTITIES, ids=lambda who: who.column or "stranger")
 @pytest.mark.parametrize("call", CALLS, ids=lambda call: call.route)
 def test_each_route_answers_as_it_is_written(
-    world: World, operation_ids: dict[tuple[type, str], str], call: Call, who: Identity
+    operation_ids: dict[tuple[type, str], str], world: World, call: Call, who: Identity
 ) -> None:
     answer: Any = call.send(world, who.name)
     view = resolve(answer.wsgi_request.path).func.view_class  # type: ignore[attr-defined]
