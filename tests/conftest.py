@@ -7,8 +7,16 @@ simulator     a broker that misbehaves by script, as a process of its own
 """
 
 import django
+from django.db import connections
 
 django.setup()  # before any conftest further down imports models
+
+# A world that a module shares is made in one open transaction, which takes longer than a worker may pause on a busy
+# machine. The processes that tests start keep production's five seconds.
+_options = connections.settings["default"]["OPTIONS"]
+_options["options"] = _options["options"].replace(
+    "idle_in_transaction_session_timeout=5s", "idle_in_transaction_session_timeout=120s"
+)
 
 pytest_plugins = [
     "tests.harness.databases",

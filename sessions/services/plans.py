@@ -137,9 +137,13 @@ def _columns(content: PlanContent) -> dict[str, Any]:
         message = "has no place in a plan: each session ends by stop_minutes_after_close"
         errors.append({"path": "config.ends_at", "message": message})
     try:
-        checked_config(content.config)
+        flattens = checked_config(content.config).on_stop == "flatten"
     except InvalidInput as refusal:
         errors += refusal.errors or []
+    else:
+        if flattens and content.stop_minutes_after_close >= 0:
+            message = "must be below zero, like -10: what is held can be sold only while the market is open"
+            errors.append({"path": "stop_minutes_after_close", "message": message})
     if errors:
         detail = "; ".join(f"{row['path']}: {row['message']}" for row in errors)
         raise InvalidInput(detail, errors=[dict(row) for row in errors])

@@ -21,7 +21,9 @@ def create(world: World, who: str = "alice", **more: Any) -> Any:
 
 
 def test_a_plan_lives_from_its_making_to_its_deletion(world: World) -> None:
-    made = create(world, weekdays=["FRIDAY", "MONDAY"], config={"on_stop": "flatten"})
+    made = create(
+        world, weekdays=["FRIDAY", "MONDAY"], config={"on_stop": "flatten"}, stop_minutes_after_close=-10
+    )
     assert made.status_code == 201
     shown = made.json()
     assert (shown["weekdays"], shown["is_enabled"], shown["responsible"]) == (
@@ -39,6 +41,12 @@ def test_a_plan_lives_from_its_making_to_its_deletion(world: World) -> None:
     assert (enabled["is_enabled"], enabled["responsible"]) == (True, "alice")
     assert world.as_("alice").delete(path).status_code == 204
     assert world.as_("alice").get(path).status_code == 404
+
+
+@pytest.mark.parametrize("minutes", [0, 5])
+def test_a_plan_that_flattens_must_end_while_the_market_is_open(world: World, minutes: int) -> None:
+    answer = create(world, config={"on_stop": "flatten"}, stop_minutes_after_close=minutes)
+    assert (answer.status_code, answer.json()["errors"][0]["path"]) == (400, "stop_minutes_after_close")
 
 
 @pytest.mark.parametrize("who", ["victor", "bob"])  # a viewer, and a risk officer, who does not trade
