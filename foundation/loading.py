@@ -45,7 +45,7 @@ def load_pairs(
     ]
 
 
-def selected(sql: str, params: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+def selected(sql: str, params: Sequence[Any] | Mapping[str, Any] = ()) -> list[tuple[Any, ...]]:
     """What a query gives, as PostgreSQL's types are in Python."""
     with connection.cursor() as cursor:
         cursor.execute(sql, params)

@@ -320,6 +320,13 @@ FEED_JUMP_PERCENTAGE = _bounded("FEED_JUMP_PERCENTAGE", 30.0, 1, 1000)
 FEED_JUMP_CONFIRMATIONS = _whole("FEED_JUMP_CONFIRMATIONS", 2, 0, 100)
 SNAPSHOT_RETENTION_MINUTES = _bounded("SNAPSHOT_RETENTION_MINUTES", 24 * 60, 1, 10**6)
 
+# --- equity curves -----------------------------------------------------------------------------
+# One point of each portfolio in so many minutes of market time; of days older than so many only a few are kept.
+EQUITY_POINT_MINUTES = _whole("EQUITY_POINT_MINUTES", 15, 1, 24 * 60)
+if 24 * 60 % EQUITY_POINT_MINUTES:
+    raise ImproperlyConfigured(f"EQUITY_POINT_MINUTES must divide a day, got {EQUITY_POINT_MINUTES}.")
+EQUITY_FULL_DAYS = _whole("EQUITY_FULL_DAYS", 30, 1, 36_500)
+
 # --- recommendation services elsewhere ----------------------------------------------------------
 # They are asked over https at public addresses only; hosts named here are trusted: private ones, any port, http.
 PULL_ALLOWED_HOSTS = frozenset(

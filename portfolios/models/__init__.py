@@ -6,11 +6,12 @@ Money, positions and reservations are written by `portfolios.services` only, und
 from portfolios.core.access import Role
 from portfolios.models.books import LedgerTransfer, PortfolioMark, Position, PositionMark, Reservation
 from portfolios.models.corporate_actions import CorporateActionBooking, CorporateActionSettlement
+from portfolios.models.equity import EquityPoint
 from portfolios.models.limits import InstrumentPermission, InstrumentPermissionProposal, LimitSet
 from portfolios.models.owners import ROLES, BrokerAccount, BrokerCredential, Member, Portfolio
 
 __all__ = [
-    "ROLES", "BrokerAccount", "BrokerCredential", "CorporateActionBooking", "CorporateActionSettlement",
+    "ROLES", "BrokerAccount", "BrokerCredential", "CorporateActionBooking", "CorporateActionSettlement", "EquityPoint",
     "InstrumentPermission", "InstrumentPermissionProposal", "LedgerTransfer", "LimitSet", "Member",
     "Portfolio", "PortfolioMark", "Position", "PositionMark", "Reservation", "Role",
 ]  # fmt: skip

@@ -26,6 +26,13 @@ class Portfolio(models.Model):
         help_text="Σ open reservations: promised to working orders",
     )
     realised_pnl = models.DecimalField(max_digits=20, decimal_places=8, default=0, help_text="After fees")
+    paid_in = models.DecimalField(
+        max_digits=20,
+        decimal_places=8,
+        default=0,
+        db_default=0,
+        help_text="Deposits less withdrawals: Σ ledger on the capital account",
+    )
     four_eyes = models.BooleanField(
         default=False,
         db_default=False,

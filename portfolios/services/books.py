@@ -126,6 +126,9 @@ class Books:
         if Account.CASH in (debit, credit):
             portfolio.cash += amount if debit == Account.CASH else -amount
             self._changed_portfolios.add(portfolio_id)
+        if Account.CAPITAL in (debit, credit):
+            portfolio.paid_in += amount if credit == Account.CAPITAL else -amount
+            self._changed_portfolios.add(portfolio_id)
 
     def deposit(self, portfolio_id: uuid.UUID, *, amount: Decimal, memo: str = "") -> uuid.UUID:
         entry_id = uuid.uuid4()
@@ -291,9 +294,9 @@ def _save_portfolios(portfolios: Sequence[Portfolio]) -> None:
         cursor.execute(
             """
             UPDATE portfolios_portfolio AS p
-            SET cash = n.cash, reserved_cash = n.reserved_cash, realised_pnl = n.realised_pnl
-            FROM unnest(%s::uuid[], %s::numeric[], %s::numeric[], %s::numeric[])
-                AS n (id, cash, reserved_cash, realised_pnl)
+            SET cash = n.cash, reserved_cash = n.reserved_cash, realised_pnl = n.realised_pnl, paid_in = n.paid_in
+            FROM unnest(%s::uuid[], %s::numeric[], %s::numeric[], %s::numeric[], %s::numeric[])
+                AS n (id, cash, reserved_cash, realised_pnl, paid_in)
             WHERE p.id = n.id
             """,
             [
@@ -301,6 +304,7 @@ def _save_portfolios(portfolios: Sequence[Portfolio]) -> None:
                 array_text([p.cash for p in portfolios]),
                 array_text([p.reserved_cash for p in portfolios]),
                 array_text([p.realised_pnl for p in portfolios]),
+                array_text([p.paid_in for p in portfolios]),
             ],
         )
 

@@ -22,6 +22,7 @@ from portfolios.core.positions import after_reversal
 from portfolios.models import CorporateActionBooking, LedgerTransfer
 from portfolios.models.corporate_actions import IN_FORCE
 from portfolios.services.books import Books, open_books
+from portfolios.services.equity import note_flow
 from portfolios.services.marks import rescale_peaks, shift_equity
 from portfolios.services.portfolios import CASH_BOUND
 
@@ -83,6 +84,7 @@ def reverse_entry(
         _note(booking, done, books)
     elif transfers[0].kind in (Kind.DEPOSIT, Kind.WITHDRAWAL):
         shift_equity(portfolio_id, amount=done.cash)
+        note_flow(portfolio_id)
     append([reversal_event(books, transfers, done, actor=actor, reason=reason)])
     return done.entry_id
 

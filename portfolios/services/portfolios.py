@@ -17,6 +17,7 @@ from portfolios.core.access import Action, Role, may, roles_of
 from portfolios.models import BrokerAccount, Member, Portfolio
 from portfolios.selectors import needs_four_eyes, visible_portfolio
 from portfolios.services.books import open_books
+from portfolios.services.equity import note_flow
 from portfolios.services.marks import shift_equity
 from portfolios.standing import require_anywhere, standing_anywhere
 
@@ -162,6 +163,7 @@ def deposit(
     entry_id = books.deposit(portfolio_id, amount=amount, memo=memo)
     books.save()
     shift_equity(portfolio_id, amount=amount)
+    note_flow(portfolio_id)
     _record(books.portfolios[portfolio_id], "cash.deposited", entry_id, amount, actor)
 
 
@@ -174,6 +176,7 @@ def withdraw(
     entry_id = books.withdraw(portfolio_id, amount=_amount(amount), memo=memo)
     books.save()
     shift_equity(portfolio_id, amount=-amount)
+    note_flow(portfolio_id)
     _record(books.portfolios[portfolio_id], "cash.withdrawn", entry_id, amount, actor)
 
 

@@ -22,6 +22,7 @@ from market.models import Exchange, Instrument, RecommendationSource
 from market.selectors import market_now, tags
 from portfolios.core.limits import LIMIT_NAMES
 from portfolios.models import BrokerAccount, LimitSet, Portfolio
+from portfolios.services.equity import note_boundary
 from portfolios.services.limits import set_limits
 from sessions.core.config import Known, SessionConfig, parse_config
 from sessions.models import TradingSession
@@ -117,6 +118,7 @@ def start_trading_session(
     except IntegrityError as error:  # the portfolio's lock rules this out; the constraint has the last word
         raise Conflict("Another session was started at this moment.", code="session_running") from error
     row.refresh_from_db()
+    note_boundary(portfolio.id)  # what it does is measured from here
     by_plan = {"plan_id": planned.plan_id, "plan_day": planned.day.isoformat()} if planned else {}
     _journal(row, "session.started", actor, config=config, session_name=session_name, **by_plan)
     if parsed.limits:
@@ -212,6 +214,7 @@ def stop_trading_session(
 def finish_stop(*, session_id: uuid.UUID) -> TradingSession:
     """Called by trading when nothing of the session is open any more."""
     row = _locked(session_id)
+    note_boundary(row.portfolio_id)  # and until here
     _move(row, old=(Status.STOPPING,), new=Status.STOPPED, end_time=database_now())
     _journal(row, "session.stopped", None, total_trades=row.total_trades, total_pnl=row.total_pnl)
     return row

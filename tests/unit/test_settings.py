@@ -51,6 +51,8 @@ def test_good_settings_load(tmp_path):
         ({"REPLAY_FILE": "bars.xlsx"}, "REPLAY_FILE must end in .csv or .csv.gz, got 'bars.xlsx'"),
         ({"FEED_JUMP_PERCENTAGE": "0"}, "FEED_JUMP_PERCENTAGE must be between 1 and 1000, got 0"),
         ({"FEED_JUMP_CONFIRMATIONS": "1.5"}, "FEED_JUMP_CONFIRMATIONS must be a whole number, got '1.5'"),
+        ({"EQUITY_POINT_MINUTES": "7"}, "EQUITY_POINT_MINUTES must divide a day, got 7"),
+        ({"EQUITY_FULL_DAYS": "0"}, "EQUITY_FULL_DAYS must be between 1 and 36500, got 0"),
         ({"LOG_LEVEL": "loud"}, "LOG_LEVEL must be DEBUG, INFO, WARNING or ERROR, got 'LOUD'"),
         ({"CREDENTIAL_KEYS": "no-name"}, "CREDENTIAL_KEYS: entry 1 must be name:key"),
         ({"CREDENTIAL_KEYS": "new:c2hvcnQ="}, "CREDENTIAL_KEYS: the key new has 5 bytes, not 32"),

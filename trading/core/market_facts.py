@@ -6,6 +6,7 @@ from decimal import Decimal
 import numpy as np
 
 from market.core.indicators import Places
+from market.core.prices import STALE_SECONDS
 from market.core.snapshot import MarketSnapshot, RecommendationFrame
 from rules.core.clock import time_facts
 from rules.core.facts import MarketFacts, Vector
@@ -50,10 +51,6 @@ def _chosen(as_of: Vector, confidence: Vector, *, by_order: bool) -> Places:
     newest = np.where(present, as_of, -np.inf)
     newest_only = np.where(newest == newest.max(axis=0), np.nan_to_num(confidence, nan=-1.0), -2.0)
     return np.argmax(newest_only, axis=0)
-
-
-# Beyond this a price is not a fact any more. Orders have a tighter limit of their own (max_price_age_seconds).
-STALE_SECONDS = 120.0
 
 
 def fresh_values(snapshot: MarketSnapshot, values: Vector, *, now_epoch: float) -> Vector:

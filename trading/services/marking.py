@@ -1,4 +1,5 @@
-"""What a day's profit, the drawdown and trailing exits are measured against, as an evaluation or a sweep finds it."""
+"""What a day's profit, the drawdown and trailing exits are measured against, as an evaluation or a sweep finds it; and
+the points of equity curves."""
 
 import uuid
 from collections.abc import Mapping
@@ -6,6 +7,7 @@ from collections.abc import Mapping
 from foundation.core.money import as_decimal
 from portfolios.core.facts import Valuation
 from portfolios.services.marks import EquityMark, PeakMark, note_equity, note_peaks
+from trading.services.equity_points import note_equity_points
 from trading.services.facts import MarketView, OwnedRows
 
 
@@ -19,6 +21,7 @@ def mark_equity(owned: OwnedRows, valuations: Mapping[uuid.UUID, Valuation], vie
             cash = owned.portfolios[portfolio_id].cash
             found.append(EquityMark(portfolio_id, day, as_decimal(equity), cash))
     note_equity(found)
+    note_equity_points(owned.portfolios, unsettled=owned.unsettled, view=view)
 
 
 def mark_peaks(owned: OwnedRows, view: MarketView) -> None:

@@ -16,6 +16,13 @@ FILLS: dict[str, str] = {
                                           WHEN credit_account = 'cash' THEN -amount ELSE 0 END) AS amount
             FROM ledger_transfers GROUP BY portfolio_id) l ON l.portfolio_id = p.id
         WHERE p.cash <> coalesce(l.amount, 0)""",
+    "paid in = Σ ledger": """
+        SELECT format('portfolio %%s: paid in is %%s, the ledger says %%s', p.id, p.paid_in, coalesce(l.amount, 0))
+        FROM portfolios_portfolio p LEFT JOIN (
+            SELECT portfolio_id, sum(CASE WHEN credit_account = 'capital' THEN amount ELSE -amount END) AS amount
+            FROM ledger_transfers WHERE 'capital' IN (debit_account, credit_account) GROUP BY portfolio_id) l
+            ON l.portfolio_id = p.id
+        WHERE p.paid_in <> coalesce(l.amount, 0)""",
     "position = Σ ledger": """
         SELECT format('portfolio %%s instrument %%s: position is %%s, the ledger says %%s',
                       coalesce(p.portfolio_id, l.portfolio_id), coalesce(p.instrument_id, l.instrument_id),

@@ -36,6 +36,7 @@ ANOTHER_ACCOUNT = (
 WITHOUT_CONSTRAINT = "ALTER TABLE {} DROP CONSTRAINT {}; "
 CORRUPTIONS = {
     "cash = Σ ledger": "UPDATE portfolios_portfolio SET cash = cash + 0.01",
+    "paid in = Σ ledger": "UPDATE portfolios_portfolio SET paid_in = paid_in - 0.01",
     "position = Σ ledger": "UPDATE ledger_transfers SET amount = amount + 1 WHERE instrument_id IS NOT NULL",
     "position = Σ executions and splits": "UPDATE portfolios_position SET quantity = quantity + 1",
     "filled = Σ executions": "UPDATE trading_execution SET quantity = quantity - 1",
