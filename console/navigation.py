@@ -11,6 +11,7 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str, str, str], ...]], ...] = (
     ("Trading", (
         ("Sessions", "play_circle", "trading_sessions", "tradingsession"),
         ("Session plans", "event_repeat", "trading_sessions", "sessionplan"),
+        ("Performance", "monitoring", "trading", "sessionperformance"),
         ("Rules", "rule", "rules", "tradingrule"),
         ("Trades", "swap_horiz", "trading", "autotrade"),
         ("Decisions", "psychology", "trading", "decision"),
@@ -29,6 +30,7 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str, str, str], ...]], ...] = (
         ("Breaks with brokers", "rule_settings", "trading", "reconciliationbreak"),
         ("Reconciliations", "compare_arrows", "trading", "reconciliation"),
         ("Reservations", "lock_clock", "portfolios", "reservation"),
+        ("Equity", "show_chart", "portfolios", "equitypoint"),
         ("Broker accounts", "account_balance", "portfolios", "brokeraccount"),
     )),
     ("Journal", (

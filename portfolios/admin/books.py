@@ -2,10 +2,11 @@
 
 from django.contrib import admin
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
+from unfold.decorators import display
 
 from foundation.admin.base import LongListAdmin
-from foundation.admin.presentation import badge
-from portfolios.models import CorporateActionBooking, LedgerTransfer, Position, Reservation
+from foundation.admin.presentation import badge, shown_number
+from portfolios.models import CorporateActionBooking, EquityPoint, LedgerTransfer, Position, Reservation
 
 KIND_COLOURS = {
     "deposit": "success",
@@ -85,3 +86,18 @@ class CorporateActionBookingAdmin(LongListAdmin):
     search_fields = ("action__external_id__exact", "entry_id__exact")
     search_help_text = "The action's own id, or an entry of the ledger"
     ordering = ("-id",)
+
+
+@admin.register(EquityPoint)
+class EquityPointAdmin(LongListAdmin):
+    """What portfolios were worth; one without an interval lies beside the cadence."""
+
+    list_display = ("at", "portfolio", "equity", "cash", "exposure", "cost", "paid_in", "bucket", "noted_at")
+    list_select_related = ("portfolio",)
+    list_filter = (BY_PORTFOLIO,)
+    ordering = ("-id",)
+    fields = ("portfolio", "at", "equity", "cash", "exposure", "cost", "paid_in", "bucket", "noted_at")
+
+    @display(description="equity")
+    def equity(self, point: EquityPoint) -> str:
+        return shown_number(point.equity)

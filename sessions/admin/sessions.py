@@ -6,8 +6,11 @@ from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
-from unfold.decorators import action
+from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldAdminTextInputWidget
@@ -95,7 +98,15 @@ class TradingSessionAdmin(ServiceAdmin):
         return False
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
-        return ["portfolio", "session_name", "config"] if obj is None else self.shown_fields()
+        return (
+            ["portfolio", "session_name", "config"] if obj is None else [*self.shown_fields(), "performance"]
+        )
+
+    @display(description="performance")
+    def performance(self, row: TradingSession) -> SafeString:
+        """A page of trading's, which knows what it has traded."""
+        url = reverse("admin:trading_sessionperformance_change", args=[row.pk])
+        return format_html('<a class="plain-link" href="{}">How it does</a>', url)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[TradingSession]:
         return super().get_queryset(request).select_related("portfolio", "slice")

@@ -1,5 +1,23 @@
-"""Pages of broker accounts, decisions, protections, rests, trades, executions, halts and breaks."""
+"""Pages of broker accounts, decisions, performance, protections, rests, trades, executions, halts and breaks."""
 
-from trading.admin import connections, decisions, halts, protections, reconciliation, rests, trades
+from trading.admin import (
+    connections,
+    decisions,
+    halts,
+    performance,
+    protections,
+    reconciliation,
+    rests,
+    trades,
+)
 
-__all__ = ["connections", "decisions", "halts", "protections", "reconciliation", "rests", "trades"]
+__all__ = [
+    "connections",
+    "decisions",
+    "halts",
+    "performance",
+    "protections",
+    "reconciliation",
+    "rests",
+    "trades",
+]

@@ -163,23 +163,44 @@ class TradeDetailsSerializer(serializers.Serializer[Any]):
     events = EventSerializer(many=True, help_text="of the journal, oldest first")
 
 
+def _money(help_text: str, **more: Any) -> serializers.DecimalField:
+    return serializers.DecimalField(max_digits=20, decimal_places=8, help_text=help_text, **more)
+
+
+def _ratio(help_text: str) -> serializers.DecimalField:
+    return serializers.DecimalField(max_digits=20, decimal_places=4, allow_null=True, help_text=help_text)
+
+
 class PerformanceSerializer(serializers.Serializer[Any]):
+    """Money in the portfolio's currency. Percent where a name ends in `percentage`. Null: not known, or nothing to
+    measure yet."""
+
     total_trades = serializers.IntegerField(help_text="with at least one fill")
     successful_trades = serializers.IntegerField(help_text="sells that realised a profit after fees")
-    realised_pnl = serializers.DecimalField(max_digits=20, decimal_places=8, help_text="after fees")
-    unrealised_pnl = serializers.DecimalField(
-        max_digits=20,
-        decimal_places=8,
+    realised_pnl = _money("after fees")
+    unrealised_pnl = _money(
+        "how much what the portfolio holds has gained since the session began, and has not realised; null while a "
+        "price is unknown",
         allow_null=True,
-        help_text="of all that the portfolio holds; null while a price is unknown",
     )
-    fees = serializers.DecimalField(max_digits=20, decimal_places=8)
+    fees = _money("of its fills")
     win_rate = serializers.DecimalField(
         max_digits=5, decimal_places=4, allow_null=True, help_text="0..1; null before the first sell"
     )
-    profit_factor = serializers.DecimalField(
-        max_digits=20, decimal_places=4, allow_null=True, help_text="gains over losses; null without a loss"
+    profit_factor = _ratio("gains over losses; null without a loss")
+    return_percentage = _ratio("time-weighted: deposits and withdrawals are no profit")
+    max_drawdown_percentage = _ratio("the deepest fall from a peak, in percent of the peak")
+    sharpe_ratio = _ratio(
+        "of daily returns, annualised by √252, without a risk-free rate; null below 20 days"
     )
+    mean_exposure_percentage = _ratio("what was invested, in percent of equity, over its points")
+    max_exposure_percentage = _ratio("the most that was invested at one of its points")
+    slippage = _money("what it cost (positive) or gained to be filled at other prices than those decided on")
+    slippage_bps = _ratio("of the value at those prices; null without a fill")
+    measured_from = serializers.DateTimeField(
+        allow_null=True, help_text="market time at which its equity was known first"
+    )
+    measured_to = serializers.DateTimeField(allow_null=True, help_text="and last")
 
 
 class SessionStatusSerializer(serializers.Serializer[Any]):

@@ -1,9 +1,28 @@
 from django.urls import path
 
-from trading.api import breaks, connections, executions, halts, orders, protections, reversals, risk, views
+from trading.api import (
+    breaks,
+    connections,
+    executions,
+    halts,
+    orders,
+    performance,
+    protections,
+    reversals,
+    risk,
+    views,
+)
 
 urlpatterns = [
     path("auto-trading/sessions/<uuid:id>/status", views.SessionStatus.as_view(), name="session-status"),
+    path(
+        "auto-trading/sessions/<uuid:id>/performance",
+        performance.SessionPerformance.as_view(),
+        name="session-performance",
+    ),
+    path(
+        "auto-trading/sessions/<uuid:id>/equity", performance.SessionEquity.as_view(), name="session-equity"
+    ),
     path("auto-trading/trades", orders.PlaceTrade.as_view(), name="trade-place"),
     path("auto-trading/trades/validate", orders.ValidateTrade.as_view(), name="trade-validate"),
     path("auto-trading/trades/<uuid:portfolio_id>", views.Trades.as_view(), name="trades"),

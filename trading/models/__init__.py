@@ -8,11 +8,12 @@ protections, `broker_messages` of what was said to brokers, `reconciliation` and
 from trading.models.decisions import Decision, RuleAct
 from trading.models.halts import Halt
 from trading.models.messages import BrokerMessage, OrderMessage
+from trading.models.performance import SessionPerformance
 from trading.models.protections import Protection
 from trading.models.reconciliation import Reconciliation, ReconciliationBreak
 from trading.models.trades import AutoTrade, Execution, Side
 
 __all__ = [
     "AutoTrade", "BrokerMessage", "Decision", "Execution", "Halt", "OrderMessage", "Protection", "Reconciliation",
-    "ReconciliationBreak", "RuleAct", "Side",
+    "ReconciliationBreak", "RuleAct", "SessionPerformance", "Side",
 ]  # fmt: skip

@@ -1,39 +1,87 @@
-"""How a session does: its booked trades, and what it holds at the current prices."""
+"""How a session does: its booked trades, and its portfolio's equity curve from its beginning to now, or to its end."""
 
 import uuid
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
-from foundation.core.money import ZERO
+import numpy as np
+
+from foundation.core.money import ZERO, as_decimal, round_money
 from foundation.errors import NotFound
-from market.services import snapshots
-from portfolios.models import Position
+from portfolios.models import EquityPoint
+from portfolios.services.equity import equity_now
 from sessions.models import TradingSession
-from trading.core.performance import ClosedTrade, summarise
-from trading.models import AutoTrade
+from trading.core.performance import ClosedTrade, Curve, FilledPart, Measures, measure, slippage, summarise
+from trading.models import AutoTrade, Execution
+from trading.selectors.equity import equity_points_of
+
+_RATIO = Decimal("0.0001")
 
 
 def get_session_performance(session_id: uuid.UUID) -> dict[str, Any]:
-    """Trades, realised and unrealised profit, fees and win rate of one session. Raises NotFound."""
+    """Each figure of docs/performance.md, by its name; a handful of queries, however much it has traded.
+
+    Money and ratios are Decimal, None where not known. Raises NotFound.
+    """
     row = TradingSession.objects.filter(pk=session_id).first()
     if row is None:
         raise NotFound(f"There is no session {session_id}.")
+    points = list(equity_points_of(row).order_by("at", "id"))
+    now = equity_now(row.portfolio_id) if row.status in TradingSession.RUNNING else None
+    if now is not None:
+        points.append(now)
+    # What a running session holds is worth what it is worth now, or it is not known.
+    known = bool(points) and (now is not None or row.status == TradingSession.Status.STOPPED)
+    unrealised = points[-1].unrealised_pnl - points[0].unrealised_pnl if known else None
+    return {
+        "session_id": row.id,
+        **summarise(_closed(row), unrealised=unrealised),
+        **_slippage(row),
+        **_measures(points),
+        "measured_from": points[0].at if points else None,
+        "measured_to": points[-1].at if points else None,
+    }
+
+
+def _closed(row: TradingSession) -> list[ClosedTrade]:
     filled = AutoTrade.objects.filter(session=row, filled_quantity__gt=0)
-    trades = [
+    return [
         ClosedTrade(side=side, realised=realised - (fees if side == "sell" else ZERO), fee=fees)
         for side, realised, fees in filled.values_list("trade_type", "realised_pnl", "fees")
     ]
-    return {"session_id": row.id, **summarise(trades, unrealised=_unrealised(row.portfolio_id))}
 
 
-def _unrealised(portfolio_id: uuid.UUID) -> Decimal | None:
-    """Of everything the portfolio holds; None while a price is unknown."""
-    snapshot = snapshots.current()
-    total = ZERO
-    held = Position.objects.filter(portfolio_id=portfolio_id, quantity__gt=0).select_related("instrument")
-    for position in held:
-        price = snapshot.price(position.instrument.symbol) if snapshot is not None else None
-        if price is None:
-            return None
-        total += price * position.quantity - position.cost
-    return total
+def _slippage(row: TradingSession) -> dict[str, Any]:
+    """Of every fill that stands; what was reversed has cost nothing."""
+    fills = Execution.objects.filter(trade__session=row, reversed_at=None)
+    found = slippage(
+        [
+            FilledPart(*values)
+            for values in fills.values_list("trade__trade_type", "trade__trigger_price", "price", "quantity")
+        ]
+    )
+    return {"slippage": round_money(found.cost), "slippage_bps": _ratio(found.bps)}
+
+
+def _measures(points: Sequence[EquityPoint]) -> dict[str, Any]:
+    found = measure(_curve(points)) if len(points) > 1 else Measures()
+    percent = {
+        "return_percentage": found.total_return,
+        "max_drawdown_percentage": found.max_drawdown,
+        "mean_exposure_percentage": found.mean_exposure,
+        "max_exposure_percentage": found.max_exposure,
+    }
+    told = {name: _ratio(value * 100 if value is not None else None) for name, value in percent.items()}
+    return told | {"sharpe_ratio": _ratio(found.sharpe)}
+
+
+def _curve(points: Sequence[EquityPoint]) -> Curve:
+    def column(name: str) -> Any:
+        return np.array([float(getattr(point, name)) for point in points])
+
+    return Curve([p.at for p in points], column("equity"), column("exposure"), column("paid_in"))
+
+
+def _ratio(value: float | None) -> Decimal | None:
+    return as_decimal(value).quantize(_RATIO) if value is not None else None

@@ -32,7 +32,7 @@ from market.models import (
     Snapshot,
 )
 from market.services.corporate_actions import NewCorporateAction, record
-from portfolios.models import CorporateActionBooking, Position, Reservation
+from portfolios.models import CorporateActionBooking, EquityPoint, Position, Reservation
 from portfolios.services.limits import set_limits
 from portfolios.services.permissions import set_instrument_permissions
 from portfolios.services.portfolios import create_portfolio, deposit, set_member
@@ -221,6 +221,10 @@ def make_everything(dora):
         actor=owner,
     )  # fmt: skip
     CorporateActionBooking.objects.create(action=action, portfolio=portfolio, waiting_for="an order")
+    for cash in (990, 1010):
+        EquityPoint.objects.create(
+            portfolio=portfolio, at=MARKET_TIME, cash=cash, exposure=33, cost=30, paid_in=1000
+        )
     Reservation.objects.create(owner_id=uuid.uuid4(), portfolio=portfolio, instrument=instrument, cash=5)
     EvaluationRun.objects.create(
         slice=row.slice,

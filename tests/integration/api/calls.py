@@ -317,6 +317,8 @@ SPECIFIED = [
     Call("post", "auto-trading/sessions/{session}/stop"),
     Call("get", "auto-trading/sessions/{portfolio}"),
     Call("get", "auto-trading/sessions/{session}/status"),
+    Call("get", "auto-trading/sessions/{session}/performance"),
+    Call("get", "auto-trading/sessions/{session}/equity?step=day"),
     Call("get", "auto-trading/trades/{portfolio}"),
     Call("get", "auto-trading/trades/{trade}/details"),
     Call("post", "auto-trading/trades/{pending}/cancel"),
