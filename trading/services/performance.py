@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -19,6 +19,18 @@ from trading.selectors.equity import equity_points_of
 _RATIO = Decimal("0.0001")
 
 
+class _FilledTrade(NamedTuple):
+    id: uuid.UUID
+    side: str
+    decided: Decimal
+    realised: Decimal
+    fees: Decimal
+
+    def closed(self) -> ClosedTrade:
+        of_itself = self.fees if self.side == "sell" else ZERO
+        return ClosedTrade(side=self.side, realised=self.realised - of_itself, fee=self.fees)
+
+
 def get_session_performance(session_id: uuid.UUID) -> dict[str, Any]:
     """Each figure of docs/performance.md, by its name; a handful of queries, however much it has traded.
 
@@ -27,6 +39,7 @@ def get_session_performance(session_id: uuid.UUID) -> dict[str, Any]:
     row = TradingSession.objects.filter(pk=session_id).first()
     if row is None:
         raise NotFound(f"There is no session {session_id}.")
+    trades = _filled(row)
     points = list(equity_points_of(row).order_by("at", "id"))
     now = equity_now(row.portfolio_id) if row.status in TradingSession.RUNNING else None
     if now is not None:
@@ -36,29 +49,33 @@ def get_session_performance(session_id: uuid.UUID) -> dict[str, Any]:
     unrealised = points[-1].unrealised_pnl - points[0].unrealised_pnl if known else None
     return {
         "session_id": row.id,
-        **summarise(_closed(row), unrealised=unrealised),
-        **_slippage(row),
+        **summarise([trade.closed() for trade in trades], unrealised=unrealised),
+        **_slippage(trades),
         **_measures(points),
         "measured_from": points[0].at if points else None,
         "measured_to": points[-1].at if points else None,
     }
 
 
-def _closed(row: TradingSession) -> list[ClosedTrade]:
-    filled = AutoTrade.objects.filter(session=row, filled_quantity__gt=0)
+def _filled(row: TradingSession) -> list[_FilledTrade]:
+    rows = AutoTrade.objects.filter(session=row, filled_quantity__gt=0)
     return [
-        ClosedTrade(side=side, realised=realised - (fees if side == "sell" else ZERO), fee=fees)
-        for side, realised, fees in filled.values_list("trade_type", "realised_pnl", "fees")
+        _FilledTrade(*values)
+        for values in rows.values_list("id", "trade_type", "trigger_price", "realised_pnl", "fees")
     ]
 
 
-def _slippage(row: TradingSession) -> dict[str, Any]:
-    """Of every fill that stands; what was reversed has cost nothing."""
-    fills = Execution.objects.filter(trade__session=row, reversed_at=None)
+def _slippage(trades: Sequence[_FilledTrade]) -> dict[str, Any]:
+    """Of every fill that stands; what was reversed has cost nothing.
+
+    Joined here: the planner believes of a session that has grown fast that it is small, and joins row by row.
+    """
+    by_id = {trade.id: trade for trade in trades}
+    fills = Execution.objects.filter(trade_id__within=by_id, reversed_at=None)
     found = slippage(
         [
-            FilledPart(*values)
-            for values in fills.values_list("trade__trade_type", "trade__trigger_price", "price", "quantity")
+            FilledPart(by_id[trade_id].side, by_id[trade_id].decided, price, quantity)
+            for trade_id, price, quantity in fills.values_list("trade_id", "price", "quantity")
         ]
     )
     return {"slippage": round_money(found.cost), "slippage_bps": _ratio(found.bps)}
