@@ -1,6 +1,6 @@
 """How a session does, and its equity curve."""
 
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from django.db.models import QuerySet
@@ -10,9 +10,12 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from foundation.api.actions import Actions
 from foundation.api.base import ApiView
 from foundation.api.filters import MomentFilter
+from foundation.api.pagination import Orderings
 from portfolios.api.access import owned
+from portfolios.core.access import Action
 from portfolios.models import EquityPoint
 from sessions.selectors import visible_sessions
 from trading.api.serializers import PerformanceSerializer
@@ -51,6 +54,8 @@ EquityFilters = type(
 
 
 class SessionPerformance(ApiView):
+    actions: ClassVar[Actions] = {"get": Action.VIEW}
+
     @extend_schema(
         operation_id="getSessionPerformance",
         summary="How a session does",
@@ -61,14 +66,15 @@ class SessionPerformance(ApiView):
     def get(self, request: Request, id: UUID) -> Response:
         """Its trades, profit, return, drawdown, Sharpe ratio, exposure, fees and slippage, from when it began until
         now, or until it ended. What is not known is null: docs/performance.md says when. For every member."""
-        owned(visible_sessions(self.actor), id, user=self.actor, what="session")
+        owned(visible_sessions(self.actor), id, view=self, what="session")
         return Response(PerformanceSerializer(get_session_performance(id)).data)
 
 
 class SessionEquity(ApiView):
+    actions: ClassVar[Actions] = {"get": Action.VIEW}
     queryset = EquityPoint.objects.none()
     filterset_class: Any = EquityFilters
-    page_ordering = ("at", "id")
+    orderings: ClassVar[Orderings] = {"at": ("at", "id"), "-at": ("-at", "-id")}
 
     @extend_schema(
         operation_id="getSessionEquity",
@@ -79,5 +85,5 @@ class SessionEquity(ApiView):
     def get(self, request: Request, id: UUID) -> Response:
         """What its portfolio was worth while it ran, oldest first: where it began, then one point in a quarter of an
         hour of market time, and where it ended. Of old days a few points are kept. For every member."""
-        trading_session = owned(visible_sessions(self.actor), id, user=self.actor, what="session")
+        trading_session = owned(visible_sessions(self.actor), id, view=self, what="session")
         return self.page(equity_points_of(trading_session), EquityPointSerializer)
