@@ -318,6 +318,8 @@ REPLAY_COLUMNS = env.dict("REPLAY_COLUMNS", default={})
 # A move by more than so many percent is not believed until so many further quotes agree with it.
 FEED_JUMP_PERCENTAGE = _bounded("FEED_JUMP_PERCENTAGE", 30.0, 1, 1000)
 FEED_JUMP_CONFIRMATIONS = _whole("FEED_JUMP_CONFIRMATIONS", 2, 0, 100)
+# All snapshots are kept for so long, then one a minute, then none.
+SNAPSHOT_FULL_MINUTES = _bounded("SNAPSHOT_FULL_MINUTES", 60, 1, 10**6)
 SNAPSHOT_RETENTION_MINUTES = _bounded("SNAPSHOT_RETENTION_MINUTES", 24 * 60, 1, 10**6)
 
 # --- equity curves -----------------------------------------------------------------------------

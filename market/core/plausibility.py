@@ -12,6 +12,7 @@ from market.core.adjustment import PRICE_PLACES, DayBar
 from market.core.ticks import BarTick, QuoteTick
 
 PRICE_LIMIT, VOLUME_LIMIT = Decimal(10) ** 12, Decimal(10) ** 15
+PRICE_MAX = PRICE_LIMIT - PRICE_PLACES
 FUTURE = timedelta(minutes=5)
 """how far market time may be ahead of the clock that received it: clocks differ, but a market stamped tomorrow would
 stand still until then, for market time never goes back"""
@@ -57,6 +58,8 @@ def prices_of(bar: BarTick | DayBar) -> Sequence[tuple[str, Decimal]]:
 
 
 def number_fault(prices: Sequence[tuple[str, Decimal]], volume: Decimal) -> Fault:
+    if all(_is_price(value) for _, value in prices) and _is_volume(volume):
+        return None, ""  # which is nearly always so, and each quote of each tick is asked
     for name, value in (*prices, ("volume", volume)):
         fault = _numeral_fault(name, value)
         if fault[0] is not None:
@@ -64,11 +67,19 @@ def number_fault(prices: Sequence[tuple[str, Decimal]], volume: Decimal) -> Faul
     for name, value in prices:
         if value < PRICE_PLACES:
             return Reason.ZERO, f"{name} is {shown(value)}"
-        if value > PRICE_LIMIT - PRICE_PLACES:
+        if value > PRICE_MAX:
             return Reason.OUT_OF_RANGE, f"{name} is {shown(value)}, {PRICE_LIMIT} or more"
     if volume >= VOLUME_LIMIT:
         return Reason.OUT_OF_RANGE, f"volume is {shown(volume)}, {VOLUME_LIMIT} or more"
     return None, ""
+
+
+def _is_price(value: object) -> bool:
+    return isinstance(value, Decimal) and value.is_finite() and PRICE_PLACES <= value <= PRICE_MAX
+
+
+def _is_volume(value: object) -> bool:
+    return isinstance(value, Decimal) and value.is_finite() and 0 <= value < VOLUME_LIMIT
 
 
 def _numeral_fault(name: str, value: object) -> Fault:

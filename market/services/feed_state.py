@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import cached_property
 
 import numpy as np
 from django.conf import settings
@@ -85,6 +86,11 @@ class FeedState:
     revision: int = 0
     advice: AdviceAtBars = field(default_factory=AdviceAtBars)
     hit_rates: HitRates = field(default_factory=HitRates)
+
+    @cached_property
+    def identities(self) -> Mapping[str, int]:
+        """Symbol -> primary key."""
+        return {instrument.symbol: instrument.pk for instrument in self.instruments}
 
     def is_outdated(self) -> bool:
         """Whether the state must be rebuilt: another instrument, exchange, tick, or another past (see revision)."""

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
+import psycopg
 import structlog
 from django.conf import settings
 from django.db import connection, transaction
@@ -29,6 +30,22 @@ PUBLISH_LOCK_KEY = 0x6D61726B_65740001
 PROCESS_CACHE_SIZE = 4
 PRUNE_BATCH = 5_000
 PRUNE_BATCHES_MAX = 20
+
+_TOO_OLD = """
+    SELECT version FROM market_snapshots
+    WHERE published_at < clock_timestamp() - make_interval(secs => %s)
+      AND version < (SELECT max(version) FROM market_snapshots)
+    ORDER BY version LIMIT %s
+"""
+_ONE_OF_MANY = """
+    SELECT version FROM (
+        SELECT version, date_trunc('minute', published_at) AS minute,
+               lead(date_trunc('minute', published_at)) OVER (ORDER BY version) AS minute_of_next
+        FROM market_snapshots WHERE published_at < clock_timestamp() - make_interval(secs => %s)
+    ) AS old
+    WHERE minute = minute_of_next ORDER BY version LIMIT %s
+"""
+"""those that another one of the same minute follows, which is as old"""
 
 _cache: OrderedDict[tuple[int, str], MarketSnapshot] = OrderedDict()
 _cache_lock = threading.Lock()
@@ -60,12 +77,22 @@ def publish(*, snapshot: MarketSnapshot) -> int:
         version = newest[0] + 1
     payload = encode(replace(snapshot, version=version))
     digest = snapshot_cache.digest_of(payload)
-    Snapshot.objects.create(version=version, as_of=snapshot.as_of, digest=digest, payload=payload)
+    _insert(version=version, as_of=snapshot.as_of, digest=digest, payload=payload)
     transaction.on_commit(partial(snapshot_cache.store, version=version, payload=payload), robust=True)
     wake_on_commit(PROTECT_TASK, queue=PROTECT_QUEUE)
     wake_on_commit(EVALUATE_TASK, queue=EVALUATE_QUEUE)
     wake_on_commit(EXECUTE_TASK, queue=EXECUTE_QUEUE)
     return version
+
+
+def _insert(*, version: int, as_of: datetime, digest: str, payload: bytes) -> None:
+    """With the payload as it is: Django writes it into the statement's text, twice as long and parsed by the server."""
+    connection.ensure_connection()
+    with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
+        cursor.execute(
+            "INSERT INTO market_snapshots (version, as_of, digest, payload) VALUES (%s, %s, %s, %b)",
+            [version, as_of, digest, payload],
+        )
 
 
 def current() -> MarketSnapshot | None:
@@ -91,28 +118,27 @@ def at_version(version: int) -> MarketSnapshot | None:
 
 
 def prune() -> int:
-    """Delete snapshots older (database time) than SNAPSHOT_RETENTION_MINUTES, never the newest; returns how
-    many.
+    """Delete snapshots that nobody needs any more, never the newest; returns how many.
 
-    In batches with a bound, so that no statement runs long; the rest is for the next time.
+    All are kept for SNAPSHOT_FULL_MINUTES (database time), of older ones the last of each minute, and none is that is
+    older than SNAPSHOT_RETENTION_MINUTES. In batches with a bound, so that no statement runs long; the rest is for the
+    next time.
     """
     removed = 0
-    for _ in range(PRUNE_BATCHES_MAX):
-        with connection.cursor() as cursor:
-            cursor.execute(
-                """
-                DELETE FROM market_snapshots WHERE version IN (
-                    SELECT version FROM market_snapshots
-                    WHERE published_at < clock_timestamp() - make_interval(secs => %s)
-                      AND version < (SELECT max(version) FROM market_snapshots)
-                    ORDER BY version LIMIT %s
+    batches = iter(range(PRUNE_BATCHES_MAX))
+    for versions, minutes in (
+        (_TOO_OLD, settings.SNAPSHOT_RETENTION_MINUTES),
+        (_ONE_OF_MANY, settings.SNAPSHOT_FULL_MINUTES),
+    ):
+        for _ in batches:
+            with connection.cursor() as cursor:
+                cursor.execute(
+                    f"DELETE FROM market_snapshots WHERE version IN ({versions})",  # noqa: S608
+                    [minutes * 60, PRUNE_BATCH],
                 )
-                """,
-                [settings.SNAPSHOT_RETENTION_MINUTES * 60, PRUNE_BATCH],
-            )
-            removed += cursor.rowcount
-            if cursor.rowcount < PRUNE_BATCH:
-                break
+                removed += cursor.rowcount
+                if cursor.rowcount < PRUNE_BATCH:
+                    break
     return removed
 
 

@@ -6,6 +6,7 @@ from decimal import Decimal
 import pytest
 from django.db import transaction
 from django.db.models import F
+from django.db.models.functions import Now, TruncHour
 
 from foundation import wakeups
 from market.models import Snapshot
@@ -164,3 +165,16 @@ class TestPruning:
         Snapshot.objects.update(published_at=F("published_at") - timedelta(days=365 * 10))
         assert snapshots.prune() == 4
         assert snapshots.prune() == 1
+
+    def test_after_the_full_minutes_the_last_of_each_minute_stays(self, publish, settings):
+        settings.SNAPSHOT_FULL_MINUTES = 30
+        for day in (5, 6, 7, 8, 9, 12):
+            publish(moment(day))
+        # Seconds of the hour before last, and for 5 and 6 of this very minute.
+        for version, seconds in ((1, 5), (2, 20), (3, 59), (4, 61)):
+            Snapshot.objects.filter(version=version).update(
+                published_at=TruncHour(Now()) - timedelta(hours=2) + timedelta(seconds=seconds)
+            )
+        assert snapshots.prune() == 2
+        assert list(Snapshot.objects.order_by("version").values_list("version", flat=True)) == [3, 4, 5, 6]
+        assert snapshots.prune() == 0
