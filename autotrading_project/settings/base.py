@@ -306,8 +306,8 @@ CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 
 # --- market feed -------------------------------------------------------------------------------
 MARKET_FEED = env.str("MARKET_FEED", default="replay")
-if MARKET_FEED not in {"replay", "none"}:
-    raise ImproperlyConfigured(f"MARKET_FEED must be replay or none, got {MARKET_FEED!r}.")
+if MARKET_FEED not in {"replay", "simulated", "alpaca", "none"}:
+    raise ImproperlyConfigured(f"MARKET_FEED must be replay, simulated, alpaca or none, got {MARKET_FEED!r}.")
 REPLAY_BARS_PER_SECOND = _bounded("REPLAY_BARS_PER_SECOND", 1.0, 0.01, 1000)
 REPLAY_START = env.str("REPLAY_START", default="2004-01-02")
 # Another file than the shipped sample: .csv or .csv.gz, with columns that are found by their usual names or named here.
@@ -315,6 +315,13 @@ REPLAY_FILE = env.str("REPLAY_FILE", default="")
 if REPLAY_FILE and not REPLAY_FILE.endswith((".csv", ".csv.gz")):
     raise ImproperlyConfigured(f"REPLAY_FILE must end in .csv or .csv.gz, got {REPLAY_FILE!r}.")
 REPLAY_COLUMNS = env.dict("REPLAY_COLUMNS", default={})
+# simulated: by what seed, from which day on, how many symbols SIM000, SIM001, … beside the others, how much market time
+# lies between two ticks, how many of them a second.
+SIM_SEED = _whole("SIM_SEED", 1, 0, 2**53)
+SIM_START = env.str("SIM_START", default="2004-01-02")
+SIM_SYMBOLS = _whole("SIM_SYMBOLS", 20, 0, 1000)
+SIM_STEP_SECONDS = _bounded("SIM_STEP_SECONDS", 60, 1, 3600)
+SIM_TICKS_PER_SECOND = _bounded("SIM_TICKS_PER_SECOND", 4, 0.01, 1000)
 # A move by more than so many percent is not believed until so many further quotes agree with it.
 FEED_JUMP_PERCENTAGE = _bounded("FEED_JUMP_PERCENTAGE", 30.0, 1, 1000)
 FEED_JUMP_CONFIRMATIONS = _whole("FEED_JUMP_CONFIRMATIONS", 2, 0, 100)

@@ -28,6 +28,10 @@ class ExchangeCalendar:
     def on(self, day: date) -> TradingDay | None:
         return self._by_day.get(day)
 
+    def since(self, day: date) -> list[TradingDay]:
+        """The sessions of that day and later ones, in order."""
+        return [trading_day for trading_day in self._days if trading_day.day >= day]
+
     def session_of(self, moment: datetime) -> TradingDay | None:
         """The session of the moment's day *at the exchange* (its date there, not in UTC), or None."""
         return self._by_day.get(moment.astimezone(self._zone).date())

@@ -103,6 +103,13 @@ class FeedRunner:
             self._idle_until_changed(state)
             return
         provider = self._build_provider(state=state)
+        try:
+            self._publish(state, provider)
+        finally:
+            provider.close()
+
+    def _publish(self, state: FeedState, provider: Provider) -> None:
+        """Until stopped, or until the state is outdated."""
         provider.resume(after=selectors.market_now())
         log.info("feed_publishing", provider=provider.name, symbols=len(state.instruments))
         wake(BACKFILL_TASK, queue=BACKFILL_QUEUE)  # it may have been away over a close

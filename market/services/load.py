@@ -10,6 +10,7 @@ from django.db import transaction
 from market import sample_data
 from market.models import Bar, CalendarDay, Exchange, Instrument
 from market.selectors import market_now
+from market.services.simulated import load_simulated_instruments, simulation_start
 
 BATCH = 2_000
 
@@ -40,16 +41,18 @@ def load_sample_market() -> LoadResult:
 
     Only bars from before the replay's start become rows: the rest of the file is the future, which enters the
     table bar by bar when the feed completes it. On a market that already runs, nothing after its time is
-    loaded either.
+    loaded either. A simulated market gets its own symbols, too.
     """
-    horizon = datetime.combine(replay_start(), time.min, tzinfo=UTC)
+    simulated = settings.MARKET_FEED == "simulated"
+    first = simulation_start() if simulated else replay_start()
+    horizon = datetime.combine(first, time.min, tzinfo=UTC)
     now = market_now()
     if now is not None:
         horizon = min(horizon, now)
     return LoadResult(
         exchanges=_load_exchanges(),
         calendar_days=_load_calendar(),
-        instruments=_load_instruments(),
+        instruments=_load_instruments() + (load_simulated_instruments() if simulated else 0),
         bars=_load_bars(before=horizon),
     )
 

@@ -27,6 +27,9 @@ class Provider(Protocol):
     def idle_seconds(self, *, monotonic_now: float) -> float:
         """How long the caller may sleep before it polls again."""
 
+    def close(self) -> None:
+        """Let go of threads and connections; it is not asked any more."""
+
     @property
     def finished(self) -> bool:
         """There will be no further tick, ever."""

@@ -19,6 +19,7 @@ from market.core.adjustment import DayBar
 from market.core.calendar import ExchangeCalendar, TradingDay
 from market.core.quotes import synthetic_quote
 from market.core.ticks import BarTick, QuoteTick, Tick
+from market.feed.providers.pace import Pace
 from market.services.bar_files import FileBar
 
 log = structlog.get_logger(__name__)
@@ -75,14 +76,16 @@ class ReplayProvider:
         ticks_a_day = float(TICKS_A_DAY)
         if moments and self._ticks:
             ticks_a_day = max(ticks_a_day, len(self._ticks) / len({tick.at.date() for tick in self._ticks}))
-        self._seconds_per_tick = 1.0 / (days_per_second * ticks_a_day)
+        self._pace = Pace(1.0 / (days_per_second * ticks_a_day))
         self._times = [tick.at for tick in self._ticks]
         self._next = 0
-        self._due_at: float | None = None
 
     def resume(self, *, after: datetime | None) -> None:
         self._next = 0 if after is None else bisect_right(self._times, after)
-        self._due_at = None
+        self._pace.start()
+
+    def close(self) -> None:
+        """There is nothing to let go of."""
 
     def history(self, *, symbol: str, first: date, last: date) -> list[DayBar]:
         return self._history.history(symbol=symbol, first=first, last=last)
@@ -92,19 +95,17 @@ class ReplayProvider:
         return self._next >= len(self._ticks)
 
     def poll(self, *, monotonic_now: float) -> Tick | None:
-        if self.finished or (self._due_at is not None and monotonic_now < self._due_at):
+        if self.finished or not self._pace.is_due(monotonic_now):
             return None
         tick = self._ticks[self._next]
         self._next += 1
-        # Keep the beat, but after a stall do not hurry through what was missed.
-        due = monotonic_now if self._due_at is None else self._due_at
-        self._due_at = max(due + self._seconds_per_tick, monotonic_now)
+        self._pace.took(monotonic_now)
         return tick
 
     def idle_seconds(self, *, monotonic_now: float) -> float:
         if self.finished:
             return IDLE_SECONDS_WHEN_FINISHED
-        return 0.0 if self._due_at is None else max(0.0, self._due_at - monotonic_now)
+        return self._pace.left(monotonic_now)
 
 
 class _Script:

@@ -19,3 +19,6 @@ class SilentProvider:
 
     def idle_seconds(self, *, monotonic_now: float) -> float:
         return POLL_SECONDS
+
+    def close(self) -> None:
+        """There is nothing to let go of."""
