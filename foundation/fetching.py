@@ -10,19 +10,18 @@ The whole exchange (name, connection, TLS, headers, body) ends with one deadline
 then holds nobody; a body has a limit, and is not taken compressed, so that it does not inflate.
 """
 
-import functools
 import ipaddress
-import ssl
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from types import MappingProxyType
 from urllib.parse import SplitResult, urlsplit
 
 import httpcore
 import httpx
 
-from foundation.sockets import Deadline, DeadlineBackend, Exchange, any_address
+from foundation.sockets import Deadline, DeadlineBackend, Exchange, any_address, tls_context
 
 PORTS = (443, 8443)
 URL_LENGTH_MAX = 500
@@ -117,11 +116,13 @@ def fetch(
     *,
     allowed_hosts: Collection[str] = (),
     token: str | None = None,
+    headers: Mapping[str, str] = MappingProxyType({}),
     validators: Validators = Validators(),
     deadline_seconds: float,
     bytes_max: int,
 ) -> Fetched | NotModified:
-    """One GET, sent once. `token` goes as a bearer's. Raises UnsafeAddress, FetchFailed; neither shows the token."""
+    """One GET, sent once. `token` goes as a bearer's, `headers` beside it. Raises UnsafeAddress, FetchFailed; neither
+    shows what was sent."""
     parts = checked_url(url, allowed_hosts=allowed_hosts)
     trusted = parts.hostname in allowed_hosts
     exchange = Exchange(Deadline(deadline_seconds))
@@ -130,7 +131,10 @@ def fetch(
         transport=transport, timeout=deadline_seconds, follow_redirects=False, trust_env=False
     )
     try:
-        with client, client.stream("GET", url, headers=_headers(token, validators)) as response:
+        with (
+            client,
+            client.stream("GET", url, headers={**headers, **_headers(token, validators)}) as response,
+        ):
             return _answer(response, validators, bytes_max)
     except httpx.TimeoutException:
         raise FetchFailed(f"no whole answer within {deadline_seconds:g} s") from None
@@ -138,20 +142,19 @@ def fetch(
         raise FetchFailed(_reason(error)) from None
 
 
-@functools.cache
-def _tls() -> ssl.SSLContext:
-    """Made once in a process: reading the authorities takes tens of milliseconds."""
-    return httpx.create_ssl_context(trust_env=False)
-
-
 class _Transport(httpx.HTTPTransport):
     """httpx's own, over our sockets: it has no argument for a network backend, so its pool is replaced."""
 
     def __init__(self, backend: httpcore.NetworkBackend) -> None:
-        super().__init__(verify=_tls(), trust_env=False, retries=0)
+        super().__init__(verify=tls_context(), trust_env=False, retries=0)
         self._pool.close()
         self._pool = httpcore.ConnectionPool(
-            ssl_context=_tls(), max_connections=1, http1=True, http2=False, retries=0, network_backend=backend
+            ssl_context=tls_context(),
+            max_connections=1,
+            http1=True,
+            http2=False,
+            retries=0,
+            network_backend=backend,
         )
 
 

@@ -6,6 +6,7 @@ certain that the connection is open and nothing has been written yet: there `bef
 and on a kept connection alike, and what it raises leaves the request unsent.
 """
 
+import functools
 import queue
 import select
 import socket
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpcore
+import httpx
 
 _RESOLVERS_MAX = threading.BoundedSemaphore(8)
 
@@ -34,6 +36,12 @@ class Deadline:
         if left <= 0:
             raise TimeoutError("the deadline has passed")
         return left
+
+
+@functools.cache
+def tls_context() -> ssl.SSLContext:
+    """Made once in a process: reading the authorities takes tens of milliseconds."""
+    return httpx.create_ssl_context(trust_env=False)
 
 
 def nothing() -> None:

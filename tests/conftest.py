@@ -4,6 +4,7 @@ db            pytest-django's: one transaction, rolled back; the application's r
 committed_db  a database of its own, for tests that commit or start other processes
 processes     the Procfile's processes on a committed_db
 simulator     a broker that misbehaves by script, as a process of its own
+market_data   a source of market data that does, too
 """
 
 import django
@@ -20,6 +21,7 @@ _options["options"] = _options["options"].replace(
 
 pytest_plugins = [
     "tests.harness.databases",
+    "tests.harness.market_data",
     "tests.harness.processes",
     "tests.harness.simulator",
     "tests.harness.stage",

@@ -322,6 +322,27 @@ SIM_START = env.str("SIM_START", default="2004-01-02")
 SIM_SYMBOLS = _whole("SIM_SYMBOLS", 20, 0, 1000)
 SIM_STEP_SECONDS = _bounded("SIM_STEP_SECONDS", 60, 1, 3600)
 SIM_TICKS_PER_SECOND = _bounded("SIM_TICKS_PER_SECOND", 4, 0.01, 1000)
+# alpaca: market data of api keys that stand in the environment only; of which of Alpaca's feeds.
+ALPACA_DATA_URL = broker_url(
+    "ALPACA_DATA_URL", env.str("ALPACA_DATA_URL", default="https://data.alpaca.markets")
+)
+ALPACA_DATA_STREAM_URL = broker_url(
+    "ALPACA_DATA_STREAM_URL",
+    env.str("ALPACA_DATA_STREAM_URL", default="wss://stream.data.alpaca.markets"),
+    secure="wss",
+    plain="ws",
+)
+ALPACA_DATA_FEED = env.str("ALPACA_DATA_FEED", default="iex")
+if ALPACA_DATA_FEED not in {"iex", "sip", "delayed_sip"}:
+    raise ImproperlyConfigured(f"ALPACA_DATA_FEED must be iex, sip or delayed_sip, got {ALPACA_DATA_FEED!r}.")
+ALPACA_DATA_KEY_ID = env.str("ALPACA_DATA_KEY_ID", default="")
+ALPACA_DATA_SECRET = env.str("ALPACA_DATA_SECRET", default="")
+if MARKET_FEED == "alpaca" and not (ALPACA_DATA_KEY_ID and ALPACA_DATA_SECRET):
+    raise ImproperlyConfigured("MARKET_FEED=alpaca needs ALPACA_DATA_KEY_ID and ALPACA_DATA_SECRET.")
+# Quotes of a live stream are published together at most so often.
+FEED_COALESCE_MS = _bounded("FEED_COALESCE_MS", 250, 10, 10_000)
+# While no exchange is open a live stream that is connected says so often that time went on.
+FEED_IDLE_TICK_SECONDS = _bounded("FEED_IDLE_TICK_SECONDS", 30, 1, 3600)
 # A move by more than so many percent is not believed until so many further quotes agree with it.
 FEED_JUMP_PERCENTAGE = _bounded("FEED_JUMP_PERCENTAGE", 30.0, 1, 1000)
 FEED_JUMP_CONFIRMATIONS = _whole("FEED_JUMP_CONFIRMATIONS", 2, 0, 100)

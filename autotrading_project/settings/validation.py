@@ -45,9 +45,9 @@ def sealing_keys(texts: Sequence[str]) -> dict[str, bytes]:
         ) from None
 
 
-def broker_url(name: str, value: str) -> str:
+def broker_url(name: str, value: str, *, secure: str = "https", plain: str = "http") -> str:
     """Scheme, host and port, the same text for the same place; a broker's keys go over https only, but to this machine
-    (a simulator)."""
+    (a simulator). `secure` and `plain`: the two schemes."""
     try:
         parts = urlsplit(value.rstrip("/"))
         host, port = parts.hostname, parts.port
@@ -55,12 +55,12 @@ def broker_url(name: str, value: str) -> str:
         raise ImproperlyConfigured(f"{name} is no URL.") from None
     if parts.username is not None or parts.password is not None:
         raise ImproperlyConfigured(f"{name} must not hold a login.")
-    if parts.scheme not in {"http", "https"} or not host or parts.path or parts.query or parts.fragment:
-        raise ImproperlyConfigured(f"{name} must be https://host, without a path, got {value!r}.")
-    if parts.scheme != "https" and host not in LOOPBACK:
+    if parts.scheme not in {plain, secure} or not host or parts.path or parts.query or parts.fragment:
+        raise ImproperlyConfigured(f"{name} must be {secure}://host, without a path, got {value!r}.")
+    if parts.scheme != secure and host not in LOOPBACK:
         raise ImproperlyConfigured(
-            f"{name} must begin with https:// (http only to this machine), got {value!r}."
+            f"{name} must begin with {secure}:// ({plain} only to this machine), got {value!r}."
         )
     shown = f"[{host}]" if ":" in host else host.removesuffix(".")
-    told = "" if port is None or (parts.scheme, port) == ("https", 443) else f":{port}"
+    told = "" if port is None or (parts.scheme, port) == (secure, 443) else f":{port}"
     return f"{parts.scheme}://{shown}{told}"

@@ -32,9 +32,13 @@ class ExchangeCalendar:
         """The sessions of that day and later ones, in order."""
         return [trading_day for trading_day in self._days if trading_day.day >= day]
 
+    def day_of(self, moment: datetime) -> date:
+        """The moment's date at the exchange."""
+        return moment.astimezone(self._zone).date()
+
     def session_of(self, moment: datetime) -> TradingDay | None:
         """The session of the moment's day *at the exchange* (its date there, not in UTC), or None."""
-        return self._by_day.get(moment.astimezone(self._zone).date())
+        return self._by_day.get(self.day_of(moment))
 
     def is_open(self, moment: datetime) -> bool:
         """Open from `opens_at` to `closes_at`, both included: the close is the closing auction."""

@@ -19,6 +19,7 @@ import from it. What it did is in its log, one JSON line an event, written befor
     stream.py     /stream: the WebSocket
     control.py    /control: what a test can do
     server.py     all of it together
+    market_data.py  another process: market data
     witness.py    what the log says
 
 The protocol is that of docs.alpaca.markets (orders, account activities, trade_updates) and of the models of alpaca-py.

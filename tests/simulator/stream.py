@@ -39,8 +39,12 @@ class Listener:
         self.account: Account | None = None
         self.listens = False
 
-    def send(self, message: dict[str, Any] | bytes) -> None:
-        data = message if isinstance(message, bytes) else json.dumps(message).encode()
+    def send(self, message: dict[str, Any] | list[Any] | str | bytes) -> None:
+        """A text is sent as it stands, whatever it is; so are bytes."""
+        if isinstance(message, bytes):
+            data = message
+        else:
+            data = (message if isinstance(message, str) else json.dumps(message)).encode()
         if self._protocol.state is not State.OPEN or self._writer.transport.is_closing():
             return
         if self._binary or isinstance(message, bytes):

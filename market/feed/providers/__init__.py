@@ -7,6 +7,15 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 from market.core.calendar import ExchangeCalendar
+from market.feed.providers.alpaca import (
+    AlpacaHistory,
+    AlpacaProvider,
+    DataKeys,
+    DataStream,
+    ListedSymbol,
+    Newest,
+)
+from market.feed.providers.alpaca.provider import is_somebody_open
 from market.feed.providers.bars import refuse_unknown_symbols, replayed_bars
 from market.feed.providers.base import HasHistory, Provider
 from market.feed.providers.replay import ReplayedInstrument, ReplayHistory, ReplayProvider
@@ -42,6 +51,8 @@ def build(*, state: FeedState) -> Provider:
             )
         case "simulated":
             return _simulated(state.instruments, state.calendars)
+        case "alpaca":
+            return _alpaca(state)
         case unknown:
             raise ImproperlyConfigured(f"MARKET_FEED has no provider {unknown!r}.")
 
@@ -55,6 +66,8 @@ def history_source() -> HasHistory | None:
             instruments = active_instruments()
             codes = sorted({instrument.exchange_id for instrument in instruments})
             return _simulated(instruments, calendars(codes=codes))
+        case "alpaca":
+            return _alpaca_history()
         case _:
             return None
 
@@ -76,5 +89,40 @@ def _simulated(
         seed=settings.SIM_SEED,
         step_seconds=settings.SIM_STEP_SECONDS,
         ticks_per_second=settings.SIM_TICKS_PER_SECOND,
-        utcnow=lambda: datetime.now(UTC),
+        utcnow=_utcnow,
     )
+
+
+def _alpaca(state: FeedState) -> AlpacaProvider:
+    symbols = [instrument.symbol for instrument in state.instruments]
+    newest = Newest(symbols, utcnow=_utcnow)
+    return AlpacaProvider(
+        instruments=[ListedSymbol(row.symbol, row.exchange_id) for row in state.instruments],
+        calendars=state.calendars,
+        stream=DataStream(
+            url=f"{settings.ALPACA_DATA_STREAM_URL}/v2/{settings.ALPACA_DATA_FEED}",
+            keys=_alpaca_keys(),
+            symbols=symbols,
+            take=newest.take,
+            expects=lambda: is_somebody_open(state.calendars, _utcnow()),
+        ),
+        newest=newest,
+        history=_alpaca_history(),
+        coalesce_seconds=settings.FEED_COALESCE_MS / 1000,
+        idle_tick_seconds=settings.FEED_IDLE_TICK_SECONDS,
+        utcnow=_utcnow,
+    )
+
+
+def _alpaca_history() -> AlpacaHistory:
+    return AlpacaHistory(
+        base_url=settings.ALPACA_DATA_URL, feed=settings.ALPACA_DATA_FEED, keys=_alpaca_keys()
+    )
+
+
+def _alpaca_keys() -> DataKeys:
+    return DataKeys(settings.ALPACA_DATA_KEY_ID, settings.ALPACA_DATA_SECRET)
+
+
+def _utcnow() -> datetime:
+    return datetime.now(UTC)

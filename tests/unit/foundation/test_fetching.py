@@ -292,7 +292,7 @@ def test_over_tls_the_name_is_asked_for_and_proved_though_the_address_was_looked
     context.load_cert_chain(identity)
     context.sni_callback = lambda sock, name, of: asked_for.append(name)
     trusting = ssl.create_default_context(cafile=str(identity))
-    monkeypatch.setattr(fetching, "_tls", lambda: trusting)
+    monkeypatch.setattr(fetching, "tls_context", lambda: trusting)
     look_up = socket.getaddrinfo
 
     def local(host, port, **options):

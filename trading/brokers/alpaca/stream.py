@@ -5,17 +5,16 @@ text or binary frames (the paper host sends binary ones). Pings find out that a 
 """
 
 import json
-import logging
-import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
-from urllib.parse import urlsplit
 
-from websockets.exceptions import InvalidStatus, WebSocketException
-from websockets.sync.client import ClientConnection, connect
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import ClientConnection
 
-from foundation.sockets import Deadline, connected
+from foundation.core.decimal_json import parse
+from foundation.sockets import Deadline
+from foundation.websocket import LOST, QUEUE_FRAMES_MAX, open_websocket
 from portfolios.services.credentials import ApiKeys
 from trading.brokers.alpaca import reading
 from trading.brokers.alpaca.translation import (
@@ -25,19 +24,9 @@ from trading.brokers.alpaca.translation import (
     execution_of_event,
     order_of,
 )
-from trading.brokers.alpaca.wire import parse, tls_context
 from trading.brokers.protocol import AskFailed, BadReport, BrokerOrder, NotConnected, StreamEvent
 
-MESSAGE_BYTES_MAX = 1024 * 1024
-QUEUE_FRAMES_MAX = 64
-PING_SECONDS = 10.0
 SILENCE_SECONDS = 1.0
-CLOSE_SECONDS = 1.0
-LOST = (WebSocketException, OSError, EOFError)
-
-# websockets shows whole frames at DEBUG, and the first frame holds the keys: it never gets that far.
-_frames = logging.getLogger("trading.brokers.alpaca.frames")
-_frames.setLevel(logging.WARNING)
 
 
 @contextmanager
@@ -47,7 +36,7 @@ def open_stream(
     """`note` is told each order that comes by. Raises AskFailed, NotConnected (the keys are refused)."""
     deadline = Deadline(deadline_seconds)
     try:
-        connection = _connected(base_url, deadline)
+        connection = open_websocket(f"{base_url.replace('http', 'ws', 1)}/stream", deadline)
     except InvalidStatus as error:
         status = error.response.status_code
         if status in {401, 403}:
@@ -65,32 +54,6 @@ def open_stream(
         except LOST as error:
             raise AskFailed(f"no stream: {type(error).__name__}") from None
         yield AlpacaStream(connection, keys, note, first)
-
-
-def _connected(base_url: str, deadline: Deadline) -> ClientConnection:
-    parts = urlsplit(base_url)
-    secure = parts.scheme == "https"
-    assert parts.hostname is not None, "the settings have seen to it"
-    sock = connected(parts.hostname, parts.port or (443 if secure else 80), deadline)
-    context: ssl.SSLContext | None = tls_context() if secure else None
-    try:
-        return connect(
-            f"{'wss' if secure else 'ws'}://{parts.netloc}/stream",
-            sock=sock,
-            ssl=context,
-            proxy=None,
-            compression=None,
-            open_timeout=deadline.left(),
-            ping_interval=PING_SECONDS,
-            ping_timeout=PING_SECONDS,
-            close_timeout=CLOSE_SECONDS,
-            max_size=MESSAGE_BYTES_MAX,
-            max_queue=QUEUE_FRAMES_MAX,
-            logger=_frames,
-        )
-    except BaseException:
-        sock.close()
-        raise
 
 
 def _log_in(connection: ClientConnection, keys: ApiKeys, deadline: Deadline) -> None:

@@ -3,18 +3,16 @@
 Nothing is repeated, no redirect is followed, no proxy is taken from the environment, and a body has a limit.
 """
 
-import functools
-import json
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any
 
 import httpcore
 import httpx
 
-from foundation.sockets import Deadline, DeadlineBackend, Exchange, nothing
+from foundation.core.decimal_json import parse
+from foundation.sockets import Deadline, DeadlineBackend, Exchange, nothing, tls_context
 
 BODY_BYTES_MAX = 8 * 1024 * 1024  # 500 orders with legs are about 1 MiB
 KEEP_SECONDS = 30.0  # an idle connection; servers drop theirs after about a minute
@@ -37,12 +35,6 @@ class Answer:
     headers: Mapping[str, str]
     payload: Any
     is_json: bool
-
-
-@functools.cache
-def tls_context() -> ssl.SSLContext:
-    """Made once in a process: reading the authorities takes tens of milliseconds."""
-    return httpx.create_ssl_context(trust_env=False)
 
 
 class _Transport(httpx.HTTPTransport):
@@ -140,12 +132,3 @@ def _parsed(raw: bytes) -> tuple[Any, bool]:
         return parse(raw), True
     except (ValueError, RecursionError):
         return None, False
-
-
-def parse(raw: bytes | str) -> Any:
-    """JSON with numbers as Decimal; what Python lets pass as NaN and Infinity becomes such a Decimal, which no check
-    of ours lets pass. Raises ValueError, RecursionError."""
-    try:
-        return json.loads(raw, parse_float=Decimal, parse_int=Decimal, parse_constant=Decimal)
-    except ArithmeticError as error:  # an exponent beyond any Decimal
-        raise ValueError("a number is beyond all bounds") from error

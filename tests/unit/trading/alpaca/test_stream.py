@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from websockets.sync.server import ServerConnection
 
+from foundation.websocket import MESSAGE_BYTES_MAX
 from tests.harness.alpaca_wire import AlpacaWire, alpaca_socket, fill_document, order_document, reply, whole
 from tests.unit.trading.alpaca.conftest import DEADLINE_SECONDS, KEYS
 from trading.brokers.alpaca.broker import AlpacaBroker
-from trading.brokers.alpaca.stream import MESSAGE_BYTES_MAX
 from trading.brokers.alpaca.translation import TELLING, execution_of_activity, order_of
 from trading.brokers.protocol import AskFailed, BadReport, ExecutionStream, NotConnected, StreamEvent
 from trading.core.order_states import OrderState

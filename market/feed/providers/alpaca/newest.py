@@ -1,0 +1,142 @@
+"""The newest quote of each symbol between two ticks: a slow database skips quotes, and never queues them.
+
+What cannot be true must not take the place of what can, so odd quotes are kept apart (a bounded number of them) and
+handed to the feed beside the good ones, which puts them into the quarantine. The feed alone decides what is believed;
+here it is only decided what may be skipped.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from market.core.plausibility import FUTURE, number_fault, quote_fault
+from market.core.ticks import QuoteTick
+from market.feed.providers.alpaca.reading import (
+    SaidDay,
+    SaidQuote,
+    SaidStatus,
+    SaidTrade,
+    is_number,
+    read,
+)
+
+ODD_MAX = 200
+"""kept between two ticks; more are only counted here"""
+ZERO = Decimal(0)
+NEAR = Decimal("0.5"), Decimal("1.5")
+
+
+@dataclass(frozen=True, slots=True)
+class Drained:
+    """`halted`: all symbols that are halted, None where no status has come since the last time."""
+
+    quotes: tuple[QuoteTick, ...]
+    odd: tuple[QuoteTick, ...]
+    halted: frozenset[str] | None
+
+
+@dataclass(slots=True)
+class _Symbol:
+    bid: Decimal | None = None
+    ask: Decimal | None = None
+    last: Decimal | None = None
+    quoted_at: datetime | None = None
+    traded_at: datetime | None = None
+    volume: Decimal = ZERO
+    is_new: bool = False
+
+
+class Newest:
+    """Filled by the stream's thread, drained by the feed."""
+
+    def __init__(self, symbols: Iterable[str], *, utcnow: Callable[[], datetime]) -> None:
+        self._lock = threading.Lock()
+        self._utcnow = utcnow
+        self._symbols = {symbol: _Symbol() for symbol in symbols}
+        self._odd: deque[QuoteTick] = deque(maxlen=ODD_MAX)
+        self._halted: frozenset[str] = frozenset()
+        self._status_is_new = False
+        self._days: dict[str, SaidDay] = {}
+
+    def take(self, messages: Iterable[object]) -> None:
+        latest = self._utcnow() + FUTURE
+        with self._lock:
+            for message in messages:
+                said = read(message) if isinstance(message, Mapping) else None
+                match said:
+                    case SaidQuote():
+                        self._quote(said, latest)
+                    case SaidTrade():
+                        self._trade(said, latest)
+                    case SaidDay() if said.symbol in self._symbols:
+                        self._days[said.symbol] = said
+                        if is_number(said.volume):
+                            self._symbols[said.symbol].volume = said.volume
+                    case SaidStatus() if said.halted is not None and said.symbol in self._symbols:
+                        one = frozenset({said.symbol})
+                        self._halted = self._halted | one if said.halted else self._halted - one
+                        self._status_is_new = True
+
+    def drain(self) -> Drained:
+        """What came since the last time."""
+        with self._lock:
+            quotes = []
+            for symbol, state in self._symbols.items():
+                if state.is_new and state.bid is not None and state.ask is not None:
+                    state.is_new = False
+                    at = max(at for at in (state.quoted_at, state.traded_at) if at is not None)
+                    last = _last(state.last, state.bid, state.ask)
+                    quotes.append(QuoteTick(symbol, state.bid, state.ask, last, state.volume, at))
+            odd = tuple(self._odd)
+            self._odd.clear()
+            halted = self._halted if self._status_is_new else None
+            self._status_is_new = False
+            return Drained(tuple(quotes), odd, halted)
+
+    def days(self) -> list[SaidDay]:
+        """The newest bar of a day of each symbol, which may go on."""
+        with self._lock:
+            return list(self._days.values())
+
+    def _quote(self, said: SaidQuote, latest: datetime) -> None:
+        state = self._symbols.get(said.symbol)
+        last = state.last if state is not None and state.last is not None else _middle(said.bid, said.ask)
+        volume = state.volume if state is not None else ZERO
+        quote = QuoteTick(said.symbol, said.bid, said.ask, last, volume, said.at)
+        if state is None or _is_odd(said.at, state.quoted_at, latest) or quote_fault(quote)[0] is not None:
+            self._odd.append(quote)
+            return
+        state.bid, state.ask, state.quoted_at, state.is_new = said.bid, said.ask, said.at, True
+
+    def _trade(self, said: SaidTrade, latest: datetime) -> None:
+        state = self._symbols.get(said.symbol)
+        if (
+            state is None
+            or _is_odd(said.at, state.traded_at, latest)
+            or number_fault((("last", said.price),), said.size)[0] is not None
+        ):
+            self._odd.append(QuoteTick(said.symbol, said.price, said.price, said.price, said.size, said.at))
+            return
+        state.volume += said.size
+        if said.sets_price:
+            state.last, state.traded_at, state.is_new = said.price, said.at, True
+
+
+def _is_odd(at: datetime, known: datetime | None, latest: datetime) -> bool:
+    return at.tzinfo is None or at > latest or (known is not None and at < known.astimezone(UTC))
+
+
+def _last(last: Decimal | None, bid: Decimal, ask: Decimal) -> Decimal:
+    """The last trade's price, unless bid and ask have left it far behind: then it says nothing of now, and a single
+    wrong print would make every further quote look like a jump until somebody trades again."""
+    is_near = last is not None and bid * NEAR[0] <= last <= ask * NEAR[1]
+    return last if is_near and last is not None else _middle(bid, ask)
+
+
+def _middle(bid: Any, ask: Any) -> Any:
+    """Between bid and ask, as long as nobody has traded; where they are no numbers, what was said."""
+    return (bid + ask) / 2 if is_number(bid) and is_number(ask) else bid
