@@ -310,10 +310,11 @@ if MARKET_FEED not in {"replay", "simulated", "alpaca", "none"}:
     raise ImproperlyConfigured(f"MARKET_FEED must be replay, simulated, alpaca or none, got {MARKET_FEED!r}.")
 REPLAY_BARS_PER_SECOND = _bounded("REPLAY_BARS_PER_SECOND", 1.0, 0.01, 1000)
 REPLAY_START = env.str("REPLAY_START", default="2004-01-02")
-# Another file than the shipped sample: .csv or .csv.gz, with columns that are found by their usual names or named here.
+# Another file than the shipped sample: .csv, .csv.gz or .parquet, with columns that are found by their usual names or
+# named here.
 REPLAY_FILE = env.str("REPLAY_FILE", default="")
-if REPLAY_FILE and not REPLAY_FILE.endswith((".csv", ".csv.gz")):
-    raise ImproperlyConfigured(f"REPLAY_FILE must end in .csv or .csv.gz, got {REPLAY_FILE!r}.")
+if REPLAY_FILE and not REPLAY_FILE.endswith((".csv", ".csv.gz", ".parquet")):
+    raise ImproperlyConfigured(f"REPLAY_FILE must end in .csv, .csv.gz or .parquet, got {REPLAY_FILE!r}.")
 REPLAY_COLUMNS = env.dict("REPLAY_COLUMNS", default={})
 # simulated: by what seed, from which day on, how many symbols SIM000, SIM001, … beside the others, how much market time
 # lies between two ticks, how many of them a second.

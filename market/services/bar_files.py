@@ -1,4 +1,4 @@
-"""Reading bars from files as other programs write them: CSV, or CSV in gzip, a bar a row.
+"""Reading bars from files as other programs write them: CSV, CSV in gzip, or Parquet, a bar a row.
 
 Rows come one by one, so a file may be as long as it likes. What cannot be read ends the reading with the place and the
 cure: half a file taken in silence would be a hole in history.
@@ -7,12 +7,14 @@ cure: half a file taken in silence would be a hole in history.
 import csv
 import gzip
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import TextIO
+from typing import IO, Any, TextIO
+
+from django.utils.module_loading import import_string
 
 from market.core.adjustment import DayBar, RawBar, adjust
 
@@ -28,7 +30,8 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
 }
 """Column of ours -> how others call it, in whatever case. An adjusted close is used only when it is named."""
 OPTIONAL = ("symbol", "volume", "adjusted_close")
-SUFFIXES = (".csv", ".csv.gz")
+PARQUET = ".parquet"
+SUFFIXES = (".csv", ".csv.gz", PARQUET)
 CELL_CHARACTERS_MAX = 100
 
 
@@ -56,18 +59,14 @@ def read_bars(
     """
     if not str(path).endswith(SUFFIXES):
         raise BarFileError(f"{path}: the name must end in {' or '.join(SUFFIXES)}.")
-    with _opened(path) as file:
-        try:
-            rows = csv.reader(file, strict=True)
-            header = next(rows, None)
-            if not header:
-                raise BarFileError(f"{path}: the file is empty; its first line must name the columns.")
-            places = _places(path, header, columns or {}, symbol)
-            for cells in rows:
-                if cells:
-                    yield _bar(path, rows.line_num, cells, places, symbol)
-        except (csv.Error, EOFError, gzip.BadGzipFile, UnicodeDecodeError) as error:
-            raise BarFileError(f"{path}: {error}.") from error
+    rows = _parquet_rows(path) if str(path).endswith(PARQUET) else _csv_rows(path)
+    _, header = next(rows, (0, []))
+    if not header:
+        raise BarFileError(f"{path}: the file is empty; its first line must name the columns.")
+    places = _places(path, header, columns or {}, symbol)
+    for line, cells in rows:
+        if cells:
+            yield _bar(path, line, cells, places, symbol)
 
 
 def day_bars(rows: Iterable[FileBar], *, path: Path) -> Iterator[DayBar]:
@@ -79,6 +78,47 @@ def day_bars(rows: Iterable[FileBar], *, path: Path) -> Iterator[DayBar]:
                 "sum them up to days first."
             )
         yield row.bar
+
+
+def _csv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Each row with its line; the first has the columns' names."""
+    with _opened(path) as file:
+        try:
+            rows = csv.reader(file, strict=True)
+            for cells in rows:
+                yield rows.line_num, cells
+        except (csv.Error, EOFError, gzip.BadGzipFile, UnicodeDecodeError) as error:
+            raise BarFileError(f"{path}: {error}.") from error
+
+
+def _parquet_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """The same, one row group in memory at a time: numbers as the shortest text that gives them back.
+
+    The library is optional and heavy (it loads pandas), so it is looked for where it is needed.
+    """
+    try:
+        open_parquet = import_string("fastparquet.ParquetFile")
+    except ImportError as error:
+        raise BarFileError(
+            f"{path}: reading Parquet needs fastparquet; install it (pip install fastparquet), or write CSV."
+        ) from error
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: there is no such file.")
+    try:
+        with ExitStack() as opened:  # it leaves files open
+
+            def open_file(name: str, mode: str = "rb") -> IO[Any]:
+                return opened.enter_context(Path(name).open(mode))
+
+            file = open_parquet(str(path), open_with=open_file)
+            yield 1, [str(name) for name in file.columns]
+            line = 1
+            for group in file.iter_row_groups(columns=file.columns, index=False):
+                for row in zip(*(group[name].tolist() for name in file.columns), strict=True):
+                    line += 1
+                    yield line, [str(cell) for cell in row]
+    except Exception as error:  # a damaged file makes it raise whatever it likes
+        raise BarFileError(f"{path}: it is no Parquet file that can be read: {error!r}.") from error
 
 
 @contextmanager

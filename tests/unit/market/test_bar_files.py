@@ -1,9 +1,12 @@
 """Bars from files as others write them; what cannot be read is named with its line and its cure."""
 
 import gzip
+import sys
+import warnings
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
+import pandas
 import pytest
 
 from market.core.adjustment import DayBar
@@ -118,3 +121,74 @@ def test_a_file_of_another_kind_and_a_damaged_one_are_named(tmp_path):
     path.write_bytes(HEADER.encode() + b"\xe9" + ROW.encode())
     with pytest.raises(BarFileError, match="utf-8"):
         read(path)
+
+
+class TestParquet:
+    """Needs the optional library, which the development tools bring."""
+
+    @pytest.fixture
+    def written(self, tmp_path):
+        fastparquet = pytest.importorskip("fastparquet")
+
+        def written(**columns):
+            path = tmp_path / "bars.parquet"
+            with warnings.catch_warnings(action="ignore"):  # of pandas, of how the library writes time zones
+                fastparquet.write(str(path), pandas.DataFrame(columns), row_group_offsets=2)
+            return path
+
+        return written
+
+    @pytest.mark.parametrize(
+        "day",
+        [
+            ["2004-01-05", "2004-01-06", "2004-01-07"],
+            pandas.to_datetime(["2004-01-05", "2004-01-06", "2004-01-07"]),
+            pandas.to_datetime(["2004-01-05", "2004-01-06", "2004-01-07"], utc=True),
+        ],
+        ids=["text", "time without a zone", "time with a zone"],
+    )
+    def test_the_same_bars_with_numbers_as_they_were(self, written, day):
+        path = written(
+            Ticker=["IBM"] * 3, date=day, open=[91.0] * 3, high=[92.5] * 3, low=[90.0] * 3,
+            close=[92.0, 91.1, 0.1], volume=[1000, 1001, 1002],
+        )  # fmt: skip
+        bars = read(path)
+        assert bars[0] == BAR
+        assert [(bar.day.day, bar.close, bar.volume) for bar in bars[1:]] == [
+            (6, Decimal("91.1"), 1001), (7, Decimal("0.1"), 1002),
+        ]  # fmt: skip
+
+    def test_a_time_of_day_is_a_moment(self, written):
+        path = written(
+            symbol=["IBM"], time=pandas.to_datetime(["2024-03-04T15:00:00Z"]), open=[1.5], high=[1.5], low=[1.5],
+            close=[1.5],
+        )  # fmt: skip
+        (row,) = read_bars(path)
+        assert (row.line, row.at, row.bar.volume) == (2, datetime(2024, 3, 4, 15, tzinfo=UTC), 0)
+
+    def test_what_is_missing_is_named_as_in_other_files(self, written):
+        with pytest.raises(BarFileError, match="no column is 'close'"):
+            read(written(symbol=["IBM"], day=["2004-01-05"], open=[1.0], high=[1.0], low=[1.0]))
+        path = written(symbol=["IBM"], day=["soon"], open=[1.0], high=[1.0], low=[1.0], close=[1.0])
+        with pytest.raises(BarFileError, match="line 2: 'soon' is no day"):
+            read(path)
+
+    @pytest.mark.parametrize("content", [b"", b"PAR1", b"PAR1" + bytes(60) + b"PAR1", b"symbol,day\n"])
+    def test_a_file_that_is_none_is_refused(self, tmp_path, content):
+        pytest.importorskip("fastparquet")
+        path = tmp_path / "bars.parquet"
+        path.write_bytes(content)
+        with pytest.raises(BarFileError, match="no Parquet file that can be read"):
+            read(path)
+
+
+def test_without_the_library_parquet_is_refused_with_the_cure(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "fastparquet", None)
+    with pytest.raises(BarFileError, match="needs fastparquet; install it"):
+        read(written(tmp_path, "", "bars.parquet"))
+
+
+def test_a_file_that_is_not_there_is_told(tmp_path):
+    pytest.importorskip("fastparquet")
+    with pytest.raises(FileNotFoundError):
+        read(tmp_path / "bars.parquet")
