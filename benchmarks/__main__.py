@@ -4,7 +4,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 
-from benchmarks import api, first_trade, halt, latency, orders, risk, rules
+from benchmarks import api, feed, first_trade, halt, latency, orders, risk, rules
 from benchmarks.figure import Figure
 
 GROUPS: dict[str, Callable[[], Iterator[Figure]]] = {
@@ -15,6 +15,7 @@ GROUPS: dict[str, Callable[[], Iterator[Figure]]] = {
     "orders": orders.measure,
     "latency": latency.measure,
     "api": api.measure,
+    "feed": feed.measure,
 }
 
 

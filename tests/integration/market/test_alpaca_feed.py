@@ -13,7 +13,7 @@ import pytest
 from market.models import CalendarDay, Exchange, Instrument, QuarantineTotal, Quote, Snapshot
 from market.services import snapshots
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(400)]
 
 ROOT = Path(__file__).resolve().parents[3]
 SYMBOLS = ("AAPL", "IBM", "MSFT")
