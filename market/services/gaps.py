@@ -8,16 +8,21 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from itertools import islice
 
 import structlog
+from django.conf import settings
 from django.db import connection, transaction
+from django.db.models import Max, Min
 
 from foundation.clock import database_now
 from journal.core.events import PLATFORM_STREAM, AlertSpec, Event
 from journal.services.journal import append
 from market.core.history import HasHistory
-from market.models import Instrument, MarketGap
+from market.core.neighbours import strays
+from market.core.plausibility import bar_fault
+from market.models import Bar, CalendarDay, Instrument, MarketGap, Quote
 from market.models.gaps import ERROR_LENGTH_MAX
 from market.selectors import BAR_LATE, market_now
 from market.services.history import ROWS_MAX, import_bars
@@ -235,10 +240,35 @@ def _ask(gap: MarketGap, history: HasHistory | None) -> str:
     except Exception as error:  # whatever a provider does wrong, the next gap may be filled all the same
         log.warning("gap_not_filled", symbol=symbol, first_day=str(gap.first_day), error=repr(error))
         return f"the provider failed: {error!r}"
-    result = import_bars(bars, actor=None, source="backfill")
+    collar = Decimal(str(settings.FEED_JUMP_PERCENTAGE))
+    before, after = _prices_around(gap)
+    possible = [
+        bar for bar in bars if bar_fault(bar)[0] is None
+    ]  # of the others importing says what is wrong
+    straying = strays(possible, before=before, after=after, collar=collar)
+    result = import_bars([bar for bar in bars if bar not in straying], actor=None, source="backfill")
     if result.refused:
         return f"the provider's bar was refused: {result.refused[0].message}"
+    if straying:
+        return (
+            f"the bar of {straying[0].day} is more than {collar.normalize():f} % from what is known around it"
+        )
     return "" if bars else "the provider has no bar of these days"
+
+
+def _prices_around(gap: MarketGap) -> tuple[Decimal | None, Decimal | None]:
+    """The last close before the gap, and the first price behind it: a bar's, or the present quote's."""
+    days = CalendarDay.objects.filter(
+        exchange=gap.instrument.exchange_id, day__in=[gap.first_day, gap.last_day]
+    )
+    around = days.aggregate(begin=Min("opens_at"), end=Max("closes_at"))
+    bars = Bar.objects.filter(instrument=gap.instrument_id, interval=Bar.Interval.DAY)
+    before = bars.filter(at__lte=around["begin"]).order_by("-at").values_list("close", flat=True).first()
+    after = bars.filter(at__gt=around["end"]).order_by("at").values_list("open", flat=True).first()
+    if after is None:
+        quote = Quote.objects.filter(instrument=gap.instrument_id, market_time__gt=around["end"])
+        after = quote.values_list("last", flat=True).first()
+    return before, after
 
 
 def _shown(gap: MarketGap, symbol: str) -> dict[str, object]:

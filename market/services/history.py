@@ -20,6 +20,7 @@ from market.models import CalendarDay, Instrument
 from market.selectors import BAR_LATE, market_now
 from market.services import revision
 from market.services.load import replay_start
+from market.services.simulated import simulation_start
 
 ROWS_MAX = 5_000
 """in one transaction, so that none runs long"""
@@ -153,6 +154,8 @@ def _horizon() -> datetime:
         return now
     if settings.MARKET_FEED == "replay":
         return datetime.combine(replay_start(), time.min, tzinfo=UTC)
+    if settings.MARKET_FEED == "simulated":
+        return datetime.combine(simulation_start(), time.min, tzinfo=UTC)
     return database_now()
 
 

@@ -266,6 +266,14 @@ class TestFilling:
                 return [DayBar(symbol, day(6), crash.open, crash.high, crash.low, crash.close, crash.volume)]
 
         gaps.backfill(history=Crash())
+        assert not Bar.objects.filter(instrument__symbol="AAPL", at=moment(6)).exists()  # nobody knows yet
+        for minute in range(3):  # but the next day it is quoted there, and that is believed
+            at = moment(8, OPEN) + timedelta(minutes=minute)
+            price = Decimal(44 + minute)
+            said = QuoteTick("AAPL", price, price, price, Decimal(1))
+            apply_tick(state=state, tick=Tick(at=at, quotes=(said,)), lease=lease, lease_seconds=60)
+        due_again()
+        gaps.backfill(history=Crash())
         assert Bar.objects.get(instrument__symbol="AAPL", at=moment(6)).close == 45
 
 
@@ -301,3 +309,26 @@ class TestTelling:
         tasks.backfill_gaps()
         assert selectors.open_gaps() == 0
         assert 50 < Bar.objects.get(instrument=ibm, at=moment(6)).close < 100
+
+
+class TestWhatWasRefusedOnce:
+    """A provider that repeats a wrong bar is not believed because it is asked for it."""
+
+    def backfilled(self, lease, price):
+        live_through(load_state(), lease, (5, 7))
+        gaps.find_gaps()
+        history = History()
+        numbers = [Decimal(price)] * 4
+        history.history = lambda *, symbol, first, last: [DayBar(symbol, day(6), *numbers, Decimal(1))]
+        due_again()
+        gaps.backfill(history=history)
+        return MarketGap.objects.filter(first_day=day(6))
+
+    def test_a_bar_that_nothing_around_it_leads_to_is_not_imported(self, lease):
+        found = self.backfilled(lease, "1060")
+        assert {(gap.filled_at, gap.tries) for gap in found} == {(None, 1)}
+        assert "2004-01-06 is more than 30 % from what is known around it" in found[0].last_error
+        assert not Bar.objects.filter(close=1060).exists()
+
+    def test_one_that_fits_is(self, lease):
+        assert all(gap.filled_at is not None for gap in self.backfilled(lease, "106"))
