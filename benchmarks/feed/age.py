@@ -40,7 +40,7 @@ FLOOR_TRIPS = 200
 
 AGES = """
     SELECT extract(epoch FROM run.created_at - snapshot.published_at) * 1000
-    FROM sessions_evaluationrun AS run JOIN market_snapshots AS snapshot ON snapshot.version = run.slot
+    FROM {runs} AS run JOIN market_snapshots AS snapshot ON snapshot.version = run.slot
     WHERE run.slot > %s ORDER BY run.id
 """
 
@@ -55,7 +55,7 @@ def measure() -> Iterator[Figure]:
     finally:
         _stop(started)
     with connection.cursor() as cursor:
-        cursor.execute(AGES, [first])
+        cursor.execute(AGES.format(runs=EvaluationRun._meta.db_table), [first])
         ages = sorted(float(row[0]) for row in cursor.fetchall())
     snapshots = Snapshot.objects.filter(version__gt=first).count()
     floor = _floor()
