@@ -71,6 +71,9 @@ class WaveProvider:
     def idle_seconds(self, *, monotonic_now: float) -> float:
         return 0.0 if self._due_at is None else max(0.0, self._due_at - monotonic_now)
 
+    def close(self) -> None:
+        """There is nothing to let go of."""
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="tests.faults.market")

@@ -271,6 +271,9 @@ def test_a_running_feed_sees_new_days_without_a_restart(instruments, clock, stop
         def resume(self, *, after):
             """It goes on as it likes."""
 
+        def close(self):
+            """There is nothing to let go of."""
+
         def poll(self, *, monotonic_now):
             if Ticking.count > monotonic_now:
                 return None

@@ -120,6 +120,9 @@ class TestInTheFeed:
             def resume(self, *, after):
                 """It goes on as it likes."""
 
+            def close(self):
+                """There is nothing to let go of."""
+
             def poll(self, *, monotonic_now):
                 return ticks.pop(0) if ticks else None
 

@@ -22,7 +22,7 @@ from foundation.websocket import LOST, PING_SECONDS, open_websocket
 
 log = structlog.get_logger(__name__)
 
-OPEN_SECONDS = 10.0
+OPEN_SECONDS, END_SECONDS = 10.0, 2.0
 RECV_SECONDS = 0.5
 WAIT_FIRST, WAIT_MAX = 0.5, 30.0
 SILENCE_SECONDS = 60.0
@@ -88,7 +88,7 @@ class DataStream:
     def close(self) -> None:
         self._closing.set()
         if self._thread is not None:
-            self._thread.join(OPEN_SECONDS)
+            self._thread.join(END_SECONDS)  # less than the feed's lease; it ends by itself
 
     def _run(self) -> None:
         wait = WAIT_FIRST
