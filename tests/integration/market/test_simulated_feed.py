@@ -1,16 +1,19 @@
 """A feed of MARKET_FEED=simulated: symbols of its own, and a restart that nobody could tell from none."""
 
 from datetime import UTC, date, datetime
+from decimal import Decimal
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
 from foundation import wakeups
+from market.core.adjustment import DayBar
 from market.feed import runner as runner_module
 from market.feed.providers import history_source
 from market.feed.runner import StopFlag
 from market.models import Bar, Instrument, QuarantinedQuote, Quote, Snapshot
 from market.services import snapshots
+from market.services.history import import_bars
 from market.services.load import load_sample_market
 
 from .conftest import runner, times
@@ -79,3 +82,12 @@ def test_a_start_that_is_no_date_is_named(clock, settings):
     settings.SIM_START = "soon"
     with pytest.raises(ImproperlyConfigured, match="SIM_START must be a date like 2004-01-02, got 'soon'"):
         run(clock, 1)
+
+
+def test_before_it_begins_no_day_of_the_simulation_is_imported():
+    price = Decimal(50)
+    bars = [
+        DayBar("SIM001", date(2004, 1, day), price, price, price, price, Decimal(1)) for day in (2, 5)
+    ]  # fmt: skip
+    result = import_bars(bars, actor=None, source="test")
+    assert (result.stored, [row.place for row in result.refused]) == (1, [1])
