@@ -4,7 +4,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 
-from benchmarks import api, feed, first_trade, halt, latency, orders, risk, rules
+from benchmarks import api, feed, first_trade, halt, latency, orders, risk, rules, scale, sessions
 from benchmarks.figure import Figure
 
 GROUPS: dict[str, Callable[[], Iterator[Figure]]] = {
@@ -16,6 +16,8 @@ GROUPS: dict[str, Callable[[], Iterator[Figure]]] = {
     "latency": latency.measure,
     "api": api.measure,
     "feed": feed.measure,
+    "sessions": sessions.measure,
+    "scale": scale.measure,
 }
 
 
