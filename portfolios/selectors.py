@@ -10,6 +10,7 @@ from django.db import connection
 from django.db.models import Exists, OuterRef, Q, QuerySet, Value
 from django.db.models.functions import Coalesce
 
+from foundation.arrays import array_text
 from foundation.errors import NotFound
 from foundation.loading import load_where, selected
 from journal.core.events import PLATFORM_STREAM
@@ -244,13 +245,23 @@ def instrument_permissions(portfolio_ids: Collection[uuid.UUID]) -> dict[uuid.UU
 
 def unsettled_splits(portfolio_ids: Iterable[uuid.UUID] | None = None) -> frozenset[tuple[uuid.UUID, int]]:
     """(portfolio, instrument) that a split is due for by market time, and not booked: the market's prices count in
-    new units, and what is held in old ones. None: of all portfolios. One query, which looks at open splits only,
+    new units, and what is held in old ones. None: of all portfolios. It looks at open splits only,
     and at withdrawn ones, of which it is the other way round: what is booked and not reversed counts in new units.
 
     Where nobody has asked yet what a holder is entitled to (it has not begun, or a fill was on its way), the ledger
     says it, so that there is no moment between two steps of the booking in which the split seems settled.
     """
     with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT EXISTS (
+                SELECT FROM market_corporateaction AS action
+                LEFT JOIN portfolios_corporateactionsettlement AS settled ON settled.action_id = action.id
+                WHERE action.kind = 'split' AND (settled.finished_at IS NULL OR action.withdrawn_at IS NOT NULL))
+            """
+        )
+        if not cursor.fetchone()[0]:  # nearly always: nobody's holdings need to be looked at
+            return frozenset()
         cursor.execute(
             """
             SELECT held.portfolio_id, held.instrument_id
@@ -274,9 +285,9 @@ def unsettled_splits(portfolio_ids: Iterable[uuid.UUID] | None = None) -> frozen
                     WHERE l.instrument_id = held.instrument_id AND l.portfolio_id = held.portfolio_id
                         AND l.market_at < action.ex_at AND 'holdings' IN (l.debit_account, l.credit_account)
                 ) END
-                AND (%(all)s OR held.portfolio_id = ANY(%(ids)s))
+                AND (%(all)s OR held.portfolio_id = ANY(%(ids)s::uuid[]))
             """,
-            {"all": portfolio_ids is None, "ids": list(portfolio_ids or ())},
+            {"all": portfolio_ids is None, "ids": array_text(portfolio_ids or ())},
         )
         return frozenset(cursor.fetchall())
 

@@ -1,19 +1,27 @@
+import json
 import math
 import uuid
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property, lru_cache
 
 from django.db.models import Q, QuerySet
 
-from foundation.loading import load_where
+from foundation.loading import selected
 from market.core.calendar import TradingDay
 from market.models import CalendarDay
 from portfolios.selectors import AnyUser, visible_portfolios
 from rules.core.fields import WEEKDAYS
+from sessions.core.config import SessionConfig, read_config
 from sessions.core.plan import MINUTES_MAX
+from sessions.core.universe import Universe
 from sessions.models import SessionPlan, TradingSession
 
 _MINUTE = timedelta(minutes=1)
 ACTIVE_SESSIONS_MAX = 1_000
+SLICES_KEPT_MAX = 500  # of at most 512 sessions: some 100 MB
 EVALUATED = (TradingSession.Status.ACTIVE, TradingSession.Status.PAUSED)
 
 
@@ -35,16 +43,104 @@ def visible_sessions(user: AnyUser) -> QuerySet[TradingSession]:
     return TradingSession.objects.filter(portfolio__in=visible_portfolios(user)).select_related("portfolio")
 
 
-def sessions_to_evaluate(slice_id: int) -> list[TradingSession]:
+@dataclass(frozen=True, slots=True)
+class SessionToEvaluate:
+    """What an evaluation needs to know of a session."""
+
+    id: uuid.UUID
+    portfolio_id: uuid.UUID
+    slice_id: int
+    status: str
+    config: SessionConfig
+
+
+@dataclass(frozen=True, eq=False)
+class SessionGroup:
+    """Sessions that are evaluated together, in the order in which their portfolios are locked, and what follows from
+    them alone: it is made once, for the same group is evaluated at each tick."""
+
+    slice_id: int
+    sessions: tuple[SessionToEvaluate, ...]
+
+    def __len__(self) -> int:
+        return len(self.sessions)
+
+    @cached_property
+    def ids(self) -> tuple[uuid.UUID, ...]:
+        return tuple(row.id for row in self.sessions)
+
+    @cached_property
+    def portfolio_ids(self) -> tuple[uuid.UUID, ...]:
+        return tuple(row.portfolio_id for row in self.sessions)
+
+    @cached_property
+    def session_ids(self) -> Mapping[uuid.UUID, uuid.UUID]:
+        """By portfolio."""
+        return {row.portfolio_id: row.id for row in self.sessions}
+
+    @cached_property
+    def by_sources(self) -> Mapping[tuple[str, ...], Sequence[SessionToEvaluate]]:
+        """By the preference of recommendation sources: of each there are facts of its own."""
+        found: dict[tuple[str, ...], list[SessionToEvaluate]] = {}
+        for row in self.sessions:
+            found.setdefault(row.config.recommendation_sources, []).append(row)
+        return found
+
+    @cached_property
+    def universes(self) -> Sequence[Universe | None]:
+        return [row.config.universe for row in self.sessions]
+
+    @cached_property
+    def stamp(self) -> bytes:
+        """Which sessions these are, in which status."""
+        return b"".join([row.id.bytes + row.status.encode() for row in self.sessions])
+
+    def halves(self) -> "tuple[SessionGroup, SessionGroup]":
+        half = len(self.sessions) // 2
+        first, second = self.sessions[:half], self.sessions[half:]
+        return SessionGroup(self.slice_id, first), SessionGroup(self.slice_id, second)
+
+
+_kept: OrderedDict[int, tuple[bytes, SessionGroup]] = OrderedDict()
+
+
+def sessions_to_evaluate(slice_id: int) -> SessionGroup:
     """The slice's sessions whose rules run: active ones, and paused ones for their exits.
 
-    In the order in which their portfolios are locked.
+    They are kept in the process, and read again when another session or another status is among them: a session's
+    portfolio and config never change.
     """
-    return load_where(
-        TradingSession,
-        "t.slice_id = %s AND t.status = ANY(%s) ORDER BY t.portfolio_id",
-        [slice_id, [status.value for status in EVALUATED]],
-    )
+    given = [slice_id, [status.value for status in EVALUATED]]
+    ((names,),) = selected(_NAMES, given)
+    if names is None:
+        _kept.pop(slice_id, None)
+        return SessionGroup(slice_id, ())
+    kept = _kept.get(slice_id)
+    if kept is None or kept[0] != names:
+        rows = tuple(
+            SessionToEvaluate(key, portfolio_id, slice_id, status, _config(text))
+            for key, portfolio_id, status, text in selected(_WHOLE, given)
+        )
+        kept = names, SessionGroup(slice_id, rows)
+    _kept[slice_id] = kept
+    _kept.move_to_end(slice_id)
+    while len(_kept) > SLICES_KEPT_MAX:
+        _kept.popitem(last=False)
+    return kept[1]
+
+
+_OF_SLICE = (
+    "SELECT id, portfolio_id, status, config FROM trading_sessions WHERE slice_id = %s AND status = ANY(%s)"
+    " ORDER BY portfolio_id"
+)
+_NAMES = f"SELECT string_agg(uuid_send(id) || convert_to(status, 'UTF8'), '') FROM ({_OF_SLICE}) AS t"  # noqa: S608
+_WHOLE = f"SELECT id, portfolio_id, status, config::text FROM ({_OF_SLICE}) AS t"  # noqa: S608
+
+
+@lru_cache(maxsize=4096)
+def _config(text: str) -> SessionConfig:
+    """Sessions of equal configs share one."""
+    return read_config(json.loads(text))
 
 
 def ended_sessions(*, now: datetime, count_max: int) -> list[uuid.UUID]:

@@ -364,6 +364,10 @@ PULL_ALLOWED_HOSTS = frozenset(
     host.strip().lower() for host in env.list("PULL_ALLOWED_HOSTS", default=[]) if host.strip()
 )
 
+# --- evaluation --------------------------------------------------------------------------------
+# Of so many rules a process that evaluates keeps the programs; what is beyond is compiled at each evaluation.
+PROGRAM_CACHE_RULES_MAX = _whole("PROGRAM_CACHE_RULES_MAX", 600_000, 1_000, 100_000_000)
+
 # --- brokers -----------------------------------------------------------------------------------
 # Sealing keys for brokers' credentials, the newest first: `name:base64 of 32 bytes`, separated by commas.
 # Kept parsed, by name; without any, no account can be connected.

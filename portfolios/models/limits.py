@@ -174,7 +174,12 @@ class LimitSet(Decidable):
             ],
             *four_eyes_constraints("limit_set"),
         ]
-        indexes = [models.Index(fields=["scope"], condition=WAITING, name="limit_sets_waiting")]
+        indexes = [
+            models.Index(fields=["scope"], condition=WAITING, name="limit_sets_waiting"),
+            # the smallest of all, which an evaluation compares losses with
+            models.Index(fields=["max_daily_loss_percentage"], name="limit_sets_by_daily_loss"),
+            models.Index(fields=["max_drawdown_percentage"], name="limit_sets_by_drawdown"),
+        ]
         ordering = ["scope", "scope_id", "-version"]
 
     def __str__(self) -> str:

@@ -248,7 +248,9 @@ class Books:
 
     def save(self) -> None:
         """Write everything; a handful of statements whatever the number of portfolios."""
-        _save_portfolios([self.portfolios[key] for key in sorted(self._changed_portfolios)])
+        # Whoever keeps positions in his process learns from the portfolio's revision that they have changed.
+        changed = self._changed_portfolios | {key for key, _ in self._changed_positions}
+        _save_portfolios([self.portfolios[key] for key in sorted(changed)])
         _save_positions([self.positions[key] for key in sorted(self._changed_positions)])
         copy_values(LedgerTransfer, NewTransfer._fields, self._transfers)
         _look_again_for_entitlements(self._transfers)
@@ -294,7 +296,8 @@ def _save_portfolios(portfolios: Sequence[Portfolio]) -> None:
         cursor.execute(
             """
             UPDATE portfolios_portfolio AS p
-            SET cash = n.cash, reserved_cash = n.reserved_cash, realised_pnl = n.realised_pnl, paid_in = n.paid_in
+            SET cash = n.cash, reserved_cash = n.reserved_cash, realised_pnl = n.realised_pnl, paid_in = n.paid_in,
+                books_revision = p.books_revision + 1
             FROM unnest(%s::uuid[], %s::numeric[], %s::numeric[], %s::numeric[], %s::numeric[])
                 AS n (id, cash, reserved_cash, realised_pnl, paid_in)
             WHERE p.id = n.id

@@ -6,17 +6,20 @@ whoever watches the positions' protections, so that they do not hang on a sessio
 """
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 
 from django.db import connection
 
+from foundation.arrays import array_text
+
 
 @dataclass(frozen=True)
 class EquityMark:
-    """`cash` is the portfolio's when the equity was read: money that moved since has moved the marks, too."""
+    """`cash` is the portfolio's when the equity was read: money that moved since has moved the marks, too. It may have
+    gone through float64, and is compared so."""
 
     portfolio_id: uuid.UUID
     day: date
@@ -26,12 +29,18 @@ class EquityMark:
 
 @dataclass(frozen=True)
 class PeakMark:
-    """`quantity` is what was held when the price was seen: after a split, or a fill, it counts no more."""
+    """`quantity` is what was held when the price was seen: after a split, or a fill, it counts no more. It may have
+    gone through float64, and is compared so."""
 
     position_id: int
     opened_at: datetime
     quantity: Decimal
     price: Decimal
+
+
+def _moments_text(moments: Iterable[date]) -> str:
+    """As `array_text`, of days and of times with their zone."""
+    return f"{{{','.join([moment.isoformat() for moment in moments])}}}"
 
 
 def note_equity(marks: Sequence[EquityMark]) -> None:
@@ -50,8 +59,9 @@ def note_equity(marks: Sequence[EquityMark]) -> None:
                 SELECT * FROM unnest(%s::uuid[], %s::date[], %s::numeric[], %s::numeric[])
                     AS n (portfolio_id, day, equity, cash)
             ), same AS (
-                SELECT id FROM portfolios_portfolio JOIN n ON n.portfolio_id = id AND n.cash = portfolios_portfolio.cash
-                FOR SHARE OF portfolios_portfolio SKIP LOCKED
+                SELECT owner.id FROM portfolios_portfolio AS owner
+                JOIN n ON n.portfolio_id = owner.id AND n.cash::float8 = owner.cash::float8
+                FOR SHARE OF owner SKIP LOCKED
             )
             INSERT INTO portfolios_portfoliomark AS mark (portfolio_id, day, day_open_equity, peak_equity)
             SELECT portfolio_id, day, equity, equity FROM n JOIN same ON same.id = n.portfolio_id
@@ -63,10 +73,10 @@ def note_equity(marks: Sequence[EquityMark]) -> None:
                 day = greatest(mark.day, excluded.day)
             """,
             [
-                [m.portfolio_id for m in ordered],
-                [m.day for m in ordered],
-                [m.equity for m in ordered],
-                [m.cash for m in ordered],
+                array_text([m.portfolio_id for m in ordered]),
+                _moments_text([m.day for m in ordered]),
+                array_text([m.equity for m in ordered]),
+                array_text([m.cash for m in ordered]),
             ],
         )
 
@@ -101,7 +111,8 @@ def note_peaks(peaks: Sequence[PeakMark]) -> None:
             SELECT n.position_id, n.opened_at, n.peak_price
             FROM unnest(%s::bigint[], %s::timestamptz[], %s::numeric[], %s::numeric[])
                 AS n (position_id, opened_at, quantity, peak_price)
-            JOIN portfolios_position AS held ON held.id = n.position_id AND held.quantity = n.quantity
+            JOIN portfolios_position AS held
+                ON held.id = n.position_id AND held.quantity::float8 = n.quantity::float8
             ON CONFLICT (position_id) DO UPDATE SET
                 peak_price = CASE WHEN excluded.opened_at > mark.opened_at THEN excluded.peak_price
                                   WHEN excluded.opened_at < mark.opened_at THEN mark.peak_price
@@ -109,10 +120,10 @@ def note_peaks(peaks: Sequence[PeakMark]) -> None:
                 opened_at = greatest(mark.opened_at, excluded.opened_at)
             """,
             [
-                [p.position_id for p in ordered],
-                [p.opened_at for p in ordered],
-                [p.quantity for p in ordered],
-                [p.price for p in ordered],
+                array_text([p.position_id for p in ordered]),
+                _moments_text([p.opened_at for p in ordered]),
+                array_text([p.quantity for p in ordered]),
+                array_text([p.price for p in ordered]),
             ],
         )
 

@@ -102,20 +102,26 @@ class Program:
     def evaluate(
         self,
         market: MarketFacts,
-        owners: Mapping[Hashable, PortfolioFacts],
+        owners: Mapping[Hashable, PortfolioFacts] | OwnedFacts,
         *,
         triggered_max: int | None = None,
     ) -> list[Triggered]:
         """Every (rule, symbol) that is true, in the order of the rules, then of the symbols.
+
+        The facts of the owners come one by one, or as columns by who has them so.
 
         The order of the rules is that of compilation, changed ones last. A rule whose
         owner has no facts here is silent, like any rule without facts. Raises
         TooManyTriggered, before there is a list of them, when an owner has more than
         `triggered_max`.
         """
-        reads_positions = any(part.segment.reads_positions for part in self._parts)
-        spaces = Spaces(market, OwnedFacts.of(owners, positions=reads_positions))
-        count = Count(tuple(owners), triggered_max)
+        if isinstance(owners, OwnedFacts):
+            owned = owners
+        else:
+            reads_positions = any(part.segment.reads_positions for part in self._parts)
+            owned = OwnedFacts.of(owners, positions=reads_positions)
+        spaces = Spaces(market, owned)
+        count = Count(owned.owners, triggered_max)
         triggered: list[Triggered] = []
         for part in self._parts:
             triggered += evaluate_segment(part.segment, spaces, removed=part.removed, count=count)

@@ -9,32 +9,37 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from threading import Lock
 
+from django.conf import settings
+
 from rules.core.actions import asks_for_trade, blocks_entries
 from rules.core.program import Program, RuleSource, compile_program
 from rules.models import RuleVersion
 
-PROGRAMS_MAX = 32
+RULES_KEPT_MAX = settings.PROGRAM_CACHE_RULES_MAX
 
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """A program, and the owner of each version in it."""
+    """A program, and the owner of each version in it; `stamp`: what the caller knew it by."""
 
     owners: Mapping[int, Hashable]
     program: Program
+    stamp: bytes | None
 
 
 _kept: OrderedDict[Hashable, _Kept] = OrderedDict()
 _lock = Lock()
 
 
-def compiled_program(owners: Mapping[int, Hashable], *, name: Hashable) -> Program:
+def compiled_program(
+    owners: Mapping[int, Hashable], *, name: Hashable, stamp: bytes | None = None
+) -> Program:
     """The program of rule versions, given as their ids and whose they are; a verdict's key is the id.
 
     The owner is whatever the caller keys the facts by (a session's id). `name` says
     whose program it is (a slice's), and so from which earlier one to go on: only what
     is new since is read and compiled. The order of the versions changes nothing but
-    the order of the verdicts.
+    the order of the verdicts. Under its `stamp` it is found again by `known_program`.
     """
     with _lock:
         kept = _kept.get(name)
@@ -42,11 +47,23 @@ def compiled_program(owners: Mapping[int, Hashable], *, name: Hashable) -> Progr
     same = kept is not None and kept.owners == owners
     program = kept.program if kept is not None and same else _refreshed(kept, owners)
     with _lock:
-        _kept[name] = _Kept(dict(owners), program)
+        _kept[name] = _Kept(dict(owners), program, stamp)
         _kept.move_to_end(name)
-        while len(_kept) > PROGRAMS_MAX:
-            _kept.popitem(last=False)
+        rules = sum(len(each.owners) for each in _kept.values())
+        while rules > RULES_KEPT_MAX and len(_kept) > 1:
+            rules -= len(_kept.popitem(last=False)[1].owners)
     return program
+
+
+def known_program(*, name: Hashable, stamp: bytes) -> Program | None:
+    """The program kept under this name, if it was compiled for the same stamp: then nobody has to ask which rules are
+    in force. The caller's stamp must change with every change of them."""
+    with _lock:
+        kept = _kept.get(name)
+        if kept is None or kept.stamp != stamp:
+            return None
+        _kept.move_to_end(name)
+        return kept.program
 
 
 def _refreshed(kept: _Kept | None, owners: Mapping[int, Hashable]) -> Program:

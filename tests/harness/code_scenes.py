@@ -24,8 +24,9 @@ from trading.core.risk import Approved, Refused
 from trading.models import AutoTrade
 from trading.services.breakers import trip_on_losses
 from trading.services.emergency_stop import arm, release
-from trading.services.facts import market_view, read_worth
+from trading.services.facts import market_view
 from trading.services.trade_execution import execute_pending
+from trading.services.worth import read_worth
 
 D = Decimal
 UNITS = 10

@@ -8,6 +8,7 @@ import numpy as np
 from market.core.indicators import Places, correlations
 from rules.core.facts import SymbolFacts, Vector
 
+KEPT_MAX = 1_000  # holdings whose correlations are remembered
 FIELDS = ("sector_exposure_percentage", "max_correlation", "average_correlation")
 
 
@@ -47,6 +48,8 @@ class Neighbourhood:
         0 where nothing else is held; unknown where any of the correlations is. Made once for the same holdings.
         """
         if held not in self._correlations:
+            if len(self._correlations) >= KEPT_MAX:
+                self._correlations.clear()
             self._correlations[held] = self._correlate(
                 np.array([self.place[symbol] for symbol in held], np.intp)
             )

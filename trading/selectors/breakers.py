@@ -84,6 +84,19 @@ def releases_of_rules(portfolio_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, dat
     return {uuid.UUID(scope_id): at for scope_id, at in latest}
 
 
+LossLimits = tuple[float, float]
+"""daily loss and drawdown in percent; inf: there is none"""
+
+
+def tightest_loss_limits() -> LossLimits:
+    """The smallest that anybody ever set on anything: below them nobody's breaker trips. Two looks into an index."""
+    (found,) = selected(
+        "SELECT coalesce(min(max_daily_loss_percentage), 'Infinity')::float8,"
+        " coalesce(min(max_drawdown_percentage), 'Infinity')::float8 FROM portfolios_limitset"
+    )
+    return found[0], found[1]
+
+
 def rejections_last_minute() -> dict[uuid.UUID, int]:
     """Trades rejected within the last minute of database time, by portfolio, since the breaker's last release."""
     return _within_a_minute(Breaker.REJECTION_RATE, "auto_trades", "updated_at", "AND status = 'rejected'")

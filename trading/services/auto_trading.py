@@ -21,14 +21,13 @@ from journal.services.journal import append
 from market.core.snapshot import MarketSnapshot
 from market.services import snapshots
 from portfolios.services.books import open_books
-from rules.core.facts import PortfolioFacts
 from rules.core.source import Triggered
 from rules.models import RuleVersion
 from rules.selectors import InForce, active_rule_versions, rules_in_force, versions_by_id
-from rules.services.programs import compiled_program
+from rules.services.programs import compiled_program, known_program
 from sessions.core.config import read_config
 from sessions.models import EvaluationRun, TradingSession
-from sessions.selectors import sessions_to_evaluate
+from sessions.selectors import SessionGroup, SessionToEvaluate, sessions_to_evaluate
 from sessions.services.sessions import report_failure
 from sessions.services.slices import claim_due_slice, note_failure, record_run
 from trading.models import AutoTrade
@@ -36,11 +35,12 @@ from trading.services.breakers import trip_on_losses
 from trading.services.cooldowns import read_cooldowns, write_cooldowns
 from trading.services.deciding import ENTRY, Decider
 from trading.services.decisions import Draft, record
-from trading.services.facts import MarketView, Worth, facts_of, market_view, read_worth
+from trading.services.facts import MarketView, kept_view
 from trading.services.faults import TRANSIENT
 from trading.services.fresh_state import fresh_states
 from trading.services.marking import mark_equity, mark_peaks
 from trading.services.order_management import store_trades, trade_event, wake_execution
+from trading.services.worth import Worth, read_worth
 
 log = structlog.get_logger(__name__)
 ALERT_AT_FAILURES = 3
@@ -52,7 +52,7 @@ SESSION_HITS_MAX = 5_000
 class TriggeredRule:
     """A rule version that is true for a symbol (None: for the portfolio as a whole) in a session."""
 
-    session: TradingSession
+    session: SessionToEvaluate
     version: RuleVersion
     symbol: str | None
 
@@ -65,7 +65,7 @@ class Evaluated:
     triggered: int = 0
     trades: int = 0
     events: list[Event] = field(default_factory=list)
-    to_blame: list[tuple[TradingSession, str]] = field(default_factory=list)
+    to_blame: list[tuple[SessionToEvaluate, str]] = field(default_factory=list)
 
     def add(self, other: "Evaluated") -> None:
         self.rules += other.rules
@@ -117,11 +117,11 @@ def _evaluate_claimed(snapshot: MarketSnapshot, claimed_ids: list[int]) -> Evalu
             return None
         claimed_ids.append(claimed.id)
         reach("evaluation.after_claim", detail=f"slice {claimed.id}")
-        trading_sessions = sessions_to_evaluate(claimed.id)
-        view = market_view(snapshot)
-        done = _evaluate_isolated(trading_sessions, view, previous_slot=claimed.evaluated_slot)
+        group = sessions_to_evaluate(claimed.id)
+        view = kept_view(snapshot)
+        done = _evaluate_isolated(group, view, previous_slot=claimed.evaluated_slot)
         run = record_run(
-            claimed, snapshot=snapshot, sessions=len(trading_sessions), rules=done.rules,
+            claimed, snapshot=snapshot, sessions=len(group), rules=done.rules,
             triggered=done.triggered, trades=done.trades,
         )  # fmt: skip
         append(done.events)
@@ -133,89 +133,72 @@ def _evaluate_claimed(snapshot: MarketSnapshot, claimed_ids: list[int]) -> Evalu
     return run
 
 
-def _evaluate_isolated(
-    trading_sessions: Sequence[TradingSession], view: MarketView, *, previous_slot: int
-) -> Evaluated:
+def _evaluate_isolated(group: SessionGroup, view: MarketView, *, previous_slot: int) -> Evaluated:
     """Evaluate together; if that fails, halve until the session that is to blame stands alone."""
-    if not trading_sessions:
+    if not len(group):
         return Evaluated()
     try:
         with transaction.atomic():
-            worth = read_worth([row.portfolio_id for row in trading_sessions], view)
-            _trip_breakers(trading_sessions, worth, view)  # before any entry is decided
-            triggered, rules = evaluate_rules(trading_sessions, view, worth)
+            worth = read_worth(group.portfolio_ids, view, name=group.slice_id)
+            _trip_breakers(group, worth)  # before any entry is decided
+            triggered, rules = evaluate_rules(group, worth)
             done = execute_triggered_rules(triggered, view, previous_slot=previous_slot)
             done.rules = rules
             # After the portfolios' locks, as a deposit does it, so that the two never wait for each other in a circle.
-            mark_equity(worth.owned, worth.valuations, view)
-            mark_peaks(worth.owned, view)
+            mark_equity(worth)
+            mark_peaks(worth)
             return done
     except TRANSIENT:
         raise  # nobody is to blame for the database being busy: the whole slice is tried again
     except Exception as error:  # whatever one session's data breaks must not stop the others
-        if len(trading_sessions) == 1:
-            log.exception("session_failed", session_id=str(trading_sessions[0].id))
-            _trip_breakers_alone(trading_sessions[0], view)
+        if len(group) == 1:
+            (alone,) = group.sessions
+            log.exception("session_failed", session_id=str(alone.id))
+            _trip_breakers_alone(group, view)
             reason = f"its evaluation failed: {type(error).__name__}: {error}"[:200]
-            return Evaluated(to_blame=[(trading_sessions[0], reason)])
-    half = len(trading_sessions) // 2
-    done = _evaluate_isolated(trading_sessions[:half], view, previous_slot=previous_slot)
-    done.add(_evaluate_isolated(trading_sessions[half:], view, previous_slot=previous_slot))
+            return Evaluated(to_blame=[(alone, reason)])
+    first, second = group.halves()
+    done = _evaluate_isolated(first, view, previous_slot=previous_slot)
+    done.add(_evaluate_isolated(second, view, previous_slot=previous_slot))
     return done
 
 
-def _trip_breakers(trading_sessions: Sequence[TradingSession], worth: Worth, view: MarketView) -> None:
+def _trip_breakers(group: SessionGroup, worth: Worth) -> None:
     """Daily loss and drawdown, whether any rule fires or not."""
-    session_ids = {row.portfolio_id: row.id for row in trading_sessions}
-    trip_on_losses(worth, session_ids=session_ids, market_day=view.snapshot.as_of.date())
+    trip_on_losses(worth, session_ids=group.session_ids, market_day=worth.valued.as_of.date())
 
 
-def _trip_breakers_alone(trading_session: TradingSession, view: MarketView) -> None:
+def _trip_breakers_alone(group: SessionGroup, view: MarketView) -> None:
     """What broke the session's evaluation has undone its breakers with it, but its loss is as real as before."""
     try:
         with transaction.atomic():
-            worth = read_worth([trading_session.portfolio_id], view)
-            _trip_breakers([trading_session], worth, view)
+            _trip_breakers(group, read_worth(group.portfolio_ids, view))
     except TRANSIENT:
         raise
     except Exception:
-        log.exception("breakers_failed", session_id=str(trading_session.id))
+        log.exception("breakers_failed", session_id=str(group.ids[0]))
 
 
-def evaluate_rules(
-    trading_sessions: Sequence[TradingSession], view: MarketView, worth: Worth
-) -> tuple[list[TriggeredRule], int]:
+def evaluate_rules(group: SessionGroup, worth: Worth) -> tuple[list[TriggeredRule], int]:
     """All rules of all these sessions as programs over the snapshot: (what is true, number of rules).
 
-    `worth` is of these sessions' portfolios, at the view's prices.
-
-    It writes nothing and locks nothing. Raises TooManyTriggered.
+    `worth` is of these sessions' portfolios, in their order. It writes nothing and locks nothing. Raises
+    TooManyTriggered.
     """
-    by_portfolio = {row.portfolio_id: row for row in trading_sessions}
-    configs = {row.id: read_config(row.config) for row in trading_sessions}
+    view = worth.view
+    owned = worth.owned_facts(group.ids, [view.universe_of(universe) for universe in group.universes])
+    # The revisions were read before the rules are, so a program is never older than its stamp.
+    stamp = worth.columns.rules_revision.tobytes() + group.stamp
     rules = 0
-    by_sources: dict[tuple[str, ...], dict[int, TradingSession]] = {}
-    for rule in rules_in_force(by_portfolio):
-        row = by_portfolio[rule.portfolio_id]
-        if _runs_in(row, rule):
-            by_sources.setdefault(configs[row.id].recommendation_sources, {})[rule.version_id] = row
-            rules += 1
     hits: list[Triggered] = []
-    for sources, rows in by_sources.items():
-        program = compiled_program(
-            {version_id: row.id for version_id, row in rows.items()},
-            name=(trading_sessions[0].slice_id, sources),
-        )
-        owners: dict[Hashable, PortfolioFacts] = {
-            row.id: facts_of(
-                worth.valuations[row.portfolio_id],
-                universe=view.universe_of(configs[row.id].universe),
-                view=view,
-            )
-            for row in rows.values()
-        }
-        hits += program.evaluate(view.facts(sources), owners, triggered_max=SESSION_HITS_MAX)
-    by_id = {row.id: row for row in trading_sessions}
+    for sources, rows in group.by_sources.items():
+        name = group.slice_id, sources
+        program = known_program(name=name, stamp=stamp)
+        if program is None:
+            program = compiled_program(_owners_of_rules(rows), name=name, stamp=stamp)
+        rules += len(program)
+        hits += program.evaluate(view.facts(sources), owned, triggered_max=SESSION_HITS_MAX)
+    by_id = {row.id: row for row in group.sessions} if hits else {}
     versions = versions_by_id(key for key, _, _ in hits)  # type: ignore[misc]
     return [
         TriggeredRule(by_id[owner], versions[key], symbol)  # type: ignore[index]
@@ -223,7 +206,17 @@ def evaluate_rules(
     ], rules
 
 
-def _runs_in(trading_session: TradingSession, version: RuleVersion | InForce) -> bool:
+def _owners_of_rules(trading_sessions: Sequence[SessionToEvaluate]) -> dict[int, Hashable]:
+    """The versions in force that run in these sessions, each with its session."""
+    by_portfolio = {row.portfolio_id: row for row in trading_sessions}
+    return {
+        rule.version_id: by_portfolio[rule.portfolio_id].id
+        for rule in rules_in_force(by_portfolio)
+        if _runs_in(by_portfolio[rule.portfolio_id], rule)
+    }
+
+
+def _runs_in(trading_session: SessionToEvaluate | TradingSession, version: RuleVersion | InForce) -> bool:
     """A paused session makes no entries; its exits and risk rules go on."""
     return trading_session.status == TradingSession.Status.ACTIVE or version.rule_type != ENTRY
 

@@ -11,11 +11,14 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import date
 from typing import Any
 
+import numpy as np
 from django.db import IntegrityError, transaction
 from django.db.models import Q
 
 from foundation.clock import database_now
+from foundation.loading import load_where
 from portfolios.core.limits import EffectiveLimits
+from portfolios.models import PortfolioMark
 from portfolios.selectors import effective_limits
 from trading.core import breakers as core
 from trading.core.breakers import Breaker, Tripped
@@ -25,11 +28,13 @@ from trading.selectors.breakers import (
     messages_last_minute,
     rejections_last_minute,
     running_sessions,
+    tightest_loss_limits,
 )
 from trading.services.emergency_stop import REASON_CHARACTERS_MAX, arm
-from trading.services.facts import Worth
+from trading.services.worth import Worth
 
 Scope = Halt.Scope
+TOLERANCE = 1e-6
 
 
 def trip(
@@ -63,31 +68,38 @@ def _known(breaker: str, scope: str) -> Any:
 def trip_on_losses(
     worth: Worth, *, session_ids: Mapping[uuid.UUID, uuid.UUID | None], market_day: date
 ) -> list[Halt]:
-    """Daily loss and drawdown. Only portfolios that have either cost anything: limits are read for them, and
-    whether they tripped already, in a handful of queries.
+    """Daily loss and drawdown. One query tells the tightest limits that there are; only of portfolios that have lost as
+    much, the limits in force and the marks are read, and whether they tripped already.
 
     An equity with an unknown price is NaN, which is no loss: entries are refused while it is.
     """
-    losing = {
-        key: valuation.portfolio
-        for key, valuation in worth.valuations.items()
-        if valuation.portfolio["daily_pnl_percentage"] < 0 or valuation.portfolio["drawdown_percentage"] > 0
-    }
-    if not losing:
+    facts, ids = worth.valued.portfolio, worth.columns.portfolio_ids
+    losses, downs = -facts["daily_pnl_percentage"], facts["drawdown_percentage"]
+    losing = np.flatnonzero((losses > 0) | (downs > 0))
+    if not len(losing):
         return []
-    limits = effective_limits({key: session_ids.get(key) for key in losing})
+    loss_least, down_least = tightest_loss_limits()
+    # What is exact is told from these by 8 decimal places of a percentage.
+    suspects = losing[
+        (losses[losing] >= loss_least - TOLERANCE) | (downs[losing] >= down_least - TOLERANCE)
+    ].tolist()
+    if not suspects:
+        return []
+    limits = effective_limits({ids[place]: session_ids.get(ids[place]) for place in suspects})
+    marks = load_where(PortfolioMark, "t.portfolio_id = ANY(%s)", [[ids[place] for place in suspects]])
+    peaks = {row.portfolio_id: row.peak_equity for row in marks}
     found: dict[uuid.UUID, list[Tripped | None]] = {}
-    for key, facts in losing.items():
-        mark = worth.owned.marks.get(key)
+    for place in suspects:
+        key = ids[place]
         found[key] = [
             core.daily_loss(
-                pnl_percentage=facts["daily_pnl_percentage"], market_day=market_day,
+                pnl_percentage=-float(losses[place]), market_day=market_day,
                 limit=limits[key].get("max_daily_loss_percentage"),
             ),
             core.drawdown(
-                drawdown_percentage=facts["drawdown_percentage"], peak=mark.peak_equity,
+                drawdown_percentage=float(downs[place]), peak=peaks[key],
                 limit=limits[key].get("max_drawdown_percentage"),
-            ) if mark is not None else None,
+            ) if key in peaks else None,
         ]  # fmt: skip
     return _trip_portfolios(found)
 

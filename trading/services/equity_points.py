@@ -38,18 +38,17 @@ _tried = Tried()
 
 
 def note_equity_points(
-    portfolio_ids: Iterable[uuid.UUID], *, unsettled: Collection[tuple[uuid.UUID, int]], view: MarketView
+    portfolio_ids: Iterable[uuid.UUID], *, in_other_units: Collection[uuid.UUID], view: MarketView
 ) -> None:
     """One statement when an interval begins or a portfolio is new to this process, else none.
 
     It is tried once: of whom nothing is known at that moment, there is a point in the next interval. While nothing is
-    quoted there are none. `unsettled` are (portfolio, instrument) whose books count in other units than the prices.
+    quoted there are none. `in_other_units` are those whose books count something in other units than the prices do.
     """
     bucket = bucket_of(view.snapshot.as_of, minutes=settings.EQUITY_POINT_MINUTES)
     due = _tried.left(portfolio_ids, bucket)
     if not due or not anything_fresh(view.snapshot, now_epoch=view.now_epoch):
         return
-    in_other_units = {owner for owner, _ in unsettled}
     prices = last_prices(view.snapshot, now_epoch=view.now_epoch)
     note_points([key for key in due if key not in in_other_units], prices, bucket=bucket)
     transaction.on_commit(partial(_tried.add, due, bucket))  # what is rolled back was not noted

@@ -1,20 +1,24 @@
-"""The facts of portfolios for rules: read in a handful of queries, however many portfolios.
+"""The facts of portfolios for rules, one by one and exact: under lock, from open books, to act on them.
 
-Read twice: without locks to find what triggers, and under lock, from open books, to act on it.
+What may trigger is found before that, for many portfolios at once and without locks (`trading.services.worth`).
 """
 
 import math
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
 from typing import TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from foundation.clock import database_now
 from foundation.core.money import ZERO
-from foundation.loading import load_where
+from foundation.loading import load_where, selected
+from market.core.indicators import Places
 from market.core.snapshot import MarketSnapshot, RecommendationFrame
 from market.models import Exchange, Instrument, Recommendation
 from market.services.returns import standardised_returns
@@ -24,7 +28,9 @@ from portfolios.selectors import unsettled_splits
 from rules.core.facts import MarketFacts, PortfolioFacts, Vector
 from sessions.core.universe import Listed, Universe
 from trading.core.diversification import Diversification, Neighbourhood
-from trading.core.market_facts import fresh_values, market_facts, preferred
+from trading.core.market_facts import STALE_SECONDS, fresh_values, market_facts, preferred
+
+Ids = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -44,13 +50,16 @@ class OwnedRows:
 class MarketView:
     """A snapshot with what is known of its instruments, and the rules' facts by preference of sources.
 
-    `prices` are facts: NaN where the quote is stale. Orders ask the snapshot itself.
+    `prices` are facts: NaN where the quote is stale; `price_column` are the same as float64[S], in the snapshot's
+    order, which is that of `symbol_column`, too. Orders ask the snapshot itself.
     """
 
     snapshot: MarketSnapshot
     instruments: Mapping[int, Instrument]
     by_symbol: Mapping[str, Instrument]
     prices: Mapping[str, float]
+    price_column: Vector
+    symbol_column: NDArray[np.object_]
     neighbourhood: Neighbourhood
     timezones: Sequence[str]
     now_epoch: float
@@ -59,6 +68,15 @@ class MarketView:
     )
     _recommendations: dict[tuple[str, ...], dict[uuid.UUID, Recommendation]] = field(default_factory=dict)
     _universes: dict[Universe, frozenset[str]] = field(default_factory=dict)
+
+    def places_of(self, instrument_ids: Ids) -> Places:
+        """intp[n]: where instruments stand in the snapshot; -1 for those that it does not have."""
+        known = np.array(self.snapshot.instrument_ids, dtype=np.int64)
+        if not len(known):
+            return np.full(len(instrument_ids), -1, dtype=np.intp)
+        order = np.argsort(known)
+        found = order[np.minimum(np.searchsorted(known, instrument_ids, sorter=order), len(known) - 1)]
+        return np.where(known[found] == instrument_ids, found, -1)
 
     def universe_of(self, universe: Universe | None) -> frozenset[str] | None:
         """The symbols that a session may trade now; None: all. An exchange or tag is looked up once a view."""
@@ -121,7 +139,9 @@ def market_view(snapshot: MarketSnapshot) -> MarketView:
         snapshot=snapshot,
         instruments=instruments,
         by_symbol={row.symbol: row for row in instruments.values()},
-        prices={symbol: float(price[place]) for place, symbol in enumerate(snapshot.symbols)},
+        prices=dict(zip(snapshot.symbols, price.tolist(), strict=True)),
+        price_column=price,
+        symbol_column=np.array([*snapshot.symbols, None], dtype=object),
         neighbourhood=Neighbourhood(
             sector_of={row.symbol: row.sector for row in instruments.values()},
             market=snapshot.symbols,
@@ -130,6 +150,25 @@ def market_view(snapshot: MarketSnapshot) -> MarketView:
         timezones=[row.exchange.timezone for row in ordered],
         now_epoch=now_epoch,
     )
+
+
+_last_view: list[MarketView] = []
+
+
+def kept_view(snapshot: MarketSnapshot) -> MarketView:
+    """The same for who looks at one snapshot again and again, as evaluations of many slices do: one query, and what it
+    has made of the snapshot stays as long as no quote has become stale since. What staff changes of an instrument
+    counts from the next snapshot on."""
+    kept = _last_view[0] if _last_view else None
+    if kept is not None and kept.snapshot is snapshot:
+        ((now, newest),) = selected("SELECT clock_timestamp(), (SELECT max(id) FROM market_instrument)")
+        now_epoch = now.timestamp()
+        ages = now_epoch - snapshot.price_received_at, kept.now_epoch - snapshot.price_received_at
+        same = np.array_equal(ages[0] <= STALE_SECONDS, ages[1] <= STALE_SECONDS)
+        if same and newest == max(kept.instruments, default=None):  # somebody may hold a new one already
+            return replace(kept, now_epoch=now_epoch)
+    _last_view[:] = [market_view(snapshot)]
+    return _last_view[0]
 
 
 @dataclass(frozen=True)
@@ -266,20 +305,6 @@ def valuation_of(rows: OwnedRows, portfolio_id: uuid.UUID, view: MarketView) -> 
         marks=marks_of(rows, portfolio_id, as_of=view.snapshot.as_of),
         as_of=view.snapshot.as_of,
     )
-
-
-@dataclass(frozen=True)
-class Worth:
-    """Some portfolios at the prices of one view, and the rows that it was told from."""
-
-    owned: OwnedRows
-    valuations: Mapping[uuid.UUID, Valuation]
-
-
-def read_worth(portfolio_ids: Iterable[uuid.UUID], view: MarketView) -> Worth:
-    """Six queries, no lock."""
-    owned = read_owned(portfolio_ids)
-    return Worth(owned, {key: valuation_of(owned, key, view) for key in owned.portfolios})
 
 
 def facts_of(valuation: Valuation, *, universe: frozenset[str] | None, view: MarketView) -> PortfolioFacts:

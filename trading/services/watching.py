@@ -44,9 +44,10 @@ from trading.selectors.breakers import (
 )
 from trading.services.account_alerts import alert_once
 from trading.services.breakers import trip_found, trip_on_losses, trip_on_rates, trip_on_streaks
-from trading.services.facts import market_view, read_worth
+from trading.services.facts import market_view
 from trading.services.marking import mark_equity
 from trading.services.overdue import watch_cancels, watch_draining
+from trading.services.worth import read_worth
 
 log = structlog.get_logger(__name__)
 LOOK_SECONDS = 1.0
@@ -211,7 +212,7 @@ def _watch_unattended() -> None:
     for batch in _batches(unattended):
         worth = read_worth(batch, view)
         trip_on_losses(worth, session_ids=dict(running_sessions(batch)), market_day=snapshot.as_of.date())
-        mark_equity(worth.owned, worth.valuations, view)
+        mark_equity(worth)
 
 
 def _batches(portfolio_ids: Sequence[uuid.UUID]) -> Iterator[Sequence[uuid.UUID]]:

@@ -211,7 +211,7 @@ def test_only_what_is_new_is_read(
 
 
 def test_programs_kept_are_bounded(buying, monkeypatch):
-    monkeypatch.setattr(programs, "PROGRAMS_MAX", 2)
+    monkeypatch.setattr(programs, "RULES_KEPT_MAX", 2)
     version = buying.versions.get()
 
     def program(name):

@@ -33,8 +33,9 @@ from trading.selectors.breakers import (
 from trading.services import auto_trading, breakers
 from trading.services.breakers import trip, trip_on_rates, trip_on_streaks
 from trading.services.emergency_stop import drain_all, release
-from trading.services.facts import market_view, read_worth
+from trading.services.facts import market_view
 from trading.services.watching import watch_breakers
+from trading.services.worth import read_worth
 
 pytestmark = pytest.mark.integration
 ENTRY = STRONG_BUY_ENTRY["name"]
@@ -95,7 +96,7 @@ def loss_of(desk: Desk) -> Decimal:
     snapshot = snapshots.current()
     assert snapshot is not None
     worth = read_worth([desk.portfolio.id], market_view(snapshot))
-    return as_decimal(-worth.valuations[desk.portfolio.id].portfolio["daily_pnl_percentage"])
+    return as_decimal(-float(worth.valued.portfolio["daily_pnl_percentage"][0]))
 
 
 def test_a_daily_loss_at_its_limit_stops_entries_of_the_same_evaluation(holding: Desk) -> None:

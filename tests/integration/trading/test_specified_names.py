@@ -7,13 +7,14 @@ import pytest
 
 from foundation.errors import NotFound
 from market.services import snapshots
-from sessions.selectors import get_active_sessions
+from sessions.selectors import get_active_sessions, sessions_to_evaluate
 from tests.harness.trading import Desk, Market
 from trading.selectors import get_trading_history
 from trading.services.auto_trading import evaluate_rules, execute_triggered_rules
-from trading.services.facts import market_view, read_worth
+from trading.services.facts import market_view
 from trading.services.performance import get_session_performance
 from trading.services.trade_execution import execute_trade
+from trading.services.worth import read_worth
 
 pytestmark = pytest.mark.integration
 
@@ -24,7 +25,8 @@ def test_evaluate_rules_finds_what_is_true_and_writes_no_trade(desk: Desk, marke
     snapshot = snapshots.current()
     assert snapshot is not None
     view = market_view(snapshot)
-    triggered, rules = evaluate_rules([desk.session], view, read_worth([desk.portfolio.id], view))
+    group = sessions_to_evaluate(desk.session.slice_id)
+    triggered, rules = evaluate_rules(group, read_worth([desk.portfolio.id], view))
     assert [(hit.version.name, hit.symbol) for hit in triggered] == [("AI Strong Buy Entry", "AAA")]
     assert rules == 2
     assert desk.trades() == [] and desk.decisions() == []
