@@ -3,6 +3,7 @@ from django.db.backends.signals import connection_created
 
 from foundation import lookups
 from foundation.timestamps import read_fast
+from foundation.version import code_version
 
 
 class FoundationConfig(AppConfig):
@@ -14,4 +15,5 @@ class FoundationConfig(AppConfig):
 
     def ready(self) -> None:
         lookups.register()
+        code_version()  # of the files that this process was started from: a deploy may replace them under it
         connection_created.connect(read_fast, dispatch_uid="foundation.timestamps")

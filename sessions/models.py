@@ -63,6 +63,7 @@ class EvaluationRun(models.Model):
     triggered = models.PositiveIntegerField()
     trades = models.PositiveIntegerField()
     worker = models.CharField(max_length=200)
+    code_version = models.CharField(max_length=64, default="", db_default="", help_text="Of that worker")
     created_at = models.DateTimeField(db_default=Now())
 
     class Meta:

@@ -24,6 +24,7 @@ class EvaluationRunAdmin(LongListAdmin):
         "triggered",
         "trades",
         "worker",
+        "code_version",
         "created_at",
     )
     list_select_related = ("slice",)

@@ -10,6 +10,7 @@ from django.db.models.functions import Now
 
 from foundation.heartbeats import instance_name
 from foundation.loading import load_where, selected
+from foundation.version import code_version
 from market.core.snapshot import MarketSnapshot
 from sessions.models import SLICE_SESSIONS_MAX, EvaluationRun, EvaluationSlice, TradingSession
 from sessions.selectors import EVALUATED
@@ -43,15 +44,25 @@ def slice_with_room(*, every_seconds: int) -> int:
     return int(found[0]) if found else EvaluationSlice.objects.create(every_seconds=every_seconds).pk
 
 
+_DUE = """
+    t.closed_at IS NULL AND t.evaluated_slot < %s AND t.due_at <= statement_timestamp()
+    AND EXISTS (SELECT FROM trading_sessions AS s WHERE s.slice_id = t.id AND s.status = ANY(%s))
+"""
+_ANY_DUE = f"SELECT EXISTS (SELECT FROM trading_sessions_evaluationslice AS t WHERE {_DUE})"  # noqa: S608
+
+
+def any_due(*, version: int) -> bool:
+    """Whether a slice waits for this snapshot, claimed or not."""
+    given = [version, [status.value for status in EVALUATED]]
+    ((found,),) = selected(_ANY_DUE, given)
+    return bool(found)
+
+
 def claim_due_slice(*, version: int) -> EvaluationSlice | None:
     """The slice that waits longest for this snapshot, locked; None when none is due or all are claimed."""
     rows = load_where(
         EvaluationSlice,
-        """
-        t.closed_at IS NULL AND t.evaluated_slot < %s AND t.due_at <= statement_timestamp()
-        AND EXISTS (SELECT FROM trading_sessions AS s WHERE s.slice_id = t.id AND s.status = ANY(%s))
-        ORDER BY t.evaluated_slot, t.id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED
-        """,
+        f"{_DUE} ORDER BY t.evaluated_slot, t.id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED",
         [version, [status.value for status in EVALUATED]],
     )
     return rows[0] if rows else None
@@ -70,6 +81,7 @@ def record_run(
         triggered=triggered,
         trades=trades,
         worker=instance_name(),
+        code_version=code_version(),
     )
     noted = selected(
         """
@@ -78,8 +90,8 @@ def record_run(
                 due_at = statement_timestamp() + make_interval(secs => every_seconds)
             WHERE id = %s AND evaluated_slot = %s RETURNING id)
         INSERT INTO trading_sessions_evaluationrun
-            (slice_id, slot, as_of, sessions, rules, triggered, trades, worker)
-        SELECT id, %s, %s, %s, %s, %s, %s, %s FROM moved RETURNING id, created_at
+            (slice_id, slot, as_of, sessions, rules, triggered, trades, worker, code_version)
+        SELECT id, %s, %s, %s, %s, %s, %s, %s, %s FROM moved RETURNING id, created_at
         """,
         [
             run.slot,
@@ -92,6 +104,7 @@ def record_run(
             triggered,
             trades,
             run.worker,
+            run.code_version,
         ],
     )
     assert noted, "the slice is locked"

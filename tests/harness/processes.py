@@ -44,9 +44,9 @@ class Processes:
         self._children: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(self, *names: str, **more_environment: str) -> None:
-        """Start lines of the Procfile (`web`, `worker_execution`, …) without waiting for them."""
+        """Start lines of the Procfile (`web`, `worker_execution`, `worker_execution.2`, …) without waiting for them."""
         for name in names:
-            self.start_command(name, self._lines[name].arguments(), **more_environment)
+            self.start_command(name, self._lines[_line(name)].arguments(), **more_environment)
 
     def start_command(self, name: str, arguments: list[str], **more_environment: str) -> None:
         """Start any command under a name of its own, in its own session; it ends when pytest does."""
@@ -132,11 +132,16 @@ class Processes:
         return False
 
     def _worker_answers(self, name: str) -> bool:
-        worker = f"{name.removeprefix('worker_')}@{socket.gethostname()}"
+        worker = f"{_line(name).removeprefix('worker_')}-{self.child(name).pid}@{socket.gethostname()}"
         return bool(app.control.ping(destination=[worker], timeout=0.5))
 
     def _ended(self, name: str) -> str:
         return f"{name} ended with code {self.child(name).returncode}:\n{self.log(name)}"
+
+
+def _line(name: str) -> str:
+    """Of the Procfile; a second process of it is called `name.2`."""
+    return name.partition(".")[0]
 
 
 def children_of(pid: int) -> list[int]:

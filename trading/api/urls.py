@@ -4,6 +4,7 @@ from trading.api import (
     breaks,
     connections,
     executions,
+    fleet,
     halts,
     orders,
     performance,
@@ -83,4 +84,5 @@ urlpatterns = [
         halts.ReleaseEmergencyStop.as_view(),
         name="emergency-stop-release",
     ),
+    path("platform/code-version", fleet.CodeVersion.as_view(), name="code-version"),
 ]

@@ -45,6 +45,7 @@ from trading.selectors.breakers import (
 from trading.services.account_alerts import alert_once
 from trading.services.breakers import trip_found, trip_on_losses, trip_on_rates, trip_on_streaks
 from trading.services.facts import market_view
+from trading.services.fleet import watch_fleet
 from trading.services.marking import mark_equity
 from trading.services.overdue import watch_cancels, watch_draining
 from trading.services.worth import read_worth
@@ -165,6 +166,7 @@ def watch_breakers() -> None:
         watch_unreconciled,
         watch_cancels,
         watch_draining,
+        watch_fleet,
     )
     for watch in watches:
         try:

@@ -355,6 +355,8 @@ OF_STAFF = [
         by="steffi",
     ),
     Call("post", "recommendation-sources", lambda world: {"name": "desk"}, 201, of_hers=False, by="steffi"),
+    Call("get", "platform/code-version", of_hers=False, by="steffi"),
+    Call("put", "platform/code-version", lambda world: {"version": None}, of_hers=False, by="steffi"),
     Call(
         "put",
         "recommendation-sources/{source}",
