@@ -12,7 +12,7 @@ CHECK_ENV := SECRET_KEY=only-for-checks-0123456789-abcdefghijklmnopqrstuvwxyz-AB
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@echo "  Variables of make run: PORT HOST DATA_DIR DEMO=0 DATABASE_URL REDIS_URL (see .env.example)"
+	@echo "  Variables of make run: PORT HOST DATA_DIR DEMO=0 SCALE DATABASE_URL REDIS_URL (see .env.example)"
 
 run: ## Start everything: PostgreSQL, Valkey, the demo, all processes (Ctrl-C stops it)
 	@deploy/install.sh requirements.txt

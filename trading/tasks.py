@@ -3,10 +3,14 @@
 A message carries no decision: losing one, or getting one twice, changes nothing.
 """
 
+import time
+
 from celery import shared_task
 
 from foundation.heartbeats import beat_if_due
-from foundation.wakeups import wake
+from foundation.wakeups import EXPIRES_SECONDS, wake
+from sessions.models import EvaluationRun
+from sessions.services.slices import any_due
 from trading.services.auto_trading import evaluate_next_slice
 from trading.services.emergency_stop import drain_all
 from trading.services.order_management import wake_execution
@@ -28,13 +32,23 @@ RECOVER_FIRST_SECONDS = 3.0
 
 @shared_task(name="trading.tasks.evaluate_due")
 def evaluate_due() -> None:
-    """Evaluate due slices until none is due; first see that beat and feed are there."""
+    """Evaluate due slices until none is due; first see that beat and feed are there.
+
+    Who sees that more is due wakes one more worker, once, so that n of them are at work after n steps; messages do not
+    multiply, for whoever has woken one leaves the rest to it.
+    """
     beat_if_due(component="worker.evaluation")
     watch_platform()
+    helped = 0.0
     for _ in range(SLICES_MAX):
-        if evaluate_next_slice() is None:
+        run = evaluate_next_slice()
+        if run is None:
             return
-    wake("trading.tasks.evaluate_due", queue="evaluation")
+        if not helped and isinstance(run, EvaluationRun) and any_due(version=run.slot):
+            helped = time.monotonic()
+            wake("trading.tasks.evaluate_due", queue="evaluation")
+    if time.monotonic() - helped > EXPIRES_SECONDS:  # that message is gone, if nobody took it
+        wake("trading.tasks.evaluate_due", queue="evaluation")
 
 
 @shared_task(name="trading.tasks.execute_due")

@@ -31,7 +31,7 @@ from autotrading_project.runner.configuration import (
 from autotrading_project.runner.console import say
 from autotrading_project.runner.errors import RunnerError, StopRequested
 from autotrading_project.runner.leftovers import ProcessRecord
-from autotrading_project.runner.procfile import ProcfileEntry, read_procfile
+from autotrading_project.runner.procfile import ProcfileEntry, read_procfile, scaled
 from autotrading_project.runner.supervisor import Supervisor
 
 
@@ -114,6 +114,7 @@ def _run(configuration: Configuration, signals: StopSignals) -> None:
     entries = read_procfile(BASE_DIR / "Procfile")
     if configuration.demo:
         entries += read_procfile(BASE_DIR / "Procfile.demo")
+    entries = scaled(entries, configuration.scale)
     servers = EmbeddedServers(
         data_dir,
         durable=True,

@@ -36,6 +36,7 @@ class Configuration:
     database_url: str
     database_owner_url: str
     redis_url: str
+    scale: str = ""
 
     @property
     def base_url(self) -> str:
@@ -71,6 +72,7 @@ def read_configuration(environment: Mapping[str, str]) -> Configuration:
         database_url=database_url,
         database_owner_url=owner_url,
         redis_url=environment.get("REDIS_URL", ""),
+        scale=environment.get("SCALE", ""),
     )
 
 

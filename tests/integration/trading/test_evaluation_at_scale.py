@@ -1,0 +1,281 @@
+"""A slice costs the same few queries whatever its size; what a process keeps between ticks never outlives its truth."""
+
+from dataclasses import replace
+from decimal import Decimal
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
+
+from foundation.wakeups import EXPIRES_SECONDS
+from market.models import Instrument
+from market.services import snapshots
+from portfolios.models import Portfolio
+from portfolios.services.books import open_books
+from portfolios.services.portfolios import deposit
+from rules.selectors import rules_in_force
+from rules.services.rules import activate_rule, deactivate_rule, update_rule
+from sessions.models import EvaluationRun, EvaluationSlice, TradingSession
+from sessions.selectors import sessions_to_evaluate
+from sessions.services.sessions import pause_trading_session, resume_trading_session
+from tests.harness.trading import STOP_LOSS, STRONG_BUY_ENTRY, Desk, Market
+from trading import tasks
+from trading.core.market_facts import STALE_SECONDS
+from trading.services import auto_trading, facts, owned
+from trading.services.auto_trading import evaluate_next_slice, evaluate_rules
+from trading.services.facts import kept_view, market_view, read_owned, valuation_of
+from trading.services.worth import Worth, read_worth
+
+pytestmark = pytest.mark.integration
+
+
+def queries_of_a_tick(market: Market) -> int:
+    market.tick()
+    with CaptureQueriesContext(
+        connection,
+    ) as asked:
+        run = evaluate_next_slice()
+    assert isinstance(run, EvaluationRun) and run.triggered == 0
+    return len(asked)
+
+
+def test_a_slice_of_many_sessions_asks_no_more_than_a_slice_of_one(market: Market) -> None:
+    Desk.open(market)
+    queries_of_a_tick(market)  # the first one compiles
+    alone = queries_of_a_tick(market)
+    for _ in range(30):
+        Desk.open(market)
+    queries_of_a_tick(market)
+    together = queries_of_a_tick(market)
+    assert EvaluationSlice.objects.count() == 1 and EvaluationRun.objects.latest("id").sessions == 31
+    assert together == alone <= 25
+
+
+def told(worth: Worth, desk: Desk) -> None:
+    """The columns say of the desk's portfolio what it says by itself."""
+    view = worth.view
+    place = list(worth.columns.portfolio_ids).index(desk.portfolio.id)
+    alone = valuation_of(read_owned([desk.portfolio.id]), desk.portfolio.id, view)
+    for name, fact in alone.portfolio.items():
+        np.testing.assert_allclose(
+            worth.valued.portfolio[name][place], fact, rtol=1e-9, atol=1e-9, err_msg=name
+        )
+    owned_facts = worth.owned_facts(worth.columns.portfolio_ids, [None] * len(worth.columns.portfolio_ids))
+    mine = np.flatnonzero(owned_facts.held[0] == place)
+    assert [owned_facts.held[1][row] for row in mine] == list(alone.positions)
+    for row, expected in zip(mine, alone.positions.values(), strict=True):
+        for name, fact in expected.items():
+            np.testing.assert_allclose(
+                owned_facts.positions[name][row], fact, rtol=1e-9, atol=1e-9, err_msg=name
+            )
+    beside = worth.diversification(place)
+    assert beside.column("sector_exposure_percentage")[:-1] == pytest.approx(
+        view.neighbourhood.exposures(alone.sectors)[:-1]
+    )
+
+
+def kept_worth(*desks: Desk) -> Worth:
+    """As evaluations of one slice read it."""
+    snapshot = snapshots.current()
+    assert snapshot is not None
+    ids = tuple(sorted(desk.portfolio.id for desk in desks))
+    return read_worth(ids, market_view(snapshot), name="slice")
+
+
+def test_what_is_kept_follows_every_change_of_the_books(market: Market) -> None:
+    """Two portfolios; what one does is read again, whatever it was, and the other's stays."""
+    owned._kept.clear()
+    market.tick()
+    busy, idle = Desk.open(market), Desk.open(market)
+    for desk in (busy, idle):
+        told(kept_worth(busy, idle), desk)
+    market.advise("AAA")
+    steps = (
+        lambda: busy.evaluate(),  # a working buy: cash is reserved
+        lambda: busy.step(AAA=104.0),  # filled, and a new peak
+        lambda: busy.step(AAA=99.0),
+        lambda: deposit(portfolio_id=busy.portfolio.id, amount=Decimal("123.45"), actor=busy.owner),
+        lambda: busy.step(AAA=80.0),  # the stop sells
+    )
+    for step in steps:
+        market.tick()
+        step()
+        for desk in (busy, idle):
+            told(kept_worth(busy, idle), desk)
+    assert busy.trades(), "something happened"
+
+
+def test_only_what_has_changed_is_read_again(market: Market, monkeypatch: pytest.MonkeyPatch) -> None:
+    owned._kept.clear()
+    market.tick()
+    busy, idle = Desk.open(market), Desk.open(market)
+    kept_worth(busy, idle)
+    genuine, asked = owned._read_all, []
+
+    def noting(portfolio_ids: Any) -> Any:
+        asked.append(list(portfolio_ids))
+        return genuine(portfolio_ids)
+
+    monkeypatch.setattr(owned, "_read_all", noting)
+    kept_worth(busy, idle)
+    assert asked == []
+    deposit(portfolio_id=busy.portfolio.id, amount=Decimal(1), actor=busy.owner)
+    kept_worth(busy, idle)
+    assert asked == [[busy.portfolio.id]]
+
+
+def test_saving_books_raises_the_revision_of_whom_they_change_only(desk: Desk, market: Market) -> None:
+    other = Desk.open(market)
+    before = dict(Portfolio.objects.values_list("id", "books_revision"))
+    with transaction.atomic():
+        books = open_books([desk.portfolio.id, other.portfolio.id])
+        books.deposit(desk.portfolio.id, amount=Decimal(5))
+        books.save()
+    after = dict(Portfolio.objects.values_list("id", "books_revision"))
+    assert after[desk.portfolio.id] > before[desk.portfolio.id]
+    assert after[other.portfolio.id] == before[other.portfolio.id]
+
+
+def rules_evaluated(desk: Desk, market: Market) -> int:
+    market.tick()
+    run = evaluate_next_slice()
+    assert isinstance(run, EvaluationRun)
+    assert run.rules == len(
+        [row for row in rules_in_force([desk.portfolio.id]) if desk.refresh().session.status == "active"
+         or row.rule_type != "entry"]
+    )  # fmt: skip
+    return run.rules
+
+
+def test_a_change_of_rules_counts_at_the_next_tick(desk: Desk, market: Market) -> None:
+    """New, changed, switched off and on, paused and resumed."""
+    assert rules_evaluated(desk, market) == 2
+    third = desk.add_rule(conditions=STRONG_BUY_ENTRY["conditions"], actions=STRONG_BUY_ENTRY["actions"])
+    assert rules_evaluated(desk, market) == 3
+    deactivate_rule(rule_id=third.id, actor=desk.owner)
+    assert rules_evaluated(desk, market) == 2
+    activate_rule(rule_id=third.id, actor=desk.owner)
+    assert rules_evaluated(desk, market) == 3
+    pause_trading_session(session_id=desk.session.id, actor=desk.owner)
+    assert rules_evaluated(desk, market) == 1
+    resume_trading_session(session_id=desk.session.id, actor=desk.owner)
+    assert rules_evaluated(desk, market) == 3
+
+
+def test_a_changed_threshold_counts_at_the_next_tick(desk: Desk, market: Market) -> None:
+    market.advise("AAA", confidence=0.7)
+    market.tick()
+    evaluate_next_slice()
+    assert desk.trades() == []
+    rule = desk.portfolio.trading_rules.get(rule_type="entry")
+    easier = rule.content() | {"conditions": [STRONG_BUY_ENTRY["conditions"][0]]}
+    update_rule(rule_id=rule.id, rule=easier, actor=desk.owner)
+    market.tick()
+    evaluate_next_slice()
+    assert len(desk.trades()) == 1
+
+
+def test_without_changes_nobody_asks_for_rules(
+    desk: Desk, market: Market, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    market.tick()
+    evaluate_next_slice()
+    group = sessions_to_evaluate(desk.session.slice_id)
+    assert sessions_to_evaluate(desk.session.slice_id) is group, "sessions are kept, too"
+    snapshot = snapshots.current()
+    assert snapshot is not None
+
+    def asked(portfolio_ids: Any) -> Any:
+        raise AssertionError("the program is known")
+
+    monkeypatch.setattr(auto_trading, "rules_in_force", asked)
+    worth = read_worth(group.portfolio_ids, market_view(snapshot))
+    assert evaluate_rules(group, worth) == ([], 2)
+
+
+def test_what_is_made_of_a_snapshot_is_made_once(market: Market) -> None:
+    market.tick()
+    snapshot = snapshots.current()
+    assert snapshot is not None
+    first = kept_view(snapshot)
+    assert kept_view(snapshot).neighbourhood is first.neighbourhood
+    added = Instrument.objects.create(
+        symbol="NEW", name="New", exchange_id="XTST", tick_size=Decimal("0.01"), lot_size=Decimal(1)
+    )
+    assert added.id in kept_view(snapshot).instruments, "somebody may hold it before the next snapshot"
+    market.tick()
+    following = snapshots.current()
+    assert following is not None
+    assert kept_view(following).snapshot is following
+
+
+def test_a_quote_that_has_become_stale_since_is_no_fact_any_more(market: Market) -> None:
+    market.price_age_seconds = STALE_SECONDS + 60
+    market.tick()
+    snapshot = snapshots.current()
+    assert snapshot is not None
+    now = market_view(snapshot)
+    earlier = replace(now, now_epoch=now.now_epoch - 120, prices=dict.fromkeys(now.prices, 100.0))
+    facts._last_view[:] = [earlier]
+    assert all(np.isnan(price) for price in kept_view(snapshot).prices.values())
+
+
+# --- several workers -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def woken(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    names: list[str] = []
+    monkeypatch.setattr(tasks, "watch_platform", lambda: None)
+    monkeypatch.setattr(tasks, "wake", lambda name, queue: names.append(name))
+    return names
+
+
+def two_slices(market: Market) -> None:
+    first, _ = Desk.open(market), Desk.open(market)
+    second = EvaluationSlice.objects.create()
+    TradingSession.objects.filter(pk=first.session.pk).update(slice=second)
+    market.tick()
+
+
+def test_who_sees_more_work_wakes_one_more_worker_once(market: Market, woken: list[str]) -> None:
+    two_slices(market)
+    tasks.evaluate_due()
+    assert EvaluationRun.objects.count() == 2
+    assert woken == ["trading.tasks.evaluate_due"]
+
+
+def test_who_does_the_last_slice_wakes_nobody(market: Market, woken: list[str]) -> None:
+    Desk.open(market, rules=(STOP_LOSS,))
+    market.tick()
+    tasks.evaluate_due()
+    assert EvaluationRun.objects.count() == 1 and woken == []
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [
+        (EXPIRES_SECONDS / 2, 1),  # the message to the helper waits still: it goes on
+        (EXPIRES_SECONDS * 2, 2),  # nobody took it, and it is gone
+    ],
+)
+def test_a_run_that_ends_before_the_work_does_leaves_a_message(
+    market: Market, woken: list[str], monkeypatch: pytest.MonkeyPatch, seconds: float, expected: int
+) -> None:
+    two_slices(market)
+    moments = iter([1_000.0, 1_000.0 + seconds])
+    monkeypatch.setattr(tasks, "time", SimpleNamespace(monotonic=lambda: next(moments)))
+    monkeypatch.setattr(tasks, "beat_if_due", lambda component: None)
+    monkeypatch.setattr(tasks, "SLICES_MAX", 1)
+    monkeypatch.setattr(tasks, "evaluate_next_slice", first_run(market))
+    tasks.evaluate_due()
+    assert len(woken) == expected
+
+
+def first_run(market: Market) -> Any:
+    """The run of one slice, made beforehand: the clock above is for the task alone."""
+    run = evaluate_next_slice()
+    return lambda: run
