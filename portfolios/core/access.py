@@ -63,6 +63,7 @@ class Action(StrEnum):
     KEEP_SOURCES = "keep_sources"
     SEE_METRICS = "see_metrics"
     SEE_PROCESSES = "see_processes"
+    REQUIRE_VERSION = "require_version"
     KEEP_ACCOUNTS = "keep_accounts"
     # what is nobody's in particular
     LOG_IN = "log_in"
@@ -151,6 +152,7 @@ RULES: Mapping[Action, Who] = {
     Action.KEEP_SOURCES: _STAFF,
     Action.SEE_METRICS: _STAFF,
     Action.SEE_PROCESSES: _STAFF,
+    Action.REQUIRE_VERSION: _STAFF,
     Action.KEEP_ACCOUNTS: _STAFF,
     Action.LOG_IN: Who(strangers=True, anybody=True),
     Action.SELF: _ANYBODY,

@@ -42,6 +42,6 @@ DROP FUNCTION count_rule_changes();
 
 
 class Migration(migrations.Migration):
-    dependencies = [("rules", "0004_activation_needs_approval"), ("portfolios", "0009_revisions")]
+    dependencies = [("rules", "0004_activation_needs_approval"), ("portfolios", "0010_revisions")]
 
     operations = [migrations.RunSQL(COUNT_CHANGES, UNDO)]

@@ -26,7 +26,18 @@ def share(chosen):
 
 
 def test_every_part_that_is_measured_has_its_group():
-    assert list(GROUPS) == ["start", "rules", "risk", "halt", "orders", "latency", "api", "feed", "sessions", "scale"]
+    assert list(GROUPS) == [
+        "start",
+        "rules",
+        "risk",
+        "halt",
+        "orders",
+        "latency",
+        "api",
+        "feed",
+        "sessions",
+        "scale",
+    ]
 
 
 def test_an_unknown_group_is_refused_before_anything_is_measured(capsys):

@@ -1,15 +1,16 @@
 """Which version of the code may trade, and which ones run. For staff."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from foundation.api.actions import Actions
 from foundation.api.base import ApiView, StrictSerializer
-from foundation.api.staff import require_staff
 from foundation.version import code_version
+from portfolios.core.access import Action
 from trading.services.fleet import VERSION_CHARACTERS_MAX, fleet, require_code_version, required_version
 
 TAGS = ["platform"]
@@ -58,6 +59,8 @@ def _shown() -> dict[str, Any]:
 
 
 class CodeVersion(ApiView):
+    actions: ClassVar[Actions] = {"get": Action.SEE_PROCESSES, "put": Action.REQUIRE_VERSION}
+
     @extend_schema(
         operation_id="getCodeVersion",
         summary="Show which version may trade, and who runs",
@@ -65,7 +68,7 @@ class CodeVersion(ApiView):
         tags=TAGS,
     )
     def get(self, request: Request) -> Response:
-        require_staff(request.user)
+        """The required version, null where any may trade, and each live process with its own. For staff."""
         return Response(_shown())
 
     @extend_schema(
@@ -76,7 +79,9 @@ class CodeVersion(ApiView):
         tags=TAGS,
     )
     def put(self, request: Request) -> Response:
-        """Workers of another version go on running and neither evaluate nor order anything; null lets all trade."""
-        require_staff(request.user)
+        """Workers of another version go on running and neither evaluate nor order anything; null lets all trade.
+
+        For staff.
+        """
         require_code_version(version=self.body(NewCodeVersionSerializer)["version"], actor=self.actor)
         return Response(_shown())

@@ -28,7 +28,9 @@ def mark_equity(worth: Worth) -> None:
             for place in np.flatnonzero(~same & ~np.isnan(equity)).tolist()
         ]
     )
-    in_other_units = {columns.portfolio_ids[place] for place in set(columns.owner[columns.unsettled].tolist())}
+    in_other_units = {
+        columns.portfolio_ids[place] for place in set(columns.owner[columns.unsettled].tolist())
+    }
     note_equity_points(columns.portfolio_ids, in_other_units=in_other_units, view=worth.view)
 
 

@@ -2,7 +2,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("portfolios", "0008_connected_at")]
+    dependencies = [("portfolios", "0009_equity_points")]
 
     operations = [
         migrations.AddField(
