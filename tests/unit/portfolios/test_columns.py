@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from portfolios.core.columns import NEVER, OwnedColumns, microseconds, value_many
@@ -104,6 +104,7 @@ def one_by_one(portfolio: dict[str, Any], known: list[Decimal]) -> Any:
     )  # fmt: skip
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(portfolios, max_size=5), prices)
 def test_columns_say_what_each_portfolio_says(rows: list[dict[str, Any]], known: list[Decimal]) -> None:
     columns = in_columns(rows)
