@@ -11,6 +11,7 @@ from django.db.models import F, Func, Max, QuerySet
 
 from market.core.calendar import ExchangeCalendar, TradingDay
 from market.core.indicators import Floats
+from market.core.share_units import ShareAction, in_present_units
 from market.models import (
     Bar,
     CalendarDay,
@@ -126,12 +127,36 @@ class BarHistory:
     """[T, 5] open, high, low, close, volume"""
 
 
-def recent_bars(*, instrument_ids: Sequence[int], count_max: int) -> Mapping[int, BarHistory]:
-    """The newest `count_max` daily bars of each instrument, as floats: features, not money."""
+def actions_in_force(
+    instrument_ids: Sequence[int], *, as_of: datetime | None
+) -> Mapping[int, list[ShareAction]]:
+    """By instrument, those whose ex date has come at a market time (None: none has)."""
+    if as_of is None:
+        return {}
+    found: dict[int, list[ShareAction]] = {}
+    rows = CorporateAction.objects.filter(
+        instrument_id__in=instrument_ids, withdrawn_at=None, ex_at__lte=as_of
+    ).values_list("instrument_id", "ex_at", "new_units", "old_units", "amount")
+    for identity, ex_at, new, old, amount in rows:
+        units = new / old if new and old else 1.0
+        action = ShareAction(ex_at.timestamp(), units=units, cash=float(amount or 0))
+        found.setdefault(identity, []).append(action)
+    return found
+
+
+def recent_bars(
+    *, instrument_ids: Sequence[int], count_max: int, as_of: datetime | None = None
+) -> Mapping[int, BarHistory]:
+    """The newest `count_max` daily bars of each instrument, as floats: features, not money.
+
+    In the units of `as_of`, a market time (left out: now), whatever units they are stored in.
+    """
+    actions = actions_in_force(instrument_ids, as_of=as_of if as_of is not None else market_now())
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            SELECT wanted.id, extract(epoch FROM bar.at)::float8, bar.open::float8, bar.high::float8,
+            SELECT wanted.id, extract(epoch FROM bar.at)::float8,
+                   extract(epoch FROM coalesce(bar.basis, bar.at))::float8, bar.open::float8, bar.high::float8,
                    bar.low::float8, bar.close::float8, bar.volume::float8
             FROM unnest(%s::bigint[]) AS wanted (id)
             CROSS JOIN LATERAL (
@@ -147,10 +172,15 @@ def recent_bars(*, instrument_ids: Sequence[int], count_max: int) -> Mapping[int
     grouped: dict[int, list[tuple[float, ...]]] = {}
     for identity, *numbers in rows:
         grouped.setdefault(identity, []).append(tuple(numbers))
-    return {
-        identity: BarHistory(at=table[:, 0], bars=table[:, 1:])
-        for identity, table in ((key, np.array(value, dtype=np.float64)) for key, value in grouped.items())
-    }
+    histories = {}
+    for identity, numbers in grouped.items():
+        table = np.array(numbers, dtype=np.float64)
+        at, basis, bars = table[:, 0], table[:, 1], table[:, 2:]
+        known = actions.get(identity, ())
+        histories[identity] = BarHistory(
+            at=at, bars=in_present_units(bars, at=at, basis=basis, actions=known)
+        )
+    return histories
 
 
 COMMON_DAYS_REACH = "200 days"
@@ -167,6 +197,7 @@ def closes_on_common_days(
     """float64[count, S]: closes on the last days, oldest first, on which all these exchanges had a session.
 
     So a return means the same stretch of time for every symbol although exchanges keep different holidays.
+    All are in the units of the newest of these days.
     `bar_at` is float64[S], the epoch seconds of each symbol's last bar that may be looked at (NaN: none may);
     no day that closed after the newest of them counts, nor one farther back than `reach`. NaN where a symbol has
     no bar on such a day, and in the upper rows where there are fewer days.
@@ -202,12 +233,13 @@ def closes_on_common_days(
                 HAVING count(*) = (SELECT count(*) FROM exchanges)
                 ORDER BY calendar.day DESC LIMIT %(count)s
             )
-            SELECT bar.place, array_position(days.newest_first, bar.day) AS age, bar.close
+            SELECT bar.place, array_position(days.newest_first, bar.day) AS age, bar.close, bar.at, bar.basis
             FROM (SELECT array_agg(day ORDER BY day DESC) AS newest_first, min(day) AS oldest FROM common) AS days
             CROSS JOIN LATERAL (
                 -- A session that lasts until midnight completes as the next day begins.
                 SELECT wanted.place, ((bar.at - interval '1 second') AT TIME ZONE wanted.timezone)::date AS day,
-                       bar.close::float8
+                       bar.close::float8, extract(epoch FROM bar.at)::float8 AS at,
+                       extract(epoch FROM coalesce(bar.basis, bar.at))::float8 AS basis
                 FROM wanted
                 JOIN market_bar AS bar ON bar.instrument_id = wanted.id AND bar.interval = '1d'
                     AND bar.at <= wanted.until AND bar.at > days.oldest - interval '2 days'
@@ -224,8 +256,21 @@ def closes_on_common_days(
                 "count": count,
             },
         )
-        for place, age, close in cursor:
-            closes[count - age, place] = close
+        rows = cursor.fetchall()
+    newest = datetime.fromtimestamp(float(np.nanmax(bar_at)), tz=UTC)
+    actions = actions_in_force([instrument_ids[place] for place in known.tolist()], as_of=newest)
+    adjusted = {place for place in known.tolist() if instrument_ids[place] in actions}
+    table = np.full((count, 5), np.nan)
+    times = {place: np.full((2, count), np.nan) for place in adjusted}
+    for place, age, close, at, basis in rows:
+        closes[count - age, place] = close
+        if place in adjusted:
+            times[place][:, count - age] = at, basis
+    for place, (at, basis) in times.items():
+        table[:, 3] = closes[:, place]
+        closes[:, place] = in_present_units(
+            table, at=at, basis=basis, actions=actions[instrument_ids[place]]
+        )[:, 3]
     return closes
 
 

@@ -42,6 +42,10 @@ class NewBarSerializer(StrictSerializer):
 
 class ImportSerializer(StrictSerializer):
     bars = serializers.ListField(child=NewBarSerializer(), max_length=ROWS_MAX)
+    adjusted_through = serializers.DateField(
+        required=False,
+        help_text="splits and dividends until the end of this day are in the prices; left out: they are as traded",
+    )
 
 
 class ImportResultSerializer(serializers.Serializer[Any]):
@@ -77,7 +81,9 @@ class Bars(views.Bars):
         bar with other numbers is a conflict (409), for bars are never rewritten.
         """
         body = self.body(ImportSerializer)
-        result = import_all(body["bars"], actor=self.actor, source="api")
+        result = import_all(
+            body["bars"], actor=self.actor, source="api", adjusted_through=body.get("adjusted_through")
+        )
         return Response(ImportResultSerializer(result).data, status=201)
 
 

@@ -98,6 +98,10 @@ class Bar(models.Model):
     low = price_column()
     close = price_column()
     volume = _volume()
+    basis = models.DateTimeField(
+        null=True,
+        help_text="market time: splits and dividends until then are in the prices already; empty: those until `at`",
+    )
 
     class Meta:
         constraints = [

@@ -17,7 +17,7 @@ from market.core.indicators import Floats
 from market.core.quote_checks import QuoteChecker, Reference, Split
 from market.core.recommendation import RecommendationClass
 from market.core.snapshot import MarketSnapshot, RecommendationFrame
-from market.core.ticks import QuoteTick
+from market.core.ticks import QuoteTick, Tick
 from market.models import Bar, CorporateAction, Instrument, Quote, RecommendationSource
 from market.scores import hit_rates
 from market.selectors import (
@@ -72,6 +72,21 @@ class HitRates:
         return self._rates
 
 
+@dataclass(eq=False)
+class Units:
+    """In whose units the history is: of all splits and dividends before `upcoming`, which are in order."""
+
+    upcoming: list[datetime]
+    passed: datetime | None = None
+
+    def change_with(self, tick: Tick) -> bool:
+        """Whether an ex date has come, or a bar completed late, of before one that had come."""
+        late = self.passed is not None and any((bar.at or tick.at) < self.passed for bar in tick.bars)
+        while self.upcoming and self.upcoming[0] <= tick.at:
+            self.passed, late = self.upcoming.pop(0), True
+        return late
+
+
 @dataclass(frozen=True, eq=False)
 class FeedState:
     """The active instruments in the order of a snapshot's columns, their calendars, the running features.
@@ -83,6 +98,7 @@ class FeedState:
     calendars: Mapping[str, ExchangeCalendar]
     features: FeatureState
     checker: QuoteChecker
+    units: Units
     revision: int = 0
     advice: AdviceAtBars = field(default_factory=AdviceAtBars)
     hit_rates: HitRates = field(default_factory=HitRates)
@@ -91,6 +107,14 @@ class FeedState:
     def identities(self) -> Mapping[str, int]:
         """Symbol -> primary key."""
         return {instrument.symbol: instrument.pk for instrument in self.instruments}
+
+    def take(self, tick: Tick, *, received_at: datetime) -> None:
+        """What is stored already, into the features; the past of before an ex date is read again in its new units."""
+        at = tick.at.timestamp()
+        self.features.quote(tick.quotes, at=at, received_at=received_at.timestamp())
+        self.features.complete(tick.bars, at=at)
+        if self.units.change_with(tick):
+            load_history(self.features, self.identities, as_of=tick.at)
 
     def is_outdated(self) -> bool:
         """Whether the state must be rebuilt: another instrument, exchange, tick, or another past (see revision)."""
@@ -116,8 +140,8 @@ def load_state() -> FeedState:
     features = FeatureState([instrument.symbol for instrument in instruments])
     symbols = {instrument.pk: instrument.symbol for instrument in instruments}
     checker = _checker(symbols)
-    for identity, history in recent_bars(instrument_ids=list(symbols), count_max=RING).items():
-        features.load_history(symbols[identity], history.bars, at=history.at)
+    now = market_now()
+    load_history(features, {symbol: key for key, symbol in symbols.items()}, as_of=now)
     for quote in Quote.objects.filter(instrument__in=symbols):
         tick = QuoteTick(
             symbol=symbols[quote.instrument_id],
@@ -135,8 +159,22 @@ def load_state() -> FeedState:
         calendars=calendars(codes=codes),
         features=features,
         checker=checker,
+        units=Units(_ex_dates(symbols, after=now)),
         revision=revision,
     )
+
+
+def load_history(features: FeatureState, identities: Mapping[str, int], *, as_of: datetime | None) -> None:
+    symbols = {identity: symbol for symbol, identity in identities.items()}
+    for identity, history in recent_bars(instrument_ids=list(symbols), count_max=RING, as_of=as_of).items():
+        features.load_history(symbols[identity], history.bars, at=history.at)
+
+
+def _ex_dates(symbols: Mapping[int, str], *, after: datetime | None) -> list[datetime]:
+    rows = CorporateAction.objects.filter(instrument__in=symbols, withdrawn_at=None)
+    if after is not None:
+        rows = rows.filter(ex_at__gt=after)
+    return sorted(set(rows.values_list("ex_at", flat=True)))
 
 
 def _checker(symbols: Mapping[int, str]) -> QuoteChecker:

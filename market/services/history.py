@@ -16,6 +16,7 @@ from journal.services.journal import append
 from market.core.adjustment import PRICE_PLACES, VOLUME_PLACES, DayBar
 from market.core.calendar import TradingDay
 from market.core.plausibility import Reason, bar_fault
+from market.core.share_units import units_of
 from market.models import CalendarDay, Instrument
 from market.selectors import BAR_LATE, market_now
 from market.services import revision
@@ -54,12 +55,20 @@ class _Wanted:
 
 
 @transaction.atomic
-def import_bars(bars: Sequence[DayBar], *, actor: AbstractBaseUser | None, source: str) -> ImportResult:
+def import_bars(
+    bars: Sequence[DayBar],
+    *,
+    actor: AbstractBaseUser | None,
+    source: str,
+    adjusted_through: date | None = None,
+) -> ImportResult:
     """Store what is new and can be true, and say of each other bar why not. Repeating it changes nothing.
 
     At most ROWS_MAX. A bar belongs to a trading day of its instrument's exchange and is known from that day's close
     on. While a feed publishes, none is taken that completes after the market's present time: the future enters by the
     feed. A day that has a bar with other numbers keeps it. `source` says where they are from, for the journal.
+    adjusted_through: splits and dividends until the end of that day are in the prices (left out: each bar is as it was
+    traded).
     """
     assert len(bars) <= ROWS_MAX
     _one_at_a_time()
@@ -77,7 +86,8 @@ def import_bars(bars: Sequence[DayBar], *, actor: AbstractBaseUser | None, sourc
         else:
             message = "has a bar with other numbers already, and bars are never rewritten"
             refused.append(RefusedBar(item.place, "day", message, is_conflict=True))
-    stored = _insert(list(fresh.values()))
+    basis = units_of(adjusted_through) if adjusted_through is not None else None
+    stored = _insert(list(fresh.values()), basis)
     for key, item in list(fresh.items()):
         if (item.instrument_id, item.session.closes_at) not in stored:
             del fresh[key]
@@ -90,7 +100,9 @@ def import_bars(bars: Sequence[DayBar], *, actor: AbstractBaseUser | None, sourc
 
 
 @transaction.atomic
-def import_all(bars: Sequence[DayBar], *, actor: AbstractBaseUser, source: str) -> ImportResult:
+def import_all(
+    bars: Sequence[DayBar], *, actor: AbstractBaseUser, source: str, adjusted_through: date | None = None
+) -> ImportResult:
     """The same, all or nothing.
 
     Raises InvalidInput with a path for each error (`bars[3].high`), Conflict where stored bars say something else.
@@ -98,7 +110,7 @@ def import_all(bars: Sequence[DayBar], *, actor: AbstractBaseUser, source: str) 
     if not 0 < len(bars) <= ROWS_MAX:
         message = f"must have 1 to {ROWS_MAX} bars; send more in several requests"
         raise InvalidInput(f"bars: {message}.", errors=[{"path": "bars", "message": message}])
-    result = import_bars(bars, actor=actor, source=source)
+    result = import_bars(bars, actor=actor, source=source, adjusted_through=adjusted_through)
     if result.refused:
         errors = [
             {"path": f"bars[{row.place}].{row.name}", "message": row.message} for row in result.refused[:100]
@@ -195,7 +207,7 @@ def _stored(wanted: Sequence[_Wanted]) -> dict[int, Numbers]:
         return {row[0]: row[1:] for row in cursor.fetchall()}
 
 
-def _insert(rows: Sequence[_Wanted]) -> set[tuple[int, datetime]]:
+def _insert(rows: Sequence[_Wanted], basis: datetime | None) -> set[tuple[int, datetime]]:
     """Returns (instrument, time) of what was stored: the feed may have been quicker by a moment."""
     if not rows:
         return set()
@@ -203,8 +215,8 @@ def _insert(rows: Sequence[_Wanted]) -> set[tuple[int, datetime]]:
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            INSERT INTO market_bar (instrument_id, interval, at, open, high, low, close, volume)
-            SELECT instrument_id, '1d', at, open, high, low, close, volume
+            INSERT INTO market_bar (instrument_id, interval, at, open, high, low, close, volume, basis)
+            SELECT instrument_id, '1d', at, open, high, low, close, volume, %s
             FROM unnest(%s::bigint[], %s::timestamptz[], %s::numeric[], %s::numeric[], %s::numeric[],
                         %s::numeric[], %s::numeric[])
                  AS fresh (instrument_id, at, open, high, low, close, volume)
@@ -212,6 +224,7 @@ def _insert(rows: Sequence[_Wanted]) -> set[tuple[int, datetime]]:
             RETURNING instrument_id, at
             """,
             [
+                basis,
                 [item.instrument_id for item in rows],
                 [item.session.closes_at for item in rows],
                 *(list(column) for column in columns),

@@ -53,9 +53,7 @@ def apply_tick(
 
 def _publish(state: FeedState, tick: Tick, received_at: datetime) -> int:
     _store(state, tick, received_at)
-    at = tick.at.timestamp()
-    state.features.quote(tick.quotes, at=at, received_at=received_at.timestamp())
-    state.features.complete(tick.bars, at=at)
+    state.take(tick, received_at=received_at)
     version = snapshots.publish(snapshot=build_snapshot(state, as_of=tick.at))
     if tick.bars:
         wake_on_commit(RECOMMEND_TASK, queue=RECOMMEND_QUEUE)

@@ -8,6 +8,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
 
 from market import sample_data
+from market.core.share_units import units_of
 from market.models import Bar, CalendarDay, Exchange, Instrument
 from market.selectors import market_now
 from market.services.simulated import load_simulated_instruments, simulation_start
@@ -115,7 +116,11 @@ def _load_bars(*, before: datetime) -> int:
         )
     )
     rows = []
-    for bar in sample_data.adjusted_bars():
+    bars = list(sample_data.adjusted_bars())
+    basis = units_of(
+        max(bar.day for bar in bars)
+    )  # they are adjusted for all that happened within the sample
+    for bar in bars:
         instrument = instruments[bar.symbol]
         at = closes.get((instrument.exchange_id, bar.day))
         if at is None or (instrument.pk, at) in known:
@@ -130,6 +135,7 @@ def _load_bars(*, before: datetime) -> int:
                 low=bar.low,
                 close=bar.close,
                 volume=bar.volume,
+                basis=basis,
             )
         )
     Bar.objects.bulk_create(rows, batch_size=BATCH, ignore_conflicts=True)

@@ -12,12 +12,12 @@ import numpy as np
 
 from market.core.indicators import CORRELATION_WINDOW, Floats, daily_returns, standardised
 from market.core.snapshot import MarketSnapshot
-from market.selectors import COMMON_YEAR_REACH, closes_on_common_days
+from market.selectors import COMMON_YEAR_REACH, closes_on_common_days, market_revision
 
 CACHE_SIZE = 2
 RETURN_DAYS = 250
 """how many daily returns a portfolio's risk is told from, at most: about a year"""
-_cache: OrderedDict[tuple[tuple[int, ...], bytes], Floats] = OrderedDict()
+_cache: OrderedDict[tuple[tuple[int, ...], bytes, int], Floats] = OrderedDict()
 _lock = threading.Lock()
 
 
@@ -27,7 +27,7 @@ def standardised_returns(snapshot: MarketSnapshot) -> Floats:
     Only bars that had completed for the snapshot are used, however many the table has got since.
     """
     last = snapshot.bar_at[1]
-    key = (snapshot.instrument_ids, last.tobytes())
+    key = (snapshot.instrument_ids, last.tobytes(), market_revision())  # a split may be recorded afterwards
     with _lock:
         known = _cache.get(key)
     if known is not None:

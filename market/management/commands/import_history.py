@@ -1,5 +1,6 @@
 import argparse
 from collections.abc import Iterable, Iterator
+from datetime import date
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,10 @@ class Command(BaseCommand):
         )
         parser.add_argument("--symbol", help="of all rows, if the file has no column of symbols")
         parser.add_argument(
+            "--adjusted-through", type=date.fromisoformat, metavar="DAY",
+            help="splits and dividends until this day are in the prices; left out: they are as traded",
+        )  # fmt: skip
+        parser.add_argument(
             "--map", nargs="+", type=_column, default=[], metavar="NAME=COLUMN",
             help="how the file calls a column, like close='Last Price'; with adjusted_close=… all prices are "
             "adjusted by it",
@@ -48,7 +53,10 @@ class Command(BaseCommand):
             for bars in _pieces(day_bars(rows, path=path)):
                 if options["exchange"]:
                     self._add_instruments(bars, options["exchange"])
-                result = import_bars(bars, actor=None, source=f"file {path.name}"[:100])
+                result = import_bars(
+                    bars, actor=None, source=f"file {path.name}"[:100],
+                    adjusted_through=options["adjusted_through"],
+                )  # fmt: skip
                 for item in result.refused[: max(0, REFUSED_SHOWN_MAX - refused)]:
                     bar = bars[item.place]
                     self.stderr.write(f"{bar.symbol} {bar.day}: {item.name}: {item.message}")
