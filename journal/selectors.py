@@ -17,6 +17,7 @@ from journal.core.chain import Break, Link, verify
 from journal.models import Alert, Entry, Stream
 
 PAGE_ROWS = 500
+PAGE_BYTES_MAX = 262_144
 _CHAIN_COLUMNS = ("seq", "kind", "at", "payload", "recorded_at", "prev_hash", "hash")
 
 
@@ -63,15 +64,21 @@ def entries_after(stream: UUID, seq: int, limit: int = PAGE_ROWS) -> list[Entry]
 
 
 def rendered_after(positions: Mapping[UUID, int], limit: int = PAGE_ROWS) -> dict[UUID, list[Rendered]]:
-    """For each stream, up to `limit` events that follow its position, in one query."""
+    """For each stream, up to `limit` events that follow its position, in one query.
+
+    Fewer where they are large: a page ends with the event that fills PAGE_BYTES_MAX, for every client that replays
+    holds one.
+    """
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT w.stream, e.seq, e.kind, e.at, e.payload "
             "FROM unnest(%s::uuid[], %s::bigint[]) AS w(stream, seq) CROSS JOIN LATERAL ("
+            "SELECT seq, kind, at, payload, sum(octet_length(payload)) OVER (ORDER BY seq) "
+            "- octet_length(payload) AS before FROM ("
             "SELECT seq, kind, at, payload FROM journal_entries "
-            "WHERE stream_id = w.stream AND seq > w.seq ORDER BY seq LIMIT %s) AS e "
-            "ORDER BY w.stream, e.seq",
-            [list(positions), list(positions.values()), limit],
+            "WHERE stream_id = w.stream AND seq > w.seq ORDER BY seq LIMIT %s) AS p) AS e "
+            "WHERE e.before < %s ORDER BY w.stream, e.seq",
+            [list(positions), list(positions.values()), limit, PAGE_BYTES_MAX],
         )
         pages: dict[UUID, list[Rendered]] = {stream: [] for stream in positions}
         for stream, seq, kind, at, payload in cursor.fetchall():

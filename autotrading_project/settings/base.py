@@ -211,6 +211,9 @@ JOURNAL_ACTIONABLE_STREAMS = "portfolios.selectors.actionable_streams"
 ADMIN_ASKS = "portfolios.selectors.require_where"
 # Whose transfers they are only trading knows.
 LEDGER_OWNERS = "trading.selectors.trade_ids"
+# A WebSocket that had nothing to send for so long sends a heartbeat; a user has at most so many sockets a process.
+STREAM_HEARTBEAT_SECONDS = _bounded("STREAM_HEARTBEAT_SECONDS", 15, 0.2, 60)
+STREAM_SOCKETS_PER_USER = _whole("STREAM_SOCKETS_PER_USER", 50, 1, 10_000)
 # Nor does the rules' room know what is carried out: it asks this before it puts a rule in force.
 RULE_SUPPORT = "trading.core.support.unsupported"
 

@@ -10,8 +10,9 @@ events at the client's pace.
                                   visible streams that it does not name are followed from now on,
                                   streams that are born later from their first event
 
-Every message is one event: {"stream", "seq", "kind", "at", "payload"}; `seq` is gapless per stream.
-The server sends nothing else; pings are the protocol's own. See `closing.CloseCode` for the ends.
+Every message is one event, {"stream", "seq", "kind", "at", "payload"}, where `seq` is gapless per
+stream, or, after some seconds of silence, a heartbeat {"kind": "stream.heartbeat", "at", "seconds"}.
+The server sends nothing else. See `closing.CloseCode` for the ends, docs/stream.md for a client's part.
 """
 
 import asyncio
@@ -21,6 +22,7 @@ from typing import Any
 from uuid import UUID
 
 import structlog
+from django.conf import settings
 from django.db import DatabaseError, InterfaceError
 
 from foundation.clock import database_now
@@ -32,6 +34,7 @@ from journal.stream.closing import Close, CloseCode
 from journal.stream.follower import Follower
 from journal.stream.hub import hub
 from journal.stream.request import Query, parse_first_message, parse_query, ticket_in
+from journal.stream.seats import seat_of
 from journal.stream.threads import for_client
 
 log = structlog.get_logger(__name__)
@@ -78,17 +81,19 @@ class Connection:
         self._send = send
         self._accepted = False
         self._query: Query | None = None
-        self._follower = Follower(hub(), self._send_text)
+        self._follower = Follower(hub(), self._send_text, heartbeat_seconds=settings.STREAM_HEARTBEAT_SECONDS)
 
     async def serve(self) -> None:
         """Raises Close or Disconnected at the end."""
-        try:
-            await self._begin(await self._authenticate())
-            access_watch().add(self)
-            await self._first_to_end(self._follower.run(), self._read())
-        finally:
-            access_watch().discard(self)
-            self._follower.end()
+        visible = await self._authenticate()
+        with seat_of(self.credential.user_id, at_most=settings.STREAM_SOCKETS_PER_USER):
+            try:
+                await self._begin(visible)
+                access_watch().add(self)
+                await self._first_to_end(self._follower.run(), self._read())
+            finally:
+                access_watch().discard(self)
+                self._follower.end()
 
     async def close(self, close: Close) -> None:
         """Say why. A client that does not read may find it behind what it has not read yet."""

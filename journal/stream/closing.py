@@ -6,7 +6,8 @@ REASON_BYTES_MAX = 120
 
 
 class CloseCode(IntEnum):
-    """4400 mend the request; 4401 log in again; 4403 wrong page; 4404 not yours; else resume with since."""
+    """4400 mend the request; 4401 log in again; 4403 wrong page; 4404 not yours; 4429 close other sockets first;
+    else resume with since."""
 
     INTERNAL = 1011
     TRY_AGAIN_LATER = 1013
@@ -15,6 +16,7 @@ class CloseCode(IntEnum):
     ORIGIN_REFUSED = 4403
     NOT_FOUND = 4404
     SLOW_CONSUMER = 4408
+    TOO_MANY_SOCKETS = 4429
 
 
 class Close(Exception):

@@ -1,27 +1,37 @@
 """One client's walk through the streams that it follows."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
 from uuid import UUID
 
+from foundation.core.canonical import canonical_json
 from journal.selectors import PAGE_ROWS, rendered_after
 from journal.stream.closing import Close, CloseCode
 from journal.stream.hub import Hub
 from journal.stream.threads import for_client
 
 EVENTS_BETWEEN_YIELDS = 50
+HEARTBEAT = "stream.heartbeat"
+"""The `kind` of what is sent in silence; it is no event: no `stream`, no `seq`."""
 
 
 class Follower:
     """Sends every event after the client's position, once and in order, stream by stream.
 
     It holds a position for each stream and a flag "there may be more": any number of hints collapse
-    into the flag, and what is more is read from the hub's tail or from the table.
+    into the flag, and what is more is read from the hub's tail or from the table. After
+    `heartbeat_seconds` without an event it sends a heartbeat: a browser does not see the protocol's
+    pings, and could not tell a dead line from a quiet one.
     """
 
-    def __init__(self, hub: Hub, send_text: Callable[[str], Awaitable[None]]) -> None:
+    def __init__(
+        self, hub: Hub, send_text: Callable[[str], Awaitable[None]], *, heartbeat_seconds: float
+    ) -> None:
         self._hub = hub
         self._send_text = send_text
+        self._heartbeat_seconds = heartbeat_seconds
         self._attached: set[UUID] = set()
         self._positions: dict[UUID, int] = {}
         self._flagged: dict[UUID, None] = {}  # ordered: each stream in its turn
@@ -68,7 +78,15 @@ class Follower:
                 if stream in self._positions:
                     await self._send_page(stream)
             self._raise_if_stopped()
-            await self._wake.wait()
+            if not await self._woken():
+                await self._send_text(heartbeat_text(self._heartbeat_seconds))
+
+    async def _woken(self) -> bool:
+        """Wait for news; False when there were none for so long that a heartbeat is due."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._heartbeat_seconds):
+                await self._wake.wait()
+        return self._wake.is_set()
 
     async def _send_page(self, stream: UUID) -> None:
         """Send a page at most, so that a long replay of one stream does not starve the others."""
@@ -91,3 +109,8 @@ class Follower:
     def _raise_if_stopped(self) -> None:
         if self._stopped_by is not None:
             raise self._stopped_by
+
+
+def heartbeat_text(seconds: float) -> str:
+    """A heartbeat: the server's time, and after how many seconds of silence the next one comes."""
+    return canonical_json({"kind": HEARTBEAT, "at": datetime.now(UTC), "seconds": seconds})

@@ -7,10 +7,12 @@ delay an event by that much and lose nothing.
 
 Clients have no queues. The hub keeps the newest events of a stream as long as somebody still has to
 send them; each follower walks through them at its own pace and falls back on the table when it is
-too slow. So memory is bounded by the number of streams, not by the slowness of clients.
+too slow. So memory is bounded by the number of streams, in events and in bytes of each, not by the
+slowness of clients.
 """
 
 import asyncio
+import sys
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from itertools import islice
@@ -29,6 +31,7 @@ log = structlog.get_logger(__name__)
 POLL_SECONDS = 2.0
 RETRY_SECONDS = 1.0
 TAIL_EVENTS_MAX = 1000
+TAIL_BYTES_MAX = 4_194_304
 STREAMS_PER_READ = 64
 _UNKNOWN = -1
 
@@ -50,7 +53,8 @@ class Topic:
         self.hinted_seq = 0
         self.has_gap = False
         self.followers: set[Flagged] = set()
-        self._tail: deque[Rendered] = deque(maxlen=TAIL_EVENTS_MAX)
+        self._tail: deque[Rendered] = deque()
+        self._tail_bytes = 0
 
     def begin_at(self, seq: int) -> None:
         """Start to follow after `seq`, once."""
@@ -67,10 +71,17 @@ class Topic:
             if rendered.seq != self.last_seq + 1:
                 self.has_gap = True  # somebody tampered with the table: each follower will find it there
                 break
-            self._tail.append(rendered)
+            self._keep(rendered)
             self.last_seq = rendered.seq
         for follower in self.followers:
             follower.flag(self.stream)
+
+    def _keep(self, rendered: Rendered) -> None:
+        """The oldest go first when there are too many or too large ones; the table has them."""
+        self._tail.append(rendered)
+        self._tail_bytes += sys.getsizeof(rendered.text)
+        while len(self._tail) > TAIL_EVENTS_MAX or self._tail_bytes > TAIL_BYTES_MAX:
+            self._tail_bytes -= sys.getsizeof(self._tail.popleft().text)
 
     def after(self, seq: int) -> list[Rendered] | None:
         """The events that follow `seq` as far as known; None when they must be read from the table."""
@@ -85,6 +96,7 @@ class Topic:
     def forget_what_all_have(self) -> None:
         if all(follower.position_of(self.stream) >= self.last_seq for follower in self.followers):
             self._tail.clear()
+            self._tail_bytes = 0
 
 
 class Hub:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from websockets.sync.client import ClientConnection
 
+from tests.harness.following import next_event
 from tests.harness.processes import is_alive
 from tests.harness.stage import WORKERS, Stage
 from trading.services.verification import book_differences
@@ -20,7 +21,7 @@ def until_filled(socket: ClientConnection, *, at_most: int = 500) -> list[dict[s
     """Events up to and with the first fill."""
     events: list[dict[str, Any]] = []
     for _ in range(at_most):
-        events.append(json.loads(socket.recv(timeout=EVENT_SECONDS)))
+        events.append(next_event(socket, timeout=EVENT_SECONDS))
         if events[-1]["kind"] == "trade.filled":
             return events
     pytest.fail(f"no fill in {at_most} events")
@@ -30,7 +31,7 @@ def test_a_session_started_over_http_trades_and_the_socket_tells_everything(stag
     stage.start()
     portfolio_id = stage.open_portfolio()
     with stage.follow(portfolio_id, since=0) as socket:
-        first = json.loads(socket.recv(timeout=EVENT_SECONDS))
+        first = next_event(socket, timeout=EVENT_SECONDS)
     assert (first["stream"], first["seq"], first["kind"]) == (portfolio_id, 1, "portfolio.created")
 
     # nobody listens now: what happens meanwhile is replayed

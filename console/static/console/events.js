@@ -4,6 +4,9 @@ const WAIT_MS_MIN = 500;
 const WAIT_MS_MAX = 10_000;
 const CLOSED_FOR_GOOD = new Set([4400, 4403, 4404]);
 const LOGIN_NEEDED = 4401;
+const HEARTBEAT = "stream.heartbeat";
+const HEARTBEATS_MISSED_MAX = 3;
+const HEARTBEAT_SECONDS_MAX = 60; // the longest that a server may be set to; each heartbeat tells the real one
 
 export class EventStream {
   #last = new Map(); // stream -> last seq
@@ -11,6 +14,8 @@ export class EventStream {
   #portfolio = null;
   #wait = WAIT_MS_MIN;
   #timer = null;
+  #silence = null; // the timer that ends a dead line
+  #heartbeat = HEARTBEAT_SECONDS_MAX;
 
   /** handlers: event(event), state("live" | "connecting" | "lost", reason), opened(), login() */
   constructor(handlers) {
@@ -21,9 +26,7 @@ export class EventStream {
     this.#portfolio = portfolio;
     this.#wait = WAIT_MS_MIN;
     clearTimeout(this.#timer);
-    const old = this.#socket;
-    this.#socket = null; // its end is none of our business any more
-    old?.close();
+    this.#leave();
     this.#connect();
   }
 
@@ -34,6 +37,7 @@ export class EventStream {
     const socket = new WebSocket(`${scheme}://${location.host}/ws/events?${query}`);
     this.#socket = socket;
     this.handlers.state("connecting");
+    this.#listen();
     socket.addEventListener("open", () => {
       if (socket !== this.#socket) return;
       this.handlers.state("live");
@@ -47,16 +51,39 @@ export class EventStream {
     });
   }
 
-  #take(event) {
-    if (event.seq <= (this.#last.get(event.stream) ?? 0)) return;
+  /** A line that is silent for longer than some heartbeats is dead, whatever the browser believes. */
+  #listen() {
+    clearTimeout(this.#silence);
+    this.#silence = setTimeout(() => {
+      this.#leave();
+      this.#again();
+    }, HEARTBEATS_MISSED_MAX * this.#heartbeat * 1000);
+  }
+
+  #leave() {
+    clearTimeout(this.#silence);
+    const old = this.#socket;
+    this.#socket = null; // its end is none of our business any more
+    old?.close();
+  }
+
+  #take(message) {
     this.#wait = WAIT_MS_MIN; // something came: the line is good
-    this.#last.set(event.stream, event.seq);
-    this.handlers.event(event);
+    if (message.kind === HEARTBEAT) this.#heartbeat = message.seconds;
+    this.#listen();
+    if (message.kind === HEARTBEAT || message.seq <= (this.#last.get(message.stream) ?? 0)) return;
+    this.#last.set(message.stream, message.seq);
+    this.handlers.event(message);
   }
 
   #ended(end) {
+    clearTimeout(this.#silence);
     if (end.code === LOGIN_NEEDED) return this.handlers.login();
     if (CLOSED_FOR_GOOD.has(end.code)) return this.handlers.state("lost", end.reason);
+    this.#again();
+  }
+
+  #again() {
     this.handlers.state("connecting");
     const wait = this.#wait * (0.75 + Math.random() / 2); // so that not all come back at once
     this.#wait = Math.min(this.#wait * 2, WAIT_MS_MAX);

@@ -55,6 +55,18 @@ def test_the_tail_is_bounded(monkeypatch):
     assert [event.seq for event in topic.after(7)] == [8, 9, 10]
 
 
+def test_the_tail_is_bounded_in_bytes_too(monkeypatch):
+    monkeypatch.setattr(hub, "TAIL_BYTES_MAX", 10_000)
+    topic = topic_at(0)
+    topic.extend([Rendered(seq, "x" * 3_000) for seq in range(1, 11)])
+    assert topic.after(6) is None
+    assert [event.seq for event in topic.after(7)] == [8, 9, 10]
+    topic.extend([Rendered(11, "x" * 30_000)])  # one that no tail can hold: the table has it
+    assert topic.after(10) is None
+    topic.extend([Rendered(12, "x" * 3_000)])
+    assert [event.seq for event in topic.after(11)] == [12]
+
+
 def test_the_tail_is_dropped_when_all_have_it():
     topic = topic_at(0)
     slow, fast = Reader(1), Reader(2)
