@@ -1,6 +1,6 @@
 """Reads of the journal, and the two questions that are asked upstairs: who may see, and act on, which stream."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -31,8 +31,13 @@ class Rendered:
 
 def visible_streams(user: AbstractBaseUser | AnonymousUser) -> frozenset[UUID]:
     """The ids of the streams that this user may see, as settings.JOURNAL_VISIBLE_STREAMS says."""
-    ask: Callable[[Any], Iterable[UUID]] = import_string(settings.JOURNAL_VISIBLE_STREAMS)
-    return frozenset(ask(user))
+    return visible_streams_of([user])[user.pk]
+
+
+def visible_streams_of(users: Collection[AbstractBaseUser | AnonymousUser]) -> dict[Any, frozenset[UUID]]:
+    """The same for many users, by their keys."""
+    ask: Callable[[Any], Mapping[Any, Iterable[UUID]]] = import_string(settings.JOURNAL_VISIBLE_STREAMS)
+    return {key: frozenset(streams) for key, streams in ask(users).items()}
 
 
 def actionable_streams(user: AbstractBaseUser | AnonymousUser) -> frozenset[UUID]:

@@ -205,7 +205,7 @@ CHANNEL_LAYERS = {
     }
 }
 # The journal's consumer and alerts learn from here who may see which stream (nothing is imported upwards).
-JOURNAL_VISIBLE_STREAMS = "portfolios.selectors.visible_streams"
+JOURNAL_VISIBLE_STREAMS = "portfolios.selectors.visible_streams_of"
 JOURNAL_ACTIONABLE_STREAMS = "portfolios.selectors.actionable_streams"
 # The admin's common base asks there whether the table of roles lets somebody do something.
 ADMIN_ASKS = "portfolios.selectors.require_where"

@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 
 import structlog
 
-from journal.selectors import visible_streams
+from journal.selectors import visible_streams_of
 from journal.services.tickets import Credential
 from journal.stream.authentication import users_of
 from journal.stream.threads import for_client
@@ -21,7 +21,7 @@ log = structlog.get_logger(__name__)
 
 RECHECK_SECONDS = 3.0
 RETRY_SECONDS = 1.0
-CREDENTIALS_PER_READ = 100
+CREDENTIALS_PER_READ = 500
 
 
 class Watched(Protocol):
@@ -32,10 +32,12 @@ class Watched(Protocol):
 
 
 def access_of(credentials: Collection[Credential]) -> dict[Credential, frozenset[UUID]]:
-    """What each good credential may see; those that are good no more are missing. Reads the database."""
+    """What each good credential may see; those that are good no more are missing.
+
+    Reads the database, in as many queries for a thousand as for two.
+    """
     users = users_of(credentials)
-    distinct = {user.pk: user for user in users.values()}
-    visible = {key: visible_streams(user) for key, user in distinct.items()}
+    visible = visible_streams_of(list({user.pk: user for user in users.values()}.values()))
     return {credential: visible[user.pk] for credential, user in users.items()}
 
 

@@ -5,7 +5,7 @@ the session cookie (our own pages). A browser names the page's origin, which mus
 cookies travel with every page's requests.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from importlib import import_module
 from typing import Any
 from urllib.parse import urlsplit
@@ -63,6 +63,7 @@ def users_of(credentials: Collection[Credential]) -> dict[Credential, AbstractBa
         .objects.filter(Q(expiry=None) | Q(expiry__gt=Now()), digest__in=digests)
         .values_list("digest", "user_id")
     )
+    sessions = _sessions({credential.session_key for credential in credentials if credential.session_key})
     good: dict[Credential, AbstractBaseUser] = {}
     for credential in credentials:
         user = users.get(credential.user_id)
@@ -71,7 +72,7 @@ def users_of(credentials: Collection[Credential]) -> dict[Credential, AbstractBa
         if credential.token_digest:
             valid = (credential.token_digest, credential.user_id) in alive
         else:
-            valid = _session_belongs_to(credential.session_key, user)
+            valid = _belongs_to(sessions.get(credential.session_key, {}), user)
         if valid:
             good[credential] = user
     return good
@@ -112,7 +113,7 @@ def _by_ticket(ticket: str) -> Credential:
 
 
 def _by_session(session_key: str) -> Credential:
-    stored = _session(session_key).get(SESSION_KEY)
+    stored = _sessions({session_key}).get(session_key, {}).get(SESSION_KEY)
     if stored is not None and stored.isdecimal():
         credential = Credential(user_id=int(stored), session_key=session_key)
         if credential in users_of([credential]):
@@ -120,15 +121,17 @@ def _by_session(session_key: str) -> Credential:
     raise Refused("the session is not valid")
 
 
-def _session(session_key: str) -> Any:
-    return import_module(settings.SESSION_ENGINE).SessionStore(session_key)
+def _sessions(keys: Collection[str]) -> dict[str, dict[str, Any]]:
+    """What those of these sessions hold that have not ended."""
+    if not keys:
+        return {}
+    model = import_module(settings.SESSION_ENGINE).SessionStore.get_model_class()
+    rows = model.objects.filter(session_key__in=keys, expire_date__gt=Now())
+    return {row.session_key: row.get_decoded() for row in rows}
 
 
-def _session_belongs_to(session_key: str, user: AbstractBaseUser) -> bool:
+def _belongs_to(session: Mapping[str, Any], user: AbstractBaseUser) -> bool:
     """As Django's own check: the login is this user's and older than no change of the password."""
-    if not session_key:
-        return False
-    session = _session(session_key)
     return (
         session.get(SESSION_KEY) == str(user.pk)
         and session.get(BACKEND_SESSION_KEY) in settings.AUTHENTICATION_BACKENDS

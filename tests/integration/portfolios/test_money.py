@@ -18,7 +18,7 @@ from portfolios.selectors import (
     role_of,
     visible_portfolio,
     visible_portfolios,
-    visible_streams,
+    visible_streams_of,
 )
 from portfolios.services.limits import PLATFORM_DEFAULTS, ensure_platform_limits, set_limits
 from portfolios.services.portfolios import (
@@ -105,6 +105,10 @@ def test_the_ledger_cannot_be_rewritten_by_a_model_either(portfolio: Portfolio) 
         with pytest.raises(DatabaseError, match="permission denied"), transaction.atomic():
             act()
     assert LedgerTransfer.objects.get().amount == D("1000.50")
+
+
+def visible_streams(user: Any) -> list[Any]:
+    return list(visible_streams_of([user])[user.pk])
 
 
 def test_a_stranger_finds_nothing_and_a_viewer_may_not_trade(
