@@ -13,3 +13,4 @@ class MarketConfig(AppConfig):
     def ready(self) -> None:
         metrics = import_module("market.metrics")  # it needs the models, which are there by now
         metrics.register()
+        import_module("market.events")

@@ -1,3 +1,5 @@
+from importlib import import_module
+
 from django.apps import AppConfig
 
 
@@ -7,3 +9,6 @@ class PortfoliosConfig(AppConfig):
     name = "portfolios"
     label = "portfolios"
     verbose_name = "Portfolios"
+
+    def ready(self) -> None:
+        import_module("portfolios.events")  # it needs the models, which are there by now

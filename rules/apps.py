@@ -1,3 +1,5 @@
+from importlib import import_module
+
 from django.apps import AppConfig
 
 
@@ -7,3 +9,6 @@ class RulesConfig(AppConfig):
     name = "rules"
     label = "rules"
     verbose_name = "Rules"
+
+    def ready(self) -> None:
+        import_module("rules.events")  # it needs the models, which are there by now

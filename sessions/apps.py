@@ -1,3 +1,5 @@
+from importlib import import_module
+
 from django.apps import AppConfig
 
 
@@ -7,3 +9,6 @@ class SessionsConfig(AppConfig):
     name = "sessions"
     label = "trading_sessions"
     verbose_name = "Trading sessions"
+
+    def ready(self) -> None:
+        import_module("sessions.events")  # it needs the models, which are there by now

@@ -21,6 +21,7 @@ _options["options"] = _options["options"].replace(
 
 pytest_plugins = [
     "tests.harness.databases",
+    "tests.harness.event_kinds",
     "tests.harness.market_data",
     "tests.harness.processes",
     "tests.harness.simulator",

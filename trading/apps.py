@@ -13,3 +13,4 @@ class TradingConfig(AppConfig):
     def ready(self) -> None:
         metrics = import_module("trading.metrics")  # it needs the models, which are there by now
         metrics.register()
+        import_module("trading.events")

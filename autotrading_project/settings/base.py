@@ -214,6 +214,8 @@ LEDGER_OWNERS = "trading.selectors.trade_ids"
 # A WebSocket that had nothing to send for so long sends a heartbeat; a user has at most so many sockets a process.
 STREAM_HEARTBEAT_SECONDS = _bounded("STREAM_HEARTBEAT_SECONDS", 15, 0.2, 60)
 STREAM_SOCKETS_PER_USER = _whole("STREAM_SOCKETS_PER_USER", 50, 1, 10_000)
+# For tests: a function that is given each event and its payload's text, and raises where they are not as declared.
+JOURNAL_CHECK_PAYLOADS = env.str("JOURNAL_CHECK_PAYLOADS", default="")
 # Nor does the rules' room know what is carried out: it asks this before it puts a rule in force.
 RULE_SUPPORT = "trading.core.support.unsupported"
 

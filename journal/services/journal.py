@@ -5,7 +5,7 @@ roll back together, and a stream's row stays locked for as short as can be. A ro
 for `seq` is counted on the locked row, not by a sequence.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -14,6 +14,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import connection, transaction
+from django.utils.module_loading import import_string
 
 from foundation.arrays import array_text
 from foundation.copying import copy_values
@@ -21,6 +22,7 @@ from foundation.core.canonical import canonical_json
 from foundation.wakeups import wake_on_commit
 from journal.core.chain import entry_hash
 from journal.core.events import Event
+from journal.core.kinds import kind_of
 from journal.models import Alert, AlertDelivery, Entry
 from journal.services.hints import send_hints
 
@@ -71,14 +73,21 @@ def append(events: Sequence[Event]) -> list[Recorded]:
     `Recorded` for each event. After the commit it sends hints to the WebSockets and, if an event
     carries an alert, wakes the delivery; neither can fail or delay the caller.
 
-    Raises OutsideTransaction, and ValueError for a payload that has no canonical JSON (NaN).
+    Raises OutsideTransaction, UnknownKind for a kind that no room has declared, and ValueError for a payload that
+    has no canonical JSON (NaN).
     """
     if not connection.in_atomic_block:
         raise OutsideTransaction("journal.append needs an open transaction.atomic() block")
     if not events:
         return []
     assert len(events) <= EVENTS_MAX, "a transaction of this size must be cut in pieces"
+    for kind in {event.kind for event in events}:
+        kind_of(kind)
     payloads = [canonical_json(event.payload) for event in events]
+    if settings.JOURNAL_CHECK_PAYLOADS:
+        check: Callable[[Event, str], None] = import_string(settings.JOURNAL_CHECK_PAYLOADS)
+        for event, payload in zip(events, payloads, strict=True):
+            check(event, payload)
     heads, recorded_at = _lock_heads({event.stream for event in events})
     entries = [
         _next_entry(heads[event.stream], event, payload, recorded_at)

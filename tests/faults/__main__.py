@@ -57,6 +57,7 @@ def main() -> int:
     for name in FOREIGN:
         os.environ.pop(name, None)
     os.environ |= {"ALPACA_PAPER_URL": f"http://127.0.0.1:{free_port()}"} | (FAST if given.fast else {})
+    os.environ["JOURNAL_CHECK_PAYLOADS"] = "tests.harness.event_payloads.check"
     os.environ["DJANGO_SETTINGS_MODULE"] = "autotrading_project.settings"
     django.setup()
     campaign = importlib.import_module("tests.faults.campaign")  # its models need the settings

@@ -49,6 +49,12 @@ def prepare_environment() -> None:
     if "DATA_DIR" not in os.environ:
         os.environ["DATA_DIR"] = tempfile.mkdtemp(prefix="autotrading-tests-")
         atexit.register(shutil.rmtree, os.environ["DATA_DIR"], ignore_errors=True)
+    os.environ["JOURNAL_CHECK_PAYLOADS"] = "tests.harness.event_payloads.check"
+    if "EVENT_KINDS_SEEN" not in os.environ:
+        seen = Path(tempfile.mkdtemp(prefix="autotrading-kinds-")) / "seen"
+        seen.touch()
+        os.environ["EVENT_KINDS_SEEN"] = str(seen)
+        atexit.register(shutil.rmtree, seen.parent, ignore_errors=True)
     os.environ["DJANGO_SETTINGS_MODULE"] = "autotrading_project.settings"
     os.environ["REDIS_PREFIX"] = f"autotrading-test-{os.getpid()}"
     (Path(os.environ["DATA_DIR"]) / "static").mkdir(parents=True, exist_ok=True)

@@ -40,7 +40,7 @@ def make_portfolio(owner, *others) -> UUID:
 
 
 def record(
-    stream: UUID, *, count: int = 1, kind: str = "trade.filled", alert: AlertSpec | None = None, **payload
+    stream: UUID, *, count: int = 1, kind: str = "test.happened", alert: AlertSpec | None = None, **payload
 ):
     """Commit `count` events; where they were put."""
     with transaction.atomic():

@@ -82,7 +82,7 @@ def genuine(request) -> bool:
 
 def test_an_alert_is_delivered_to_log_and_webhook(cast, receiver, settings, caplog):
     settings.ALERT_WEBHOOK_URL = receiver.url
-    record(cast.portfolio, kind="feed.silent", alert=SPEC, seconds=31)
+    record(cast.portfolio, kind="test.alerted", alert=SPEC, seconds=31)
     with caplog.at_level(logging.INFO):
         deliver_alerts()
     assert [record.levelname for record in caplog.records if "the feed is silent" in str(record.msg)] == [
@@ -93,7 +93,7 @@ def test_an_alert_is_delivered_to_log_and_webhook(cast, receiver, settings, capl
     body = json.loads(request.body)
     alert = Alert.objects.get(stream=cast.portfolio)
     assert body["alert_id"] == str(alert.pk)
-    assert (body["stream"], body["seq"], body["kind"]) == (str(cast.portfolio), 1, "feed.silent")
+    assert (body["stream"], body["seq"], body["kind"]) == (str(cast.portfolio), 1, "test.alerted")
     assert (body["severity"], body["message"]) == ("critical", "the feed is silent")
     assert body["payload"] == {"number": 0, "seconds": 31}
     states = AlertDelivery.objects.filter(alert=alert).values_list("state", "attempts")

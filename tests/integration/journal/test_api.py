@@ -50,9 +50,9 @@ def test_the_journal_goes_on_page_by_page_in_order(cast):
 
 
 def test_the_journal_filters_by_kind(cast):
-    record(cast.portfolio, kind="trade.created")
-    record(cast.portfolio, kind="trade.filled")
-    events = results(api(cast.alice).get("/api/journal", {"kind": "trade.filled"}))
+    record(cast.portfolio, kind="test.also_happened")
+    record(cast.portfolio, kind="test.happened")
+    events = results(api(cast.alice).get("/api/journal", {"kind": "test.happened"}))
     assert [event["seq"] for event in events] == [2]
 
 
@@ -60,7 +60,7 @@ def test_without_a_portfolio_one_sees_all_of_ones_own_and_no_other(cast):
     other = make_portfolio(cast.charlie)
     record(cast.portfolio)
     record(other)
-    record(PLATFORM_STREAM, kind="halt.armed")
+    record(PLATFORM_STREAM, kind="test.happened")
     assert {event["stream"] for event in results(api(cast.alice).get("/api/journal"))} == {
         str(cast.portfolio)
     }
@@ -135,7 +135,7 @@ def test_a_viewer_sees_an_alert_and_may_not_acknowledge_it(cast):
 
 
 def test_the_platforms_alerts_are_acknowledged_by_staff(cast):
-    (entry,) = record(PLATFORM_STREAM, kind="feed.silent", alert=AlertSpec("critical", "silent"))
+    (entry,) = record(PLATFORM_STREAM, kind="test.alerted", alert=AlertSpec("critical", "silent"))
     alert = Alert.objects.get(stream=PLATFORM_STREAM, seq=entry.seq)
     address = f"/api/alerts/{alert.pk}/acknowledge"
     assert api(cast.alice).post(address).status_code == 404

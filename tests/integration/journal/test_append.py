@@ -30,7 +30,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("database")]
 AT = datetime(2026, 11, 2, 14, 30, tzinfo=UTC)
 
 
-def event(stream: UUID, kind: str = "trade.filled", **payload) -> Event:
+def event(stream: UUID, kind: str = "test.happened", **payload) -> Event:
     return Event(stream, kind, AT, payload)
 
 
@@ -143,7 +143,7 @@ def test_the_application_may_only_add(statement):
 def test_an_alert_comes_with_its_deliveries(settings):
     settings.ALERT_WEBHOOK_URL = "http://127.0.0.1:9/alerts"
     stream = uuid4()
-    record(stream, alert=AlertSpec("critical", "the feed is silent"), kind="feed.silent")
+    record(stream, alert=AlertSpec("critical", "the feed is silent"), kind="test.alerted")
     alert = Alert.objects.get(stream=stream)
     assert (alert.seq, alert.severity, alert.message) == (1, "critical", "the feed is silent")
     channels = AlertDelivery.objects.filter(alert=alert, state="pending").values_list("channel", flat=True)

@@ -64,10 +64,10 @@ def test_replay_from_since_then_live(web, cast):
     record(cast.portfolio, count=3)
     with web.follow(token=cast.alice.token, portfolio=cast.portfolio, since=1) as client:
         assert seqs(receive(client, 2)) == [2, 3]
-        record(cast.portfolio, kind="trade.filled", price="10.5")
+        record(cast.portfolio, kind="test.happened", price="10.5")
         (event,) = receive(client, 1)
     assert event.keys() == {"stream", "seq", "kind", "at", "payload"}
-    assert (event["stream"], event["seq"], event["kind"]) == (str(cast.portfolio), 4, "trade.filled")
+    assert (event["stream"], event["seq"], event["kind"]) == (str(cast.portfolio), 4, "test.happened")
     assert event["payload"] == {"number": 0, "price": "10.5"}
     assert event["at"].endswith("Z")
 
@@ -158,8 +158,8 @@ def test_a_new_portfolio_joins_from_its_first_event(web, cast):
 def test_the_platforms_stream_is_for_staff(web, cast):
     dora = make_user("dora", is_staff=True)
     with web.follow(token=dora.token, portfolio=PLATFORM_STREAM) as client:
-        record(PLATFORM_STREAM, kind="halt.armed")
-        assert receive(client, 1)[0]["kind"] == "halt.armed"
+        record(PLATFORM_STREAM, kind="test.happened")
+        assert receive(client, 1)[0]["kind"] == "test.happened"
     with web.follow(token=cast.alice.token, portfolio=PLATFORM_STREAM) as client:
         assert closed_with(client)[0] == 4404
 

@@ -42,7 +42,10 @@ class Learner:
 
     @property
     def metrics(self):
-        return {"skill": 0.01 if self.is_worth_it else -0.01, "parts": []}
+        counts = dict.fromkeys(("observations", "days", "judged"), 9)
+        scores = ("base_rate", "brier", "brier_of_base_rate", "log_loss", "log_loss_of_base_rate")
+        skill = 0.01 if self.is_worth_it else -0.01
+        return {"skill": skill, "parts": [], **counts, **dict.fromkeys(scores, 0.25)}
 
     def __call__(self, *, bars, at):
         self.given = bars, at
