@@ -8,7 +8,7 @@ from uuid import UUID
 from journal.core.kinds import EventKind, register
 from sessions.models import TradingSession
 
-Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+Weekday = Literal["MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY", "SUNDAY"]
 
 
 class Session(TypedDict):

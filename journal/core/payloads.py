@@ -37,16 +37,17 @@ _PLAIN: Mapping[Any, Schema] = {
     UUID: {"type": "string", "format": "uuid"},
     datetime: {"type": "string", "format": "date-time"},
     date: {"type": "string", "format": "date"},
-    Decimal: {
-        "type": "string",
-        "pattern": r"^-?[0-9]+(\.[0-9]*[1-9])?$",
-        "description": "An exact number as text, without exponent or trailing zeros.",
-    },
+}
+DECIMAL = "PlainDecimal"
+_DECIMAL: Schema = {
+    "type": "string",
+    "pattern": r"^-?[0-9]+(\.[0-9]*[1-9])?$",
+    "description": "An exact number as text, without exponent or trailing zeros.",
 }
 
 
 class Schemas:
-    """The schemas of some types, each TypedDict once and by its name.
+    """The schemas of some types: each TypedDict once and by its name, and Decimal by that of `DECIMAL`.
 
     refs: what a reference to a TypedDict begins with, as `#/components/schemas/`. closed: whether keys that a type
     does not declare are forbidden; in contracts for clients they are not, for payloads may grow.
@@ -62,6 +63,9 @@ class Schemas:
         """Raises TypeError for a type that has no JSON."""
         if kind in _PLAIN:
             return dict(_PLAIN[kind])
+        if kind is Decimal:
+            self.by_name[DECIMAL] = _DECIMAL
+            return {"$ref": f"{self._refs}{DECIMAL}"}
         if kind is Any:
             return {}
         if is_typeddict(kind):

@@ -95,7 +95,9 @@ class Books:
         mine = self._positions_of.setdefault(portfolio_id, {})
         found = mine.get(instrument_id)
         if found is None:
-            found = new(Position, portfolio_id=portfolio_id, instrument_id=instrument_id)
+            found = new(
+                Position, portfolio_id=portfolio_id, instrument_id=instrument_id, realised_pnl=Decimal(0)
+            )
             self.positions[portfolio_id, instrument_id] = mine[instrument_id] = found
         return found
 

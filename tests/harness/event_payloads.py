@@ -21,7 +21,9 @@ SEEN = "EVENT_KINDS_SEEN"
 """The environment variable that names the file to which each process adds the kinds that it has seen."""
 OF_TESTS = "test."
 """What kinds begin with that only tests make; their payloads are not looked at."""
-_formats = FormatChecker(("uuid", "date"))
+FAULT = "! "
+"""What lines of that file begin with that tell of an event which is not as declared."""
+FORMATS = FormatChecker(("uuid", "date"))
 _noted: set[str] = set()
 
 
@@ -29,7 +31,7 @@ class UndeclaredPayload(AssertionError):
     """An event is not what its kind declares."""
 
 
-@_formats.checks("date-time", raises=ValueError)
+@FORMATS.checks("date-time", raises=ValueError)
 def _is_utc(value: Any) -> bool:
     return not isinstance(value, str) or (
         value.endswith("Z") and datetime.fromisoformat(value).tzinfo is not None
@@ -45,7 +47,9 @@ def check(event: Event, payload: str) -> None:
     if stream not in kind_of(event.kind).streams:
         faults.append(f"it is not declared for the stream of a {stream}")
     if faults:
-        raise UndeclaredPayload(f"{event.kind}: {'; '.join(faults)}: {payload}")
+        told = f"{event.kind}: {'; '.join(faults)}"
+        _note(f"{FAULT}{told}")  # whoever isolates failures may swallow what is raised
+        raise UndeclaredPayload(f"{told}: {payload}")
     _note(event.kind)
 
 
@@ -57,11 +61,11 @@ def faults_in(kind: str, payload: Any) -> list[str]:
 def _validator(kind: str) -> Draft202012Validator:
     schemas = Schemas(refs="#/$defs/", closed=True)
     schema = schemas.of(kind_of(kind).payload)
-    return Draft202012Validator({**schema, "$defs": schemas.by_name}, format_checker=_formats)
+    return Draft202012Validator({**schema, "$defs": schemas.by_name}, format_checker=FORMATS)
 
 
-def _note(kind: str) -> None:
-    if kind not in _noted and SEEN in os.environ:
+def _note(line: str) -> None:
+    if line not in _noted and SEEN in os.environ:
         with Path(os.environ[SEEN]).open("a") as file:  # one short line at a time: processes do not mix them
-            file.write(f"{kind}\n")
-        _noted.add(kind)
+            file.write(f"{line}\n")
+        _noted.add(line)

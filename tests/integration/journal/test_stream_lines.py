@@ -1,13 +1,19 @@
 """A line that is alive says so, and nobody takes more of them than is his."""
 
+import json
 import time
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
+from decimal import Decimal
 
 import pytest
 from websockets.exceptions import ConnectionClosed
 
 from journal.selectors import PAGE_BYTES_MAX, rendered_after
+from portfolios.services.portfolios import create_portfolio, deposit, set_member
+from rules.examples import EXAMPLES
+from rules.services.rules import create_rule
+from tests.harness.contracts import faults_of_message
 from tests.harness.following import next_event
 from tests.integration.journal.conftest import make_portfolio, record, web_server
 from tests.integration.journal.test_stream import closed_with, receive, seqs
@@ -48,6 +54,26 @@ def test_heartbeats_come_in_silence_only_and_take_no_number(web, cast):
             record(cast.portfolio)
             assert next_event(client, timeout=5)["seq"] == seq
             assert receive(client, 1)[0]["kind"] == "stream.heartbeat"
+
+
+def test_what_is_sent_is_as_the_contract_says(web, cast):
+    """Events of real services, over a real socket, against the committed docs/asyncapi.yaml."""
+    portfolio = create_portfolio(name="Growth", owner=cast.alice.user)
+    deposit(portfolio_id=portfolio.pk, amount=Decimal("1000.50"), actor=cast.alice.user)
+    set_member(portfolio=portfolio, user=cast.bob.user, role="viewer", actor=cast.alice.user)
+    create_rule(portfolio_id=portfolio.pk, rule=json.loads(EXAMPLES[0]), actor=cast.alice.user)
+    first = {"since": {str(portfolio.pk): 0}}
+    assert faults_of_message(first) == []
+    with web.follow(token=cast.alice.token) as client:
+        client.send(json.dumps(first))
+        messages = receive(client, 5)
+    assert [message["kind"] for message in messages] == [
+        "portfolio.created", "cash.deposited", "member.set", "rule.created", "stream.heartbeat"
+    ]  # fmt: skip
+    for message in messages:
+        assert faults_of_message(message) == [], message
+        assert faults_of_message(message | {"at": "yesterday"}) != []
+    assert faults_of_message(messages[1] | {"payload": messages[2]["payload"]}) != []
 
 
 def test_a_user_has_so_many_sockets_and_others_have_theirs(web, cast):
