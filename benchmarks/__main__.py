@@ -4,7 +4,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 
-from benchmarks import api, feed, first_trade, halt, latency, orders, risk, rules, scale, sessions
+from benchmarks import api, feed, first_trade, halt, latency, orders, risk, rules, scale, sessions, stream
 from benchmarks.figure import Figure
 
 GROUPS: dict[str, Callable[[], Iterator[Figure]]] = {
@@ -18,6 +18,7 @@ GROUPS: dict[str, Callable[[], Iterator[Figure]]] = {
     "feed": feed.measure,
     "sessions": sessions.measure,
     "scale": scale.measure,
+    "stream": stream.measure,
 }
 
 

@@ -37,6 +37,7 @@ def test_every_part_that_is_measured_has_its_group():
         "feed",
         "sessions",
         "scale",
+        "stream",
     ]
 
 

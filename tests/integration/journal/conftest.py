@@ -17,8 +17,10 @@ from knox.models import get_token_model
 from websockets.sync.client import ClientConnection, connect
 
 from autotrading_project.embedded.network import free_port
+from autotrading_project.embedded.servers import EmbeddedServers
 from foundation.clock import database_now
 from journal.core.events import AlertSpec, Event
+from journal.services import hints
 from journal.services.journal import append
 from portfolios.models import Member, Portfolio, Role
 from tests.harness.databases import _clone, _default_connection_to, with_database
@@ -101,6 +103,23 @@ def _answers(port: int) -> bool:
     with contextlib.suppress(httpx.TransportError):
         return httpx.get(f"http://127.0.0.1:{port}/health", timeout=2, trust_env=False).status_code == 200
     return False
+
+
+@pytest.fixture(scope="module")
+def valkey(tmp_path_factory) -> Iterator[EmbeddedServers]:
+    """A Valkey of its own, to be flushed, stopped and killed."""
+    data_dir = tmp_path_factory.mktemp("valkey")
+    servers = EmbeddedServers(data_dir, durable=False, say=print, postgres=False)
+    servers.start()
+    yield servers
+    servers.stop()
+
+
+@pytest.fixture
+def our_valkey(valkey, settings, monkeypatch):
+    """Hints of this process go there."""
+    settings.REDIS_URL = valkey.redis_url
+    monkeypatch.setattr(hints, "_publisher", hints._Publisher())
 
 
 @pytest.fixture(scope="module")

@@ -10,36 +10,18 @@ from contextlib import contextmanager
 import pytest
 import redis
 
-from autotrading_project.embedded.servers import EmbeddedServers
-from journal.services import hints
 from tests.integration.journal.conftest import record, web_server
 
-pytestmark = [pytest.mark.integration]
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("our_valkey")]
 
 WITHIN_A_POLL = 20  # seconds: the poll comes every 2 s, the machine may be busy
 AT_ONCE = 1.0
 
 
 @pytest.fixture(scope="module")
-def valkey(tmp_path_factory) -> Iterator[EmbeddedServers]:
-    """A Valkey of its own, to be flushed, stopped and killed."""
-    data_dir = tmp_path_factory.mktemp("valkey")
-    servers = EmbeddedServers(data_dir, durable=False, say=print, postgres=False)
-    servers.start()
-    yield servers
-    servers.stop()
-
-
-@pytest.fixture(scope="module")
 def web(database, valkey, tmp_path_factory):
     with web_server(database, tmp_path_factory.mktemp("web"), REDIS_URL=valkey.redis_url) as server:
         yield server
-
-
-@pytest.fixture(autouse=True)
-def our_valkey(valkey, settings, monkeypatch):
-    settings.REDIS_URL = valkey.redis_url
-    monkeypatch.setattr(hints, "_publisher", hints._Publisher())
 
 
 @contextmanager
