@@ -128,14 +128,13 @@ class Connection:
         }
         query_string = self._scope["query_string"]
         try:
-            self.credential = await for_client(authenticate, headers=headers, ticket=ticket_in(query_string))
+            admitted = await for_client(_admit, headers, ticket_in(query_string))
         except OriginRefused as error:
             raise Close(CloseCode.ORIGIN_REFUSED, str(error)) from error
         except Refused as error:
             raise Close(CloseCode.UNAUTHENTICATED, str(error)) from error
+        self.credential, self._since, visible = admitted
         self._query = parse_query(query_string)
-        self._since = await for_client(database_now)
-        visible = (await for_client(access_of, [self.credential])).get(self.credential)
         if visible is None:
             raise Close(CloseCode.UNAUTHENTICATED, "the login is no longer valid")
         return visible
@@ -196,3 +195,12 @@ class Connection:
             await asyncio.gather(*tasks, return_exceptions=True)
         for task in done:
             task.result()
+
+
+def _admit(
+    headers: dict[str, str], ticket: str | None
+) -> tuple[Credential, datetime, frozenset[UUID] | None]:
+    """Who it is, the time, and what he may see from then on; in one thread, for a thousand may come at once."""
+    credential = authenticate(headers=headers, ticket=ticket)
+    now = database_now()
+    return credential, now, access_of([credential]).get(credential)
