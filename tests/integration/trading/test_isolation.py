@@ -1,5 +1,6 @@
 """What breaks in one place stops nobody elsewhere, and nobody is blamed for a busy database."""
 
+import json
 import threading
 import uuid
 from collections import Counter
@@ -11,11 +12,13 @@ import pytest
 from django.db import connections, transaction
 from django.test import Client
 
+from foundation.clock import database_now
+from journal.core.events import PLATFORM_STREAM
 from journal.models import Alert, Entry, Stream
 from portfolios.models import Portfolio
 from rules.models import RuleVersion
 from rules.services.rules import update_rule
-from sessions.models import EvaluationRun
+from sessions.models import EvaluationRun, EvaluationSlice
 from sessions.services.sessions import resume_trading_session
 from tests.harness.databases import CommittedDatabase
 from tests.harness.people import person
@@ -79,6 +82,22 @@ def test_a_slice_that_fails_waits_and_the_others_go_on(
     assert (
         bad.session.slice.failures == 1 and bad.session.slice.evaluated_slot == 0
     )  # still due, a little later
+
+
+def test_a_slice_that_fails_three_times_in_a_row_is_told_of_once(
+    desk: Desk, market: Market, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(row: Any, **more: Any) -> EvaluationRun:
+        raise RuntimeError("a defect")
+
+    monkeypatch.setattr(auto_trading, "record_run", broken)
+    for told in (0, 0, 1, 1):
+        market.tick()
+        EvaluationSlice.objects.update(due_at=database_now())  # it waits, longer each time
+        assert isinstance(evaluate_next_slice(), FailedSlice)
+        assert Alert.objects.filter(stream=PLATFORM_STREAM, kind="slice.failing").count() == told
+    entry = Entry.objects.get(kind="slice.failing")
+    assert json.loads(entry.payload)["failures"] == 3 and "a defect" in json.loads(entry.payload)["reason"]
 
 
 def test_a_broken_session_that_is_paused_is_told_of_once_and_stops_nobody(
