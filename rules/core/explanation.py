@@ -71,8 +71,7 @@ def explain_rule(
     """
     node = _parsed(conditions)
     hours = schedule_node(schedule)
-    about_portfolio = all(CATALOGUE[name].kind is FieldKind.PORTFOLIO for name in fields_of(node))
-    if about_portfolio and (rule_type == "risk" or not trades):
+    if told_for_portfolio(rule_type, node, trades=trades):
         told = Teller(market, portfolio, None).tell(node)
         return _verdict(told, None if hours is None else _hours_anywhere(hours, market, portfolio), None)
     everywhere = looks_everywhere(rule_type, trades=trades, blocks=blocks)
@@ -82,6 +81,14 @@ def explain_rule(
     if obstacle is None:
         return explanation
     return Explanation(False, explanation.tree, obstacle, explanation.schedule)
+
+
+def told_for_portfolio(rule_type: str, conditions: Sequence[object] | AllOf, *, trades: bool) -> bool:
+    """Whether a rule is one verdict on the portfolio as a whole, and not one for each symbol."""
+    about_portfolio = all(
+        CATALOGUE[name].kind is FieldKind.PORTFOLIO for name in fields_of(_parsed(conditions))
+    )
+    return about_portfolio and (rule_type == "risk" or not trades)
 
 
 def _parsed(conditions: Sequence[object] | AllOf) -> AllOf:

@@ -81,10 +81,11 @@ def _refreshed(kept: _Kept | None, owners: Mapping[int, Hashable]) -> Program:
 
 def _sources(owners: Mapping[int, Hashable]) -> list[RuleSource]:
     versions = RuleVersion.objects.order_by().in_bulk(list(owners))
-    return [_source(owner, versions[key]) for key, owner in owners.items()]
+    return [source_of(owner, versions[key]) for key, owner in owners.items()]
 
 
-def _source(owner: Hashable, version: RuleVersion) -> RuleSource:
+def source_of(owner: Hashable, version: RuleVersion) -> RuleSource:
+    """A version as a program takes it; a verdict's key is its id."""
     return RuleSource(
         key=version.pk,
         owner=owner,

@@ -8,6 +8,7 @@ from trading.api import (
     halts,
     orders,
     performance,
+    preview,
     protections,
     reversals,
     risk,
@@ -15,6 +16,7 @@ from trading.api import (
 )
 
 urlpatterns = [
+    path("auto-trading/rules/<uuid:id>/preview", preview.PreviewRule.as_view(), name="rule-preview"),
     path("auto-trading/sessions/<uuid:id>/status", views.SessionStatus.as_view(), name="session-status"),
     path(
         "auto-trading/sessions/<uuid:id>/performance",

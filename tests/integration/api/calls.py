@@ -425,6 +425,7 @@ BESIDE = [
     Call("post", "auto-trading/rules/{rule}/versions/{version}/reject", before=_propose_rule, author="tara"),
     Call("get", "approvals", of_hers=False),
     Call("post", "auto-trading/rules/validate", _rule, of_hers=False),
+    Call("post", "auto-trading/rules/{rule}/preview", lambda world: {"symbols": ["AAA"]}),
     Call("get", "auto-trading/rules/schema", of_hers=False),
     Call("get", "rule-fields", of_hers=False),
     Call("get", "auto-trading/sessions/{session}/performance"),
