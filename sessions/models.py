@@ -12,6 +12,7 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
+from foundation.moments import WritingTransaction
 from market.core.calendar import TradingDay
 from market.models import Exchange
 from portfolios.models import Portfolio
@@ -64,6 +65,11 @@ class EvaluationRun(models.Model):
     trades = models.PositiveIntegerField()
     worker = models.CharField(max_length=200)
     code_version = models.CharField(max_length=64, default="", db_default="", help_text="Of that worker")
+    facts_at = models.DateTimeField(null=True, help_text="Database time at which it read what portfolios own")
+    facts_seen = models.TextField(null=True, help_text="PostgreSQL's snapshot of then")
+    written_by = models.BigIntegerField(
+        null=True, db_default=WritingTransaction(), help_text="The transaction that evaluated"
+    )
     created_at = models.DateTimeField(db_default=Now())
 
     class Meta:

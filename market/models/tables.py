@@ -169,6 +169,7 @@ class Snapshot(models.Model):
         constraints = [
             models.CheckConstraint(condition=Q(version__gt=0), name="market_snapshot_version_positive"),
         ]
+        indexes = [models.Index(fields=["as_of", "version"], name="market_snapshot_as_of")]
 
     def __str__(self) -> str:
         return f"{self.version} {self.as_of:%Y-%m-%d %H:%M}"

@@ -9,9 +9,11 @@ from portfolios.models.corporate_actions import CorporateActionBooking, Corporat
 from portfolios.models.equity import EquityPoint
 from portfolios.models.limits import InstrumentPermission, InstrumentPermissionProposal, LimitSet
 from portfolios.models.owners import ROLES, BrokerAccount, BrokerCredential, Member, Portfolio
+from portfolios.models.past import PastPortfolioMark, PastPositionMark, PastReservation
 
 __all__ = [
     "ROLES", "BrokerAccount", "BrokerCredential", "CorporateActionBooking", "CorporateActionSettlement", "EquityPoint",
     "InstrumentPermission", "InstrumentPermissionProposal", "LedgerTransfer", "LimitSet", "Member",
-    "Portfolio", "PortfolioMark", "Position", "PositionMark", "Reservation", "Role",
+    "PastPortfolioMark", "PastPositionMark", "PastReservation", "Portfolio", "PortfolioMark", "Position",
+    "PositionMark", "Reservation", "Role",
 ]  # fmt: skip

@@ -4,6 +4,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
+from foundation.moments import WritingTransaction
 from market.models import Instrument
 from portfolios.models.owners import Portfolio
 
@@ -52,6 +53,9 @@ class LedgerTransfer(models.Model):
         null=True, help_text="Market time; a reversal's is that of what it reverses"
     )
     created_at = models.DateTimeField(db_default=Now())
+    written_by = models.BigIntegerField(
+        null=True, db_default=WritingTransaction(), help_text="The transaction: when others saw it"
+    )
 
     class Meta:
         db_table = "ledger_transfers"
@@ -124,6 +128,9 @@ class Reservation(models.Model):
     cash = models.DecimalField(max_digits=20, decimal_places=8, default=0)
     quantity = models.DecimalField(max_digits=20, decimal_places=8, default=0)
     created_at = models.DateTimeField(db_default=Now())
+    written_by = models.BigIntegerField(
+        null=True, db_default=WritingTransaction(), help_text="The transaction: when others saw it"
+    )
 
     class Meta:
         constraints = [
@@ -135,7 +142,10 @@ class Reservation(models.Model):
 
 
 class PortfolioMark(models.Model):
-    """The marks against which a day's profit and the drawdown are measured, in market time."""
+    """The marks against which a day's profit and the drawdown are measured, in market time.
+
+    What they were before is kept for a while (`models.past`), as of reservations and the marks of positions.
+    """
 
     portfolio = models.OneToOneField(
         Portfolio, on_delete=models.CASCADE, primary_key=True, related_name="mark"
@@ -143,6 +153,7 @@ class PortfolioMark(models.Model):
     day = models.DateField(help_text="Market day")
     day_open_equity = models.DecimalField(max_digits=20, decimal_places=8)
     peak_equity = models.DecimalField(max_digits=20, decimal_places=8)
+    created_at = models.DateTimeField(db_default=Now())
 
     def __str__(self) -> str:
         return f"{self.portfolio} {self.day}"
@@ -157,6 +168,7 @@ class PositionMark(models.Model):
     position = models.OneToOneField(Position, on_delete=models.CASCADE, primary_key=True, related_name="mark")
     opened_at = models.DateTimeField(help_text="The opening that the peak belongs to, market time")
     peak_price = models.DecimalField(max_digits=20, decimal_places=8)
+    created_at = models.DateTimeField(db_default=Now())
 
     def __str__(self) -> str:
         return f"peak {self.peak_price}"

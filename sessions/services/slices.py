@@ -4,6 +4,8 @@ A claim is a row lock that the evaluating transaction holds to its end. So who s
 its slice's row: he would wait for the evaluation, and lock a slice after a portfolio.
 """
 
+from datetime import datetime
+
 from django.db import connection, transaction
 from django.db.models import Exists, OuterRef
 from django.db.models.functions import Now
@@ -16,7 +18,6 @@ from sessions.models import SLICE_SESSIONS_MAX, EvaluationRun, EvaluationSlice, 
 from sessions.selectors import EVALUATED
 
 BACKOFF_SECONDS_MAX = 30
-KEEP_RUNS_HOURS = 24
 
 
 def slice_with_room(*, every_seconds: int) -> int:
@@ -69,9 +70,13 @@ def claim_due_slice(*, version: int) -> EvaluationSlice | None:
 
 
 def record_run(
-    row: EvaluationSlice, *, snapshot: MarketSnapshot, sessions: int, rules: int, triggered: int, trades: int
-) -> EvaluationRun:
-    """Note what was done and that the slice waits for the next snapshot, or for the next after its seconds."""
+    row: EvaluationSlice, *, snapshot: MarketSnapshot, sessions: int, rules: int, triggered: int, trades: int,
+    facts_at: datetime, facts_seen: str,
+) -> EvaluationRun:  # fmt: skip
+    """Note what was done and that the slice waits for the next snapshot, or for the next after its seconds.
+
+    `facts_at` and `facts_seen` are `foundation.moments.present_moment` of when portfolios were read.
+    """
     run = EvaluationRun(
         slice=row,
         slot=snapshot.version,
@@ -82,6 +87,8 @@ def record_run(
         trades=trades,
         worker=instance_name(),
         code_version=code_version(),
+        facts_at=facts_at,
+        facts_seen=facts_seen,
     )
     noted = selected(
         """
@@ -90,8 +97,8 @@ def record_run(
                 due_at = statement_timestamp() + make_interval(secs => every_seconds)
             WHERE id = %s AND evaluated_slot = %s RETURNING id)
         INSERT INTO trading_sessions_evaluationrun
-            (slice_id, slot, as_of, sessions, rules, triggered, trades, worker, code_version)
-        SELECT id, %s, %s, %s, %s, %s, %s, %s, %s FROM moved RETURNING id, created_at
+            (slice_id, slot, as_of, sessions, rules, triggered, trades, worker, code_version, facts_at, facts_seen)
+        SELECT id, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s FROM moved RETURNING id, created_at
         """,
         [
             run.slot,
@@ -105,6 +112,8 @@ def record_run(
             trades,
             run.worker,
             run.code_version,
+            facts_at,
+            facts_seen,
         ],
     )
     assert noted, "the slice is locked"
@@ -128,13 +137,13 @@ def note_failure(*, slice_id: int) -> int:
     return int(failures)
 
 
-def prune_runs() -> int:
-    """Forget runs older than a day; returns how many."""
+def prune_runs(*, minutes: float) -> int:
+    """Forget older runs; returns how many."""
     with connection.cursor() as cursor:
         cursor.execute(
             "DELETE FROM trading_sessions_evaluationrun"
-            " WHERE created_at < clock_timestamp() - make_interval(hours => %s)",
-            [KEEP_RUNS_HOURS],
+            " WHERE created_at < clock_timestamp() - make_interval(secs => %s)",
+            [minutes * 60],
         )
         return cursor.rowcount
 

@@ -15,6 +15,7 @@ from django.db import connection, transaction
 from foundation.clock import database_now
 from foundation.kill_points import reach
 from foundation.loading import load_where
+from foundation.moments import present_moment
 from foundation.version import may_trade
 from journal.core.events import PLATFORM_STREAM, AlertSpec, Event
 from journal.services.journal import append
@@ -119,10 +120,11 @@ def _evaluate_claimed(snapshot: MarketSnapshot, claimed_ids: list[int]) -> Evalu
         reach("evaluation.after_claim", detail=f"slice {claimed.id}")
         group = sessions_to_evaluate(claimed.id)
         view = kept_view(snapshot)
+        facts_at, facts_seen = present_moment()
         done = _evaluate_isolated(group, view, previous_slot=claimed.evaluated_slot)
         run = record_run(
             claimed, snapshot=snapshot, sessions=len(group), rules=done.rules,
-            triggered=done.triggered, trades=done.trades,
+            triggered=done.triggered, trades=done.trades, facts_at=facts_at, facts_seen=facts_seen,
         )  # fmt: skip
         append(done.events)
         made = f"{done.trades} trades" if done.trades else ""

@@ -1,0 +1,39 @@
+"""Forgetting what reservations and marks were, once nobody can ask about it any more."""
+
+from django.db import connection
+
+from portfolios.models.past import Past, PastPortfolioMark, PastPositionMark, PastReservation
+
+PRUNE_BATCH = 5_000
+PRUNE_BATCHES_MAX = 200
+_TABLES: tuple[type[Past], ...] = (PastReservation, PastPortfolioMark, PastPositionMark)
+
+
+def forget_past(*, minutes: float) -> int:
+    """Delete what was replaced longer ago (database time); returns how many rows.
+
+    In batches with a bound, so that no statement runs long; the rest is for the next time.
+    """
+    removed = 0
+    for model in _TABLES:
+        for _ in range(PRUNE_BATCHES_MAX):
+            gone = _forget_batch(model._meta.db_table, minutes)
+            removed += gone
+            if gone < PRUNE_BATCH:
+                break
+    return removed
+
+
+def _forget_batch(table: str, minutes: float) -> int:
+    """The oldest rows are looked at only: they are in the order in which they were replaced, but for seconds."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            DELETE FROM {table} WHERE id IN (
+                SELECT id FROM (SELECT id, until FROM {table} ORDER BY id LIMIT %s) AS oldest
+                WHERE until < clock_timestamp() - make_interval(secs => %s)
+            )
+            """,  # noqa: S608 - the names of our tables
+            [PRUNE_BATCH, minutes * 60],
+        )
+        return cursor.rowcount
