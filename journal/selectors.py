@@ -1,5 +1,6 @@
 """Reads of the journal, and the two questions that are asked upstairs: who may see, and act on, which stream."""
 
+import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -66,6 +67,23 @@ def born_after(streams: Iterable[UUID], moment: datetime) -> frozenset[UUID]:
 def entries_after(stream: UUID, seq: int, limit: int = PAGE_ROWS) -> list[Entry]:
     """Up to `limit` entries that follow `seq`, in order and without a gap."""
     return list(Entry.objects.filter(stream_id=stream, seq__gt=seq).order_by("seq")[:limit])
+
+
+def newest_about(
+    stream: UUID, kinds: Sequence[str], name: str, value: UUID, *, until: datetime, limit: int
+) -> list[tuple[str, dict[str, Any]]]:
+    """(kind, payload) of the newest entries of these kinds whose payload has this id under this name, of those
+    recorded by `until` (database time), newest first."""
+    named = f"{canonical_json(name)}:{canonical_json(value)}"
+    with connection.cursor() as cursor:
+        # Materialised: a stream has few entries of such kinds, and is not to be walked backwards for the newest.
+        cursor.execute(
+            "WITH named AS MATERIALIZED (SELECT seq, kind, payload FROM journal_entries WHERE stream_id = %s "
+            "AND kind = ANY(%s) AND recorded_at <= %s AND strpos(payload, %s) > 0) "
+            "SELECT kind, payload FROM named ORDER BY seq DESC LIMIT %s",
+            [stream, list(kinds), until, named, limit],
+        )
+        return [(kind, json.loads(payload)) for kind, payload in cursor.fetchall()]
 
 
 def rendered_after(positions: Mapping[UUID, int], limit: int = PAGE_ROWS) -> dict[UUID, list[Rendered]]:

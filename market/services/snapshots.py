@@ -117,6 +117,22 @@ def at_version(version: int) -> MarketSnapshot | None:
     return None if digest is None else _load(version=version, digest=digest)
 
 
+def version_at(as_of: datetime) -> int | None:
+    """The newest kept snapshot at this market time; None when none is kept that is so old."""
+    rows = Snapshot.objects.filter(as_of__lte=as_of).order_by("-as_of", "-version")
+    return rows.values_list("version", flat=True).first()
+
+
+def oldest_kept() -> tuple[int, datetime] | None:
+    """Version and market time; None before the first snapshot."""
+    return Snapshot.objects.order_by("version").values_list("version", "as_of").first()
+
+
+def published_at(version: int) -> datetime | None:
+    """Database time; None when it never was or is no longer kept."""
+    return Snapshot.objects.filter(version=version).values_list("published_at", flat=True).first()
+
+
 def prune() -> int:
     """Delete snapshots that nobody needs any more, never the newest; returns how many.
 

@@ -82,6 +82,11 @@ class Teller:
         more = len(told.phrases) - PHRASES_MAX
         return told if more <= 0 else replace(told, phrases=(*told.phrases[:PHRASES_MAX], f"{more} more"))
 
+    def fact(self, field: str) -> Any:
+        """One fact as an explanation shows it; None where it is unknown."""
+        number = self._fact(field)
+        return None if number is None else shown(field, number)
+
     def _tell(self, node: Node) -> Told:
         if isinstance(node, Comparison):
             return self._tell_bars(node) if node.operator in BAR_OPERATORS else self._tell_comparison(node)

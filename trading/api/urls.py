@@ -10,6 +10,7 @@ from trading.api import (
     performance,
     preview,
     protections,
+    replay,
     reversals,
     risk,
     views,
@@ -33,6 +34,9 @@ urlpatterns = [
     path("auto-trading/trades/<uuid:id>/cancel", views.CancelTrade.as_view(), name="trade-cancel"),
     path("auto-trading/trades/<uuid:id>/settle", views.SettleTrade.as_view(), name="trade-settle"),
     path("auto-trading/decisions/<uuid:portfolio_id>", views.Decisions.as_view(), name="decisions"),
+    path(
+        "auto-trading/decisions/<uuid:portfolio_id>/replay", replay.Replay.as_view(), name="decision-replay"
+    ),
     path(
         "auto-trading/decisions/<uuid:id>/details", views.DecisionDetails.as_view(), name="decision-details"
     ),

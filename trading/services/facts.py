@@ -126,13 +126,14 @@ class MarketView:
         return self._facts[sources]
 
 
-def market_view(snapshot: MarketSnapshot) -> MarketView:
-    """Three queries: the exchanges, the instruments, and the database's time."""
+def market_view(snapshot: MarketSnapshot, *, looked_at: datetime | None = None) -> MarketView:
+    """Three queries: the exchanges, the instruments, and the database's time, if nobody says at what time (of the
+    database) it is, or was, looked at."""
     exchanges = {row.pk: row for row in load_where(Exchange, "true")}
     instruments = {row.id: row for row in load_where(Instrument, "true")}
     for instrument in instruments.values():
         instrument.exchange = exchanges[instrument.exchange_id]
-    now_epoch = database_now().timestamp()
+    now_epoch = (looked_at or database_now()).timestamp()
     price = fresh_values(snapshot, snapshot.column("price"), now_epoch=now_epoch)
     ordered = [instruments[key] for key in snapshot.instrument_ids]
     return MarketView(

@@ -14,6 +14,7 @@ from typing import Any
 
 from django.db import connection, transaction
 
+from foundation.moments import Moment, was_seen
 from portfolios.core.positions import PositionState
 from portfolios.core.replay import Entry, Line, Replayed, replay
 from portfolios.models import Portfolio, Position
@@ -30,7 +31,9 @@ _LEDGER = """
     LEFT JOIN trading_execution e
         ON e.account_id = a.id AND e.execution_id = l.execution_id AND l.execution_id <> ''
     LEFT JOIN portfolios_corporateactionbooking b ON b.entry_id = coalesce(r.entry_id, l.entry_id)
-    WHERE l.portfolio_id = ANY(%s) ORDER BY l.portfolio_id, l.id"""
+    WHERE l.portfolio_id = ANY(%(portfolios)s) {until} ORDER BY l.portfolio_id, l.id"""
+_ALL = _LEDGER.format(until="")
+_UNTIL = _LEDGER.format(until=f"AND {was_seen('l.created_at', 'l.written_by')}")
 Row = Sequence[Any]
 
 
@@ -73,10 +76,18 @@ def _chunk_differences(portfolios: dict[uuid.UUID, Portfolio]) -> Iterator[str]:
         yield from _compare(portfolios[portfolio_id], positions.get(portfolio_id, []), Replayed())
 
 
-def _ledger(portfolio_ids: list[uuid.UUID]) -> Iterator[Row]:
-    """In the order of booking, through a cursor of the server's: never all rows at once."""
+def replayed_at(portfolio_id: uuid.UUID, moment: Moment) -> Replayed:
+    """What the entries said that were booked and seen by then."""
+    return replay(_entries(_ledger([portfolio_id], moment)))
+
+
+def _ledger(portfolio_ids: list[uuid.UUID], moment: Moment | None = None) -> Iterator[Row]:
+    """In the order of booking, through a cursor of the server's: never all rows at once. None: all of them."""
     with transaction.atomic(), connection.chunked_cursor() as cursor:
-        cursor.execute(_LEDGER, [portfolio_ids])
+        if moment is None:
+            cursor.execute(_ALL, {"portfolios": portfolio_ids})
+        else:
+            cursor.execute(_UNTIL, {"portfolios": portfolio_ids, **moment.params})
         while rows := cursor.fetchmany(FETCH_ROWS):
             yield from rows
 

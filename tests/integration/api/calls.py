@@ -107,6 +107,10 @@ def _rule(world: World) -> dict[str, Any]:
     return {**STRONG_BUY_ENTRY, "portfolio_id": str(world.desk.portfolio.id)}
 
 
+def _asked_again(world: World) -> dict[str, Any]:
+    return {"at": world.market.as_of.isoformat(), "symbol": "AAA", "rule": STOP_LOSS}
+
+
 def _start(world: World) -> dict[str, Any]:
     config = {"universe": {"symbols": ["AAA"]}, "limits": {"max_order_value": "5000"}}
     return {"portfolio_id": str(world.idle.id), "session_name": "Autumn", "config": config}
@@ -450,6 +454,8 @@ BESIDE = [
     ),
     Call("get", "auto-trading/decisions/{portfolio}"),
     Call("get", "auto-trading/decisions/{decision}/details"),
+    Call("get", "auto-trading/decisions/{portfolio}/replay?rule={rule}&symbol=AAA&slot=2"),
+    Call("post", "auto-trading/decisions/{portfolio}/replay", _asked_again),
     Call("get", "emergency-stop", of_hers=False),
     Call("post", "emergency-stop", _stop_portfolio, 201),
     Call(

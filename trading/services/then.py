@@ -1,0 +1,61 @@
+"""A portfolio as an evaluation saw it at a moment that is over, rebuilt: never read back from what was told then.
+
+Cash and positions are the ledger's, replayed up to the moment; reservations, marks and splits on their way are as they
+stood (`portfolios.past`). The rows go into the very functions that made the facts then (`trading.services.facts`).
+"""
+
+import copy
+import uuid
+from decimal import Decimal
+
+from foundation.core.money import ZERO
+from foundation.loading import new
+from foundation.moments import Moment
+from market.core.snapshot import MarketSnapshot
+from portfolios.core.replay import Replayed
+from portfolios.models import Portfolio, Position, Reservation
+from portfolios.past import mark_at, peaks_at, reservations_at, unsettled_splits_at
+from trading.services.facts import OwnedRows
+from trading.services.replaying import replayed_at
+
+
+def owned_at(portfolio: Portfolio, moment: Moment, *, snapshot: MarketSnapshot) -> OwnedRows:
+    """Six queries, of which that of the ledger is linear in the portfolio's entries."""
+    told = replayed_at(portfolio.id, moment)
+    reservations = reservations_at(portfolio.id, moment)
+    positions = _positions(portfolio.id, told, reservations)
+    mark = mark_at(portfolio.id, moment)
+    return OwnedRows(
+        portfolios={portfolio.id: _portfolio(portfolio, told, reservations)},
+        positions={portfolio.id: positions},
+        reservations={portfolio.id: reservations},
+        marks={} if mark is None else {portfolio.id: mark},
+        peaks=peaks_at([row.id for row in positions], moment),
+        unsettled=unsettled_splits_at(
+            portfolio.id, moment, held=[row.instrument_id for row in positions], as_of=snapshot.as_of
+        ),
+    )
+
+
+def _portfolio(portfolio: Portfolio, told: Replayed, reservations: list[Reservation]) -> Portfolio:
+    then = copy.copy(portfolio)
+    then.cash, then.realised_pnl = told.cash, told.realised_pnl
+    then.reserved_cash = sum((row.cash for row in reservations), ZERO)
+    return then
+
+
+def _positions(portfolio_id: uuid.UUID, told: Replayed, reservations: list[Reservation]) -> list[Position]:
+    """What was held; a position's row, once there, stays, and with it the id that its mark names."""
+    ids = dict(Position.objects.filter(portfolio_id=portfolio_id).values_list("instrument_id", "id"))
+    promised: dict[int, Decimal] = {}
+    for row in reservations:
+        promised[row.instrument_id] = promised.get(row.instrument_id, ZERO) + row.quantity
+    return [
+        new(
+            Position, id=ids[key], portfolio_id=portfolio_id, instrument_id=key, quantity=state.quantity,
+            reserved_quantity=promised.get(key, ZERO), cost=state.cost, average_cost=state.average_cost,
+            realised_pnl=state.realised_pnl, opened_at=state.opened_at,
+        )
+        for key, state in told.positions.items()
+        if state.quantity > 0
+    ]  # fmt: skip
