@@ -4,6 +4,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
+import psycopg
 import pytest
 from django.conf import settings
 from django.db import connection
@@ -241,8 +242,6 @@ def test_a_split_on_its_way_makes_the_price_unknown_then_and_for_ever(holder: De
 
 def test_what_was_being_committed_was_not_seen(holder: Desk, market: Market, committed_db: Any) -> None:
     """Its rows are older than the evaluation's look, but nobody saw them: by time alone they would count."""
-    import psycopg  # noqa: PLC0415
-
     with psycopg.connect(committed_db.owner_url) as slow:
         slow.execute(
             "INSERT INTO ledger_transfers (entry_id, portfolio_id, kind, debit_account, credit_account, asset, amount,"
@@ -286,8 +285,9 @@ def test_faults_name_their_place_and_cure(holder: Desk, market: Market) -> None:
         (error,) = caught.value.errors or []
         assert (error["path"], error["suggestion"]) == ("symbol", cure)
     with pytest.raises(InvalidInput) as caught:
-        why_not(Question(holder.portfolio, slot=1, symbol="AAA", content={"name": "x"}))
-    assert {error["path"] for error in caught.value.errors or []} >= {"rule.conditions", "rule.actions"}
+        faulty = {**STOP_LOSS, "conditions": [{"field": "pric"}]}
+        why_not(Question(holder.portfolio, slot=1, symbol="AAA", content=faulty))
+    assert "rule.conditions[0].field" in {error["path"] for error in caught.value.errors or []}
 
 
 def test_it_reads_only(holder: Desk, market: Market) -> None:
