@@ -223,7 +223,7 @@ def _reasons(
     if explanation is not None and explanation["outcome"] is not True:
         code = "unknown" if explanation["outcome"] is None else "not_true"
         found.append(Reason(code, explanation["sentence"]))
-    if found or then is None or version is not then.version:
+    if found or then is None or version is None or version is not then.version:
         return found
     return _recorded(scene, version, symbol)
 

@@ -55,7 +55,7 @@ def test_content_is_shown_instead_of_what_is_stored(world: World) -> None:
         ({"symbols": ["AAAA"]}, "symbols[0]"),
         ({"symbols": ["AAA"] * 51}, "symbols"),
         ({"rule": {"name": "x"}}, "rule"),
-        ({"rule": {**STOP_LOSS, "conditions": [{"field": "pric"}]}}, "rule.conditions[0].field"),
+        ({"rule": {**STOP_LOSS, "conditions": [{"field": "pric"}]}}, "rule.conditions[0]"),
         ({"rule": []}, "rule"),
         ({"rule": STOP_LOSS, "version": 1}, "version"),
         ({"symbol": "AAA"}, "symbol"),
