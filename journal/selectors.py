@@ -70,20 +70,21 @@ def entries_after(stream: UUID, seq: int, limit: int = PAGE_ROWS) -> list[Entry]
 
 
 def newest_about(
-    stream: UUID, kinds: Sequence[str], name: str, value: UUID, *, until: datetime, limit: int
-) -> list[tuple[str, dict[str, Any]]]:
-    """(kind, payload) of the newest entries of these kinds whose payload has this id under this name, of those
-    recorded by `until` (database time), newest first."""
+    stream: UUID, kinds: Sequence[str], name: str, value: UUID, *, until: datetime
+) -> tuple[str, dict[str, Any]] | None:
+    """(kind, payload) of the newest entry of these kinds whose payload has this id under this name, of those recorded
+    by `until` (database time)."""
     named = f"{canonical_json(name)}:{canonical_json(value)}"
     with connection.cursor() as cursor:
         # Materialised: a stream has few entries of such kinds, and is not to be walked backwards for the newest.
         cursor.execute(
             "WITH named AS MATERIALIZED (SELECT seq, kind, payload FROM journal_entries WHERE stream_id = %s "
             "AND kind = ANY(%s) AND recorded_at <= %s AND strpos(payload, %s) > 0) "
-            "SELECT kind, payload FROM named ORDER BY seq DESC LIMIT %s",
-            [stream, list(kinds), until, named, limit],
+            "SELECT kind, payload FROM named ORDER BY seq DESC LIMIT 1",
+            [stream, list(kinds), until, named],
         )
-        return [(kind, json.loads(payload)) for kind, payload in cursor.fetchall()]
+        found = cursor.fetchone()
+    return None if found is None else (found[0], json.loads(found[1]))
 
 
 def rendered_after(positions: Mapping[UUID, int], limit: int = PAGE_ROWS) -> dict[UUID, list[Rendered]]:

@@ -2,15 +2,13 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from journal.selectors import newest_about
 from rules.models import RuleVersion, TradingRule
 
-_SAYS = ("rule.created", "rule.updated", "rule.approved")
-_SWITCHES = {"rule.activated": True, "rule.deactivated": False, "rule.archived": False}
-# So many changes back a rule's state is looked for; the newest that says something of it decides.
-CHANGES_MAX = 100
+_SWITCHED = {"rule.activated": True, "rule.deactivated": False, "rule.archived": False}
+_TOLD = ("rule.created", "rule.approved")  # they tell themselves whether it is active from now on
+_CHANGED = ("rule.updated", *_TOLD, *_SWITCHED)  # each names the version that the rule has from now on
 
 
 @dataclass(frozen=True)
@@ -22,21 +20,16 @@ class RuleThen:
 
 
 def rule_at(rule: TradingRule, moment: datetime) -> RuleThen:
-    """Two queries. `moment` is database time."""
-    told = newest_about(
-        rule.portfolio_id, [*_SAYS, *_SWITCHES], "rule_id", rule.pk, until=moment, limit=CHANGES_MAX
-    )
-    number = next((payload["version"] for kind, payload in told if kind in _SAYS), None)
-    version = None if number is None else RuleVersion.objects.filter(rule=rule, version=number).first()
+    """Three queries. `moment` is database time."""
+    stream, name, value = rule.portfolio_id, "rule_id", rule.pk
+    changed = newest_about(stream, _CHANGED, name, value, until=moment)
+    if changed is None:
+        return RuleThen(None, False)
+    version = RuleVersion.objects.filter(rule=rule, version=changed[1]["version"]).first()
     if version is not None:
         version.rule = rule
-    active = next((state for state in (_switched(*change) for change in told) if state is not None), False)
-    return RuleThen(version, active)
-
-
-def _switched(kind: str, payload: dict[str, Any]) -> bool | None:
-    """What a change made of it; None: a change that left it as it was."""
-    if kind in _SWITCHES:
-        return _SWITCHES[kind]
-    active: bool | None = payload.get("is_active")
-    return active
+    switched = newest_about(stream, (*_TOLD, *_SWITCHED), name, value, until=moment)
+    if switched is None:
+        return RuleThen(version, False)
+    kind, payload = switched
+    return RuleThen(version, _SWITCHED[kind] if kind in _SWITCHED else bool(payload["is_active"]))

@@ -75,5 +75,5 @@ def session_at(portfolio_id: uuid.UUID, moment: datetime) -> TradingSession | No
 
 def status_at(session: TradingSession, moment: datetime) -> str:
     """By the journal; one whose start is told a moment later than its row was active."""
-    told = newest_about(session.portfolio_id, _STATUS_KINDS, "session_id", session.pk, until=moment, limit=1)
-    return str(told[0][1]["status"]) if told else str(TradingSession.Status.ACTIVE)
+    told = newest_about(session.portfolio_id, _STATUS_KINDS, "session_id", session.pk, until=moment)
+    return str(TradingSession.Status.ACTIVE) if told is None else str(told[1]["status"])

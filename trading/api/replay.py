@@ -62,7 +62,7 @@ class ReplayBodySerializer(_WhenSerializer):
     rule = RuleContentField(help_text="the content that is asked about; nobody need have stored it")
 
 
-class ReasonSerializer(serializers.Serializer[Any]):
+class ReplayReasonSerializer(serializers.Serializer[Any]):
     code = serializers.CharField(
         help_text="`no_session`, `not_evaluated`, `session_stopping`, `session_paused`, `rule_not_made`, "
         "`rule_not_active`, `not_true`, `unknown`; or what was recorded of a rule that was true: a decision's outcome, "
@@ -95,11 +95,13 @@ class ReplaySerializer(serializers.Serializer[Any]):
         help_text="whether the session's rules were evaluated on this slot; else `facts_at` is when it was published"
     )
     session_id = serializers.UUIDField(allow_null=True)
-    session_status = serializers.ChoiceField(choices=TradingSession.Status.choices, allow_null=True)
+    session_status = serializers.CharField(
+        allow_null=True, help_text=f"of then: one of {', '.join(TradingSession.Status.values)}"
+    )
     rule = ReplayedRuleSerializer(allow_null=True, help_text="null: it was not made yet")
     symbol = serializers.CharField(allow_null=True, help_text="null: the portfolio as a whole")
     outcome = serializers.BooleanField(allow_null=True, help_text="null: a fact that it needs was unknown")
-    reasons = ReasonSerializer(many=True)
+    reasons = ReplayReasonSerializer(many=True)
     explanation = serializers.DictField(
         allow_null=True, help_text="each condition with its fact, threshold and outcome"
     )

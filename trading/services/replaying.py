@@ -7,6 +7,7 @@ snapshot of the database, so that trading may go on meanwhile.
 import contextlib
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from itertools import groupby
 from operator import itemgetter
@@ -33,7 +34,25 @@ _LEDGER = """
     LEFT JOIN portfolios_corporateactionbooking b ON b.entry_id = coalesce(r.entry_id, l.entry_id)
     WHERE l.portfolio_id = ANY(%(portfolios)s) {until} ORDER BY l.portfolio_id, l.id"""
 _ALL = _LEDGER.format(until="")
-_UNTIL = _LEDGER.format(until=f"AND {was_seen('l.created_at', 'l.written_by')}")
+_SEEN = was_seen("l.created_at", "l.written_by")
+# Of each instrument that was held, the entries since nothing of it was held: before them there is nothing to know.
+_OPEN = _LEDGER.format(
+    until=f"""AND {_SEEN} AND l.entry_id IN (
+        WITH units AS (
+            SELECT l.id, l.entry_id, l.instrument_id, sum(
+                CASE WHEN l.debit_account = 'holdings' THEN l.amount ELSE -l.amount END
+            ) OVER (PARTITION BY l.instrument_id ORDER BY l.id) AS held
+            FROM ledger_transfers AS l
+            WHERE l.portfolio_id = ANY(%(portfolios)s) AND l.instrument_id IS NOT NULL AND {_SEEN}
+        ), flat AS (SELECT instrument_id, max(id) AS id FROM units WHERE held = 0 GROUP BY instrument_id)
+        SELECT units.entry_id FROM units LEFT JOIN flat USING (instrument_id) WHERE units.id > coalesce(flat.id, 0)
+    )"""  # noqa: S608 - the texts above
+)
+_CASH = f"""
+    SELECT coalesce(sum(CASE WHEN l.debit_account = 'cash' THEN l.amount ELSE -l.amount END), 0)
+    FROM ledger_transfers AS l
+    WHERE l.portfolio_id = ANY(%(portfolios)s) AND 'cash' IN (l.debit_account, l.credit_account) AND {_SEEN}
+"""  # noqa: S608
 Row = Sequence[Any]
 
 
@@ -76,18 +95,33 @@ def _chunk_differences(portfolios: dict[uuid.UUID, Portfolio]) -> Iterator[str]:
         yield from _compare(portfolios[portfolio_id], positions.get(portfolio_id, []), Replayed())
 
 
-def replayed_at(portfolio_id: uuid.UUID, moment: Moment) -> Replayed:
-    """What the entries said that were booked and seen by then."""
-    return replay(_entries(_ledger([portfolio_id], moment)))
+@dataclass(frozen=True)
+class OwnedThen:
+    """Cash, and what was held: without the profits that had been realised before a position was opened."""
+
+    cash: Decimal
+    positions: dict[int, PositionState]
+
+
+def owned_then(portfolio_id: uuid.UUID, moment: Moment) -> OwnedThen:
+    """What the entries said that were booked and seen by then. Two queries that pass over the portfolio's ledger in
+    the database; replayed is what still counts."""
+    with connection.cursor() as cursor:
+        cursor.execute(_CASH, {"portfolios": [portfolio_id], **moment.params})
+        (cash,) = cursor.fetchone()
+    told = replay(_entries(_ledger([portfolio_id], moment)))
+    held = {key: state for key, state in told.positions.items() if state.quantity > 0}
+    return OwnedThen(cash, held)
 
 
 def _ledger(portfolio_ids: list[uuid.UUID], moment: Moment | None = None) -> Iterator[Row]:
-    """In the order of booking, through a cursor of the server's: never all rows at once. None: all of them."""
+    """In the order of booking, through a cursor of the server's: never all rows at once. With a moment only what was
+    seen then, and of what was held then."""
     with transaction.atomic(), connection.chunked_cursor() as cursor:
         if moment is None:
             cursor.execute(_ALL, {"portfolios": portfolio_ids})
         else:
-            cursor.execute(_UNTIL, {"portfolios": portfolio_ids, **moment.params})
+            cursor.execute(_OPEN, {"portfolios": portfolio_ids, **moment.params})
         while rows := cursor.fetchmany(FETCH_ROWS):
             yield from rows
 

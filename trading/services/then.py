@@ -12,16 +12,15 @@ from foundation.core.money import ZERO
 from foundation.loading import new
 from foundation.moments import Moment
 from market.core.snapshot import MarketSnapshot
-from portfolios.core.replay import Replayed
 from portfolios.models import Portfolio, Position, Reservation
 from portfolios.past import mark_at, peaks_at, reservations_at, unsettled_splits_at
 from trading.services.facts import OwnedRows
-from trading.services.replaying import replayed_at
+from trading.services.replaying import OwnedThen, owned_then
 
 
 def owned_at(portfolio: Portfolio, moment: Moment, *, snapshot: MarketSnapshot) -> OwnedRows:
-    """Six queries, of which that of the ledger is linear in the portfolio's entries."""
-    told = replayed_at(portfolio.id, moment)
+    """Seven queries, two of which pass over the portfolio's ledger. Realised profits are no facts, and are not told."""
+    told = owned_then(portfolio.id, moment)
     reservations = reservations_at(portfolio.id, moment)
     positions = _positions(portfolio.id, told, reservations)
     mark = mark_at(portfolio.id, moment)
@@ -37,14 +36,14 @@ def owned_at(portfolio: Portfolio, moment: Moment, *, snapshot: MarketSnapshot) 
     )
 
 
-def _portfolio(portfolio: Portfolio, told: Replayed, reservations: list[Reservation]) -> Portfolio:
+def _portfolio(portfolio: Portfolio, told: OwnedThen, reservations: list[Reservation]) -> Portfolio:
     then = copy.copy(portfolio)
-    then.cash, then.realised_pnl = told.cash, told.realised_pnl
+    then.cash, then.realised_pnl = told.cash, ZERO
     then.reserved_cash = sum((row.cash for row in reservations), ZERO)
     return then
 
 
-def _positions(portfolio_id: uuid.UUID, told: Replayed, reservations: list[Reservation]) -> list[Position]:
+def _positions(portfolio_id: uuid.UUID, told: OwnedThen, reservations: list[Reservation]) -> list[Position]:
     """What was held; a position's row, once there, stays, and with it the id that its mark names."""
     ids = dict(Position.objects.filter(portfolio_id=portfolio_id).values_list("instrument_id", "id"))
     promised: dict[int, Decimal] = {}
@@ -54,8 +53,7 @@ def _positions(portfolio_id: uuid.UUID, told: Replayed, reservations: list[Reser
         new(
             Position, id=ids[key], portfolio_id=portfolio_id, instrument_id=key, quantity=state.quantity,
             reserved_quantity=promised.get(key, ZERO), cost=state.cost, average_cost=state.average_cost,
-            realised_pnl=state.realised_pnl, opened_at=state.opened_at,
+            opened_at=state.opened_at,
         )
         for key, state in told.positions.items()
-        if state.quantity > 0
     ]  # fmt: skip

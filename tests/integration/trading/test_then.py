@@ -50,11 +50,11 @@ def rows_of(owned: OwnedRows, portfolio: Portfolio, snapshot: MarketSnapshot) ->
     ids = [row.id for row in positions]
     mark = owned.marks.get(key)
     columns = (
-        "id", "instrument_id", "quantity", "reserved_quantity", "cost", "average_cost", "realised_pnl", "opened_at"
+        "id", "instrument_id", "quantity", "reserved_quantity", "cost", "average_cost", "opened_at"
     )  # fmt: skip
     valuation = valuation_of(owned, key, market_view(snapshot, looked_at=snapshot.as_of))
     return {
-        "money": (mine.cash, mine.reserved_cash, mine.realised_pnl),
+        "money": (mine.cash, mine.reserved_cash),
         "positions": sorted(tuple(getattr(row, name) for name in columns) for row in positions),
         "reservations": sorted(
             (str(row.owner_id), row.instrument_id, row.cash, row.quantity) for row in owned.reservations.get(key, [])
