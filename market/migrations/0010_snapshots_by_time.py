@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('market', '0008_recommender_model'),
+        ('market', '0009_units_of_bars'),
     ]
 
     operations = [

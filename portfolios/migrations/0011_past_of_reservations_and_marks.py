@@ -49,7 +49,7 @@ def written_by(table, model):
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('portfolios', '0008_connected_at'),
+        ('portfolios', '0010_revisions'),
     ]
 
     operations = [

@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('trading_sessions', '0004_plans'),
+        ('trading_sessions', '0005_code_version_of_runs'),
     ]
 
     operations = [

@@ -8,9 +8,11 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from foundation.api.actions import Actions
 from foundation.api.base import ApiView, StrictSerializer
 from foundation.api.schema import Problems
 from portfolios.api.access import owned
+from portfolios.core.access import Action
 from rules.api.serializers import RuleBodySerializer
 from rules.core.description import describe
 from rules.models import RuleType
@@ -134,6 +136,7 @@ class RulePreviewSerializer(serializers.Serializer[Any]):
 
 
 class PreviewRule(ApiView):
+    actions: ClassVar[Actions] = {"post": Action.VIEW}
     problems: ClassVar[Problems] = {
         "403": None,
         "409": None,
@@ -155,7 +158,7 @@ class PreviewRule(ApiView):
         order with its size and risk checks, or what it would lose against. The answer to `would` is exactly what the
         next evaluation of the same market and portfolio does. For every member.
         """
-        rule = owned(visible_rules(self.actor), id, user=self.actor, what="rule")
+        rule = owned(visible_rules(self.actor), id, view=self, what="rule")
         body = self.body(PreviewedRuleSerializer)
         seen = preview_rule(
             rule_id=rule.pk, content=body["rule"], version=body["version"], symbols=body["symbols"]

@@ -8,9 +8,11 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from foundation.api.actions import Actions
 from foundation.api.base import ApiView, StrictSerializer
 from foundation.api.schema import Problems
 from portfolios.api.access import owned
+from portfolios.core.access import Action
 from portfolios.selectors import visible_portfolio
 from rules.core.description import describe
 from rules.selectors import visible_rules
@@ -109,6 +111,7 @@ class ReplaySerializer(serializers.Serializer[Any]):
 
 
 class Replay(ApiView):
+    actions: ClassVar[Actions] = {"get": Action.VIEW, "post": Action.VIEW}
     problems: ClassVar[Problems] = {
         "400": "The question is not valid; `errors` says where.",
         "403": None,
@@ -127,12 +130,12 @@ class Replay(ApiView):
         """Evaluate a rule of the portfolio once more on the market and the portfolio of a moment that is over: what
         it said then, on the facts that its evaluation saw, whatever has happened since. For every member.
         """
-        portfolio = visible_portfolio(self.actor, portfolio_id)
+        portfolio = visible_portfolio(self.actor, portfolio_id, action=self.intent)
         asked = ReplayQuerySerializer(data=request.query_params.dict())
         asked.is_valid(raise_exception=True)
         given = dict(asked.validated_data)
         rules = visible_rules(self.actor).filter(portfolio_id=portfolio_id)
-        rule = owned(rules, given.pop("rule"), user=self.actor, what="rule")
+        rule = owned(rules, given.pop("rule"), view=self, what="rule")
         return Response(_shown(why_not(Question(portfolio, rule=rule, **given))))
 
     @extend_schema(
@@ -147,7 +150,7 @@ class Replay(ApiView):
         """The same on any content, as another threshold: judged on exactly the facts of then. Nothing is written. For
         every member.
         """
-        portfolio = visible_portfolio(self.actor, portfolio_id)
+        portfolio = visible_portfolio(self.actor, portfolio_id, action=self.intent)
         given = self.body(ReplayBodySerializer)
         content = given.pop("rule")
         return Response(_shown(why_not(Question(portfolio, content=content, **given))))

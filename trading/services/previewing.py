@@ -37,9 +37,10 @@ from trading.services.breakers import trip_on_losses
 from trading.services.cooldowns import read_cooldowns
 from trading.services.deciding import ENTRY, Decider
 from trading.services.decisions import Draft
-from trading.services.facts import MarketView, facts_of, market_view, read_worth
+from trading.services.facts import MarketView, facts_of, market_view, read_owned, valuation_of
 from trading.services.firings import Verdicts
 from trading.services.fresh_state import fresh_states
+from trading.services.worth import read_worth
 
 SYMBOLS_MAX = 50
 Status = TradingSession.Status
@@ -168,8 +169,9 @@ class _Rehearsal:
             worth, session_ids={self.portfolio_id: self.session.id if self.session else None},
             market_day=self.view.snapshot.as_of.date(),
         )  # fmt: skip
+        owned = read_owned([self.portfolio_id])
         facts = facts_of(
-            worth.valuations[self.portfolio_id], universe=self.view.universe_of(self.config.universe),
+            valuation_of(owned, self.portfolio_id, self.view), universe=self.view.universe_of(self.config.universe),
             view=self.view,
         )  # fmt: skip
         market = self.view.facts(self.config.recommendation_sources)
