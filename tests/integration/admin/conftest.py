@@ -7,6 +7,7 @@ from decimal import Decimal
 from types import SimpleNamespace
 
 import pytest
+from axes.models import AccessAttempt
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
 from django_celery_beat.models import ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask
@@ -14,6 +15,7 @@ from knox.models import get_token_model
 
 from foundation.clock import database_now
 from foundation.models import Heartbeat, Lease, RequiredCodeVersion
+from foundation.tokens import create_service_account
 from journal.core.events import AlertSpec, Event
 from journal.services.journal import append
 from market.models import (
@@ -250,6 +252,8 @@ def make_everything(dora):
     Lease.objects.create(name=f"lease-{number}", holder="h", expires_at=now)
     Group.objects.create(name=f"group-{number}")
     get_token_model().objects.create(user=owner)
+    create_service_account(name=f"svc-{number}", description="A program", actor=owner)
+    AccessAttempt.objects.create(username=f"guessed-{number}", ip_address="10.0.0.1", failures_since_start=number)
     interval = IntervalSchedule.objects.create(every=number, period="days")
     CrontabSchedule.objects.create(minute=str(number % 60))
     ClockedSchedule.objects.create(clocked_time=now)

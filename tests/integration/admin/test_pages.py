@@ -23,7 +23,7 @@ MAY_BE_ADDED = {"portfolios.Portfolio", "portfolios.LimitSet", "rules.TradingRul
                 "trading_sessions.SessionPlan", "trading.Halt", "trading.AutoTrade", "portfolios.InstrumentPermission",
                 "market.CorporateAction"}  # fmt: skip
 # A deletion is an archiving here, a revocation there.
-MAY_BE_DELETED = {"rules.TradingRule"}
+MAY_BE_DELETED = {"axes.AccessAttempt", "rules.TradingRule"}
 
 
 def url(model, page, *args):
