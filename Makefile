@@ -1,7 +1,7 @@
 # Two commands matter: `make run` and `make test`. Both need Python 3.11+ and nothing else.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench faults format
+.PHONY: help run test lint bench faults fuzz contracts format
 
 BIN := .venv/bin
 PACKAGES := autotrading_project console trading sessions rules portfolios market journal foundation
@@ -30,6 +30,7 @@ lint: ## Check style, types, import contracts, migrations and deployment setting
 	$(BIN)/lint-imports
 	$(CHECK_ENV) $(BIN)/python -W ignore::RuntimeWarning manage.py makemigrations --check --dry-run
 	$(CHECK_ENV) $(BIN)/python manage.py check --deploy --fail-level WARNING
+	$(CHECK_ENV) $(BIN)/python manage.py write_contracts --check
 
 bench: ## Measure, one JSON line a figure (ONLY=group,… chooses)
 	@deploy/install.sh requirements.txt
@@ -39,6 +40,17 @@ faults: ## Kill everything while it trades, and count: KILLS=n SEED=s ORDERS=n F
 	@deploy/install.sh requirements-dev.txt
 	@exec $(BIN)/python -m autotrading_project.embedded exec --durable -- $(BIN)/python -m tests.faults \
 		--kills $(or $(KILLS),60) --orders $(or $(ORDERS),0) --seed $(or $(SEED),1) $(if $(filter 1,$(FAST)),--fast) $(ARGS)
+
+fuzz: ## Ask the API all that its schema allows, and near it, as three people: EXAMPLES=n each operation (ARGS)
+	@deploy/install.sh requirements-dev.txt
+	@exec env FUZZ_EXAMPLES=$(or $(EXAMPLES),500) $(BIN)/python -m autotrading_project.embedded exec -- \
+		$(BIN)/python -m pytest -s tests/contract_api/test_fuzzed.py $(ARGS)
+
+contracts: ## Write docs/examples/ and the documents that other people's programs are written against anew
+	@deploy/install.sh requirements-dev.txt
+	EXAMPLES=write $(BIN)/python -m autotrading_project.embedded exec -- $(BIN)/python -m pytest -q \
+		tests/integration/api/test_examples.py
+	$(CHECK_ENV) $(BIN)/python manage.py write_contracts
 
 format: ## Let ruff format the code and fix what it can
 	@deploy/install.sh requirements-dev.txt

@@ -234,6 +234,7 @@ REST_FRAMEWORK = {
         "foundation.api.throttling.UserBudget",
         "foundation.api.throttling.TokenBudget",
     ],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "foundation.api.negotiation.AlwaysAnswers",
     "DEFAULT_METADATA_CLASS": None,  # OPTIONS describes nothing: /api/schema does
     "DEFAULT_SCHEMA_CLASS": "foundation.api.schema.ApiSchema",
     "EXCEPTION_HANDLER": "foundation.api.problems.exception_handler",
@@ -276,8 +277,20 @@ SPECTACULAR_SETTINGS = {
     "VERSION": "0.1.0",
     "DESCRIPTION": "Rules as data, decisions explained, orders exactly once.",
     "OAS_VERSION": "3.1.0",
+    "SERVERS": [{"url": "/"}],
     "SERVE_INCLUDE_SCHEMA": False,
     "ENUM_NAME_OVERRIDES": {"TradeTypeEnum": "trading.models.Side"},
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "foundation.api.examples.add_examples",
+    ],
+    "SWAGGER_UI_SETTINGS": {
+        "deepLinking": True,
+        "persistAuthorization": True,
+        "displayOperationId": True,
+        "filter": True,
+        "validatorUrl": None,  # the page speaks to nobody but us
+    },
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",

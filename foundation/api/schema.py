@@ -14,6 +14,13 @@ from foundation.api.problems import CONTENT_TYPE
 # Status -> what it means; None: never given here. What a view says of itself, beside what all have.
 Problems = Mapping[str, str | None]
 READS = frozenset({"GET", "HEAD", "OPTIONS"})
+_HEADERS = {
+    "401": ("WWW-Authenticate", "How to prove who you are.", "string"),
+    "405": ("Allow", "The methods that the path has.", "string"),
+    "429": ("Retry-After", "Seconds.", "integer"),
+    "503": ("Retry-After", "Seconds.", "integer"),
+}
+"""What a problem says outside of its body, by status: header, meaning, type."""
 
 
 class ProblemError(serializers.Serializer[Any]):
@@ -23,7 +30,7 @@ class ProblemError(serializers.Serializer[Any]):
 
 
 class Problem(serializers.Serializer[Any]):
-    """RFC 9457 problem details."""
+    """RFC 9457 problem details. Some codes say more in members of their own; there may be others in time."""
 
     type = serializers.CharField()
     title = serializers.CharField()
@@ -31,6 +38,18 @@ class Problem(serializers.Serializer[Any]):
     detail = serializers.CharField(help_text="for people")
     code = serializers.CharField(help_text="for programs, stable")
     errors = ProblemError(many=True, required=False)  # type: ignore[assignment]
+    etag = serializers.CharField(required=False, help_text="412: the present tag of what was to be changed")
+    session_id = serializers.UUIDField(required=False, help_text="`session_running`: the one that runs")
+    status_now = serializers.CharField(
+        required=False, help_text="409: the state that a trade or a session is in"
+    )
+    mode = serializers.CharField(
+        required=False, help_text="`mode_mismatch`: the account's, `paper` or `live`"
+    )
+    version = serializers.IntegerField(required=False, help_text="409: the version that a rule has now")
+    limits = serializers.ListField(
+        child=serializers.CharField(), required=False, help_text="409: the limits that stand in the way"
+    )
 
 
 class ApiSchema(AutoSchema):
@@ -73,10 +92,15 @@ class ApiSchema(AutoSchema):
 
     def _get_response_bodies(self, direction: Literal["request", "response"] = "response") -> dict[str, Any]:
         bodies: dict[str, Any] = super()._get_response_bodies(direction)
-        reference = self.resolve_serializer(Problem, "response").ref
+        component = self.resolve_serializer(Problem, "response")
+        component.schema["additionalProperties"] = True
         for status, description in self._problems().items():
-            content = {CONTENT_TYPE: {"schema": reference}}
-            bodies.setdefault(status, {"description": description, "content": content})
+            body = {"description": description, "content": {CONTENT_TYPE: {"schema": component.ref}}}
+            bodies.setdefault(status, body)
+        for status, (name, told, kind) in _HEADERS.items():
+            if status in bodies:
+                header = {"description": told, "schema": {"type": kind}}
+                bodies[status]["headers"] = {name: header} | bodies[status].get("headers", {})
         return bodies
 
     def _reads_a_body(self) -> bool:
@@ -93,6 +117,7 @@ class ApiSchema(AutoSchema):
             "404": "There is no such thing, or it is not yours to see."
             if writes or "{" in self.path
             else None,
+            "405": "Another method than this path has.",
             "409": "Valid, but not in the present state." if writes else None,
             "412": "It was changed since you looked at it; `etag` is its present tag."
             if self._has_precondition()
@@ -103,6 +128,7 @@ class ApiSchema(AutoSchema):
             "429": None
             if self.method in getattr(self.view, "never_throttled", ())
             else "Too many requests; the budget has room again after `Retry-After` seconds.",
+            "500": "A defect of ours, which was logged; nothing was changed.",
             "503": "Cannot be decided at the moment; try again after `Retry-After` seconds.",
         }
         own: Problems = getattr(self.view, "problems", {})

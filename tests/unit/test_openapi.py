@@ -1,22 +1,31 @@
 """The schema describes every operation, without a warning, and needs no server for it."""
 
 import io
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from drf_spectacular.generators import SchemaGenerator
+from jsonschema import Draft202012Validator
 
+from console.management.commands import write_contracts
 from foundation.api.base import ApiView
 
 
 @pytest.fixture(scope="module")
-def operations() -> dict[str, dict[str, Any]]:
+def document() -> dict[str, Any]:
+    made: dict[str, Any] = SchemaGenerator().get_schema(request=None, public=True)
+    return made
+
+
+@pytest.fixture(scope="module")
+def operations(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """By "METHOD path"."""
-    paths = SchemaGenerator().get_schema(request=None, public=True)["paths"]
     return {
         f"{method.upper()} {path}": operation
-        for path, methods in paths.items()
+        for path, methods in document["paths"].items()
         for method, operation in methods.items()
     }
 
@@ -85,7 +94,9 @@ def test_who_sends_a_body_is_told_how_it_may_be_refused(operations: dict[str, di
 def test_each_operation_is_described_with_its_problems(operations: dict[str, dict[str, Any]]) -> None:
     for name, operation in operations.items():
         assert operation["summary"] and operation["description"] and operation["tags"], name
-        assert {"401", "503"} <= operation["responses"].keys(), name
+        assert {"401", "405", "500", "503"} <= operation["responses"].keys(), name
+        assert "406" not in operation["responses"], name
+        assert ("429" in operation["responses"]) == (name != "POST /api/emergency-stop"), name
         assert "application/problem+json" in operation["responses"]["401"]["content"], name
 
 
@@ -112,3 +123,73 @@ def test_changes_of_rules_limits_and_sessions_may_name_what_they_change(
     }  # fmt: skip
     for operation in operations.values():
         assert ("412" in operation["responses"]) == (operation["operationId"] in named)
+
+
+def _bodies(operation: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Of the request, and of each good answer."""
+    yield from operation.get("requestBody", {}).get("content", {}).values()
+    for status, answer in operation["responses"].items():
+        if status.startswith("2"):
+            yield from answer.get("content", {}).values()
+
+
+def test_each_body_has_an_example_that_is_as_its_schema_says(
+    document: dict[str, Any], operations: dict[str, dict[str, Any]]
+) -> None:
+    wrong = []
+    for name, operation in operations.items():
+        for body in _bodies(operation):
+            assert body.get("examples"), name
+            whole = {"allOf": [body["schema"]], "components": document["components"]}
+            for example in body["examples"].values():
+                faults = Draft202012Validator(whole).iter_errors(example["value"])
+                wrong += [f"{name}: {fault.json_path}: {fault.message[:200]}" for fault in faults]
+    assert wrong == []
+
+
+def test_problems_tell_their_headers_and_may_say_more(
+    document: dict[str, Any], operations: dict[str, dict[str, Any]]
+) -> None:
+    assert document["components"]["schemas"]["Problem"]["additionalProperties"] is True
+    for name, operation in operations.items():
+        for status, header in (("405", "Allow"), ("429", "Retry-After"), ("503", "Retry-After")):
+            if status in operation["responses"]:
+                assert header in operation["responses"][status]["headers"], name
+
+
+def test_it_has_no_words_of_older_versions(document: dict[str, Any]) -> None:
+    def keys(value: Any) -> Iterator[str]:
+        if isinstance(value, dict):
+            yield from value
+            for item in value.values():
+                yield from keys(item)
+        elif isinstance(value, list):
+            for item in value:
+                yield from keys(item)
+
+    assert "nullable" not in set(keys(document["components"]["schemas"]))
+
+
+def test_a_page_says_that_its_links_are_always_there(document: dict[str, Any]) -> None:
+    page = document["components"]["schemas"]["PaginatedTradeList"]
+    assert page["required"] == ["next", "previous", "results"]
+    assert page["properties"]["next"]["type"] == ["string", "null"]
+
+
+def test_the_committed_document_is_what_the_code_says() -> None:
+    committed = (write_contracts.ROOT / "docs" / "openapi.json").read_text(encoding="utf-8")
+    assert committed == write_contracts.CONTRACTS["docs/openapi.json"](), "manage.py write_contracts"
+
+
+def test_a_difference_is_shown_and_fails_until_it_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(write_contracts, "ROOT", tmp_path)
+    monkeypatch.setattr(write_contracts, "CONTRACTS", {"one.json": lambda: '{"b": 2}\n'})
+    (tmp_path / "one.json").write_text('{"a": 1}\n')
+    shown = io.StringIO()
+    with pytest.raises(CommandError, match=r"one\.json: not what the code says"):
+        call_command("write_contracts", "--check", stdout=shown)
+    assert '-{"a": 1}' in shown.getvalue() and '+{"b": 2}' in shown.getvalue()
+    call_command("write_contracts", stdout=shown)
+    call_command("write_contracts", "--check", stdout=shown)

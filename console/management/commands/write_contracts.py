@@ -12,6 +12,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from foundation.api.document import openapi_json
 from journal.asyncapi import asyncapi_yaml
 from journal.core.kinds import KINDS
 
@@ -19,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[3]
 DIFFERENCE_LINES_MAX = 60
 CONTRACTS: Mapping[str, Callable[[], str]] = {
     "docs/asyncapi.yaml": lambda: asyncapi_yaml(KINDS.values()),
+    "docs/openapi.json": openapi_json,
 }
 """Each file, below the checkout, and what makes its text."""
 

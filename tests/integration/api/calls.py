@@ -46,6 +46,33 @@ PAPER_MARKET = {
 }  # fmt: skip
 
 
+def ids_of(world: World) -> dict[str, Any]:
+    """What stands in the braces of a call's path; None: a test has not made it."""
+    return {
+        "portfolio": world.desk.portfolio.id,
+        "session": world.desk.session.id,
+        "rule": world.rule.id,
+        "trade": world.filled.id,
+        "pending": world.pending.id,
+        "decision": world.filled.decision_id,
+        "halt": world.halt.id,
+        "version": world.waiting,
+        "limits": world.waiting_limits,
+        "lists": world.waiting_lists,
+        "symbol": "AAA",
+        "entry": world.filled_entry,
+        "action": world.action,
+        "break": world.waiting_break,
+        "source": "test",
+        "desk": "desk",
+        "plan": world.plan,
+        "alert": world.alert,
+        "member": "victor",
+        "token": world.token,
+        "service": world.service,
+    }
+
+
 @dataclass(frozen=True)
 class Call:
     """`of_hers`: it speaks of something of Alice's, which must not exist for Charlie. `by`: one who may do it.
@@ -64,31 +91,10 @@ class Call:
 
     def send(self, world: World, who: str | None, **headers: str) -> Response:
         self.before(world)
-        ids = {
-            "portfolio": world.desk.portfolio.id,
-            "session": world.desk.session.id,
-            "rule": world.rule.id,
-            "trade": world.filled.id,
-            "pending": world.pending.id,
-            "decision": world.filled.decision_id,
-            "halt": world.halt.id,
-            "version": world.waiting,
-            "limits": world.waiting_limits,
-            "lists": world.waiting_lists,
-            "symbol": "AAA",
-            "entry": world.filled_entry,
-            "action": world.action,
-            "break": world.waiting_break,
-            "source": "test",
-            "desk": "desk",
-            "plan": world.plan,
-            "alert": world.alert,
-            "member": "victor",
-            "token": world.token,
-            "service": world.service,
-        }
         send = getattr(world.as_(who), self.method)
-        return send("/api/" + self.path.format(**ids), self.body(world), format="json", headers=headers)
+        return send(
+            "/api/" + self.path.format(**ids_of(world)), self.body(world), format="json", headers=headers
+        )
 
     @property
     def route(self) -> str:
@@ -318,7 +324,7 @@ SPECIFIED = [
     Call("post", "auto-trading/rules/{rule}/activate"),
     Call("post", "auto-trading/rules/{rule}/deactivate"),
     Call("post", "auto-trading/sessions/start", _start, 201),
-    Call("post", "auto-trading/sessions/{session}/stop"),
+    Call("post", "auto-trading/sessions/{session}/stop", lambda world: {"reason": "End of the day"}),
     Call("get", "auto-trading/sessions/{portfolio}"),
     Call("get", "auto-trading/sessions/{session}/status"),
     Call("get", "auto-trading/trades/{portfolio}"),
@@ -434,7 +440,7 @@ BESIDE = [
     Call("get", "rule-fields", of_hers=False),
     Call("get", "auto-trading/sessions/{session}/performance"),
     Call("get", "auto-trading/sessions/{session}/equity?step=day"),
-    Call("post", "auto-trading/sessions/{session}/pause"),
+    Call("post", "auto-trading/sessions/{session}/pause", lambda world: {"reason": "News are due"}),
     Call("post", "auto-trading/sessions/{session}/resume", before=_pause),
     Call("get", "auto-trading/session-plans", of_hers=False),
     Call("post", "auto-trading/session-plans", _new_plan, 201),
