@@ -9,6 +9,7 @@ from rest_framework.response import Response
 
 from foundation.api.actions import Actions
 from foundation.api.base import ApiView
+from foundation.api.schema import Problems
 from foundation.clock import database_now
 from foundation.models import Heartbeat, Lease, RequiredCodeVersion
 
@@ -38,6 +39,7 @@ class ProcessesSerializer(serializers.Serializer[Any]):
 
 class Processes(ApiView):
     actions: ClassVar[Actions] = {"get": "see_processes"}
+    problems: ClassVar[Problems] = {"403": "For staff only."}
     pagination_class = None  # as many as there are processes
 
     @extend_schema(

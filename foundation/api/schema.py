@@ -133,4 +133,8 @@ class ApiSchema(AutoSchema):
         }
         own: Problems = getattr(self.view, "problems", {})
         problems.update(own)
+        if self._is_idempotent():  # whatever a view says of its own input
+            problems["400"] = problems["400"] or f"{HEADER} is empty or too long."
+        if self._is_list_view():
+            problems["404"] = problems["404"] or "The cursor was not made here, or for another order."
         return {status: text for status, text in problems.items() if text is not None}

@@ -165,6 +165,7 @@ def _account(id: UUID) -> ServiceAccount:
 
 class ServiceAccounts(ApiView):
     actions: ClassVar[Actions] = {"get": "keep_accounts", "post": "keep_accounts"}
+    problems: ClassVar[Problems] = {"403": "For staff only."}
     queryset = ServiceAccount.objects.none()
 
     @extend_schema(

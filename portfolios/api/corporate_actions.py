@@ -13,6 +13,7 @@ from rest_framework.response import Response
 from foundation.api.actions import Actions
 from foundation.api.base import ApiView, StrictSerializer
 from foundation.api.filters import MomentFilter
+from foundation.api.schema import Problems
 from market.models import CorporateAction
 from market.services.corporate_actions import (
     EXTERNAL_ID_LENGTH_MAX,
@@ -115,6 +116,7 @@ def _shown() -> Any:
 
 class CorporateActions(ApiView):
     actions: ClassVar[Actions] = {"get": Action.CORPORATE_ACTIONS, "post": Action.CORPORATE_ACTIONS}
+    problems: ClassVar[Problems] = {"403": "For staff only."}
     queryset = CorporateAction.objects.none()
     filterset_class = CorporateActionFilters
     page_ordering = ("-ex_at", "-created_at", "-id")

@@ -12,6 +12,7 @@ from jsonschema import Draft202012Validator
 
 from console.management.commands import write_contracts
 from foundation.api.base import ApiView
+from portfolios.core.access import Standing, is_of_portfolio, may
 
 
 @pytest.fixture(scope="module")
@@ -193,3 +194,29 @@ def test_a_difference_is_shown_and_fails_until_it_is_written(
     assert '-{"a": 1}' in shown.getvalue() and '+{"b": 2}' in shown.getvalue()
     call_command("write_contracts", stdout=shown)
     call_command("write_contracts", "--check", stdout=shown)
+
+
+def test_a_list_tells_that_a_cursor_may_not_be_its_own(operations: dict[str, dict[str, Any]]) -> None:
+    for name, operation in operations.items():
+        if "cursor" in [row["name"] for row in operation.get("parameters", ())]:
+            assert {"400", "404"} <= operation["responses"].keys(), name
+
+
+def test_a_post_with_a_key_tells_that_the_key_may_be_no_key(
+    operations: dict[str, dict[str, Any]], idempotent: set[str]
+) -> None:
+    for name in idempotent:
+        assert {"400", "422"} <= operations[name]["responses"].keys(), name
+
+
+def test_what_is_not_for_everybody_says_so(operations: dict[str, dict[str, Any]]) -> None:
+    """Of a portfolio that is not yours there is nothing to see: 404. All else that you may not do is 403."""
+    generator = SchemaGenerator()
+    generator._initialise_endpoints()
+    told = 0
+    for path, _, method, view in generator._get_paths_and_endpoints():
+        action = getattr(view, "actions", {}).get(method.lower())
+        if action is not None and not is_of_portfolio(action) and not may(action, Standing()):
+            assert "403" in operations[f"{method} {path}"]["responses"], path
+            told += 1
+    assert told >= 20
