@@ -8,12 +8,16 @@ from django.contrib.auth.models import User
 from django.db.models import QuerySet
 from rest_framework import serializers
 from rest_framework.generics import GenericAPIView
+from rest_framework.request import Request
 from rest_framework.response import Response
 
 from foundation.api.actions import Actions, declared
 from foundation.api.idempotency import IdempotentPostMixin
 from foundation.api.pagination import Orderings
 from foundation.api.schema import ApiSchema
+from foundation.errors import NotFound
+
+_INTEGER_MAX = 2**31 - 1  # of PostgreSQL's integer
 
 
 class StrictSerializer(serializers.Serializer[Any]):
@@ -53,6 +57,15 @@ class ApiView(IdempotentPostMixin, GenericAPIView[Any]):
     actions: ClassVar[Actions] = {}
     page_ordering: tuple[str, ...] = ("-created_at", "-id")
     orderings: ClassVar[Orderings] = {}  # the orders that a client may ask for, the usual one first
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Raises NotFound for what a path cannot name: the database has no such texts and no such numbers."""
+        super().initial(request, *args, **kwargs)
+        for value in kwargs.values():
+            if (isinstance(value, str) and "\x00" in value) or (
+                isinstance(value, int) and value > _INTEGER_MAX
+            ):
+                raise NotFound("There is no such thing, or it is not yours to see.")
 
     @property
     def actor(self) -> User:

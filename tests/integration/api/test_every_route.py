@@ -69,3 +69,23 @@ def test_what_never_was_is_not_found(world: World, path: str, key: str) -> None:
 def test_charlies_lists_hold_nothing_of_alices(world: World, path: str) -> None:
     shown = world.as_("charlie").get(f"/api/{path}").content.decode()
     assert str(world.desk.portfolio.id) not in shown and str(world.idle.id) not in shown
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("get", "recommendation-sources/a%00b"),
+        ("get", "recommendation-sources/a%00b/calibration"),
+        ("get", "instruments/A%00A/limits"),
+        ("delete", "portfolios/{portfolio}/members/vic%00tor"),
+        ("delete", "portfolios/{portfolio}/protections/A%00A"),
+        ("post", "auto-trading/rules/{rule}/versions/99999999999999999999/approve"),
+        ("post", "portfolios/{portfolio}/limits/99999999999999999999/reject"),
+    ],
+)
+def test_what_no_database_can_name_is_not_found(world: World, method: str, path: str) -> None:
+    who = "steffi" if path.startswith("instruments") else "alice"
+    answer = getattr(world.as_(who), method)(
+        "/api/" + path.format(portfolio=world.desk.portfolio.id, rule=world.rule.id)
+    )
+    assert (answer.status_code, answer["Content-Type"]) == (404, "application/problem+json")
