@@ -31,18 +31,6 @@ def schema() -> dict[str, Any]:
     return made
 
 
-def test_each_operation_with_a_body_has_an_example(schema: dict[str, Any]) -> None:
-    recorded = {file.stem for file in EXAMPLES.glob("*.json")}
-    operations = {
-        operation["operationId"]: operation for methods in schema["paths"].values() for operation in methods.values()
-    }  # fmt: skip
-    with_body = {
-        name for name, operation in operations.items()
-        if "204" not in operation["responses"] or "requestBody" in operation
-    }  # fmt: skip
-    assert recorded == with_body, "make contracts, and remove those of operations that are gone"
-
-
 @pytest.mark.parametrize("call", CALLS, ids=lambda call: call.route)
 def test_it_answers_as_the_schema_says_and_the_example_shows(
     world: World, call: Call, schema: dict[str, Any]
@@ -69,6 +57,19 @@ def test_it_answers_as_the_schema_says_and_the_example_shows(
         file.write_text(json.dumps(now, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         return
     assert set(_places(before)) == set(_places(now)), "the example is out of date: make contracts"
+
+
+def test_each_operation_with_a_body_has_an_example(schema: dict[str, Any]) -> None:
+    """Last, so that those that were only just recorded are there."""
+    recorded = {file.stem for file in EXAMPLES.glob("*.json")}
+    operations = {
+        operation["operationId"]: operation for methods in schema["paths"].values() for operation in methods.values()
+    }  # fmt: skip
+    with_body = {
+        name for name, operation in operations.items()
+        if "204" not in operation["responses"] or "requestBody" in operation
+    }  # fmt: skip
+    assert recorded == with_body, "make contracts, and remove those of operations that are gone"
 
 
 def _valid(value: Any, schema: dict[str, Any], document: dict[str, Any]) -> None:

@@ -1,0 +1,37 @@
+"""No request that the schema allows, and none near it, is answered by a defect or by what the schema does not say."""
+
+import os
+from pathlib import Path
+
+import pytest
+from drf_spectacular.generators import SchemaGenerator
+from knox.models import get_token_model
+
+from tests.contract_api.fuzzing import ask, configuration, furnish
+from tests.harness.processes import Processes
+from tests.integration.api.conftest import make_world
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(0)]
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "0"))  # of `make fuzz`; 0: the short run
+SHORT_EXAMPLES = 4
+SECONDS_MAX = 12 * 3600 if EXAMPLES else 900
+
+
+@pytest.mark.parametrize("who", ["alice", "victor", "steffi"] if EXAMPLES else ["alice"])
+def test_it_answers_as_the_schema_says(processes: Processes, who: str, tmp_path: Path) -> None:
+    """Alice owns, Victor may only look, Steffi is staff."""
+    world = make_world()
+    furnish(world)
+    _, token = get_token_model().objects.create(user=world.users[who])
+    text = configuration(
+        world,
+        SchemaGenerator().get_schema(request=None, public=True),
+        token=token,
+        examples=EXAMPLES or SHORT_EXAMPLES,
+        all_phases=bool(EXAMPLES),
+    )
+    processes.start("web")
+    processes.wait_ready("web")
+    code, said = ask(processes.base_url, configuration=text, directory=tmp_path, seconds=SECONDS_MAX)
+    print(said)
+    assert code == 0, said[-20_000:]
