@@ -1,8 +1,8 @@
 from django.contrib import admin
 from django.urls import include, path
-from drf_spectacular.views import SpectacularAPIView
 
-from foundation.api.docs import docs
+from foundation.api.docs import Docs
+from foundation.api.document import Schema
 from foundation.api.health import health
 from foundation.api.metrics import Metrics
 
@@ -12,8 +12,8 @@ urlpatterns = [
     path("", include("console.urls")),
     path("admin/", admin.site.urls),
     path("health", health, name="health"),
-    path("api/schema", SpectacularAPIView.as_view(), name="schema"),
-    path("api/docs", docs, name="docs"),
+    path("api/schema", Schema.as_view(), name="schema"),
+    path("api/docs", Docs.as_view(), name="docs"),
     path("api/", include("foundation.api.urls")),
     path("api/", include("journal.api.urls")),
     path("api/", include("market.api.urls")),

@@ -116,7 +116,7 @@ def ask(base_url: str, *, configuration: str, directory: Path, seconds: int) -> 
     said = directory / "said.txt"
     with said.open("w") as out:
         done = subprocess.run(
-            [str(program), "--config-file", str(file), "run", f"{base_url}/api/schema?format=json",
+            [str(program), "--config-file", str(file), "run", f"{base_url}/api/schema",
              "--url", base_url, "--workers", "2", "--no-color", *os.environ.get("FUZZ_ARGS", "").split()],
             cwd=directory, stdout=out, stderr=out, timeout=seconds, check=False,
         )  # fmt: skip

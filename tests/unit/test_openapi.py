@@ -1,6 +1,8 @@
 """The schema describes every operation, without a warning, and needs no server for it."""
 
 import io
+import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -220,3 +222,23 @@ def test_what_is_not_for_everybody_says_so(operations: dict[str, dict[str, Any]]
             assert "403" in operations[f"{method} {path}"]["responses"], path
             told += 1
     assert told >= 20
+
+
+def test_money_is_text_and_moments_are_iso_8601_everywhere(document: dict[str, Any]) -> None:
+    """Statistics and weights may be floats; what is booked, ordered or limited may not."""
+    money = re.compile(r"(^|_)(price|cash|pnl|value|amount|quantity|fee|equity|balance|cost|size)$")
+    moment = re.compile(r"(_at|_time|_until|^at|^as_of)$")
+    seen = Counter[str]()
+    for owner, schema in document["components"]["schemas"].items():
+        for name, described in schema.get("properties", {}).items():
+            kinds = described.get("type")
+            if money.search(name) and kinds is not None:
+                assert not {"number", "integer"} & set(kinds if isinstance(kinds, list) else [kinds]), (
+                    owner,
+                    name,
+                )
+                seen["money"] += 1
+            if moment.search(name):
+                assert described.get("format") == "date-time", (owner, name)
+                seen["moment"] += 1
+    assert seen["money"] >= 40 and seen["moment"] >= 40

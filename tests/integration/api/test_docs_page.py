@@ -1,11 +1,13 @@
 """The API's documentation works without any host but ours, and the API answers in JSON whatever is asked for."""
 
+import json
 import re
 from html.parser import HTMLParser
 
 import pytest
 from django.test import Client
 
+from foundation.api.document import openapi_json
 from tests.integration.api.conftest import World
 
 pytestmark = pytest.mark.integration
@@ -61,7 +63,11 @@ def test_json_is_answered_whatever_is_asked_for(world: World, wanted: str) -> No
     assert world.as_("alice").get("/api/me?format=xml").status_code == 200
 
 
-def test_the_schema_is_given_in_both_of_its_formats(client: Client, db: None) -> None:
-    assert client.get("/api/schema", headers={"Accept": "text/html"}).content.startswith(b"openapi: 3.1.0")
-    json_too = client.get("/api/schema?format=json")
-    assert json_too.json()["openapi"] == "3.1.0"
+def test_the_schema_is_json_and_yaml_for_who_asks_for_it(client: Client, db: None) -> None:
+    for wanted in ("*/*", "text/html", "application/json"):
+        answer = client.get("/api/schema", headers={"Accept": wanted})
+        assert answer.status_code == 200 and answer.json() == json.loads(openapi_json())
+    for answer in (
+        client.get("/api/schema?format=yaml"), client.get("/api/schema", headers={"Accept": "application/yaml"}),
+    ):  # fmt: skip
+        assert answer.content.startswith(b"openapi: 3.1.0")
