@@ -253,7 +253,9 @@ def make_everything(dora):
     Group.objects.create(name=f"group-{number}")
     get_token_model().objects.create(user=owner)
     create_service_account(name=f"svc-{number}", description="A program", actor=owner)
-    AccessAttempt.objects.create(username=f"guessed-{number}", ip_address="10.0.0.1", failures_since_start=number)
+    AccessAttempt.objects.create(
+        username=f"guessed-{number}", ip_address="10.0.0.1", failures_since_start=number
+    )
     interval = IntervalSchedule.objects.create(every=number, period="days")
     CrontabSchedule.objects.create(minute=str(number % 60))
     ClockedSchedule.objects.create(clocked_time=now)

@@ -12,11 +12,8 @@ from django.contrib.auth.hashers import make_password
 from django.urls import URLPattern, URLResolver, get_resolver
 from rest_framework.response import Response
 
-from foundation.clock import database_now
 from foundation.tokens import create_service_account, issue_token
-from journal.core.events import AlertSpec, Event
 from journal.models import Alert
-from journal.services.journal import append
 from market.models import CalendarDay
 from market.services.corporate_actions import NewCorporateAction, record
 from market.services.pull_settings import PullContent, set_pull
@@ -28,7 +25,7 @@ from portfolios.services.permissions import set_instrument_permissions
 from portfolios.services.portfolios import set_four_eyes
 from rules.services.rules import update_rule
 from sessions.services.plans import PlanContent, create_plan
-from sessions.services.sessions import pause_trading_session
+from sessions.services.sessions import pause_trading_session, report_failure
 from tests.harness.trading import STOP_LOSS, STRONG_BUY_ENTRY
 from tests.integration.api.conftest import World
 from trading.models import AutoTrade
@@ -269,10 +266,8 @@ def _alpaca(world: World) -> dict[str, Any]:
 
 def _alert(world: World) -> None:
     """Something of her portfolio that nobody has acknowledged yet."""
-    told = AlertSpec("warning", "Prices look wrong")
-    event = Event(world.desk.portfolio.id, "halt.armed", database_now(), {}, told)
-    (recorded,) = append([event])
-    world.alert = Alert.objects.get(stream_id=world.desk.portfolio.id, seq=recorded.seq).id
+    report_failure(session_id=world.desk.session.id, reason="its evaluation failed")
+    world.alert = Alert.objects.get(stream_id=world.desk.portfolio.id, kind="session.failing").id
 
 
 @functools.cache
