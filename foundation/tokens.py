@@ -4,6 +4,7 @@ Every one expires. Nothing here shows a secret, or a part of one: a token's publ
 """
 
 import uuid
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -13,14 +14,16 @@ from django.contrib.auth.models import AbstractBaseUser, User
 from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
+from django.utils.module_loading import import_string
 from knox.models import AuthToken
 
-from foundation.errors import Conflict, InvalidInput, NotFound
+from foundation.errors import Conflict, Forbidden, InvalidInput, NotFound
 from foundation.models import ServiceAccount, TokenLabel
 
 log = structlog.get_logger(__name__)
 
-TOKENS_PER_USER_MAX = 50
+TOKENS_PER_USER_MAX = 50  # named ones
+LOGINS_MAX = 20
 
 
 @dataclass(frozen=True)
@@ -34,9 +37,12 @@ class NewToken:
 
 
 def login_token(*, user: User) -> NewToken:
-    """For one who has just proved who he is; good for TOKEN_LOGIN_HOURS."""
+    """For one who has just proved who he is; good for TOKEN_LOGIN_HOURS. The oldest of many ends with it."""
     lifetime = timedelta(hours=settings.TOKEN_LOGIN_HOURS)
-    return _made(user, kind=TokenLabel.Kind.LOGIN, name="", lifetime=lifetime, actor=user)
+    made = _made(user, kind=TokenLabel.Kind.LOGIN, name="", lifetime=lifetime, actor=user)
+    old = AuthToken.objects.filter(user=user, label__kind=TokenLabel.Kind.LOGIN).order_by("-created")
+    AuthToken.objects.filter(pk__in=list(old.values_list("pk", flat=True)[LOGINS_MAX:])).delete()
+    return made
 
 
 @transaction.atomic
@@ -47,10 +53,10 @@ def issue_token(*, user: User, name: str, days: int, actor: User) -> NewToken:
     if not 1 <= days <= settings.TOKEN_DAYS_MAX:
         told = f"A token is good for 1 to {settings.TOKEN_DAYS_MAX} days, got {days}."
         raise InvalidInput(told, errors=[{"path": "expires_in_days", "message": told}])
-    User.objects.select_for_update(no_key=True).get(pk=user.pk)
+    user = User.objects.select_for_update(no_key=True).get(pk=user.pk)
     if not user.is_active:
         raise Conflict(f"{user.get_username()} is not active.", code="user_not_active")
-    good = tokens_of(user)
+    good = tokens_of(user).filter(label__kind=TokenLabel.Kind.NAMED)
     if good.filter(label__name=name).exists():
         raise Conflict(
             f"There is a token {name!r} already: revoke it, or choose another name.", code="name_in_use"
@@ -84,6 +90,21 @@ def revoke_tokens(*, user: User, keep: str | None = None) -> int:
 
 
 @transaction.atomic
+def issue_service_token(*, account: ServiceAccount, name: str, days: int, actor: User) -> NewToken:
+    """By staff while it may do nothing yet; once it has a role anywhere, or is staff, by superusers alone: whoever
+    makes its token can do what it may. Raises Forbidden, and what issue_token does."""
+    user = account.user
+    may_see: Callable[[Sequence[User]], Mapping[int, Collection[uuid.UUID]]]
+    may_see = import_string(settings.JOURNAL_VISIBLE_STREAMS)
+    if not actor.is_superuser and (user.is_staff or user.is_superuser or may_see([user])[user.pk]):
+        raise Forbidden(
+            "It has roles already: a superuser must make its tokens, who may do all that it may.",
+            code="superuser_required",
+        )
+    return issue_token(user=user, name=name, days=days, actor=actor)
+
+
+@transaction.atomic
 def create_service_account(*, name: str, description: str, actor: User) -> ServiceAccount:
     """A user that a program is: without a password, never of the staff. Raises Conflict (the name is taken)."""
     if User.objects.filter(username=name).exists():
@@ -106,9 +127,9 @@ def deactivate_service_account(*, account: ServiceAccount, actor: User) -> None:
     log.info("service_account_deactivated", user=str(account.user), actor=actor.get_username())
 
 
-def is_program(user: AbstractBaseUser) -> bool:
+def is_program(user_id: int | None) -> bool:
     """Whether it is a service account: it may work, but is nobody's second pair of eyes."""
-    return ServiceAccount.objects.filter(user_id=user.pk).exists()
+    return user_id is not None and ServiceAccount.objects.filter(user_id=user_id).exists()
 
 
 def _made(user: User, *, kind: str, name: str, lifetime: timedelta, actor: User) -> NewToken:

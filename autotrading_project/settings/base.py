@@ -230,10 +230,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["foundation.api.parsers.StrictJSONParser"],
     "DEFAULT_PAGINATION_CLASS": "foundation.api.pagination.CursorPagination",
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
-    "DEFAULT_THROTTLE_CLASSES": [
-        "foundation.api.throttling.UserBudget",
-        "foundation.api.throttling.TokenBudget",
-    ],
+    "DEFAULT_THROTTLE_CLASSES": ["foundation.api.throttling.Budgets"],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "foundation.api.negotiation.AlwaysAnswers",
     "DEFAULT_METADATA_CLASS": None,  # OPTIONS describes nothing: /api/schema does
     "DEFAULT_SCHEMA_CLASS": "foundation.api.schema.ApiSchema",

@@ -43,14 +43,15 @@ class PasswordChange(StrictSerializer):
     new_password = serializers.CharField(max_length=PASSWORD_CHARACTERS_MAX, trim_whitespace=False)
 
 
-def require_password(request: Request, password: str) -> User:
-    """The caller, who has proved again who he is: a token alone must not make itself last. Raises Forbidden."""
+def require_password(request: Request, password: str) -> None:
+    """The caller proves again who he is: a token alone must not make itself last. Raises Forbidden.
+
+    Outside of any transaction that the refusal would roll back: failures are counted.
+    """
     user: Any = request.user
     proved = authenticate(request._request, username=user.get_username(), password=password)
     if proved is None or proved.pk != user.pk:
         raise Forbidden("The password is wrong.", code="wrong_password")
-    assert isinstance(proved, User)
-    return proved
 
 
 class Login(APIView):
@@ -122,6 +123,9 @@ class Password(ApiView):
     idempotency = Keep.SEALED
     problems: ClassVar[Problems] = {"403": "The password is wrong.", "404": None, "409": None}
 
+    def before_key(self, request: Request) -> None:
+        require_password(request, self.body(PasswordChange)["password"])
+
     @extend_schema(
         operation_id="changePassword",
         summary="Change your password",
@@ -139,7 +143,7 @@ class Password(ApiView):
     def post(self, request: Request) -> Response:
         """All your tokens and logins end, but for the one that you use now."""
         body = self.body(PasswordChange)
-        user = require_password(request, body["password"])
+        user = self.actor
         try:
             password_validation.validate_password(body["new_password"], user)
         except ValidationError as error:

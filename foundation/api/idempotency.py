@@ -106,6 +106,8 @@ class _Kept:
         with transaction.atomic():
             if not self._is_new() and not self._takes_over():
                 return self._again()
+            # From here on only what this claim has made: another may take it over.
+            self.rows = self.rows.filter(created_at=self.rows.values_list("created_at", flat=True).get())
         try:
             response = self._answer_of(work)
         except BaseException:
@@ -172,11 +174,15 @@ class IdempotentPostMixin:
 
     idempotency = Keep.ANSWER
 
+    def before_key(self, request: Request) -> None:
+        """What must be asked each time, before a stored answer is looked for, and is not rolled back with the work."""
+
     def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> Any:
         handler = getattr(self, "post", None)
         if handler is not None and not getattr(self, "_wrapped", False):
 
             def once(request: Request, *args: Any, **kwargs: Any) -> Response:
+                self.before_key(request)
                 return answer_once(request, lambda: handler(request, *args, **kwargs), self.idempotency)
 
             self.post = once

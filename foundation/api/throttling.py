@@ -16,35 +16,32 @@ from foundation.addresses import client_address
 from foundation.rates import take
 
 
-class _Budget(BaseThrottle):
-    """One budget; `wait` is what DRF asks for after a refusal."""
+class Budgets(BaseThrottle):
+    """The token's budget first: what it refuses costs the user nothing, whose other tokens go on."""
 
-    _wait: float | None = None
-
-    def spend(self, request: Request) -> float | None:
-        raise NotImplementedError
+    _wait: float | None = None  # what DRF asks for after a refusal
 
     def allow_request(self, request: Request, view: Any) -> bool:
         free: Collection[str] = getattr(view, "never_throttled", ())
         if request.method in free:
             return True
-        self._wait = self.spend(request)
+        self._wait = self._of_token(request)
+        if self._wait is None:
+            self._wait = self._of_user(request)
         return self._wait is None
 
     def wait(self) -> float | None:
         return self._wait
 
-
-class UserBudget(_Budget):
-    def spend(self, request: Request) -> float | None:
+    @staticmethod
+    def _of_user(request: Request) -> float | None:
         most = settings.RATE_USER_PER_MINUTE
         user: Any = request.user
         whose = f"user:{user.pk}" if user.is_authenticated else f"address:{client_address(request._request)}"
         return take(RateLimitItemPerMinute(most), whose) if most else None
 
-
-class TokenBudget(_Budget):
-    def spend(self, request: Request) -> float | None:
+    @staticmethod
+    def _of_token(request: Request) -> float | None:
         most = settings.RATE_TOKEN_PER_MINUTE
         digest = getattr(request.auth, "digest", None)
         return take(RateLimitItemPerMinute(most), f"token:{digest}") if most and digest else None

@@ -97,6 +97,9 @@ class Tokens(ApiView):
         rows = tokens.tokens_of(self.actor).filter(label__isnull=False)
         return self.page(rows, ApiTokenSerializer, context={"digest": digest})
 
+    def before_key(self, request: Request) -> None:
+        require_password(request, self.body(NewOwnTokenSerializer)["password"])
+
     @extend_schema(
         operation_id="createToken",
         summary="Make a named token",
@@ -114,8 +117,7 @@ class Tokens(ApiView):
     def post(self, request: Request) -> Response:
         """It does what you may do until it expires or is revoked. Your password is asked for: a stolen token must not
         make another that outlives it."""
-        body = self.body(NewOwnTokenSerializer)
-        user = require_password(request, body["password"])
+        body, user = self.body(NewOwnTokenSerializer), self.actor
         made = tokens.issue_token(user=user, name=body["name"], days=body["expires_in_days"], actor=user)
         return Response(MadeTokenSerializer(made).data, status=201)
 
@@ -216,10 +218,10 @@ class ServiceTokens(ApiView):
         tags=SERVICE_TAGS,
     )
     def post(self, request: Request, id: UUID) -> Response:
-        """Shown once. For staff."""
+        """Shown once. For staff while the account has no role yet, then for superusers."""
         account, body = _account(id), self.body(NewNamedTokenSerializer)
-        made = tokens.issue_token(
-            user=account.user, name=body["name"], days=body["expires_in_days"], actor=self.actor
+        made = tokens.issue_service_token(
+            account=account, name=body["name"], days=body["expires_in_days"], actor=self.actor
         )
         return Response(MadeTokenSerializer(made).data, status=201)
 

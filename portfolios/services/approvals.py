@@ -21,8 +21,8 @@ def require_second_person(
     """Whether the actor may decide on what somebody proposed for a portfolio (None: for all of them).
 
     Risk officers and owners decide in a portfolio, staff on what concerns all. To reject one's own proposal
-    is to withdraw it, which anybody may who sees the portfolio. A program is nobody's second person: whoever has it
-    would be his own. Raises NotFound, Forbidden, Conflict (four eyes).
+    is to withdraw it, which anybody may who sees the portfolio. A program is neither the first nor the second person:
+    whoever has its token would be his own second. Raises NotFound, Forbidden, Conflict (four eyes).
     """
     own = proposed_by == actor.pk
     if portfolio_id is not None:
@@ -30,8 +30,13 @@ def require_second_person(
         visible_portfolio(actor, portfolio_id, action=action, is_author=own)
     else:
         require_anywhere(actor, Action.APPROVE_PLATFORM)
-    if approve and is_program(actor):
+    if approve and is_program(actor.pk):
         raise Forbidden("A person must decide on this; you are a service account.", code="person_required")
+    if approve and is_program(proposed_by):
+        raise Conflict(
+            "A service account proposed it, and whoever holds its token may be you: a person must propose it.",
+            code="person_required",
+        )
     if own and approve:
         raise Conflict(
             "A change must be approved by another person than the one who proposed it.", code="four_eyes"

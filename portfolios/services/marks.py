@@ -71,6 +71,7 @@ def note_equity(marks: Sequence[EquityMark]) -> None:
                                        THEN excluded.day_open_equity ELSE mark.day_open_equity END,
                 peak_equity = greatest(mark.peak_equity, excluded.peak_equity),
                 day = greatest(mark.day, excluded.day)
+            WHERE excluded.day > mark.day OR excluded.peak_equity > mark.peak_equity
             """,
             [
                 array_text([m.portfolio_id for m in ordered]),
@@ -118,6 +119,8 @@ def note_peaks(peaks: Sequence[PeakMark]) -> None:
                                   WHEN excluded.opened_at < mark.opened_at THEN mark.peak_price
                                   ELSE greatest(mark.peak_price, excluded.peak_price) END,
                 opened_at = greatest(mark.opened_at, excluded.opened_at)
+            WHERE excluded.opened_at > mark.opened_at
+               OR excluded.opened_at = mark.opened_at AND excluded.peak_price > mark.peak_price
             """,
             [
                 array_text([p.position_id for p in ordered]),

@@ -72,5 +72,6 @@ class SessionLimits(ApiView):
 
 
 def _answer(session_id: UUID) -> Response:
-    shown = {"current": version_shown(_current(session_id)), "pending": None}
-    return tagged(Response(ScopeLimitsSerializer(shown).data), _tag(session_id))
+    current = _current(session_id)
+    shown = {"current": version_shown(current), "pending": None}
+    return tagged(Response(ScopeLimitsSerializer(shown).data), limits_tag(current, None))

@@ -18,6 +18,7 @@ from sessions.models import SLICE_SESSIONS_MAX, EvaluationRun, EvaluationSlice, 
 from sessions.selectors import EVALUATED
 
 BACKOFF_SECONDS_MAX = 30
+PRUNE_BATCH, PRUNE_BATCHES_MAX = 5_000, 400
 
 
 def slice_with_room(*, every_seconds: int) -> int:
@@ -138,14 +139,21 @@ def note_failure(*, slice_id: int) -> int:
 
 
 def prune_runs(*, minutes: float) -> int:
-    """Forget older runs; returns how many."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "DELETE FROM trading_sessions_evaluationrun"
-            " WHERE created_at < clock_timestamp() - make_interval(secs => %s)",
-            [minutes * 60],
-        )
-        return cursor.rowcount
+    """Forget older runs; returns how many. In batches with a bound, so that no statement runs long; the rest is for
+    the next time."""
+    removed = 0
+    for _ in range(PRUNE_BATCHES_MAX):
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "DELETE FROM trading_sessions_evaluationrun WHERE id IN ("
+                "SELECT id FROM (SELECT id, created_at FROM trading_sessions_evaluationrun ORDER BY id LIMIT %s)"
+                " AS oldest WHERE created_at < clock_timestamp() - make_interval(secs => %s))",
+                [PRUNE_BATCH, minutes * 60],
+            )
+            removed += cursor.rowcount
+            if cursor.rowcount < PRUNE_BATCH:
+                break
+    return removed
 
 
 @transaction.atomic

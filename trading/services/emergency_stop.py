@@ -190,7 +190,7 @@ def release(*, halt_id: uuid.UUID, actor: AbstractBaseUser) -> Halt:
         kinds = kept.values_list("kind", flat=True)
         breaks = sum(breaker_of_break(kind) == halt.armed_by_breaker for kind in kinds)
     objection = objection_to_release(halt, actor, role=role, open_breaks=breaks) or _cannot_be_read(halt)
-    if objection is None and is_program(actor):
+    if objection is None and is_program(actor.pk):
         objection = Forbidden("A person must release it; you are a service account.", code="person_required")
     if objection is not None:
         raise objection

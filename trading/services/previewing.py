@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
-from django.db import transaction
+from django.db import OperationalError, transaction
 
 from foundation.copying import StoredJson
 from foundation.core.canonical import canonical_json
 from foundation.errors import InvalidInput, NotFound, Unavailable, Unprocessable
 from market.core.snapshot import MarketSnapshot
 from market.services import snapshots
+from portfolios.models import Portfolio
 from portfolios.services.books import open_books
 from rules.core.actions import asks_for_trade
 from rules.core.explanation import told_for_portfolio
@@ -43,6 +44,7 @@ from trading.services.fresh_state import fresh_states
 from trading.services.worth import read_worth
 
 SYMBOLS_MAX = 50
+HITS_MAX = 300  # each is sized and checked under the portfolio's lock
 Status = TradingSession.Status
 
 
@@ -113,10 +115,20 @@ def preview_rule(
         raise Unavailable("There is no market data yet.")
     view = market_view(snapshot)
     _check_symbols(symbols, view)
+    rehearsal = _Rehearsal.of(previewed, view)
     with transaction.atomic():
-        result = _Rehearsal.of(previewed, view).run(symbols)
+        _lock_or_refuse(rule.portfolio_id)
+        rehearsed = rehearsal.run()
         transaction.set_rollback(True)
-    return result
+    return rehearsal.told(rehearsed, symbols)
+
+
+def _lock_or_refuse(portfolio_id: uuid.UUID) -> None:
+    """First of all, and never waiting: who really trades goes before, and one preview at a time is enough."""
+    try:
+        Portfolio.objects.select_for_update(no_key=True, nowait=True).get(pk=portfolio_id)
+    except OperationalError as error:
+        raise Unavailable("The portfolio is being changed at this moment; ask again.") from error
 
 
 def _previewed_version(rule: TradingRule, content: object, version: int | None) -> RuleVersion:
@@ -146,6 +158,17 @@ def _check_symbols(symbols: Sequence[str], view: MarketView) -> None:
 
 
 @dataclass(frozen=True)
+class _Rehearsed:
+    """What an evaluation found and decided. hits: what is true of which symbol."""
+
+    hits: Sequence[tuple[RuleVersion, str | None]]
+    verdicts: Verdicts
+    facts: PortfolioFacts
+    market: MarketFacts
+    in_force: Sequence[RuleVersion]
+
+
+@dataclass(frozen=True)
 class _Rehearsal:
     """One evaluation of one portfolio with the rule in it, as if it were in force."""
 
@@ -163,7 +186,8 @@ class _Rehearsal:
         config = SessionConfig() if session is None else read_config(session.config)
         return cls(previewed, view, portfolio_id, session, config)
 
-    def run(self, symbols: Sequence[str]) -> Preview:
+    def run(self) -> "_Rehearsed":
+        """What must be done under the portfolio's lock, within what is rolled back."""
         worth = read_worth([self.portfolio_id], self.view)
         trip_on_losses(
             worth, session_ids={self.portfolio_id: self.session.id if self.session else None},
@@ -178,17 +202,20 @@ class _Rehearsal:
         in_force = active_rule_versions([self.portfolio_id])
         others = [version for version in in_force if version.rule_id != self.previewed.rule_id]
         hits = self._hits([*filter(self._runs, others), self.previewed], market, facts)
-        verdicts = self._decide(hits, [*others, self.previewed])
-        true_for = [symbol for version, symbol in hits if version is self.previewed]
+        return _Rehearsed(hits, self._decide(hits, [*others, self.previewed]), facts, market, in_force)
+
+    def told(self, rehearsed: "_Rehearsed", symbols: Sequence[str]) -> Preview:
+        facts, market = rehearsed.facts, rehearsed.market
+        true_for = [symbol for version, symbol in rehearsed.hits if version is self.previewed]
         chosen = self._chosen(symbols, true_for, facts)
         return Preview(
             snapshot=self.view.snapshot,
             version=self.previewed,
             session=self.session,
-            obstacles=self._obstacles(in_force),
+            obstacles=self._obstacles(rehearsed.in_force),
             true_for=len(true_for),
             left_out=len(set(true_for) - set(chosen)),
-            symbols=[self._told(symbol, verdicts, market, facts) for symbol in chosen],
+            symbols=[self._told(symbol, rehearsed.verdicts, market, facts) for symbol in chosen],
         )
 
     def _runs(self, version: RuleVersion) -> bool:
@@ -202,10 +229,12 @@ class _Rehearsal:
         program = compile_program([source_of(self.portfolio_id, version) for version in versions])
         by_id = {version.pk: version for version in versions}
         try:
-            found = program.evaluate(market, {self.portfolio_id: facts}, triggered_max=SESSION_HITS_MAX)
+            found = program.evaluate(market, {self.portfolio_id: facts}, triggered_max=HITS_MAX)
         except TooManyTriggered as error:
             raise Unprocessable(
-                f"An evaluation would fail and its session be paused: {error}.", code="too_many_triggered"
+                f"A preview looks at no more than {HITS_MAX} symbols for which rules are true, and an evaluation "
+                f"at no more than {SESSION_HITS_MAX}: {error}.",
+                code="too_many_triggered",
             ) from error
         return [(by_id[key], symbol) for key, symbol, _ in found]  # type: ignore[index]
 

@@ -11,7 +11,8 @@ from dataclasses import replace
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import transaction
 
-from foundation.errors import Conflict, InvalidInput, NotFound
+from foundation.errors import Conflict, Forbidden, InvalidInput, NotFound
+from foundation.tokens import is_program
 from journal.core.events import AlertSpec
 from journal.services.journal import append
 from portfolios.core.access import Action
@@ -46,6 +47,8 @@ def settle_by_hand(
     if state not in ENDS:
         message = f"must be one of {', '.join(ENDS)}; what was filled is booked from the broker's fills."
         raise InvalidInput(f"state: {message}", errors=[{"path": "state", "message": message}])
+    if is_program(actor.pk):
+        raise Forbidden("A person must say it; you are a service account.", code="person_required")
     books, trade = claims.lock(trade_id)
     name = actor.get_username()
     objection = _objection(trade, state, name)

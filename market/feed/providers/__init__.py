@@ -95,7 +95,7 @@ def _simulated(
 
 def _alpaca(state: FeedState) -> AlpacaProvider:
     symbols = [instrument.symbol for instrument in state.instruments]
-    newest = Newest(symbols, utcnow=_utcnow)
+    newest = Newest(symbols, utcnow=_utcnow, halted=state.checker.halted)
     return AlpacaProvider(
         instruments=[ListedSymbol(row.symbol, row.exchange_id) for row in state.instruments],
         calendars=state.calendars,

@@ -157,6 +157,30 @@ class TestServiceAccounts:
         body = self.BODY | {"name": "model"}
         assert world.as_("steffi").post("/api/service-accounts", body, format="json").status_code == 400
 
+    def test_once_it_has_a_role_only_a_superuser_makes_its_tokens(self, world: World) -> None:
+        id, _ = self.made(world)
+        world.add(ServiceAccount.objects.get().user, "trader")
+        path, body = f"/api/service-accounts/{id}/tokens", {"name": "second", "expires_in_days": 1}
+        refused = world.as_("steffi").post(path, body, format="json")
+        assert (refused.status_code, refused.json()["code"]) == (403, "superuser_required")
+        assert world.as_("susan").post(path, body, format="json").status_code == 201
+
+    def test_what_it_proposes_under_four_eyes_nobody_can_approve(self, world: World) -> None:
+        _, program = self.made(world)
+        world.add(ServiceAccount.objects.get().user, "trader")
+        portfolio = world.desk.portfolio.id
+        world.as_("alice").post(f"/api/portfolios/{portfolio}/four-eyes", {"enabled": True}, format="json")
+        rule = program.get(f"/api/auto-trading/rules/{world.rule.id}/details").json()
+        body = {name: rule[name] for name in ("name", "rule_type", "conditions", "actions")} | {
+            "priority": 77
+        }
+        changed = program.put(f"/api/auto-trading/rules/{world.rule.id}", body, format="json").json()
+        version = changed["pending_version"]["version"]
+        path = f"/api/auto-trading/rules/{world.rule.id}/versions/{version}"
+        refused = world.as_("bob").post(f"{path}/approve")
+        assert (refused.status_code, refused.json()["code"]) == (409, "person_required")
+        assert world.as_("bob").post(f"{path}/reject").status_code == 200
+
     def test_deactivated_it_opens_nothing_and_gets_no_token(self, world: World) -> None:
         id, program = self.made(world)
         steffi = world.as_("steffi")

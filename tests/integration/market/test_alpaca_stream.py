@@ -40,8 +40,8 @@ def quick(monkeypatch):
 def connect(market_data):
     made = []
 
-    def connect(*symbols, calendar=OPEN, keys=KEYS, coalesce=0.05, idle=30.0, begin=True):
-        newest = Newest(symbols, utcnow=lambda: datetime.now(UTC))
+    def connect(*symbols, calendar=OPEN, keys=KEYS, coalesce=0.05, idle=30.0, begin=True, halted=()):
+        newest = Newest(symbols, utcnow=lambda: datetime.now(UTC), halted=halted)
         provider = AlpacaProvider(
             instruments=[ListedSymbol(symbol, "X") for symbol in symbols],
             calendars={"X": calendar},
@@ -177,6 +177,24 @@ def test_halts_and_resumptions_are_said_as_they_come(connect, market_data):
     assert next_tick(provider).halted == {"AAPL"}
     market_data.say(quote("IBM", 10, 11))
     assert next_tick(provider).halted is None
+
+
+def test_who_was_halted_when_it_began_stays_so_until_he_trades_again(connect, market_data):
+    provider = connect("AAPL", "IBM", "MSFT", halted=("AAPL", "IBM"))
+    market_data.say({"T": "s", "S": "MSFT", "sc": "H"})
+    assert next_tick(provider).halted == {"AAPL", "IBM", "MSFT"}
+    late = {
+        "T": "t",
+        "S": "AAPL",
+        "p": 10,
+        "s": 1,
+        "c": ["@"],
+        "t": text(datetime.now(UTC) - timedelta(minutes=1)),
+    }
+    market_data.say(late, quote("AAPL", 10, 11))
+    assert next_tick(provider).halted is None, "it was said of before"
+    market_data.say(late | {"t": text(datetime.now(UTC))})
+    assert next_tick(provider).halted == {"IBM", "MSFT"}
 
 
 def test_the_bar_of_a_day_completes_after_its_close_with_the_last_numbers_said(connect, market_data):

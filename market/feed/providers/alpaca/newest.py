@@ -51,14 +51,20 @@ class _Symbol:
 
 
 class Newest:
-    """Filled by the stream's thread, drained by the feed."""
+    """Filled by the stream's thread, drained by the feed. `halted`: those that were when it began.
 
-    def __init__(self, symbols: Iterable[str], *, utcnow: Callable[[], datetime]) -> None:
+    A halt ends by its status, or by a trade after it that sets the price: nothing trades in a halt, and a status that
+    was said while the line was cut is never said again.
+    """
+
+    def __init__(
+        self, symbols: Iterable[str], *, utcnow: Callable[[], datetime], halted: Iterable[str] = ()
+    ) -> None:
         self._lock = threading.Lock()
         self._utcnow = utcnow
         self._symbols = {symbol: _Symbol() for symbol in symbols}
         self._odd: deque[QuoteTick] = deque(maxlen=ODD_MAX)
-        self._halted: frozenset[str] = frozenset()
+        self._halted: dict[str, datetime] = dict.fromkeys(halted, utcnow())
         self._status_is_new = False
         self._days: dict[str, SaidDay] = {}
 
@@ -77,9 +83,7 @@ class Newest:
                         if is_number(said.volume):
                             self._symbols[said.symbol].volume = said.volume
                     case SaidStatus() if said.halted is not None and said.symbol in self._symbols:
-                        one = frozenset({said.symbol})
-                        self._halted = self._halted | one if said.halted else self._halted - one
-                        self._status_is_new = True
+                        self._halt(said.symbol, said.halted)
 
     def drain(self) -> Drained:
         """What came since the last time."""
@@ -93,7 +97,7 @@ class Newest:
                     quotes.append(QuoteTick(symbol, state.bid, state.ask, last, state.volume, at))
             odd = tuple(self._odd)
             self._odd.clear()
-            halted = self._halted if self._status_is_new else None
+            halted = frozenset(self._halted) if self._status_is_new else None
             self._status_is_new = False
             return Drained(tuple(quotes), odd, halted)
 
@@ -101,6 +105,13 @@ class Newest:
         """The newest bar of a day of each symbol, which may go on."""
         with self._lock:
             return list(self._days.values())
+
+    def _halt(self, symbol: str, halted: bool) -> None:
+        if halted:
+            self._halted[symbol] = self._utcnow()
+        else:
+            self._halted.pop(symbol, None)
+        self._status_is_new = True
 
     def _quote(self, said: SaidQuote, latest: datetime) -> None:
         state = self._symbols.get(said.symbol)
@@ -124,6 +135,9 @@ class Newest:
         state.volume += said.size
         if said.sets_price:
             state.last, state.traded_at, state.is_new = said.price, said.at, True
+            halted_at = self._halted.get(said.symbol)
+            if halted_at is not None and said.at > halted_at:
+                self._halt(said.symbol, False)
 
 
 def _is_odd(at: datetime, known: datetime | None, latest: datetime) -> bool:
