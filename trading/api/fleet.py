@@ -9,6 +9,7 @@ from rest_framework.response import Response
 
 from foundation.api.actions import Actions
 from foundation.api.base import ApiView, StrictSerializer
+from foundation.api.schema import Problems
 from foundation.version import code_version
 from portfolios.core.access import Action
 from trading.services.fleet import VERSION_CHARACTERS_MAX, fleet, require_code_version, required_version
@@ -60,6 +61,7 @@ def _shown() -> dict[str, Any]:
 
 class CodeVersion(ApiView):
     actions: ClassVar[Actions] = {"get": Action.SEE_PROCESSES, "put": Action.REQUIRE_VERSION}
+    problems: ClassVar[Problems] = {"403": "For staff."}
 
     @extend_schema(
         operation_id="getCodeVersion",

@@ -25,7 +25,9 @@ def deposits(world: World) -> int:
     return LedgerTransfer.objects.filter(portfolio=world.idle).count()
 
 
-POSTS = [call for call in CALLS if call.method == "post"]
+# At login nobody is known yet; after logging out one is nobody; and for a new password the old one is asked again.
+ONCE_ONLY = {"auth/login", "auth/logout", "auth/password"}
+POSTS = [call for call in CALLS if call.method == "post" and call.path not in ONCE_ONLY]
 
 
 @pytest.mark.parametrize("call", POSTS, ids=lambda call: call.route)
@@ -33,7 +35,8 @@ def test_every_post_gives_its_first_answer_again(world: World, call: Call) -> No
     first = call.send(world, call.by, **KEY)
     again = Call(call.method, call.path, call.body, call.status).send(world, call.by, **KEY)
     assert first.status_code == again.status_code == call.status
-    assert again.json() == first.json()
+    assert bool(again.content) == bool(first.content)
+    assert not first.content or again.json() == first.json()
     assert (first.get("Idempotent-Replayed"), again["Idempotent-Replayed"]) == (None, "true")
 
 
@@ -59,7 +62,7 @@ class TestSecrets:
         world.as_("alice").post("/api/stream/tickets", headers=KEY)
         other = world.as_("bob").post("/api/stream/tickets", headers=KEY)
         assert (other.status_code, "Idempotent-Replayed" in other) == (201, False)
-        mine, his = IdempotencyKey.objects.order_by("created_at")
+        mine, his = (IdempotencyKey.objects.get(user=world.users[name]) for name in ("alice", "bob"))
         IdempotencyKey.objects.filter(pk=his.pk).update(sealed=mine.sealed)
         assert world.as_("bob").post("/api/stream/tickets", headers=KEY).status_code == 500
 
