@@ -60,7 +60,19 @@ class TradeSubmitting(Trade):
     attempt: int
 
 
-class TradeTold(Trade):
+class _PerhapsFilled(Trade):
+    """With a fill, as in `trade.filled`, where that is what moved it, or came with or after its end."""
+
+    execution_id: NotRequired[str]
+    fill_quantity: NotRequired[Decimal]
+    fill_price: NotRequired[Decimal]
+    fee: NotRequired[Decimal]
+    filled_quantity: NotRequired[Decimal]
+    executed_price: NotRequired[Decimal]
+    realised_pnl: NotRequired[Decimal | None]
+
+
+class TradeTold(_PerhapsFilled):
     """`reason` says why; with the broker's id and who told it (`told_by`) where a broker did."""
 
     reason: NotRequired[str]
@@ -68,10 +80,11 @@ class TradeTold(Trade):
     told_by: NotRequired[str]
 
 
-class TradeEnded(Trade):
-    """With `actor` and `explanation` where a person ended it, and the broker's id that it was known by."""
+class TradeEnded(_PerhapsFilled):
+    """With `actor` and `explanation` where a person ended it, and the broker's id that it was known by. Instead of a
+    `reason` it has a fill where that came with or after its end."""
 
-    reason: str
+    reason: NotRequired[str]
     actor: NotRequired[str]
     explanation: NotRequired[str]
     broker_order_id: NotRequired[str]
@@ -96,16 +109,9 @@ class TradeFilled(Trade):
     realised_pnl: Decimal | None
 
 
-class TradePartiallyFilled(Trade):
+class TradePartiallyFilled(_PerhapsFilled):
     """A fill, as in `trade.filled`; or with `reason`, that it works on although it was to be cancelled."""
 
-    execution_id: NotRequired[str]
-    fill_quantity: NotRequired[Decimal]
-    fill_price: NotRequired[Decimal]
-    fee: NotRequired[Decimal]
-    filled_quantity: NotRequired[Decimal]
-    executed_price: NotRequired[Decimal]
-    realised_pnl: NotRequired[Decimal | None]
     reason: NotRequired[str]
     broker_order_id: NotRequired[str]
     told_by: NotRequired[str]

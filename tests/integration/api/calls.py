@@ -532,9 +532,11 @@ CALLS = SPECIFIED + BESIDE
 
 
 def served() -> Iterator[str]:
-    """Method and path of everything that the rooms below serve under /api/."""
+    """Method and path of everything that the rooms below serve under /api/, but what only tells of it."""
     for prefix, pattern in _patterns(get_resolver().url_patterns, ""):
         view = getattr(pattern.callback, "view_class", None)
+        if prefix in ("api/schema", "api/docs"):
+            continue
         if prefix.startswith("api/") and view is not None and view.__module__.startswith(MODULES):
             for method in METHODS:
                 if hasattr(view, method):

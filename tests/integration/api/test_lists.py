@@ -7,9 +7,16 @@ from urllib.parse import urlencode
 import pytest
 from django.urls import resolve
 
+from sessions.services.sessions import report_failure, resume_trading_session
 from tests.integration.api.calls import CALLS, Call
 from tests.integration.api.conftest import World
-from tests.integration.api.test_query_counts import more_rules, more_sessions, more_stops, more_trades
+from tests.integration.api.test_query_counts import (
+    more_market,
+    more_rules,
+    more_sessions,
+    more_stops,
+    more_trades,
+)
 
 pytestmark = pytest.mark.integration
 
@@ -30,6 +37,9 @@ ORDERED = [
 
 
 def filled(world: World) -> None:
+    report_failure(session_id=world.desk.session.id, reason="a drill")  # which is alerted
+    resume_trading_session(session_id=world.desk.session.id, actor=world.users["alice"])
+    more_market(world)
     more_rules(world)
     more_sessions(world)
     more_stops(world)
@@ -97,7 +107,6 @@ class TestFilters:
         return rows
 
     def test_the_ledger_by_symbol_side_rule_and_session(self, world: World) -> None:
-        filled(world)
         path, filled_trade = "portfolios/{}/ledger", world.filled
         by_symbol = self.results(world, path, symbol="AAA")
         assert {row["asset"] for row in by_symbol} == {"AAA", "USD"}
