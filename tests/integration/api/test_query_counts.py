@@ -5,13 +5,16 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from django.contrib.auth import get_user_model
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from foundation.clock import database_now
+from foundation.tokens import create_service_account, issue_token
 from market.models import Bar, MarketGap, QuarantinedQuote, Quote, RecommendationSource
 from portfolios.selectors import account_of
-from portfolios.services.portfolios import create_portfolio, deposit
+from portfolios.services.limits import set_limits
+from portfolios.services.portfolios import create_portfolio, deposit, set_member
 from sessions.models import TradingSession
 from tests.harness.trading import STOP_LOSS
 from tests.integration.api.conftest import World
@@ -107,6 +110,36 @@ def more_market(world: World) -> None:
         world.market.advise(instrument.symbol)
 
 
+def more_limits(world: World) -> None:
+    for value in (4000, 3000, 2000):
+        set_limits(
+            scope="portfolio", scope_id=world.desk.portfolio.id, values={"max_order_value": Decimal(value)},
+            actor=world.users["alice"],
+        )  # fmt: skip
+
+
+def more_members(world: World) -> None:
+    for number in range(3):
+        user = get_user_model().objects.create_user(f"member-{number}")
+        set_member(portfolio=world.desk.portfolio, user=user, role="viewer", actor=world.users["alice"])
+
+
+def more_tokens(world: World) -> None:
+    for number in range(3):
+        issue_token(user=world.users["alice"], name=f"script {number}", days=1, actor=world.users["alice"])
+
+
+def more_programs(world: World) -> None:
+    for number in range(3):
+        made = create_service_account(name=f"svc-{number}", description="Advice", actor=world.users["steffi"])
+        issue_token(user=made.user, name="production", days=1, actor=world.users["steffi"])
+
+
+def more_equity(world: World) -> None:
+    for _ in range(3):
+        deposit(portfolio_id=world.desk.portfolio.id, amount=Decimal(10), actor=None)
+
+
 @pytest.mark.parametrize(
     ("path", "grow"),
     [
@@ -117,6 +150,12 @@ def more_market(world: World) -> None:
         ("portfolios/{portfolio}/positions", more_trades),
         ("portfolios/{portfolio}/ledger", more_trades),
         ("portfolios/{portfolio}/protections", more_protections),
+        ("portfolios/{portfolio}/executions", more_trades),
+        ("portfolios/{portfolio}/limits/history", more_limits),
+        ("portfolios/{portfolio}/members", more_members),
+        ("auto-trading/sessions/{session}/equity", more_equity),
+        ("auth/tokens", more_tokens),
+        ("service-accounts", more_programs),
         ("portfolios", more_portfolios),
         ("emergency-stop", more_stops),
         ("portfolios/{portfolio}/breaks", more_breaks),
@@ -130,8 +169,8 @@ def more_market(world: World) -> None:
     ],
 )
 def test_queries_do_not_grow_with_the_rows(world: World, path: str, grow: Callable[[World], None]) -> None:
-    address = "/api/" + path.format(portfolio=world.desk.portfolio.id)
-    client = world.as_("alice")
+    address = "/api/" + path.format(portfolio=world.desk.portfolio.id, session=world.desk.session.id)
+    client = world.as_("steffi" if path == "service-accounts" else "alice")
 
     def measure() -> tuple[int, int]:
         client.get(address)  # the current snapshot is in the process's cache from here on
