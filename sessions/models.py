@@ -18,7 +18,7 @@ from market.models import Exchange
 from portfolios.models import Portfolio
 from sessions.core.plan import MINUTES_MAX, Hours, PlanTimes
 
-SLICE_SESSIONS_MAX = 512
+SLICE_SESSIONS_MAX = 2_048
 
 
 class EvaluationSlice(models.Model):
@@ -37,6 +37,12 @@ class EvaluationSlice(models.Model):
         default=0, db_default=0, help_text="Database time between evaluations; 0: at each snapshot"
     )
     closed_at = models.DateTimeField(null=True, help_text="Database time since when it takes no sessions")
+    evaluated_by = models.CharField(
+        max_length=200,
+        default="",
+        db_default="",
+        help_text="The process that did it last, which knows it best",
+    )
 
     class Meta:
         indexes = [

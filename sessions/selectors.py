@@ -21,7 +21,7 @@ from sessions.models import SessionPlan, TradingSession
 
 _MINUTE = timedelta(minutes=1)
 ACTIVE_SESSIONS_MAX = 1_000
-SLICES_KEPT_MAX = 500  # of at most 512 sessions: some 100 MB
+SLICES_KEPT_MAX = 125  # of at most 2,048 sessions: some 100 MB
 EVALUATED = (TradingSession.Status.ACTIVE, TradingSession.Status.PAUSED)
 
 

@@ -26,7 +26,7 @@ from trading.services.watching import watch_breakers as watch_all_breakers
 from trading.services.watching import watch_platform
 
 # A task ends after so many pieces of work and wakes a successor, so that no worker is held for long.
-SLICES_MAX = 50
+SLICES_MAX = 20
 RECOVER_FIRST_SECONDS = 3.0
 
 

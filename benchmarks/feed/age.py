@@ -26,7 +26,7 @@ from benchmarks.trading_world import user, widen_rates
 from market.models import CalendarDay, Instrument, Snapshot
 from portfolios.services.portfolios import create_portfolio, deposit
 from rules.services.rules import create_rule
-from sessions.models import EvaluationRun
+from sessions.models import SLICE_SESSIONS_MAX, EvaluationRun
 from sessions.services.sessions import start_trading_session
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -62,7 +62,7 @@ def measure() -> Iterator[Figure]:
     yield Figure(
         "feed.snapshot_age_p99_ms", round(_share(ages, 0.99), 1), "ms", round(_share(floor, 0.99), 2),
         "p99 of a bare Celery task there and back, same Valkey", n=len(ages),
-        notes=f"{SESSIONS} sessions in slices of up to 512, {SYMBOLS} symbols, {snapshots} snapshots in "
+        notes=f"{SESSIONS} sessions in slices of up to {SLICE_SESSIONS_MAX}, {SYMBOLS} symbols, {snapshots} snapshots in "
         f"{SECONDS:g} s of at most {TICKS_PER_SECOND} a second; median {_share(ages, 0.5):.1f} ms; the goal is 250 ms",
     )  # fmt: skip
 

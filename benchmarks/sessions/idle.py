@@ -11,6 +11,7 @@ from django.db import connection, transaction
 
 from benchmarks.figure import Figure
 from benchmarks.sessions.world import POSITIONS, RULES, SYMBOLS, World
+from foundation.moments import present_moment
 from market.services import snapshots
 from sessions.models import EvaluationRun
 from sessions.services.slices import claim_due_slice, record_run
@@ -29,6 +30,8 @@ class Ticks:
     triggered: int = 0
     trades: int = 0
     rules: int = 0
+    peaks: list[int] = field(default_factory=list)
+    """noted until then"""
 
     def run(self, world: World, *, sessions: int) -> None:
         """One tick, timed from its first slice to its last."""
@@ -43,6 +46,9 @@ class Ticks:
         self.triggered += sum(run.triggered for run in done)
         self.trades += sum(run.trades for run in done)
         self.rules += sum(run.rules for run in done)
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM portfolios_pastpositionmark")
+            self.peaks.append(cursor.fetchone()[0])
 
 
 def measure() -> Iterator[Figure]:
@@ -54,11 +60,14 @@ def measure() -> Iterator[Figure]:
     after = evaluate(world, sessions=SESSIONS)
     floor = _bare_sessions_per_second(world)
     share = after.triggered / SESSIONS / RUNS
+    risen = (after.peaks[-1] - after.peaks[0]) / (RUNS - 1) / SESSIONS / POSITIONS
+    assert 0.005 < risen < 0.05, risen
     assert after.rules == RULES * SESSIONS * RUNS and 0.0003 < share < 0.003, share
     assert 0 < after.trades <= after.triggered
     notes = (
         f"one process; {SESSIONS} sessions, {RULES} rules of their own and {POSITIONS} positions each, "
-        f"{SYMBOLS} symbols, all prices moved; {share:.2%} triggered, {after.trades} trades in {RUNS} ticks; "
+        f"{SYMBOLS} symbols, all prices moved; {risen:.1%} of the positions at a new high, {share:.2%} triggered, "
+        f"{after.trades} trades in {RUNS} ticks; "
         f"a tick takes {statistics.median(after.seconds):.2f} s; {_megabytes()} MB; fsync on"
     )
     yield Figure(
@@ -93,7 +102,17 @@ def _bare_sessions_per_second(world: World) -> float:
             claimed = claim_due_slice(version=snapshot.version)
             if claimed is None:
                 break
-            record_run(claimed, snapshot=snapshot, sessions=0, rules=0, triggered=0, trades=0)
+            at, seen = present_moment()
+            record_run(
+                claimed,
+                snapshot=snapshot,
+                sessions=0,
+                rules=0,
+                triggered=0,
+                trades=0,
+                facts_at=at,
+                facts_seen=seen,
+            )
         slices += 1
     seconds = time.perf_counter() - begin
     connection.close()

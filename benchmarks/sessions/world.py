@@ -24,12 +24,15 @@ from foundation.copying import StoredJson, copy_values
 from market.core.snapshot import MarketSnapshot, RecommendationFrame
 from market.models import Exchange, Instrument, RecommendationSource
 from market.services import snapshots
-from portfolios.models import BrokerAccount, Portfolio, Position
+from portfolios.models import BrokerAccount, Portfolio, PortfolioMark, Position
 from rules.examples import EXAMPLES
 from rules.models import RuleVersion, TradingRule
 from sessions.models import SLICE_SESSIONS_MAX, EvaluationSlice, TradingSession
 
 SYMBOLS, POSITIONS, RULES = 500, 5, 5
+# Positions are not new: about one tick in so many sets a new high. A random walk does so as often after some hundred
+# ticks: with probability 1 / sqrt(pi n) after n, by the arcsine law.
+PAST_TICKS = 50
 FIELDS = (
     "price",
     "volume",
@@ -56,6 +59,8 @@ class World:
     rng: np.random.Generator
     instruments: Sequence[Instrument]
     base: np.ndarray[tuple[int], np.dtype[np.float64]]
+    past: np.ndarray[Any, np.dtype[np.float64]]
+    """float64[PAST_TICKS, SYMBOLS]: the prices before the first tick"""
     as_of: datetime = OPENING
 
     @classmethod
@@ -71,7 +76,9 @@ class World:
         RecommendationSource.objects.create(name="benchmark")
         widen_rates()
         rng = np.random.default_rng(seed)
-        return cls(rng, Instrument.objects.bulk_create(rows), np.round(rng.uniform(20, 200, SYMBOLS), 2))
+        base = np.round(rng.uniform(20, 200, SYMBOLS), 2)
+        past = np.round(base * rng.uniform(0.98, 1.02, (PAST_TICKS, SYMBOLS)), 2)
+        return cls(rng, Instrument.objects.bulk_create(rows), base, past)
 
     def tick(self) -> int:
         """Every price moves; returns the snapshot's version."""
@@ -160,28 +167,38 @@ class World:
         """Positions bought where the prices began."""
         opened = OPENING - timedelta(days=30)
         rows = []
-        for key in ids:
-            for place in rng.sample(range(1, SYMBOLS), POSITIONS):
-                units = Decimal(rng.randrange(10, 100))
+        places = [rng.sample(range(1, SYMBOLS), POSITIONS) for _ in ids]
+        units = [[rng.randrange(10, 100) for _ in range(POSITIONS)] for _ in ids]
+        for key, held, counts in zip(ids, places, units, strict=True):
+            for place, count in zip(held, counts, strict=True):
                 price = Decimal(str(self.base[place]))
-                rows.append((key, self.instruments[place].id, units, 0, units * price, price, 0, opened))
+                row = key, self.instruments[place].id, count, 0, count * price, price, 0, opened
+                rows.append(row)
         columns = (
             "portfolio_id", "instrument_id", "quantity", "reserved_quantity", "cost", "average_cost", "realised_pnl",
             "opened_at",
         )  # fmt: skip
         copy_values(Position, columns, rows)
+        self._mark(ids, np.array(places), np.array(units))
+
+    def _mark(
+        self, ids: Sequence[uuid.UUID], places: np.ndarray[Any, Any], units: np.ndarray[Any, Any]
+    ) -> None:
+        """The peaks of what they were worth at the ticks before, so that few rise at the next."""
+        peaks = dict(zip([row.id for row in self.instruments], self.past.max(axis=0).tolist(), strict=True))
+        equity = 100_000 + (self.past[:, places] * units).sum(axis=2).max(axis=0)
         with connection.cursor() as cursor:
             cursor.execute(
                 "INSERT INTO portfolios_positionmark (position_id, opened_at, peak_price)"
-                " SELECT id, opened_at, average_cost FROM portfolios_position WHERE portfolio_id = ANY(%s)",
-                [list(ids)],
+                " SELECT held.id, held.opened_at, peak.price FROM portfolios_position AS held"
+                " JOIN unnest(%s::bigint[], %s::numeric[]) AS peak (instrument_id, price) USING (instrument_id)"
+                " WHERE held.portfolio_id = ANY(%s)",
+                [list(peaks), list(peaks.values()), list(ids)],
             )
-            cursor.execute(
-                "INSERT INTO portfolios_portfoliomark (portfolio_id, day, day_open_equity, peak_equity)"
-                " SELECT portfolio_id, %s, 100000 + sum(cost), 100000 + sum(cost) FROM portfolios_position"
-                " WHERE portfolio_id = ANY(%s) GROUP BY portfolio_id",
-                [OPENING.date(), list(ids)],
-            )
+        copy_values(
+            PortfolioMark, ("portfolio_id", "day", "day_open_equity", "peak_equity"),
+            ((key, OPENING.date(), 100_000, round(peak, 8)) for key, peak in zip(ids, equity.tolist(), strict=True)),
+        )  # fmt: skip
 
 
 def _rules(rng: random.Random) -> Iterator[tuple[str, str, StoredJson, StoredJson]]:

@@ -5,9 +5,10 @@ Decimal and under lock. A property test holds the two equal.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from typing import Any
 from uuid import UUID
 
 import numpy as np
@@ -40,7 +41,6 @@ class OwnedColumns:
     day_open_equity: Vector
     peak_equity: Vector
     rules_revision: Whole
-    books_revision: Whole
     owner: Whole
     instrument_id: Whole
     position_id: Whole
@@ -50,6 +50,28 @@ class OwnedColumns:
     peak_price: Vector
     working_cash: Vector
     unsettled: Flags
+
+    def renewed(self, places: Sequence[int], fresh: "OwnedColumns") -> "OwnedColumns":
+        """With the portfolios at these rising places as they are in `fresh`, which has them alone, in that order."""
+        chosen = np.array(places, dtype=np.intp)
+        stays = ~np.isin(self.owner, chosen)
+        owner = np.concatenate([self.owner[stays], chosen[fresh.owner]])
+        order = np.argsort(owner, kind="stable")
+        renewed: dict[str, Any] = {"owner": owner[order]}
+        for name in _OF_PORTFOLIOS:
+            renewed[name] = getattr(self, name).copy()
+            renewed[name][chosen] = getattr(fresh, name)
+        for name in _OF_HOLDINGS:
+            renewed[name] = np.concatenate([getattr(self, name)[stays], getattr(fresh, name)])[order]
+        return replace(self, **renewed)
+
+
+_OF_PORTFOLIOS = ("cash", "reserved_cash", "mark_day", "day_open_equity", "peak_equity", "rules_revision")
+_OF_HOLDINGS = tuple(
+    field.name
+    for field in fields(OwnedColumns)
+    if field.name not in ("portfolio_ids", "owner", *_OF_PORTFOLIOS)
+)
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ Money, positions and reservations are written by `portfolios.services` only, und
 
 from portfolios.core.access import Role
 from portfolios.models.books import LedgerTransfer, PortfolioMark, Position, PositionMark, Reservation
+from portfolios.models.changes import PortfolioChange
 from portfolios.models.corporate_actions import CorporateActionBooking, CorporateActionSettlement
 from portfolios.models.equity import EquityPoint
 from portfolios.models.limits import InstrumentPermission, InstrumentPermissionProposal, LimitSet
@@ -14,6 +15,6 @@ from portfolios.models.past import PastPortfolioMark, PastPositionMark, PastRese
 __all__ = [
     "ROLES", "BrokerAccount", "BrokerCredential", "CorporateActionBooking", "CorporateActionSettlement", "EquityPoint",
     "InstrumentPermission", "InstrumentPermissionProposal", "LedgerTransfer", "LimitSet", "Member",
-    "PastPortfolioMark", "PastPositionMark", "PastReservation", "Portfolio", "PortfolioMark", "Position",
-    "PositionMark", "Reservation", "Role",
+    "PastPortfolioMark", "PastPositionMark", "PastReservation", "Portfolio", "PortfolioChange", "PortfolioMark",
+    "Position", "PositionMark", "Reservation", "Role",
 ]  # fmt: skip

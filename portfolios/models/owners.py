@@ -44,12 +44,6 @@ class Portfolio(models.Model):
         editable=False,
         help_text="Grows with each change of its rules, by triggers on them",
     )
-    books_revision = models.BigIntegerField(
-        default=0,
-        db_default=0,
-        editable=False,
-        help_text="Grows with each change of its cash, positions, reserves",
-    )
     members = models.ManyToManyField(settings.AUTH_USER_MODEL, through="Member", related_name="portfolios")
     created_at = models.DateTimeField(db_default=Now())
 

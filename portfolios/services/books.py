@@ -298,8 +298,7 @@ def _save_portfolios(portfolios: Sequence[Portfolio]) -> None:
         cursor.execute(
             """
             UPDATE portfolios_portfolio AS p
-            SET cash = n.cash, reserved_cash = n.reserved_cash, realised_pnl = n.realised_pnl, paid_in = n.paid_in,
-                books_revision = p.books_revision + 1
+            SET cash = n.cash, reserved_cash = n.reserved_cash, realised_pnl = n.realised_pnl, paid_in = n.paid_in
             FROM unnest(%s::uuid[], %s::numeric[], %s::numeric[], %s::numeric[], %s::numeric[])
                 AS n (id, cash, reserved_cash, realised_pnl, paid_in)
             WHERE p.id = n.id

@@ -43,14 +43,15 @@ def _moments_text(moments: Iterable[date]) -> str:
     return f"{{{','.join([moment.isoformat() for moment in moments])}}}"
 
 
-def note_equity(marks: Sequence[EquityMark]) -> None:
-    """A new market day takes its first equity; the peak only rises.
+def note_equity(marks: Sequence[EquityMark]) -> dict[uuid.UUID, tuple[date, float, float]]:
+    """A new market day takes its first equity; the peak only rises. Returns the marks that changed: day, equity at its
+    beginning, peak.
 
     A portfolio that somebody is changing, or that has other cash by now, is left to the next look: nobody waits
     here, and no mark is made of an equity that a deposit or a withdrawal has made untrue.
     """
     if not marks:
-        return
+        return {}
     ordered = sorted(marks, key=lambda mark: mark.portfolio_id)
     with connection.cursor() as cursor:
         cursor.execute(
@@ -61,6 +62,7 @@ def note_equity(marks: Sequence[EquityMark]) -> None:
             ), same AS (
                 SELECT owner.id FROM portfolios_portfolio AS owner
                 JOIN n ON n.portfolio_id = owner.id AND n.cash::float8 = owner.cash::float8
+                WHERE owner.id = ANY(%s::uuid[])
                 FOR SHARE OF owner SKIP LOCKED
             )
             INSERT INTO portfolios_portfoliomark AS mark (portfolio_id, day, day_open_equity, peak_equity)
@@ -72,14 +74,17 @@ def note_equity(marks: Sequence[EquityMark]) -> None:
                 peak_equity = greatest(mark.peak_equity, excluded.peak_equity),
                 day = greatest(mark.day, excluded.day)
             WHERE excluded.day > mark.day OR excluded.peak_equity > mark.peak_equity
+            RETURNING portfolio_id, day, day_open_equity::float8, peak_equity::float8
             """,
             [
-                array_text([m.portfolio_id for m in ordered]),
+                names := array_text([m.portfolio_id for m in ordered]),
                 _moments_text([m.day for m in ordered]),
                 array_text([m.equity for m in ordered]),
                 array_text([m.cash for m in ordered]),
+                names,
             ],
         )
+        return {key: changed for key, *changed in cursor.fetchall()}
 
 
 def shift_equity(portfolio_id: uuid.UUID, *, amount: Decimal) -> None:
@@ -96,14 +101,16 @@ def shift_equity(portfolio_id: uuid.UUID, *, amount: Decimal) -> None:
         )
 
 
-def note_peaks(peaks: Sequence[PeakMark]) -> None:
+def note_peaks(peaks: Sequence[PeakMark]) -> dict[int, float]:
     """A new opening takes its first price; from then on the peak only rises, whoever comes late with an older one.
+    Returns the peaks that changed, by position.
 
     At most one for each position; the caller passes only those that may have risen. A price that was seen while
-    another quantity was held is left out: it may count in units before a split.
+    another quantity was held is left out: it may count in units before a split. Positions are looked up by an array of
+    their keys, for a join alone may read the whole table.
     """
     if not peaks:
-        return
+        return {}
     ordered = sorted(peaks, key=lambda peak: peak.position_id)
     with connection.cursor() as cursor:
         cursor.execute(
@@ -112,7 +119,7 @@ def note_peaks(peaks: Sequence[PeakMark]) -> None:
             SELECT n.position_id, n.opened_at, n.peak_price
             FROM unnest(%s::bigint[], %s::timestamptz[], %s::numeric[], %s::numeric[])
                 AS n (position_id, opened_at, quantity, peak_price)
-            JOIN portfolios_position AS held
+            JOIN (SELECT id, quantity FROM portfolios_position WHERE id = ANY(%s::bigint[])) AS held
                 ON held.id = n.position_id AND held.quantity::float8 = n.quantity::float8
             ON CONFLICT (position_id) DO UPDATE SET
                 peak_price = CASE WHEN excluded.opened_at > mark.opened_at THEN excluded.peak_price
@@ -121,14 +128,17 @@ def note_peaks(peaks: Sequence[PeakMark]) -> None:
                 opened_at = greatest(mark.opened_at, excluded.opened_at)
             WHERE excluded.opened_at > mark.opened_at
                OR excluded.opened_at = mark.opened_at AND excluded.peak_price > mark.peak_price
+            RETURNING position_id, peak_price::float8
             """,
             [
-                array_text([p.position_id for p in ordered]),
+                names := array_text([p.position_id for p in ordered]),
                 _moments_text([p.opened_at for p in ordered]),
                 array_text([p.quantity for p in ordered]),
                 array_text([p.price for p in ordered]),
+                names,
             ],
         )
+        return dict(cursor.fetchall())
 
 
 def rescale_peaks(position_ids: Sequence[int], *, new_units: int, old_units: int) -> None:

@@ -61,11 +61,15 @@ def any_due(*, version: int) -> bool:
 
 
 def claim_due_slice(*, version: int) -> EvaluationSlice | None:
-    """The slice that waits longest for this snapshot, locked; None when none is due or all are claimed."""
+    """The slice that waits longest for this snapshot, locked; None when none is due or all are claimed.
+
+    Of those that wait equally long one that this process did last: what it keeps of it is still true, but for what
+    has changed since.
+    """
     rows = load_where(
         EvaluationSlice,
-        f"{_DUE} ORDER BY t.evaluated_slot, t.id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED",
-        [version, [status.value for status in EVALUATED]],
+        f"{_DUE} ORDER BY t.evaluated_slot, t.evaluated_by <> %s, t.id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED",
+        [version, [status.value for status in EVALUATED], instance_name()],
     )
     return rows[0] if rows else None
 
@@ -94,7 +98,7 @@ def record_run(
     noted = selected(
         """
         WITH moved AS (
-            UPDATE trading_sessions_evaluationslice SET evaluated_slot = %s, failures = 0,
+            UPDATE trading_sessions_evaluationslice SET evaluated_slot = %s, evaluated_by = %s, failures = 0,
                 due_at = statement_timestamp() + make_interval(secs => every_seconds)
             WHERE id = %s AND evaluated_slot = %s RETURNING id)
         INSERT INTO trading_sessions_evaluationrun
@@ -103,6 +107,7 @@ def record_run(
         """,
         [
             run.slot,
+            run.worker,
             row.pk,
             row.evaluated_slot,
             run.slot,

@@ -39,7 +39,8 @@ from trading.services.decisions import Draft, record
 from trading.services.facts import MarketView, kept_view
 from trading.services.faults import TRANSIENT
 from trading.services.fresh_state import fresh_states
-from trading.services.marking import mark_equity, mark_peaks
+from trading.services.kept_columns import give_back_columns
+from trading.services.marking import mark
 from trading.services.order_management import store_trades, trade_event, wake_execution
 from trading.services.worth import Worth, read_worth
 
@@ -147,8 +148,7 @@ def _evaluate_isolated(group: SessionGroup, view: MarketView, *, previous_slot: 
             done = execute_triggered_rules(triggered, view, previous_slot=previous_slot)
             done.rules = rules
             # After the portfolios' locks, as a deposit does it, so that the two never wait for each other in a circle.
-            mark_equity(worth)
-            mark_peaks(worth)
+            give_back_columns(mark(worth), name=group.slice_id)
             return done
     except TRANSIENT:
         raise  # nobody is to blame for the database being busy: the whole slice is tried again

@@ -28,7 +28,6 @@ from trading.selectors.breakers import (
     messages_last_minute,
     rejections_last_minute,
     running_sessions,
-    tightest_loss_limits,
 )
 from trading.services.emergency_stop import REASON_CHARACTERS_MAX, arm
 from trading.services.worth import Worth
@@ -78,7 +77,7 @@ def trip_on_losses(
     losing = np.flatnonzero((losses > 0) | (downs > 0))
     if not len(losing):
         return []
-    loss_least, down_least = tightest_loss_limits()
+    loss_least, down_least = worth.view.tightest_loss_limits()
     # What is exact is told from these by 8 decimal places of a percentage.
     suspects = losing[
         (losses[losing] >= loss_least - TOLERANCE) | (downs[losing] >= down_least - TOLERANCE)

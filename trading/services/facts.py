@@ -29,6 +29,7 @@ from rules.core.facts import MarketFacts, PortfolioFacts, Vector
 from sessions.core.universe import Listed, Universe
 from trading.core.diversification import Diversification, Neighbourhood
 from trading.core.market_facts import STALE_SECONDS, fresh_values, market_facts, preferred
+from trading.selectors.breakers import LossLimits, tightest_loss_limits
 
 Ids = NDArray[np.int64]
 
@@ -68,6 +69,13 @@ class MarketView:
     )
     _recommendations: dict[tuple[str, ...], dict[uuid.UUID, Recommendation]] = field(default_factory=dict)
     _universes: dict[Universe, frozenset[str]] = field(default_factory=dict)
+    _loss_limits: list[LossLimits] = field(default_factory=list)
+
+    def tightest_loss_limits(self) -> LossLimits:
+        """As the selector says them, read once a view: one that is tightened meanwhile counts at the next snapshot."""
+        if not self._loss_limits:
+            self._loss_limits.append(tightest_loss_limits())
+        return self._loss_limits[0]
 
     def places_of(self, instrument_ids: Ids) -> Places:
         """intp[n]: where instruments stand in the snapshot; -1 for those that it does not have."""

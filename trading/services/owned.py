@@ -1,15 +1,11 @@
 """What is stored of many portfolios, read as columns without a lock, in a constant number of queries.
 
-Whoever asks for the same portfolios again and again, as evaluations of a slice do, keeps what they hold in his process:
-`Portfolio.books_revision` tells which of them have changed since, and only those are read again. Marks are read each
-time: they rise without a portfolio's lock.
+Who asks for the same portfolios again and again, as evaluations of a slice do, keeps the columns (`kept_columns`).
 """
 
-import time
 import uuid
-from collections import OrderedDict
-from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,23 +17,17 @@ from foundation.loading import selected
 from portfolios.core.columns import NEVER, OwnedColumns
 from portfolios.selectors import unsettled_splits
 
-KEPT_MAX = 500  # slices, each of some 150 kB
-KEPT_SECONDS = 300.0  # somebody may have mended a row by hand
 Columns = dict[str, NDArray[Any]]
 _Named = Sequence[tuple[str, str, str]]
 
-_CASH: _Named = (
+_PORTFOLIO: _Named = (
     ("cash", "portfolio.cash", "float8"),
     ("reserved_cash", "portfolio.reserved_cash", "float8"),
-)
-_REVISED: _Named = (
     ("mark_day", "coalesce((mark.day - DATE '1970-01-01')::float8, 'NaN')", "float8"),
     ("day_open_equity", "coalesce(mark.day_open_equity, 'NaN')", "float8"),
     ("peak_equity", "coalesce(mark.peak_equity, 'NaN')", "float8"),
     ("rules_revision", "portfolio.rules_revision", "bigint"),
-    ("books_revision", "portfolio.books_revision", "bigint"),
 )
-_PORTFOLIO: _Named = (*_CASH, *_REVISED)
 _HELD: _Named = (
     ("owner", "asked.place - 1", "bigint"),
     ("instrument_id", "held.instrument_id", "bigint"),
@@ -72,7 +62,6 @@ _PORTFOLIOS = """FROM (SELECT * FROM portfolios_portfolio WHERE id = ANY(%s::uui
     LEFT JOIN (SELECT * FROM portfolios_portfoliomark WHERE portfolio_id = ANY(%s::uuid[])) AS mark
         ON mark.portfolio_id = portfolio.id
     ORDER BY portfolio.id"""
-_READ_REVISED = _aggregated(_REVISED, _PORTFOLIOS)
 _OF_POSITIONS = _aggregated(
     _HELD,
     """FROM asked JOIN portfolios_position AS held ON held.portfolio_id = asked.id AND held.quantity > 0
@@ -93,75 +82,51 @@ _READ_MARKS = _aggregated(
 )
 
 
-@dataclass(frozen=True)
-class _Kept:
-    """What some portfolios have and hold, as it was at their revisions; `asked` and `position_ids` are parameters."""
-
-    portfolio_ids: Sequence[uuid.UUID]
-    asked: str
-    of_portfolios: Columns
-    holdings: Columns
-    position_ids: str
-    since: float
-
-
-_kept: OrderedDict[Hashable, _Kept] = OrderedDict()
-
-
-def read_columns(portfolio_ids: Sequence[uuid.UUID], *, name: Hashable | None = None) -> OwnedColumns:
-    """All that is stored of these portfolios, which exist, given by rising id. Under a `name` (a slice's) what they
-    hold is kept.
+def read_columns(portfolio_ids: Sequence[uuid.UUID]) -> OwnedColumns:
+    """All that is stored of these portfolios, which exist, given by rising id.
 
     Splits are asked for first: one that is booked in between leaves a price unknown, and never a quantity in other
     units than its price.
     """
     unsettled = unsettled_splits(portfolio_ids)
-    kept = _kept.get(name) if name is not None else None
-    if kept is None or kept.portfolio_ids != portfolio_ids or time.monotonic() - kept.since > KEPT_SECONDS:
-        assert sorted(portfolio_ids) == list(portfolio_ids)
-        of_portfolios, holdings = _read_all(portfolio_ids)
-        kept = _keep(name, portfolio_ids, of_portfolios, holdings, since=time.monotonic())
-    else:
-        revised = _split(_REVISED, selected(_READ_REVISED, [kept.asked, kept.asked])[0])
-        changed = np.flatnonzero(revised["books_revision"] != kept.of_portfolios["books_revision"])
-        of_portfolios = kept.of_portfolios | revised
-        if len(changed):
-            of_portfolios, holdings = _read_changed(portfolio_ids, changed, of_portfolios, kept.holdings)
-            kept = _keep(name, portfolio_ids, of_portfolios, holdings, since=kept.since)
+    return with_unsettled(read_stored(portfolio_ids), unsettled)
+
+
+def read_stored(portfolio_ids: Sequence[uuid.UUID]) -> OwnedColumns:
+    """The same, but for splits."""
+    assert sorted(portfolio_ids) == list(portfolio_ids)
+    of_portfolios, holdings = _read_all(portfolio_ids)
     assert len(of_portfolios["cash"]) == len(portfolio_ids), "portfolios are never deleted"
-    held = kept.holdings
     return OwnedColumns(
         portfolio_ids=portfolio_ids,
-        peak_price=_peaks(kept),
-        unsettled=_marked(portfolio_ids, held, unsettled),
+        peak_price=_peaks(holdings),
+        unsettled=np.zeros(len(holdings["owner"]), dtype=np.bool_),
         **of_portfolios,
-        **held,
+        **holdings,
     )
 
 
-def _peaks(kept: _Kept) -> NDArray[np.float64]:
+def with_unsettled(columns: OwnedColumns, unsettled: Iterable[tuple[uuid.UUID, int]]) -> OwnedColumns:
+    """With the holdings marked of which a split is in the prices and not in the quantity."""
+    if not unsettled:
+        return columns
+    marked = np.zeros(len(columns.owner), dtype=np.bool_)
+    place_of = {key: place for place, key in enumerate(columns.portfolio_ids)}
+    for owner, instrument_id in unsettled:
+        marked |= (columns.owner == place_of[owner]) & (columns.instrument_id == instrument_id)
+    return replace(columns, unsettled=marked)
+
+
+def _peaks(holdings: Columns) -> NDArray[np.float64]:
     """The highest price of each holding since it was opened; NaN where none is known."""
-    marks = _split(_MARKS, selected(_READ_MARKS, [kept.position_ids])[0])
-    held, known = kept.holdings, marks["position_id"]
+    held = holdings["position_id"]
+    marks = _split(_MARKS, selected(_READ_MARKS, [array_text(held.tolist())])[0])
+    known = marks["position_id"]
     if not len(known):
-        return np.full(len(held["owner"]), np.nan)
-    found = np.minimum(np.searchsorted(known, held["position_id"]), len(known) - 1)
-    same = (known[found] == held["position_id"]) & (marks["opened_at"][found] == held["opened_at"])
+        return np.full(len(held), np.nan)
+    found = np.minimum(np.searchsorted(known, held), len(known) - 1)
+    same = (known[found] == held) & (marks["opened_at"][found] == holdings["opened_at"])
     return np.where(same, marks["peak_price"][found], np.nan)
-
-
-def _keep(
-    name: Hashable | None, portfolio_ids: Sequence[uuid.UUID], of_portfolios: Columns, holdings: Columns, *,
-    since: float,
-) -> _Kept:  # fmt: skip
-    position_ids = array_text(holdings["position_id"].tolist())
-    kept = _Kept(portfolio_ids, array_text(portfolio_ids), of_portfolios, holdings, position_ids, since)
-    if name is not None:
-        _kept[name] = kept
-        _kept.move_to_end(name)
-        while len(_kept) > KEPT_MAX:
-            _kept.popitem(last=False)
-    return kept
 
 
 def _split(columns: _Named, row: Sequence[bytes | None]) -> Columns:
@@ -178,21 +143,6 @@ def _read_all(portfolio_ids: Sequence[uuid.UUID]) -> tuple[Columns, Columns]:
     return _split(_PORTFOLIO, row[:positions]), _with_bought(held, bought) if len(bought["owner"]) else held
 
 
-def _read_changed(
-    portfolio_ids: Sequence[uuid.UUID], changed: NDArray[np.intp], of_portfolios: Columns, holdings: Columns
-) -> tuple[Columns, Columns]:
-    """The same columns with those of the changed portfolios read again."""
-    fresh, held = _read_all([portfolio_ids[place] for place in changed.tolist()])
-    of_portfolios = {name: values.copy() for name, values in of_portfolios.items()}
-    for name, values in fresh.items():
-        of_portfolios[name][changed] = values
-    held["owner"] = changed[held["owner"]]
-    stays = ~np.isin(holdings["owner"], changed)
-    joined = {name: np.concatenate([values[stays], held[name]]) for name, values in holdings.items()}
-    order = np.argsort(joined["owner"], kind="stable")
-    return of_portfolios, {name: values[order] for name, values in joined.items()}
-
-
 def _with_bought(held: Columns, bought: Columns) -> Columns:
     """Working buys, added to the holdings of the same instrument or as holdings of their own."""
     more = len(bought["owner"])
@@ -204,14 +154,3 @@ def _with_bought(held: Columns, bought: Columns) -> Columns:
     first[1:] = (np.diff(joined["owner"]) != 0) | (np.diff(joined["instrument_id"]) != 0)
     cash = np.bincount(np.cumsum(first) - 1, joined["working_cash"])
     return {**{name: values[first] for name, values in joined.items()}, "working_cash": cash}
-
-
-def _marked(
-    portfolio_ids: Sequence[uuid.UUID], held: Columns, unsettled: Iterable[tuple[uuid.UUID, int]]
-) -> NDArray[np.bool_]:
-    """Which holdings have a split in their prices that is not in their quantity."""
-    marked = np.zeros(len(held["owner"]), dtype=np.bool_)
-    place_of = {key: place for place, key in enumerate(portfolio_ids)} if unsettled else {}
-    for owner, instrument_id in unsettled:
-        marked |= (held["owner"] == place_of[owner]) & (held["instrument_id"] == instrument_id)
-    return marked

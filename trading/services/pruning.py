@@ -1,6 +1,6 @@
 """Forgetting what only the present needs, or what is kept for a while to be asked about: runs of slices, what
-reservations and marks were, messages, signs of life, answers to repeated requests, and most of what portfolios were
-worth on old days."""
+reservations and marks were, which portfolios changed, messages, signs of life, answers to repeated requests, and most
+of what portfolios were worth on old days."""
 
 from collections.abc import Callable
 from functools import partial
@@ -11,7 +11,7 @@ from django.db import connection
 
 from foundation import heartbeats, idempotency
 from portfolios.services.equity import thin_points
-from portfolios.services.past import forget_past
+from portfolios.services.past import forget_changes, forget_past
 from sessions.services.slices import close_empty_slices, prune_runs
 from trading.services.order_messages import forget_messages
 from trading.services.reconciliation import prune_reconciliations
@@ -37,6 +37,7 @@ def prune() -> int:
         close_empty_slices,
         partial(prune_runs, minutes=kept),
         partial(forget_past, minutes=kept),
+        forget_changes,
         partial(forget_messages, minutes=KEEP_MESSAGES_MINUTES),
         partial(prune_reconciliations, days=KEEP_RECONCILIATIONS_DAYS),
         partial(heartbeats.forget_older_than, hours=KEEP_HOURS),

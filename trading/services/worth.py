@@ -17,6 +17,7 @@ from rules.core.facts import SymbolFacts
 from rules.core.owned import OwnedFacts
 from trading.core.diversification import Diversification
 from trading.services.facts import MarketView
+from trading.services.kept_columns import take_columns
 from trading.services.owned import read_columns
 
 
@@ -87,8 +88,9 @@ class _Neighbours(Sequence[SymbolFacts]):
 def read_worth(
     portfolio_ids: Sequence[uuid.UUID], view: MarketView, *, name: Hashable | None = None
 ) -> Worth:
-    """No lock. A price that is not fresh, or not in the snapshot, is unknown. `name` as in `read_columns`."""
-    columns = read_columns(portfolio_ids, name=name)
+    """No lock. A price that is not fresh, or not in the snapshot, is unknown. Columns under a name are taken, as
+    `take_columns` says."""
+    columns = read_columns(portfolio_ids) if name is None else take_columns(portfolio_ids, name=name)
     places = view.places_of(columns.instrument_id)
     prices = np.append(view.price_column, np.nan)[places]  # found at -1: none
     return Worth(columns, value_many(columns, prices=prices, as_of=view.snapshot.as_of), view, places)

@@ -1,6 +1,9 @@
 """A slice costs the same few queries whatever its size; what a process keeps between ticks never outlives its truth."""
 
-from dataclasses import replace
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import fields, replace
 from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any
@@ -13,8 +16,9 @@ from django.test.utils import CaptureQueriesContext
 from foundation.wakeups import EXPIRES_SECONDS
 from market.models import Instrument
 from market.services import snapshots
-from portfolios.models import Portfolio
-from portfolios.services.books import open_books
+from portfolios.changes import LOOKED_SECONDS_MAX
+from portfolios.core.columns import OwnedColumns
+from portfolios.models import Portfolio, PortfolioChange, PortfolioMark, Position, PositionMark, Reservation
 from portfolios.services.portfolios import deposit
 from rules.selectors import rules_in_force
 from rules.services.rules import activate_rule, deactivate_rule, update_rule
@@ -24,9 +28,11 @@ from sessions.services.sessions import pause_trading_session, resume_trading_ses
 from tests.harness.trading import STOP_LOSS, STRONG_BUY_ENTRY, Desk, Market
 from trading import tasks
 from trading.core.market_facts import STALE_SECONDS
-from trading.services import auto_trading, facts, owned
-from trading.services.auto_trading import evaluate_next_slice, evaluate_rules
+from trading.services import auto_trading, facts, kept_columns, owned
+from trading.services.auto_trading import FailedSlice, evaluate_next_slice, evaluate_rules
 from trading.services.facts import kept_view, market_view, read_owned, valuation_of
+from trading.services.kept_columns import give_back_columns
+from trading.services.owned import read_columns
 from trading.services.worth import Worth, read_worth
 
 pytestmark = pytest.mark.integration
@@ -78,16 +84,19 @@ def told(worth: Worth, desk: Desk) -> None:
 
 
 def kept_worth(*desks: Desk) -> Worth:
-    """As evaluations of one slice read it."""
+    """As evaluations of one slice read it, and keep it by their commit."""
     snapshot = snapshots.current()
     assert snapshot is not None
     ids = tuple(sorted(desk.portfolio.id for desk in desks))
-    return read_worth(ids, market_view(snapshot), name="slice")
+    with transaction.atomic():
+        worth = read_worth(ids, market_view(snapshot), name="slice")
+        give_back_columns(worth.columns, name="slice")
+    return worth
 
 
 def test_what_is_kept_follows_every_change_of_the_books(market: Market) -> None:
     """Two portfolios; what one does is read again, whatever it was, and the other's stays."""
-    owned._kept.clear()
+    kept_columns._keeper.kept.clear()
     market.tick()
     busy, idle = Desk.open(market), Desk.open(market)
     for desk in (busy, idle):
@@ -109,7 +118,7 @@ def test_what_is_kept_follows_every_change_of_the_books(market: Market) -> None:
 
 
 def test_only_what_has_changed_is_read_again(market: Market, monkeypatch: pytest.MonkeyPatch) -> None:
-    owned._kept.clear()
+    kept_columns._keeper.kept.clear()
     market.tick()
     busy, idle = Desk.open(market), Desk.open(market)
     kept_worth(busy, idle)
@@ -127,16 +136,120 @@ def test_only_what_has_changed_is_read_again(market: Market, monkeypatch: pytest
     assert asked == [[busy.portfolio.id]]
 
 
-def test_saving_books_raises_the_revision_of_whom_they_change_only(desk: Desk, market: Market) -> None:
-    other = Desk.open(market)
-    before = dict(Portfolio.objects.values_list("id", "books_revision"))
-    with transaction.atomic():
-        books = open_books([desk.portfolio.id, other.portfolio.id])
-        books.deposit(desk.portfolio.id, amount=Decimal(5))
-        books.save()
-    after = dict(Portfolio.objects.values_list("id", "books_revision"))
-    assert after[desk.portfolio.id] > before[desk.portfolio.id]
-    assert after[other.portfolio.id] == before[other.portfolio.id]
+def seen_to_change(act: Callable[[], object]) -> list[tuple[set[uuid.UUID], bool]]:
+    """Of each statement in `act`, whose portfolios it changed, and whether only their marks."""
+    before = PortfolioChange.objects.count()
+    act()
+    rows = PortfolioChange.objects.order_by("id")[before:]
+    return [(set(row.portfolio_ids), row.is_mark) for row in rows]
+
+
+def test_the_database_tells_whose_statement_changes_what_is_owned(desk: Desk, market: Market) -> None:
+    """By whatever statement, one mended by hand, too; and of nobody else."""
+    market.tick()
+    Desk.open(market)
+    desk.evaluate()
+    owner, other = desk.portfolio.id, ({desk.portfolio.id}, False)
+    amount = Decimal("5")
+    assert seen_to_change(lambda: deposit(portfolio_id=owner, amount=amount, actor=desk.owner)) == [
+        other, ({owner}, True)
+    ]  # fmt: skip
+    instrument = Instrument.objects.get(symbol="AAA")
+    units = {"quantity": 1, "cost": 100, "average_cost": 100, "opened_at": market.as_of}
+    row = Position(portfolio_id=owner, instrument=instrument, **units)
+    assert seen_to_change(row.save) == [other]
+    assert seen_to_change(lambda: Position.objects.filter(pk=row.pk).update(quantity=2)) == [other]
+    mark = PositionMark(position=row, opened_at=market.as_of, peak_price=100)
+    assert seen_to_change(lambda: mark.save(force_insert=True)) == [({owner}, True)]
+    assert seen_to_change(lambda: PositionMark.objects.filter(pk=row.pk).update(peak_price=120)) == [
+        ({owner}, True)
+    ]
+    assert seen_to_change(mark.delete) == [({owner}, True)]
+    assert seen_to_change(row.delete) == [other]
+    promise = Reservation(
+        owner_id=uuid.uuid4(), portfolio_id=owner, instrument=instrument, cash=5, quantity=0
+    )
+    assert seen_to_change(lambda: promise.save(force_insert=True)) == [other]
+    assert seen_to_change(promise.delete) == [other]
+    assert seen_to_change(lambda: Portfolio.objects.filter(pk=owner).update(cash=7)) == [other]
+    assert seen_to_change(lambda: Portfolio.objects.filter(pk=None).update(cash=7)) == []
+
+
+def test_marks_that_others_have_noted_are_read_again(market: Market) -> None:
+    kept_columns._keeper.kept.clear()
+    market.tick()
+    busy, idle = Desk.open(market), Desk.open(market)
+    for desk in (busy, idle):
+        desk.evaluate()
+    kept_worth(busy, idle)
+    PortfolioMark.objects.filter(pk=busy.portfolio.pk).update(peak_equity=Decimal(250_000))
+    told(kept_worth(busy, idle), busy)
+
+
+def test_an_evaluation_keeps_the_marks_that_it_has_noted(
+    market: Market, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Prices rise at each tick, and with them the marks of both; what is kept is as true as what is read."""
+    kept_columns._keeper.kept.clear()
+    market.tick()
+    first, second = Desk.open(market), Desk.open(market)
+    market.advise("AAA")
+    first.step()
+    assert first.held("AAA") > 0 and second.held("AAA") > 0
+    market.advise("AAA", "HOLD")
+    first.step()
+    monkeypatch.setattr(kept_columns, "read_stored", None)
+    for price in (101.0, 103.0, 102.0, 107.0):
+        market.tick(AAA=price)
+        run = evaluate_next_slice()
+        assert isinstance(run, EvaluationRun) and run.triggered == 0
+        kept = kept_columns._keeper.kept[first.session.slice_id].columns
+        anew = read_columns(kept.portfolio_ids)
+        assert len(anew.owner) == 2, "both hold"
+        for field in fields(OwnedColumns):
+            np.testing.assert_array_equal(
+                getattr(kept, field.name), getattr(anew, field.name), err_msg=field.name
+            )
+
+
+def test_what_an_undone_evaluation_has_noted_is_not_kept(
+    market: Market, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept_columns._keeper.kept.clear()
+    market.tick()
+    desk = Desk.open(market)
+    desk.step()
+    assert desk.session.slice_id in kept_columns._keeper.kept
+    market.tick(AAA=150.0)
+    monkeypatch.setattr(auto_trading, "record_run", None)
+    assert isinstance(evaluate_next_slice(), FailedSlice)
+    assert desk.session.slice_id not in kept_columns._keeper.kept
+
+
+def test_who_has_not_looked_for_long_keeps_nothing(market: Market, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What changed may be pruned by then."""
+    market.tick()
+    desk = Desk.open(market)
+    kept_worth(desk)
+    PortfolioChange.objects.all().delete()
+    Portfolio.objects.filter(pk=desk.portfolio.pk).update(cash=Decimal(77))
+    PortfolioChange.objects.all().delete()
+    later = time.monotonic() + LOOKED_SECONDS_MAX + 1
+    monkeypatch.setattr(kept_columns, "time", SimpleNamespace(monotonic=lambda: later))
+    assert kept_worth(desk).columns.cash.tolist() == [77.0]
+
+
+def test_who_was_told_more_than_he_remembers_reads_anew(
+    market: Market, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    market.tick()
+    desk, other = Desk.open(market), Desk.open(market)
+    kept_worth(desk)
+    monkeypatch.setattr(kept_columns, "TOLD_MAX", 2)
+    Portfolio.objects.filter(pk=desk.portfolio.pk).update(cash=Decimal(77))
+    for _ in range(3):
+        Portfolio.objects.filter(pk=other.portfolio.pk).update(cash=Decimal(5))
+    assert kept_worth(desk).columns.cash.tolist() == [77.0]
 
 
 def rules_evaluated(desk: Desk, market: Market) -> int:

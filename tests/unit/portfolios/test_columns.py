@@ -1,6 +1,7 @@
 """Many portfolios valued in columns are worth what each is worth by itself."""
 
 import uuid
+from dataclasses import fields
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -65,7 +66,6 @@ def in_columns(given_portfolios: list[dict[str, Any]]) -> OwnedColumns:
         day_open_equity=column([opened for _, opened, _ in marks]),
         peak_equity=column([peak for _, _, peak in marks]),
         rules_revision=column([0] * len(marks), np.int64),
-        books_revision=column([0] * len(marks), np.int64),
         owner=column([owner for owner, _, _ in held], np.int64),
         instrument_id=column([key for _, key, _ in held], np.int64),
         position_id=column([0] * len(held), np.int64),
@@ -129,6 +129,24 @@ def test_columns_say_what_each_portfolio_says(rows: list[dict[str, Any]], known:
                 )
         stands = found.holdings_of(place)
         assert columns.owner[stands].tolist() == [place] * len(portfolio["holdings"])
+
+
+@settings(suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(st.tuples(portfolios, portfolios, st.booleans()), max_size=6))
+def test_what_is_renewed_is_as_if_all_were_read_anew(
+    rows: list[tuple[dict[str, Any], dict[str, Any], bool]],
+) -> None:
+    changed = [place for place, (_, _, has_changed) in enumerate(rows) if has_changed]
+    before = in_columns([old for old, _, _ in rows])
+    fresh = in_columns([new for _, new, has_changed in rows if has_changed])
+    expected = in_columns([new if has_changed else old for old, new, has_changed in rows])
+    renewed = before.renewed(changed, fresh)
+    assert renewed.portfolio_ids == expected.portfolio_ids
+    for field in fields(OwnedColumns):
+        if field.name != "portfolio_ids":
+            np.testing.assert_array_equal(
+                getattr(renewed, field.name), getattr(expected, field.name), err_msg=field.name
+            )
 
 
 @pytest.mark.parametrize(
