@@ -3,7 +3,7 @@
 import math
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -73,13 +73,14 @@ def record(*, source: str, description: str, items: Sequence[RecommendationItem]
 def consult(service: RecommendationService, *, description: str = "") -> int:
     """Ask a service and store what it advises, in parts that can be stored at once; returns how many were new.
 
-    Nothing is asked before the market has a time. No transaction is open while it answers. Raises what the
-    service raises, and what `record` does.
+    Nothing is asked before the market has a time. No transaction is open while it answers. What is over already and
+    says no time since when it held is left out: lists keep old advice for a while. Raises what the service raises, and
+    what `record` does.
     """
     now = market_now()
     if now is None:
         return 0
-    items = service.advice(now)
+    items = [item for item in service.advice(now) if item.as_of is not None or not _is_over(item, now)]
     return sum(
         len(
             record(
@@ -90,11 +91,17 @@ def consult(service: RecommendationService, *, description: str = "") -> int:
     )
 
 
+def _is_over(item: RecommendationItem, now: datetime) -> bool:
+    expires_at = item.expires_at
+    return expires_at is not None and expires_at.tzinfo is not None and expires_at <= now
+
+
 @transaction.atomic
 def _store(*, source: RecommendationSource, items: Sequence[RecommendationItem]) -> PushResult:
     now = market_now()
     if now is None:
         raise Unavailable("The market has no time yet: nothing was published. Try again in a moment.")
+    items = _with_stored_times(source, items)
     rows = _validated(source=source, items=items, now=now)
     Recommendation.objects.bulk_create(rows, ignore_conflicts=True)
     stored = {
@@ -127,6 +134,23 @@ def _store(*, source: RecommendationSource, items: Sequence[RecommendationItem])
         # In the same transaction as the rows, so that whoever sees the revision sees them.
         RecommendationSource.objects.filter(pk=source.pk).update(revision=F("revision") + 1)
     return PushResult(created=tuple(created), existing=tuple(existing))
+
+
+def _with_stored_times(
+    source: RecommendationSource, items: Sequence[RecommendationItem]
+) -> Sequence[RecommendationItem]:
+    """What comes once more without a time holds since it came first: it may be over by now, and is no error then."""
+    asked = [item.external_id for item in items if item.as_of is None and item.expires_at is not None]
+    if not asked:
+        return items
+    rows = Recommendation.objects.filter(source=source, external_id__in=asked[: ITEMS_MAX + 1])
+    since = dict(rows.values_list("external_id", "as_of"))
+    return [
+        replace(item, as_of=since[item.external_id])
+        if item.as_of is None and item.expires_at is not None and item.external_id in since
+        else item
+        for item in items
+    ]
 
 
 def _same(item: RecommendationItem, row: Recommendation, present: Recommendation) -> bool:

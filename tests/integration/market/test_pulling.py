@@ -67,6 +67,19 @@ def ask_again():
     return pull_due(read=read_pulled)
 
 
+def test_what_is_over_in_a_list_without_times_keeps_nothing_else_out(service):
+    """Lists keep old advice for a while, known or not."""
+    pulled(service)
+    over = {"expires_at": moment(8).isoformat()}
+    service.answer = saying(over)
+    pull_recommendations()
+    snapshots.publish(snapshot=market_at(moment(9)))
+    service.answer = saying(over, over, {"symbol": "IBM"})
+    ask_again()
+    assert (row().failures, row().last_error) == (0, "")
+    assert sorted(Recommendation.objects.values_list("external_id", flat=True)) == ["one-0", "one-2"]
+
+
 def test_what_it_says_is_stored_under_its_source(service):
     pulled(service, every_seconds=300)
     service.answer = saying({}, {"symbol": "IBM", "model_version": "v7"})

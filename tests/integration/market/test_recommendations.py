@@ -77,6 +77,16 @@ def test_a_retry_after_the_market_has_moved_on_is_still_the_same(source, alice):
     assert len(push(source="demo", items=[item()], actor=alice).existing) == 1
 
 
+def test_a_retry_after_it_is_over_is_still_the_same_and_new_advice_that_is_over_is_an_error(source, alice):
+    told = item(expires_at=moment(8))
+    push(source="demo", items=[told], actor=alice)
+    snapshots.publish(snapshot=market_at(moment(9)))
+    assert len(push(source="demo", items=[told], actor=alice).existing) == 1
+    with pytest.raises(InvalidInput) as refused:
+        push(source="demo", items=[told, replace(told, external_id="a-2")], actor=alice)
+    assert [error["path"] for error in refused.value.errors] == ["items[1].expires_at"]
+
+
 @pytest.mark.parametrize(
     "change",
     [
