@@ -9,12 +9,13 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 from market.core.plausibility import FUTURE, number_fault, quote_fault
 from market.core.ticks import QuoteTick
+from market.feed.providers.alpaca.history import ZONE
 from market.feed.providers.alpaca.reading import (
     SaidDay,
     SaidQuote,
@@ -26,6 +27,9 @@ from market.feed.providers.alpaca.reading import (
 
 ODD_MAX = 200
 """kept between two ticks; more are only counted here"""
+QUOTE_STANDS = timedelta(seconds=60)
+"""so long after a quote a trade makes the symbol's price fresh; then bid and ask say nothing of now, and it waits for a
+quote, as its price grows old"""
 ZERO = Decimal(0)
 NEAR = Decimal("0.5"), Decimal("1.5")
 
@@ -47,6 +51,8 @@ class _Symbol:
     quoted_at: datetime | None = None
     traded_at: datetime | None = None
     volume: Decimal = ZERO
+    day: date | None = None
+    """at the exchange, of the newest trade"""
     is_new: bool = False
 
 
@@ -92,7 +98,10 @@ class Newest:
             for symbol, state in self._symbols.items():
                 if state.is_new and state.bid is not None and state.ask is not None:
                     state.is_new = False
-                    at = max(at for at in (state.quoted_at, state.traded_at) if at is not None)
+                    assert state.quoted_at is not None, "who has a bid was quoted"
+                    at = max(state.quoted_at, state.traded_at or state.quoted_at)
+                    if at - state.quoted_at > QUOTE_STANDS:
+                        continue
                     last = _last(state.last, state.bid, state.ask)
                     quotes.append(QuoteTick(symbol, state.bid, state.ask, last, state.volume, at))
             odd = tuple(self._odd)
@@ -132,6 +141,10 @@ class Newest:
         ):
             self._odd.append(QuoteTick(said.symbol, said.price, said.price, said.price, said.size, said.at))
             return
+        day = said.at.astimezone(ZONE).date()
+        if state.day is not None and day > state.day:  # until the first bar of the new day is said
+            state.volume = ZERO
+        state.day = day
         state.volume += said.size
         if said.sets_price:
             state.last, state.traded_at, state.is_new = said.price, said.at, True

@@ -1,0 +1,61 @@
+"""What is the newest of a symbol: trades beside quotes that grow old, and volumes of one day."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from market.feed.providers.alpaca import Newest
+from market.feed.providers.alpaca.newest import QUOTE_STANDS
+
+BEGIN = datetime(2026, 3, 10, 15, 0, tzinfo=UTC)  # 11:00 in New York
+
+
+def text(at: datetime) -> str:
+    return at.isoformat().replace("+00:00", "Z")
+
+
+def quote(at: datetime, *, bid: str = "10", ask: str = "11") -> dict[str, object]:
+    return {"T": "q", "S": "IBM", "bp": Decimal(bid), "ap": Decimal(ask), "t": text(at)}
+
+
+def trade(at: datetime, *, price: str = "10.5", size: int = 7) -> dict[str, object]:
+    return {"T": "t", "S": "IBM", "p": Decimal(price), "s": Decimal(size), "c": ["@"], "t": text(at)}
+
+
+@pytest.fixture
+def newest() -> Newest:
+    return Newest(["IBM"], utcnow=lambda: BEGIN + timedelta(days=5))
+
+
+def test_a_trade_soon_after_a_quote_is_as_good_as_a_quote(newest: Newest) -> None:
+    newest.take([quote(BEGIN)])
+    newest.drain()
+    newest.take([trade(BEGIN + QUOTE_STANDS)])
+    (said,) = newest.drain().quotes
+    assert (said.last, said.at) == (Decimal("10.5"), BEGIN + QUOTE_STANDS)
+
+
+def test_a_trade_long_after_a_quote_does_not_make_the_old_bid_and_ask_look_fresh(newest: Newest) -> None:
+    newest.take([quote(BEGIN)])
+    newest.drain()
+    late = BEGIN + QUOTE_STANDS + timedelta(seconds=1)
+    newest.take([trade(late, price="20")])
+    assert newest.drain().quotes == ()
+    newest.take([quote(late + timedelta(seconds=1), bid="19", ask="21")])
+    (said,) = newest.drain().quotes
+    assert (said.bid, said.ask, said.last) == (Decimal(19), Decimal(21), Decimal(20)), (
+        "the trade is not forgotten"
+    )
+
+
+@pytest.mark.parametrize(
+    ("later", "volume"),
+    [
+        (timedelta(hours=12), 14),  # 23:00 in New York: the same day there, another in UTC
+        (timedelta(hours=14), 7),
+    ],
+)
+def test_volume_is_that_of_the_exchanges_day(newest: Newest, later: timedelta, volume: int) -> None:
+    newest.take([quote(BEGIN), trade(BEGIN), quote(BEGIN + later), trade(BEGIN + later)])
+    assert newest.drain().quotes[0].volume == volume
