@@ -1,58 +1,66 @@
 """What has changed of portfolios since somebody last looked: for who keeps in his process what they own.
 
-Rows are told apart by transaction, for a time or a number says when something was written, and not when others saw it.
-Who looks learns how far back he has to look next: to the oldest transaction that was still at work. So a row may be
-told twice, and none is left out.
+Rows are told apart by PostgreSQL's own snapshots, for a time or a number says when something was written, and not when
+others saw it: what is seen now and was not seen at the last look is told, once.
 """
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
+from foundation.arrays import array_text
 from foundation.loading import selected
 
-KEEP_MINUTES = 30
-LOOKED_SECONDS_MAX = 600.0  # who has not looked for longer keeps nothing
+KEEP_MINUTES = 10
+LOOKED_SECONDS_MAX = 300.0  # who has not looked for longer keeps nothing
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
-    """`own`: of the transaction that looks."""
+class Look:
+    """A look of a transaction that writes: `transaction` is its number. `connection` names the server's process and
+    its database: what was seen over another one cannot be compared. `at` is database time."""
 
-    id: int
-    portfolio_ids: Sequence[uuid.UUID]
-    is_mark: bool
+    snapshot: str
     transaction: int
+    connection: tuple[Any, ...]
+    at: datetime
+
+    @property
+    def oldest(self) -> int:
+        """Transactions before this one are seen, if they have committed."""
+        return int(self.snapshot.partition(":")[0])
 
 
-@dataclass(frozen=True, slots=True)
-class Changes:
-    """`next_since` is where to go on; `transaction` the number of the one that looks."""
-
-    rows: Sequence[Change]
-    next_since: int
-    transaction: int
-
-
-_CHANGES = """
-    SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint, pg_current_xact_id()::text::bigint,
-        t.id, t.portfolio_ids, t.is_mark, t.written_by
-    FROM (SELECT) AS looked LEFT JOIN portfolios_portfoliochange AS t ON t.written_by >= %s
-    ORDER BY t.id
+_LOOK = """
+    SELECT pg_current_snapshot()::text, pg_current_xact_id()::text::bigint, pg_backend_pid(),
+        pg_postmaster_start_time(), (SELECT oid FROM pg_database WHERE datname = current_database()), clock_timestamp()
 """
+# Numbers that no transaction has had yet come from a dump of another server.
+_CHANGES = f"""
+    SELECT looked.*, t.portfolio_ids FROM ({_LOOK}) AS looked LEFT JOIN portfolios_portfoliochange AS t
+        ON t.written_by >= %(oldest)s AND NOT pg_visible_in_snapshot(t.written_by::text::xid8, %(snapshot)s)
+        AND t.written_by <= pg_snapshot_xmax(pg_current_snapshot())::text::bigint
+        AND NOT (t.is_mark AND t.written_by = ANY(%(own)s::bigint[]))
+"""  # noqa: S608 - the text above
 
 
-def changes_since(since: int) -> Changes:
-    """What was seen to change in transactions from this number on. One query, in a transaction that writes: it is
-    given a number."""
-    rows = selected(_CHANGES, [since])
-    next_since, transaction = rows[0][:2]
-    return Changes([Change(*row[2:]) for row in rows if row[2] is not None], next_since, transaction)
+def first_look() -> Look:
+    """Where somebody begins who keeps nothing yet. One query, in a transaction that writes: it is given a number."""
+    return _look(selected(_LOOK)[0])
 
 
-def no_changes_yet() -> Changes:
-    """Where somebody begins who keeps nothing yet."""
-    ((next_since, transaction),) = selected(
-        "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint, pg_current_xact_id()::text::bigint"
-    )
-    return Changes((), next_since, transaction)
+def look_again(last: Look, *, own: Collection[int]) -> tuple[Look, Sequence[Sequence[uuid.UUID]]]:
+    """This look, and the portfolios of each statement that was not seen at the last one. One query, as the first.
+
+    Left out are marks of transactions of one's own: what became of them their writer knows.
+    """
+    given = {"oldest": last.oldest, "snapshot": last.snapshot, "own": array_text(own)}
+    rows = selected(_CHANGES, given)
+    return _look(rows[0][:-1]), [row[-1] for row in rows if row[-1] is not None]
+
+
+def _look(row: Sequence[Any]) -> Look:
+    snapshot, transaction, *connection, at = row
+    return Look(snapshot, transaction, tuple(connection), at)

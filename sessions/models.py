@@ -16,6 +16,7 @@ from foundation.moments import WritingTransaction
 from market.core.calendar import TradingDay
 from market.models import Exchange
 from portfolios.models import Portfolio
+from sessions.core.parts import NOBODY
 from sessions.core.plan import MINUTES_MAX, Hours, PlanTimes
 
 SLICE_SESSIONS_MAX = 2_048
@@ -27,6 +28,10 @@ class EvaluationSlice(models.Model):
     It is due when one of its sessions runs, a snapshot newer than `evaluated_slot` is out and `due_at` (database
     time) is reached: sessions of one cadence share slices, and a slice whose evaluation failed waits a little longer
     each time, so that it holds up no other. One without sessions that run is closed in time, and takes no new ones.
+
+    Where much triggers at once, a slot is decided in parts (`sessions.core.parts`), each in a transaction of its own:
+    `begun_slot` is the slot that has been begun, at the portfolio after `begun_after`; it is decided up to
+    `decided_through`.
     """
 
     id = models.BigAutoField(primary_key=True)
@@ -44,6 +49,10 @@ class EvaluationSlice(models.Model):
         help_text="The process that did it last, which knows it best",
     )
 
+    begun_slot = models.BigIntegerField(default=0, db_default=0, help_text="Version that is decided in parts")
+    begun_after = models.UUIDField(default=NOBODY, db_default=NOBODY, help_text="Portfolio where that began")
+    decided_through = models.UUIDField(default=NOBODY, db_default=NOBODY, help_text="Portfolio decided last")
+
     class Meta:
         indexes = [
             models.Index(
@@ -59,7 +68,9 @@ class EvaluationSlice(models.Model):
 
 
 class EvaluationRun(models.Model):
-    """What was done for one slice in one slot. Its uniqueness makes a second evaluation impossible."""
+    """What was done for one slice in one slot, or for a part of it: the portfolios after `decided_after` up to
+    `decided_through`, around the circle (`sessions.core.parts`). Its uniqueness makes a second evaluation impossible.
+    """
 
     id = models.BigAutoField(primary_key=True)
     slice = models.ForeignKey(EvaluationSlice, on_delete=models.CASCADE, related_name="runs")
@@ -69,6 +80,8 @@ class EvaluationRun(models.Model):
     rules = models.PositiveIntegerField()
     triggered = models.PositiveIntegerField()
     trades = models.PositiveIntegerField()
+    decided_after = models.UUIDField(default=NOBODY, db_default=NOBODY)
+    decided_through = models.UUIDField(default=NOBODY, db_default=NOBODY)
     worker = models.CharField(max_length=200)
     code_version = models.CharField(max_length=64, default="", db_default="", help_text="Of that worker")
     facts_at = models.DateTimeField(null=True, help_text="Database time at which it read what portfolios own")
@@ -79,7 +92,9 @@ class EvaluationRun(models.Model):
     created_at = models.DateTimeField(db_default=Now())
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["slice", "slot"], name="evaluation_run_once")]
+        constraints = [
+            models.UniqueConstraint(fields=["slice", "slot", "decided_after"], name="evaluation_run_once")
+        ]
         indexes = [models.Index(fields=["created_at"])]
 
     def __str__(self) -> str:

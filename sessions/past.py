@@ -19,6 +19,11 @@ _STATUS_KINDS = (
     "session.stopped",
 )
 
+# Whether run r had a portfolio in its part, as `sessions.core.parts.Arc` says it.
+_DECIDED = """(CASE WHEN r.decided_after < r.decided_through
+        THEN r.decided_after < %(portfolio)s AND %(portfolio)s <= r.decided_through
+        ELSE %(portfolio)s > r.decided_after OR %(portfolio)s <= r.decided_through END)"""
+
 
 @dataclass(frozen=True)
 class Evaluated:
@@ -32,14 +37,15 @@ def evaluation_of(portfolio_id: uuid.UUID, *, slot: int) -> Evaluated | None:
     """The evaluation of the portfolio's session on a snapshot; None: it was not evaluated, or is forgotten."""
     with connection.cursor() as cursor:
         cursor.execute(
-            """
+            f"""
             SELECT s.id, r.facts_at, r.facts_seen, r.written_by
             FROM trading_sessions AS s JOIN trading_sessions_evaluationrun AS r ON r.slice_id = s.slice_id
-            WHERE s.portfolio_id = %s AND r.slot = %s AND s.created_at < coalesce(r.facts_at, r.created_at)
+            WHERE s.portfolio_id = %(portfolio)s AND r.slot = %(slot)s AND {_DECIDED}
+              AND s.created_at < coalesce(r.facts_at, r.created_at)
               AND (s.end_time IS NULL OR s.end_time > coalesce(r.facts_at, r.created_at))
             ORDER BY s.created_at DESC LIMIT 1
-            """,
-            [portfolio_id, slot],
+            """,  # noqa: S608 - the text above
+            {"portfolio": portfolio_id, "slot": slot},
         )
         found = cursor.fetchone()
     if found is None:
@@ -52,11 +58,17 @@ def nearest_slots(session: TradingSession, slot: int) -> tuple[int | None, int |
     """The slots before and after this one on which the session's slice was evaluated."""
     with connection.cursor() as cursor:
         cursor.execute(
-            """
+            f"""
             SELECT max(slot) FILTER (WHERE slot < %(slot)s), min(slot) FILTER (WHERE slot > %(slot)s)
-            FROM trading_sessions_evaluationrun WHERE slice_id = %(slice)s AND facts_at >= %(since)s
-            """,
-            {"slot": slot, "slice": session.slice_id, "since": session.created_at},
+            FROM trading_sessions_evaluationrun AS r
+            WHERE slice_id = %(slice)s AND facts_at >= %(since)s AND {_DECIDED}
+            """,  # noqa: S608
+            {
+                "slot": slot,
+                "slice": session.slice_id,
+                "since": session.created_at,
+                "portfolio": session.portfolio_id,
+            },
         )
         before, after = cursor.fetchone()
     return before, after

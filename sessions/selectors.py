@@ -2,7 +2,7 @@ import json
 import math
 import uuid
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property, lru_cache
@@ -21,7 +21,7 @@ from sessions.models import SessionPlan, TradingSession
 
 _MINUTE = timedelta(minutes=1)
 ACTIVE_SESSIONS_MAX = 1_000
-SLICES_KEPT_MAX = 125  # of at most 2,048 sessions: some 100 MB
+SESSIONS_KEPT_MAX = 262_144  # some 100 MB
 EVALUATED = (TradingSession.Status.ACTIVE, TradingSession.Status.PAUSED)
 
 
@@ -61,6 +61,13 @@ class SessionGroup:
 
     slice_id: int
     sessions: tuple[SessionToEvaluate, ...]
+    path: tuple[int, ...] = ()
+    """which half of which half of the slice these are"""
+
+    @property
+    def name(self) -> Hashable:
+        """Under which a process keeps what it knows of them."""
+        return (self.slice_id, *self.path)
 
     def __len__(self) -> int:
         return len(self.sessions)
@@ -98,7 +105,9 @@ class SessionGroup:
     def halves(self) -> "tuple[SessionGroup, SessionGroup]":
         half = len(self.sessions) // 2
         first, second = self.sessions[:half], self.sessions[half:]
-        return SessionGroup(self.slice_id, first), SessionGroup(self.slice_id, second)
+        return (
+            SessionGroup(self.slice_id, first, (*self.path, 0)), SessionGroup(self.slice_id, second, (*self.path, 1)),
+        )  # fmt: skip
 
 
 _kept: OrderedDict[int, tuple[bytes, SessionGroup]] = OrderedDict()
@@ -124,8 +133,9 @@ def sessions_to_evaluate(slice_id: int) -> SessionGroup:
         kept = names, SessionGroup(slice_id, rows)
     _kept[slice_id] = kept
     _kept.move_to_end(slice_id)
-    while len(_kept) > SLICES_KEPT_MAX:
-        _kept.popitem(last=False)
+    sessions = sum(len(group) for _, group in _kept.values())
+    while sessions > SESSIONS_KEPT_MAX and len(_kept) > 1:
+        sessions -= len(_kept.popitem(last=False)[1][1])
     return kept[1]
 
 

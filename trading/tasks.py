@@ -25,8 +25,8 @@ from trading.services.trade_execution import execute_pending
 from trading.services.watching import watch_breakers as watch_all_breakers
 from trading.services.watching import watch_platform
 
-# A task ends after so many pieces of work and wakes a successor, so that no worker is held for long.
-SLICES_MAX = 20
+# A task ends after so long and wakes a successor, so that no worker is held for long.
+EVALUATE_SECONDS = 5.0
 RECOVER_FIRST_SECONDS = 3.0
 
 
@@ -39,8 +39,8 @@ def evaluate_due() -> None:
     """
     beat_if_due(component="worker.evaluation")
     watch_platform()
-    helped = 0.0
-    for _ in range(SLICES_MAX):
+    begun, helped = time.monotonic(), 0.0
+    while time.monotonic() - begun < EVALUATE_SECONDS:
         run = evaluate_next_slice()
         if run is None:
             return

@@ -60,14 +60,16 @@ def push(*, source: str, items: Sequence[RecommendationItem], actor: User) -> Pu
     return result
 
 
-def record(*, source: str, description: str, items: Sequence[RecommendationItem]) -> PushResult:
+def record(
+    *, source: str, description: str, items: Sequence[RecommendationItem], now: datetime | None = None
+) -> PushResult:
     """The same for a model of this installation; makes its source if need be. Refuses a source that has a
-    pusher.
+    pusher. `now`: the market time by which the caller has chosen; None: the present one.
     """
     known, _ = RecommendationSource.objects.get_or_create(name=source, defaults={"description": description})
     if known.pusher_id is not None:
         raise Forbidden(f"{source!r} is pushed by a user; a built-in model needs a source of its own.")
-    return _store(source=known, items=items)
+    return _store(source=known, items=items, now=now)
 
 
 def consult(service: RecommendationService, *, description: str = "") -> int:
@@ -80,11 +82,13 @@ def consult(service: RecommendationService, *, description: str = "") -> int:
     now = market_now()
     if now is None:
         return 0
-    items = [item for item in service.advice(now) if item.as_of is not None or not _is_over(item, now)]
+    advised = service.advice(now)
+    now = market_now() or now  # time went on while it answered
+    items = [item for item in advised if item.as_of is not None or not _is_over(item, now)]
     return sum(
         len(
             record(
-                source=service.name, description=description, items=items[start : start + ITEMS_MAX]
+                source=service.name, description=description, items=items[start : start + ITEMS_MAX], now=now
             ).created
         )
         for start in range(0, len(items), ITEMS_MAX)
@@ -97,11 +101,13 @@ def _is_over(item: RecommendationItem, now: datetime) -> bool:
 
 
 @transaction.atomic
-def _store(*, source: RecommendationSource, items: Sequence[RecommendationItem]) -> PushResult:
-    now = market_now()
+def _store(
+    *, source: RecommendationSource, items: Sequence[RecommendationItem], now: datetime | None = None
+) -> PushResult:
+    now = now or market_now()
     if now is None:
         raise Unavailable("The market has no time yet: nothing was published. Try again in a moment.")
-    items = _with_stored_times(source, items)
+    items = _with_stored_times(source, items, now)
     rows = _validated(source=source, items=items, now=now)
     Recommendation.objects.bulk_create(rows, ignore_conflicts=True)
     stored = {
@@ -137,17 +143,17 @@ def _store(*, source: RecommendationSource, items: Sequence[RecommendationItem])
 
 
 def _with_stored_times(
-    source: RecommendationSource, items: Sequence[RecommendationItem]
+    source: RecommendationSource, items: Sequence[RecommendationItem], now: datetime
 ) -> Sequence[RecommendationItem]:
-    """What comes once more without a time holds since it came first: it may be over by now, and is no error then."""
-    asked = [item.external_id for item in items if item.as_of is None and item.expires_at is not None]
+    """What is over and comes once more without a time holds since it came first, and is no error."""
+    asked = [item.external_id for item in items if item.as_of is None and _is_over(item, now)]
     if not asked:
         return items
     rows = Recommendation.objects.filter(source=source, external_id__in=asked[: ITEMS_MAX + 1])
     since = dict(rows.values_list("external_id", "as_of"))
     return [
         replace(item, as_of=since[item.external_id])
-        if item.as_of is None and item.expires_at is not None and item.external_id in since
+        if item.as_of is None and _is_over(item, now) and item.external_id in since
         else item
         for item in items
     ]

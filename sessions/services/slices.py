@@ -14,6 +14,7 @@ from foundation.heartbeats import instance_name
 from foundation.loading import load_where, selected
 from foundation.version import code_version
 from market.core.snapshot import MarketSnapshot
+from sessions.core.parts import NOBODY, Arc, arc_to_decide
 from sessions.models import SLICE_SESSIONS_MAX, EvaluationRun, EvaluationSlice, TradingSession
 from sessions.selectors import EVALUATED
 
@@ -63,27 +64,40 @@ def any_due(*, version: int) -> bool:
 def claim_due_slice(*, version: int) -> EvaluationSlice | None:
     """The slice that waits longest for this snapshot, locked; None when none is due or all are claimed.
 
-    Of those that wait equally long one that this process did last: what it keeps of it is still true, but for what
-    has changed since.
+    Of those that wait equally long one of which nothing is decided yet in this slot, and one that this process did
+    last: what it keeps of it is still true, but for what has changed since.
     """
     rows = load_where(
         EvaluationSlice,
-        f"{_DUE} ORDER BY t.evaluated_slot, t.evaluated_by <> %s, t.id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED",
-        [version, [status.value for status in EVALUATED], instance_name()],
+        f"{_DUE} ORDER BY t.evaluated_slot, t.begun_slot = %s, t.evaluated_by <> %s, t.id"
+        " LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED",
+        [version, [status.value for status in EVALUATED], version, instance_name()],
     )
     return rows[0] if rows else None
 
 
+def arc_of(row: EvaluationSlice, *, version: int) -> Arc:
+    """What is left to decide of a claimed slice in this slot."""
+    return arc_to_decide(
+        slot=version, begun_slot=row.begun_slot, begun_after=row.begun_after, decided_through=row.decided_through
+    )  # fmt: skip
+
+
 def record_run(
-    row: EvaluationSlice, *, snapshot: MarketSnapshot, sessions: int, rules: int, triggered: int, trades: int,
-    facts_at: datetime, facts_seen: str,
+    row: EvaluationSlice, *, snapshot: MarketSnapshot, part: Arc, sessions: int, rules: int, triggered: int,
+    trades: int, facts_at: datetime, facts_seen: str,
 ) -> EvaluationRun:  # fmt: skip
-    """Note what was done and that the slice waits for the next snapshot, or for the next after its seconds.
+    """Note what was done, and that the slice waits for the next snapshot, or for the next after its seconds; after a
+    part of what was left that it goes on there.
 
     `facts_at` and `facts_seen` are `foundation.moments.present_moment` of when portfolios were read.
     """
+    left = arc_of(row, version=snapshot.version)
+    is_over = part == left
     run = EvaluationRun(
         slice=row,
+        decided_after=part.after,
+        decided_through=part.through,
         slot=snapshot.version,
         as_of=snapshot.as_of,
         sessions=sessions,
@@ -98,19 +112,30 @@ def record_run(
     noted = selected(
         """
         WITH moved AS (
-            UPDATE trading_sessions_evaluationslice SET evaluated_slot = %s, evaluated_by = %s, failures = 0,
-                due_at = statement_timestamp() + make_interval(secs => every_seconds)
-            WHERE id = %s AND evaluated_slot = %s RETURNING id)
+            UPDATE trading_sessions_evaluationslice
+            SET evaluated_slot = %s, begun_slot = %s, begun_after = %s, decided_through = %s, evaluated_by = %s,
+                failures = 0, due_at = CASE WHEN %s
+                    THEN statement_timestamp() + make_interval(secs => every_seconds) ELSE due_at END
+            WHERE id = %s AND (evaluated_slot, begun_slot, decided_through) = (%s, %s, %s) RETURNING id)
         INSERT INTO trading_sessions_evaluationrun
-            (slice_id, slot, as_of, sessions, rules, triggered, trades, worker, code_version, facts_at, facts_seen)
-        SELECT id, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s FROM moved RETURNING id, created_at
+            (slice_id, slot, decided_after, decided_through, as_of, sessions, rules, triggered, trades, worker,
+             code_version, facts_at, facts_seen)
+        SELECT id, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s FROM moved RETURNING id, created_at
         """,
         [
-            run.slot,
+            run.slot if is_over else row.evaluated_slot,
+            0 if is_over else run.slot,
+            NOBODY if is_over else left.through,
+            NOBODY if is_over else part.through,
             run.worker,
+            is_over,
             row.pk,
             row.evaluated_slot,
+            row.begun_slot,
+            row.decided_through,
             run.slot,
+            part.after,
+            part.through,
             run.as_of,
             sessions,
             rules,

@@ -1,13 +1,16 @@
 """The whole flow, from a due slice to committed intents, on one screen.
 
-claim a due slice → breakers on losses → evaluate_rules (no locks) → execute_triggered_rules (portfolios locked,
-fresh facts) → decisions, trades (pending), reservations → run recorded → journal → commit → wake the execution
+claim a due slice → breakers on losses → evaluate_rules (no locks) → a part, where much has triggered →
+execute_triggered_rules (portfolios locked, fresh facts) → decisions, trades (pending), reservations → marks →
+run recorded → journal → commit → wake the execution
 """
 
 import uuid
-from collections.abc import Collection, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence, Sized
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import chain
+from typing import TypeVar
 
 import structlog
 from django.db import connection, transaction
@@ -27,10 +30,11 @@ from rules.models import RuleVersion
 from rules.selectors import InForce, active_rule_versions, rules_in_force, versions_by_id
 from rules.services.programs import compiled_program, known_program
 from sessions.core.config import read_config
+from sessions.core.parts import Arc
 from sessions.models import EvaluationRun, TradingSession
 from sessions.selectors import SessionGroup, SessionToEvaluate, sessions_to_evaluate
 from sessions.services.sessions import report_failure
-from sessions.services.slices import claim_due_slice, note_failure, record_run
+from sessions.services.slices import arc_of, claim_due_slice, note_failure, record_run
 from trading.models import AutoTrade
 from trading.services.breakers import trip_on_losses
 from trading.services.cooldowns import read_cooldowns, write_cooldowns
@@ -48,6 +52,8 @@ log = structlog.get_logger(__name__)
 ALERT_AT_FAILURES = 3
 # More than this from one session in one evaluation is a mistake in its rules.
 SESSION_HITS_MAX = 5_000
+# Decided in one transaction: a second or two, in which the portfolios are locked.
+PART_HITS_MAX = 500
 
 
 @dataclass(frozen=True)
@@ -59,22 +65,31 @@ class TriggeredRule:
     symbol: str | None
 
 
+@dataclass(frozen=True)
+class Look:
+    """Some sessions, what their portfolios are worth, what is true of them, and by how many rules."""
+
+    group: SessionGroup
+    worth: Worth
+    triggered: Sequence[TriggeredRule]
+    rules: int
+
+
 @dataclass
 class Evaluated:
-    """What an evaluation came to; events are not journalled yet."""
+    """What was decided; events are not journalled yet."""
 
-    rules: int = 0
     triggered: int = 0
     trades: int = 0
     events: list[Event] = field(default_factory=list)
-    to_blame: list[tuple[SessionToEvaluate, str]] = field(default_factory=list)
 
-    def add(self, other: "Evaluated") -> None:
-        self.rules += other.rules
-        self.triggered += other.triggered
-        self.trades += other.trades
-        self.events += other.events
-        self.to_blame += other.to_blame
+    @classmethod
+    def sum(cls, parts: Sequence["Evaluated"]) -> "Evaluated":
+        return cls(
+            sum(part.triggered for part in parts),
+            sum(part.trades for part in parts),
+            [event for part in parts for event in part.events],
+        )
 
 
 @dataclass(frozen=True)
@@ -122,47 +137,113 @@ def _evaluate_claimed(snapshot: MarketSnapshot, claimed_ids: list[int]) -> Evalu
         group = sessions_to_evaluate(claimed.id)
         view = kept_view(snapshot)
         facts_at, facts_seen = present_moment()
-        done = _evaluate_isolated(group, view, previous_slot=claimed.evaluated_slot)
+        looks, to_blame = _look(group, view)
+        triggered = [hit for look in looks for hit in look.triggered]
+        left = arc_of(claimed, version=snapshot.version)
+        part = left.first((hit.session.portfolio_id for hit in triggered), count_max=PART_HITS_MAX)
+        done = _decide(
+            [hit for hit in triggered if hit.session.portfolio_id in part],
+            view,
+            claimed.evaluated_slot,
+            to_blame,
+        )
+        _mark(looks, view, to_blame)
+        sessions = len(group) if part == Arc() else sum(key in part for key in group.portfolio_ids)
         run = record_run(
-            claimed, snapshot=snapshot, sessions=len(group), rules=done.rules,
+            claimed, snapshot=snapshot, part=part, sessions=sessions, rules=sum(look.rules for look in looks),
             triggered=done.triggered, trades=done.trades, facts_at=facts_at, facts_seen=facts_seen,
         )  # fmt: skip
         append(done.events)
         made = f"{done.trades} trades" if done.trades else ""
         reach("evaluation.before_commit", detail=made)
     reach("evaluation.after_commit", detail=made)
-    for trading_session, reason in done.to_blame:
-        report_failure(session_id=trading_session.id, reason=reason)
+    for session_id, reason in to_blame.items():
+        report_failure(session_id=session_id, reason=reason)
     return run
 
 
-def _evaluate_isolated(group: SessionGroup, view: MarketView, *, previous_slot: int) -> Evaluated:
-    """Evaluate together; if that fails, halve until the session that is to blame stands alone."""
-    if not len(group):
-        return Evaluated()
+Rows = TypeVar("Rows", bound=Sized)
+Result = TypeVar("Result")
+
+
+def _isolated(
+    rows: Rows,
+    work: Callable[[Rows], Result],
+    halves: Callable[[Rows], tuple[Rows, Rows]],
+    give_up: Callable[[Rows, Exception], None],
+) -> list[Result]:
+    """Work on all rows together; if that fails, halve until the one that is to blame stands alone."""
+    if not len(rows):
+        return []
     try:
         with transaction.atomic():
-            worth = read_worth(group.portfolio_ids, view, name=group.slice_id)
-            _trip_breakers(group, worth)  # before any entry is decided
-            triggered, rules = evaluate_rules(group, worth)
-            done = execute_triggered_rules(triggered, view, previous_slot=previous_slot)
-            done.rules = rules
-            # After the portfolios' locks, as a deposit does it, so that the two never wait for each other in a circle.
-            give_back_columns(mark(worth), name=group.slice_id)
-            return done
+            return [work(rows)]
     except TRANSIENT:
         raise  # nobody is to blame for the database being busy: the whole slice is tried again
     except Exception as error:  # whatever one session's data breaks must not stop the others
-        if len(group) == 1:
-            (alone,) = group.sessions
-            log.exception("session_failed", session_id=str(alone.id))
-            _trip_breakers_alone(group, view)
-            reason = f"its evaluation failed: {type(error).__name__}: {error}"[:200]
-            return Evaluated(to_blame=[(alone, reason)])
-    first, second = group.halves()
-    done = _evaluate_isolated(first, view, previous_slot=previous_slot)
-    done.add(_evaluate_isolated(second, view, previous_slot=previous_slot))
-    return done
+        if len(rows) == 1:
+            give_up(rows, error)
+            return []
+    first, second = halves(rows)
+    return _isolated(first, work, halves, give_up) + _isolated(second, work, halves, give_up)
+
+
+def _look(group: SessionGroup, view: MarketView) -> tuple[list[Look], dict[uuid.UUID, str]]:
+    """What is true of whom, breakers on losses first; and which sessions broke, each with its reason."""
+    to_blame: dict[uuid.UUID, str] = {}
+
+    def look(some: SessionGroup) -> Look:
+        worth = read_worth(some.portfolio_ids, view, name=None if some.path else some.name)
+        _trip_breakers(some, worth)  # before any entry is decided
+        return Look(some, worth, *evaluate_rules(some, worth))
+
+    def give_up(alone: SessionGroup, error: Exception) -> None:
+        _blame(alone.ids[0], error, to_blame)
+        _trip_breakers_alone(alone, view)
+
+    return _isolated(group, look, SessionGroup.halves, give_up), to_blame
+
+
+def _decide(
+    hits: Sequence[TriggeredRule], view: MarketView, previous_slot: int, to_blame: dict[uuid.UUID, str]
+) -> Evaluated:
+    """Decide on what has triggered, portfolio by portfolio in the order of their ids."""
+    per_portfolio: dict[uuid.UUID, list[TriggeredRule]] = {}
+    for hit in hits:
+        per_portfolio.setdefault(hit.session.portfolio_id, []).append(hit)
+    in_order = [per_portfolio[key] for key in sorted(per_portfolio)]
+    parts = _isolated(
+        in_order,
+        lambda some: execute_triggered_rules(
+            list(chain.from_iterable(some)), view, previous_slot=previous_slot
+        ),
+        lambda some: (some[: len(some) // 2], some[len(some) // 2 :]),
+        lambda alone, error: _blame(alone[0][0].session.id, error, to_blame),
+    )
+    return Evaluated.sum(parts)
+
+
+def _mark(looks: Sequence[Look], view: MarketView, to_blame: dict[uuid.UUID, str]) -> None:
+    """After the portfolios' locks, as a deposit does it, so that the two never wait for each other in a circle."""
+
+    def note(some: SessionGroup, look: Look) -> None:
+        worth = look.worth if some is look.group else read_worth(some.portfolio_ids, view)
+        marked = mark(worth)
+        if not some.path:
+            give_back_columns(marked, name=some.name)
+
+    for each in looks:
+        _isolated(
+            each.group,
+            partial(note, look=each),
+            SessionGroup.halves,
+            lambda alone, error: _blame(alone.ids[0], error, to_blame),
+        )
+
+
+def _blame(session_id: uuid.UUID, error: Exception, to_blame: dict[uuid.UUID, str]) -> None:
+    log.error("session_failed", session_id=str(session_id), exc_info=error)
+    to_blame[session_id] = f"its evaluation failed: {type(error).__name__}: {error}"[:200]
 
 
 def _trip_breakers(group: SessionGroup, worth: Worth) -> None:
@@ -194,7 +275,7 @@ def evaluate_rules(group: SessionGroup, worth: Worth) -> tuple[list[TriggeredRul
     rules = 0
     hits: list[Triggered] = []
     for sources, rows in group.by_sources.items():
-        name = group.slice_id, sources
+        name = group.name, sources
         program = known_program(name=name, stamp=stamp)
         if program is None:
             program = compiled_program(_owners_of_rules(rows), name=name, stamp=stamp)

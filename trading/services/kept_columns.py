@@ -4,95 +4,126 @@ What has changed triggers of the database tell (`portfolios.changes`), whoever's
 an evaluation notes itself are not read again: it says what became of them when it gives the columns back. It does so by
 its commit, so what is taken and not given back, whatever went wrong, is read anew.
 
-Each thread keeps for itself. A slice is evaluated by one at a time; where several take turns, each of them is told
-what the others did.
+Each thread keeps for itself, and of each portfolio one row: a portfolio that has come into another slice is forgotten
+with its old one. A slice is evaluated by one at a time; where several take turns, each is told what the others did.
 """
 
 import threading
-import time
 import uuid
-from collections import OrderedDict, deque
-from collections.abc import Hashable, Sequence
+from collections import OrderedDict
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from functools import partial
 
 import numpy as np
 from django.db import transaction
 
-from portfolios.changes import LOOKED_SECONDS_MAX, Changes, changes_since, no_changes_yet
+from portfolios.changes import LOOKED_SECONDS_MAX, Look, first_look, look_again
 from portfolios.core.columns import OwnedColumns
 from portfolios.selectors import unsettled_splits
 from trading.services.owned import read_stored, with_unsettled
 
-KEPT_MAX = 125  # slices, each of some 800 kB
-KEPT_SECONDS = 300.0  # then they are read anew, come what may
-TOLD_MAX = 20_000  # statements that changed something
+PORTFOLIOS_MAX = 262_144  # some 100 MB
+KEPT = timedelta(seconds=300)  # then they are read anew, come what may
+LOOKED = timedelta(seconds=LOOKED_SECONDS_MAX)
 
 
 @dataclass(frozen=True)
 class _Kept:
-    """Columns as they were after the change of this number."""
+    """`since`: database time at which all of it was read."""
 
     columns: OwnedColumns
-    members: frozenset[uuid.UUID]
-    told: int
-    since: float
+    since: datetime
 
 
-class _Keeper(threading.local):
-    """The columns of slices by name, and the changes that were told since, numbered."""
+class Keeper(threading.local):
+    """The columns of slices by name, and what has changed of each since they were read."""
 
     def __init__(self) -> None:
-        self.kept: OrderedDict[Hashable, _Kept] = OrderedDict()
-        self.taken: dict[Hashable, _Kept] = {}
-        self.told = 0
-        self._changes: deque[Sequence[uuid.UUID]] = deque()
-        self._since: int | None = None
-        self._looked = 0.0
-        self._seen: set[int] = set()
+        self.forget()
+
+    def forget(self) -> None:
+        self._kept: OrderedDict[Hashable, _Kept] = OrderedDict()
+        self._taken: tuple[Hashable, _Kept] | None = None
+        self._name_of: dict[uuid.UUID, Hashable] = {}
+        self._changed: dict[Hashable, set[uuid.UUID]] = {}
+        self._last: Look | None = None
         self._own: set[int] = set()
 
-    def look(self) -> None:
-        """Learn what has changed since the last look; where that cannot be told, everything kept is forgotten."""
-        known, now = self._since is not None, time.monotonic()
-        changes = changes_since(self._since) if self._since is not None else no_changes_yet()
-        if known and (now - self._looked > LOOKED_SECONDS_MAX or changes.next_since < self._since):  # type: ignore[operator]
-            known = False  # they may be pruned, or it is another server
-        if not known:
-            self.kept.clear()
-        self._note(changes)
-        self._since, self._looked = changes.next_since, now
+    def __contains__(self, name: Hashable) -> bool:
+        return name in self._kept
 
-    def _note(self, changes: Changes) -> None:
-        for row in changes.rows:
-            own = row.is_mark and row.transaction in self._own
-            if row.id not in self._seen and not own:
-                self.told += 1
-                self._changes.append(row.portfolio_ids)
-        while len(self._changes) > TOLD_MAX:
-            self._changes.popleft()
-        self._seen = {row.id for row in changes.rows}
-        self._own = {number for number in self._own if number >= changes.next_since}
-        self._own.add(changes.transaction)
+    def columns(self, name: Hashable) -> OwnedColumns:
+        """As they were given back."""
+        return self._kept[name].columns
 
-    def changed(self, kept: _Kept) -> set[uuid.UUID] | None:
-        """Which of its portfolios have changed; None when that is forgotten."""
-        missed = self.told - kept.told
-        if missed > len(self._changes):
-            return None
-        found: set[uuid.UUID] = set()
-        for place in range(len(self._changes) - missed, len(self._changes)):
-            found.update(kept.members.intersection(self._changes[place]))
-        return found
+    def take(self, portfolio_ids: Sequence[uuid.UUID], *, name: Hashable) -> OwnedColumns:
+        """What is stored of these portfolios, but for splits."""
+        now = self._look()
+        kept = self._kept.pop(name, None)
+        changed = self._changed.pop(name, set())
+        if kept is None or kept.columns.portfolio_ids != portfolio_ids or now - kept.since > KEPT:
+            if kept is not None:
+                self._strike(name, kept)
+            self._enter(name, portfolio_ids)
+            kept = _Kept(read_stored(portfolio_ids), now)
+        elif changed:
+            kept = replace(kept, columns=_read_again(kept.columns, changed))
+        self._taken = name, kept
+        return kept.columns
 
-    def give_back(self, name: Hashable, kept: _Kept) -> None:
-        self.kept[name] = kept
-        self.kept.move_to_end(name)
-        while len(self.kept) > KEPT_MAX:
-            self.kept.popitem(last=False)
+    def give_back(self, columns: OwnedColumns, *, name: Hashable) -> None:
+        """By the commit of this transaction."""
+        assert self._taken is not None and self._taken[0] == name, "what was taken last"
+        kept = self._taken[1]
+        unmarked = replace(columns, unsettled=np.zeros_like(columns.unsettled))
+        transaction.on_commit(partial(self._keep, name, replace(kept, columns=unmarked)))
+
+    def _keep(self, name: Hashable, kept: _Kept) -> None:
+        self._kept[name] = kept
+        self._kept.move_to_end(name)
+        while len(self._name_of) > PORTFOLIOS_MAX and len(self._kept) > 1:
+            self._strike(*self._kept.popitem(last=False))
+
+    def _look(self) -> datetime:
+        """Learn what has changed since the last look; where that cannot be told, all that is kept is forgotten."""
+        told: Sequence[Sequence[uuid.UUID]] = ()
+        if self._last is None:
+            look = first_look()
+        else:
+            look, told = look_again(self._last, own=self._own)
+            if look.connection != self._last.connection or look.at - self._last.at > LOOKED:
+                self.forget()
+                told = ()
+        for portfolio_ids in told:
+            self._note(portfolio_ids)
+        self._own = {number for number in self._own if number >= look.oldest} | {look.transaction}
+        self._last = look
+        return look.at
+
+    def _note(self, changed: Iterable[uuid.UUID]) -> None:
+        for key in changed:
+            name = self._name_of.get(key)
+            if name is not None:
+                self._changed.setdefault(name, set()).add(key)
+
+    def _enter(self, name: Hashable, portfolio_ids: Sequence[uuid.UUID]) -> None:
+        """From now on what changes of these is noted for this name, and no other has them."""
+        for key in portfolio_ids:
+            other = self._name_of.get(key)
+            if other is not None and other != name and other in self._kept:
+                self._strike(other, self._kept.pop(other))
+            self._name_of[key] = name
+
+    def _strike(self, name: Hashable, kept: _Kept) -> None:
+        self._changed.pop(name, None)
+        for key in kept.columns.portfolio_ids:
+            if self._name_of.get(key) == name:
+                del self._name_of[key]
 
 
-_keeper = _Keeper()
+KEEPER = Keeper()
 
 
 def take_columns(portfolio_ids: Sequence[uuid.UUID], *, name: Hashable) -> OwnedColumns:
@@ -101,28 +132,12 @@ def take_columns(portfolio_ids: Sequence[uuid.UUID], *, name: Hashable) -> Owned
     Who wants it kept gives it back (`give_back_columns`); nobody else may take the same name meanwhile.
     """
     unsettled = unsettled_splits(portfolio_ids)
-    _keeper.look()
-    told, now = _keeper.told, time.monotonic()
-    kept = _keeper.kept.pop(name, None)
-    changed = None
-    if kept is not None and kept.columns.portfolio_ids == portfolio_ids and now - kept.since <= KEPT_SECONDS:
-        changed = _keeper.changed(kept)
-    if kept is None or changed is None:
-        kept = _Kept(read_stored(portfolio_ids), frozenset(portfolio_ids), told, now)
-    elif changed:
-        kept = replace(kept, columns=_read_again(kept.columns, changed), told=told)
-    else:
-        kept = replace(kept, told=told)
-    _keeper.taken[name] = kept
-    return with_unsettled(kept.columns, unsettled)
+    return with_unsettled(KEEPER.take(portfolio_ids, name=name), unsettled)
 
 
 def give_back_columns(columns: OwnedColumns, *, name: Hashable) -> None:
     """Keep what was taken, with the marks as they are by now, once this transaction commits."""
-    kept = replace(
-        _keeper.taken.pop(name), columns=replace(columns, unsettled=np.zeros_like(columns.unsettled))
-    )
-    transaction.on_commit(partial(_keeper.give_back, name, kept))
+    KEEPER.give_back(columns, name=name)
 
 
 def _read_again(columns: OwnedColumns, changed: set[uuid.UUID]) -> OwnedColumns:

@@ -264,7 +264,7 @@ ORDERS: dict[str, str] = {
         GROUP BY session_id, slot, instrument_id HAVING count(*) > 1""",
     "one evaluation per slice and slot": """
         SELECT format('slice %%s slot %%s: %%s evaluations', slice_id, slot, count(*))
-        FROM trading_sessions_evaluationrun GROUP BY slice_id, slot HAVING count(*) > 1""",
+        FROM trading_sessions_evaluationrun GROUP BY slice_id, slot, decided_after HAVING count(*) > 1""",
     "an execution is booked once": """
         SELECT format('account %%s execution %%s: booked %%s times', account_id, execution_id, count(*))
         FROM trading_execution GROUP BY account_id, execution_id HAVING count(*) > 1""",

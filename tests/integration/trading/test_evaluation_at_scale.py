@@ -1,9 +1,9 @@
 """A slice costs the same few queries whatever its size; what a process keeps between ticks never outlives its truth."""
 
-import time
 import uuid
 from collections.abc import Callable
 from dataclasses import fields, replace
+from datetime import timedelta
 from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any
@@ -16,7 +16,7 @@ from django.test.utils import CaptureQueriesContext
 from foundation.wakeups import EXPIRES_SECONDS
 from market.models import Instrument
 from market.services import snapshots
-from portfolios.changes import LOOKED_SECONDS_MAX
+from portfolios.changes import first_look, look_again
 from portfolios.core.columns import OwnedColumns
 from portfolios.models import Portfolio, PortfolioChange, PortfolioMark, Position, PositionMark, Reservation
 from portfolios.services.portfolios import deposit
@@ -25,13 +25,14 @@ from rules.services.rules import activate_rule, deactivate_rule, update_rule
 from sessions.models import EvaluationRun, EvaluationSlice, TradingSession
 from sessions.selectors import sessions_to_evaluate
 from sessions.services.sessions import pause_trading_session, resume_trading_session
+from tests.harness.databases import CommittedDatabase
 from tests.harness.trading import STOP_LOSS, STRONG_BUY_ENTRY, Desk, Market
 from trading import tasks
 from trading.core.market_facts import STALE_SECONDS
 from trading.services import auto_trading, facts, kept_columns, owned
 from trading.services.auto_trading import FailedSlice, evaluate_next_slice, evaluate_rules
 from trading.services.facts import kept_view, market_view, read_owned, valuation_of
-from trading.services.kept_columns import give_back_columns
+from trading.services.kept_columns import KEEPER, give_back_columns, take_columns
 from trading.services.owned import read_columns
 from trading.services.worth import Worth, read_worth
 
@@ -96,7 +97,7 @@ def kept_worth(*desks: Desk) -> Worth:
 
 def test_what_is_kept_follows_every_change_of_the_books(market: Market) -> None:
     """Two portfolios; what one does is read again, whatever it was, and the other's stays."""
-    kept_columns._keeper.kept.clear()
+    KEEPER.forget()
     market.tick()
     busy, idle = Desk.open(market), Desk.open(market)
     for desk in (busy, idle):
@@ -118,7 +119,7 @@ def test_what_is_kept_follows_every_change_of_the_books(market: Market) -> None:
 
 
 def test_only_what_has_changed_is_read_again(market: Market, monkeypatch: pytest.MonkeyPatch) -> None:
-    kept_columns._keeper.kept.clear()
+    KEEPER.forget()
     market.tick()
     busy, idle = Desk.open(market), Desk.open(market)
     kept_worth(busy, idle)
@@ -176,7 +177,7 @@ def test_the_database_tells_whose_statement_changes_what_is_owned(desk: Desk, ma
 
 
 def test_marks_that_others_have_noted_are_read_again(market: Market) -> None:
-    kept_columns._keeper.kept.clear()
+    KEEPER.forget()
     market.tick()
     busy, idle = Desk.open(market), Desk.open(market)
     for desk in (busy, idle):
@@ -190,7 +191,7 @@ def test_an_evaluation_keeps_the_marks_that_it_has_noted(
     market: Market, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Prices rise at each tick, and with them the marks of both; what is kept is as true as what is read."""
-    kept_columns._keeper.kept.clear()
+    KEEPER.forget()
     market.tick()
     first, second = Desk.open(market), Desk.open(market)
     market.advise("AAA")
@@ -203,7 +204,7 @@ def test_an_evaluation_keeps_the_marks_that_it_has_noted(
         market.tick(AAA=price)
         run = evaluate_next_slice()
         assert isinstance(run, EvaluationRun) and run.triggered == 0
-        kept = kept_columns._keeper.kept[first.session.slice_id].columns
+        kept = KEEPER.columns((first.session.slice_id,))
         anew = read_columns(kept.portfolio_ids)
         assert len(anew.owner) == 2, "both hold"
         for field in fields(OwnedColumns):
@@ -215,15 +216,15 @@ def test_an_evaluation_keeps_the_marks_that_it_has_noted(
 def test_what_an_undone_evaluation_has_noted_is_not_kept(
     market: Market, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kept_columns._keeper.kept.clear()
+    KEEPER.forget()
     market.tick()
     desk = Desk.open(market)
     desk.step()
-    assert desk.session.slice_id in kept_columns._keeper.kept
+    assert (desk.session.slice_id,) in KEEPER
     market.tick(AAA=150.0)
     monkeypatch.setattr(auto_trading, "record_run", None)
     assert isinstance(evaluate_next_slice(), FailedSlice)
-    assert desk.session.slice_id not in kept_columns._keeper.kept
+    assert (desk.session.slice_id,) not in KEEPER
 
 
 def test_who_has_not_looked_for_long_keeps_nothing(market: Market, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -231,25 +232,74 @@ def test_who_has_not_looked_for_long_keeps_nothing(market: Market, monkeypatch: 
     market.tick()
     desk = Desk.open(market)
     kept_worth(desk)
-    PortfolioChange.objects.all().delete()
     Portfolio.objects.filter(pk=desk.portfolio.pk).update(cash=Decimal(77))
-    PortfolioChange.objects.all().delete()
-    later = time.monotonic() + LOOKED_SECONDS_MAX + 1
-    monkeypatch.setattr(kept_columns, "time", SimpleNamespace(monotonic=lambda: later))
+    forgotten_changes()
+    assert kept_worth(desk).columns.cash.tolist() == [100_000.0], "this test forgets what it must"
+    monkeypatch.setattr(kept_columns, "LOOKED", timedelta(0))
     assert kept_worth(desk).columns.cash.tolist() == [77.0]
 
 
-def test_who_was_told_more_than_he_remembers_reads_anew(
-    market: Market, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def forgotten_changes() -> None:
+    PortfolioChange.objects.all().delete()
+
+
+def test_over_another_connection_everything_is_read_anew(market: Market) -> None:
+    """It may be another server, one that was restored, or a standby that has become the first."""
+    market.tick()
+    desk = Desk.open(market)
+    kept_worth(desk)
+    Portfolio.objects.filter(pk=desk.portfolio.pk).update(cash=Decimal(77))
+    forgotten_changes()
+    connection.close()
+    assert kept_worth(desk).columns.cash.tolist() == [77.0]
+
+
+def test_a_portfolio_is_kept_with_one_slice_only(market: Market) -> None:
+    """Else the marks that it rises by in the new one would be unknown in the old one, should it come back."""
     market.tick()
     desk, other = Desk.open(market), Desk.open(market)
-    kept_worth(desk)
-    monkeypatch.setattr(kept_columns, "TOLD_MAX", 2)
-    Portfolio.objects.filter(pk=desk.portfolio.pk).update(cash=Decimal(77))
-    for _ in range(3):
-        Portfolio.objects.filter(pk=other.portfolio.pk).update(cash=Decimal(5))
-    assert kept_worth(desk).columns.cash.tolist() == [77.0]
+    ids = tuple(sorted([desk.portfolio.id, other.portfolio.id]))
+    for asked, name in ((ids, "old"), ((desk.portfolio.id,), "new")):
+        with transaction.atomic():
+            give_back_columns(take_columns(asked, name=name), name=name)
+    assert "new" in KEEPER and "old" not in KEEPER
+
+
+def test_a_change_is_told_once_however_long_an_older_transaction_is_open(
+    market: Market, committed_db: CommittedDatabase
+) -> None:
+    market.tick()
+    desk = Desk.open(market)
+    with committed_db.as_owner() as elsewhere:
+        elsewhere.execute("BEGIN")
+        elsewhere.execute("SELECT pg_current_xact_id()")
+        with transaction.atomic():
+            last = first_look()
+        Portfolio.objects.filter(pk=desk.portfolio.pk).update(cash=Decimal(77))
+        told = []
+        for _ in range(3):
+            with transaction.atomic():
+                last, changed = look_again(last, own=())
+            told.append(len(changed))
+    assert told == [1, 0, 0]
+
+
+def test_what_commits_late_is_told_then(market: Market, committed_db: CommittedDatabase) -> None:
+    """Its number is older than what was looked at meanwhile."""
+    market.tick()
+    desk = Desk.open(market)
+    told = []
+    with committed_db.as_owner() as elsewhere:
+        with elsewhere.transaction():
+            elsewhere.execute("UPDATE portfolios_portfolio SET cash = 77 WHERE id = %s", [desk.portfolio.id])
+            with transaction.atomic():
+                last = first_look()
+            Portfolio.objects.filter(pk=Desk.open(market).portfolio.pk).update(cash=5)
+            with transaction.atomic():
+                last, _ = look_again(last, own=())
+        with transaction.atomic():
+            last, told = look_again(last, own=())
+    assert told == [[desk.portfolio.id]]
 
 
 def rules_evaluated(desk: Desk, market: Market) -> int:
@@ -379,10 +429,9 @@ def test_a_run_that_ends_before_the_work_does_leaves_a_message(
     market: Market, woken: list[str], monkeypatch: pytest.MonkeyPatch, seconds: float, expected: int
 ) -> None:
     two_slices(market)
-    moments = iter([1_000.0, 1_000.0 + seconds])
+    moments = iter([1_000.0, 1_000.0, 1_000.0, 1_000.0 + tasks.EVALUATE_SECONDS, 1_000.0 + seconds])
     monkeypatch.setattr(tasks, "time", SimpleNamespace(monotonic=lambda: next(moments)))
     monkeypatch.setattr(tasks, "beat_if_due", lambda component: None)
-    monkeypatch.setattr(tasks, "SLICES_MAX", 1)
     monkeypatch.setattr(tasks, "evaluate_next_slice", first_run(market))
     tasks.evaluate_due()
     assert len(woken) == expected

@@ -49,6 +49,38 @@ def test_a_trade_long_after_a_quote_does_not_make_the_old_bid_and_ask_look_fresh
     )
 
 
+def test_a_trade_stamped_in_the_future_keeps_no_quote_out(newest: Newest) -> None:
+    newest.take([trade(BEGIN + timedelta(minutes=4)), quote(BEGIN)])
+    newest.drain()
+    newest.take([quote(BEGIN + timedelta(seconds=1), bid="12", ask="13")])
+    assert newest.drain().quotes[0].bid == 12
+
+
+def day_bar(at: datetime, volume: int) -> dict[str, object]:
+    price = Decimal(10)
+    return {
+        "T": "d",
+        "S": "IBM",
+        "o": price,
+        "h": price,
+        "l": price,
+        "c": price,
+        "v": Decimal(volume),
+        "t": text(at),
+    }
+
+
+def test_after_a_days_bar_its_trades_are_added_and_older_ones_are_not(newest: Newest) -> None:
+    midnight = BEGIN.replace(hour=4)
+    newest.take(
+        [quote(BEGIN), trade(BEGIN - timedelta(days=1), size=3), day_bar(midnight, 1_000), trade(BEGIN)]
+    )
+    assert newest.drain().quotes[0].volume == 1_007
+    late = trade(BEGIN - timedelta(days=1), size=50) | {"c": ["Z"]}  # told late: it sets no price
+    newest.take([late, quote(BEGIN + timedelta(seconds=1))])
+    assert newest.drain().quotes[0].volume == 1_007
+
+
 @pytest.mark.parametrize(
     ("later", "volume"),
     [

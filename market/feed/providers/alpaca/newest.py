@@ -54,6 +54,15 @@ class _Symbol:
     day: date | None = None
     """at the exchange, of the newest trade"""
     is_new: bool = False
+    is_quoted: bool = False
+    """newly, not only traded"""
+
+    def begin(self, day: date) -> bool:
+        """Whether this is the newest day, or a new one, of which nothing is counted yet."""
+        if self.day is None or day > self.day:
+            self.volume = ZERO if self.day is not None else self.volume
+            self.day = day
+        return day == self.day
 
 
 class Newest:
@@ -86,8 +95,10 @@ class Newest:
                         self._trade(said, latest)
                     case SaidDay() if said.symbol in self._symbols:
                         self._days[said.symbol] = said
-                        if is_number(said.volume):
-                            self._symbols[said.symbol].volume = said.volume
+                        state = self._symbols[said.symbol]
+                        is_readable = said.at.tzinfo is not None and is_number(said.volume)
+                        if is_readable and state.begin(said.at.astimezone(ZONE).date()):
+                            state.volume = said.volume
                     case SaidStatus() if said.halted is not None and said.symbol in self._symbols:
                         self._halt(said.symbol, said.halted)
 
@@ -97,10 +108,11 @@ class Newest:
             quotes = []
             for symbol, state in self._symbols.items():
                 if state.is_new and state.bid is not None and state.ask is not None:
-                    state.is_new = False
                     assert state.quoted_at is not None, "who has a bid was quoted"
                     at = max(state.quoted_at, state.traded_at or state.quoted_at)
-                    if at - state.quoted_at > QUOTE_STANDS:
+                    is_told = state.is_quoted or at - state.quoted_at <= QUOTE_STANDS
+                    state.is_new = state.is_quoted = False
+                    if not is_told:
                         continue
                     last = _last(state.last, state.bid, state.ask)
                     quotes.append(QuoteTick(symbol, state.bid, state.ask, last, state.volume, at))
@@ -130,7 +142,8 @@ class Newest:
         if state is None or _is_odd(said.at, state.quoted_at, latest) or quote_fault(quote)[0] is not None:
             self._odd.append(quote)
             return
-        state.bid, state.ask, state.quoted_at, state.is_new = said.bid, said.ask, said.at, True
+        state.bid, state.ask, state.quoted_at = said.bid, said.ask, said.at
+        state.is_new = state.is_quoted = True
 
     def _trade(self, said: SaidTrade, latest: datetime) -> None:
         state = self._symbols.get(said.symbol)
@@ -141,11 +154,8 @@ class Newest:
         ):
             self._odd.append(QuoteTick(said.symbol, said.price, said.price, said.price, said.size, said.at))
             return
-        day = said.at.astimezone(ZONE).date()
-        if state.day is not None and day > state.day:  # until the first bar of the new day is said
-            state.volume = ZERO
-        state.day = day
-        state.volume += said.size
+        if state.begin(said.at.astimezone(ZONE).date()):  # until the day's first bar is said
+            state.volume += said.size
         if said.sets_price:
             state.last, state.traded_at, state.is_new = said.price, said.at, True
             halted_at = self._halted.get(said.symbol)
