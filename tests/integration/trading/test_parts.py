@@ -1,4 +1,4 @@
-"""Where much triggers at once a slot is decided in parts: each commits for itself; nobody is left out or asked twice."""
+"""Where much triggers at once a slot is decided in parts: each commits for itself, none is left out or asked twice."""
 
 from collections import Counter
 from decimal import Decimal
