@@ -11,6 +11,8 @@ from threading import Lock
 
 from django.conf import settings
 
+from foundation.arrays import array_text
+from foundation.loading import load_where
 from rules.core.actions import asks_for_trade, blocks_entries
 from rules.core.program import Program, RuleSource, compile_program
 from rules.models import RuleVersion
@@ -80,7 +82,8 @@ def _refreshed(kept: _Kept | None, owners: Mapping[int, Hashable]) -> Program:
 
 
 def _sources(owners: Mapping[int, Hashable]) -> list[RuleSource]:
-    versions = RuleVersion.objects.order_by().in_bulk(list(owners))
+    rows = load_where(RuleVersion, "t.id = ANY(%s::bigint[])", [array_text(owners)])
+    versions = {row.pk: row for row in rows}
     return [source_of(owner, versions[key]) for key, owner in owners.items()]
 
 
