@@ -26,7 +26,7 @@ lint: ## Check style, types, import contracts, migrations and deployment setting
 	@deploy/install.sh requirements-dev.txt
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(CHECK_ENV) $(BIN)/mypy $(PACKAGES) tests/conftest.py tests/harness
+	$(CHECK_ENV) $(BIN)/mypy $(PACKAGES) benchmarks tests/conftest.py tests/harness
 	$(BIN)/lint-imports
 	$(CHECK_ENV) $(BIN)/python -W ignore::RuntimeWarning manage.py makemigrations --check --dry-run
 	$(CHECK_ENV) $(BIN)/python manage.py check --deploy --fail-level WARNING

@@ -3,7 +3,7 @@
 from autotrading_project.settings import *  # noqa: F403
 
 ROOT_URLCONF = "benchmarks.api.bare_urls"
-MIDDLEWARE: list[str] = []
+MIDDLEWARE = []
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [],
     "DEFAULT_PERMISSION_CLASSES": [],

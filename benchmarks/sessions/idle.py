@@ -13,6 +13,7 @@ from benchmarks.figure import Figure
 from benchmarks.sessions.world import POSITIONS, RULES, SYMBOLS, World
 from foundation.moments import present_moment
 from market.services import snapshots
+from sessions.core.parts import Arc
 from sessions.models import EvaluationRun
 from sessions.services.slices import claim_due_slice, record_run
 from trading.services.auto_trading import FailedSlice, evaluate_next_slice
@@ -104,15 +105,9 @@ def _bare_sessions_per_second(world: World) -> float:
                 break
             at, seen = present_moment()
             record_run(
-                claimed,
-                snapshot=snapshot,
-                sessions=0,
-                rules=0,
-                triggered=0,
-                trades=0,
-                facts_at=at,
-                facts_seen=seen,
-            )
+                claimed, snapshot=snapshot, part=Arc(), sessions=0, rules=0, triggered=0, trades=0,
+                facts_at=at, facts_seen=seen,
+            )  # fmt: skip
         slices += 1
     seconds = time.perf_counter() - begin
     connection.close()

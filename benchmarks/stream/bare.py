@@ -15,7 +15,7 @@ def group_of(stream: str) -> str:
     return f"bare.{stream}"
 
 
-class Passing(AsyncWebsocketConsumer):  # type: ignore[misc]
+class Passing(AsyncWebsocketConsumer):
     """`?{stream}` names the group."""
 
     async def connect(self) -> None:
