@@ -14,6 +14,7 @@ from django.conf import settings
 from foundation.arrays import array_text
 from foundation.loading import load_where
 from rules.core.actions import asks_for_trade, blocks_entries
+from rules.core.conditions import InvalidConditionsError
 from rules.core.program import Program, RuleSource, compile_program
 from rules.models import RuleVersion
 
@@ -22,11 +23,12 @@ RULES_KEPT_MAX = settings.PROGRAM_CACHE_RULES_MAX
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """A program, and the owner of each version in it; `stamp`: what the caller knew it by."""
+    """A program, and the owner of each version in it; `stamp`: what the caller knew it by. Or why there is none."""
 
     owners: Mapping[int, Hashable]
-    program: Program
+    program: Program | None
     stamp: bytes | None
+    failure: InvalidConditionsError | None = None
 
 
 _kept: OrderedDict[Hashable, _Kept] = OrderedDict()
@@ -46,30 +48,43 @@ def compiled_program(
     with _lock:
         kept = _kept.get(name)
     # Outside the lock: two threads may compile the same, but nobody waits for another's slice.
-    same = kept is not None and kept.owners == owners
-    program = kept.program if kept is not None and same else _refreshed(kept, owners)
+    try:
+        made = _Kept(dict(owners), _refreshed(kept, owners), stamp)
+    except InvalidConditionsError as error:
+        _keep(name, _Kept({}, None, stamp, error))
+        raise
+    _keep(name, made)
+    assert made.program is not None
+    return made.program
+
+
+def _keep(name: Hashable, made: _Kept) -> None:
     with _lock:
-        _kept[name] = _Kept(dict(owners), program, stamp)
+        _kept[name] = made
         _kept.move_to_end(name)
         rules = sum(len(each.owners) for each in _kept.values())
         while rules > RULES_KEPT_MAX and len(_kept) > 1:
             rules -= len(_kept.popitem(last=False)[1].owners)
-    return program
 
 
 def known_program(*, name: Hashable, stamp: bytes) -> Program | None:
     """The program kept under this name, if it was compiled for the same stamp: then nobody has to ask which rules are
-    in force. The caller's stamp must change with every change of them."""
+    in force. The caller's stamp must change with every change of them. Raises what compiling them raised, where it did:
+    at the next tick nobody tries the same again."""
     with _lock:
         kept = _kept.get(name)
         if kept is None or kept.stamp != stamp:
             return None
         _kept.move_to_end(name)
-        return kept.program
+    if kept.failure is not None:
+        raise kept.failure.with_traceback(None)
+    return kept.program
 
 
 def _refreshed(kept: _Kept | None, owners: Mapping[int, Hashable]) -> Program:
-    if kept is not None:
+    if kept is not None and kept.program is not None:
+        if kept.owners == owners:
+            return kept.program
         gone = [
             (owner, key) for key, owner in kept.owners.items() if key not in owners or owners[key] != owner
         ]

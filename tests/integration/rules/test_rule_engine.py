@@ -207,7 +207,7 @@ def test_only_what_is_new_is_read(
     with django_assert_num_queries(2) as asked:
         program()
     pk = changed.versions.latest("version").pk
-    assert f"IN ({pk})" in asked.captured_queries[1]["sql"], "the new version alone"
+    assert f"'{{{pk}}}'" in asked.captured_queries[1]["sql"], "the new version alone"
 
 
 def test_programs_kept_are_bounded(buying, monkeypatch):

@@ -7,6 +7,7 @@ import pytest
 from foundation.errors import Conflict, InvalidInput
 from journal.models import Alert
 from rules.models import RuleVersion
+from rules.services import programs
 from sessions.models import EvaluationRun, TradingSession
 from sessions.selectors import get_active_sessions
 from sessions.services import sessions
@@ -18,6 +19,8 @@ from sessions.services.sessions import (
     stop_trading_session,
 )
 from tests.harness.trading import Desk, Market
+from trading.services import auto_trading
+from trading.services.auto_trading import evaluate_next_slice
 from trading.services.stopping import finish_stopping
 from trading.services.trade_execution import execute_pending
 from trading.services.verification import book_differences
@@ -145,6 +148,31 @@ def test_a_session_that_breaks_is_paused_and_the_others_trade(market: Market, co
     assert poisoned.refresh().session.status == "paused"
     assert "evaluation failed" in Alert.objects.get(stream=poisoned.portfolio.id).message
     assert EvaluationRun.objects.filter(slot=2).count() == 1
+
+
+def test_one_whose_exits_break_costs_the_others_of_its_slice_no_reading_and_compiling(
+    market: Market, committed_db, monkeypatch
+) -> None:
+    """It is paused, and breaks at each tick all the same, for the exits of a paused session go on."""
+    market.tick()
+    desks = [Desk.open(market, owner=f"owner-{n}") for n in range(5)]
+    version = RuleVersion.objects.get(rule__portfolio=desks[2].portfolio, rule_type="exit")
+    with committed_db.as_owner() as owner:
+        owner.execute("ALTER TABLE rule_versions DISABLE TRIGGER USER")
+        owner.execute(
+            'UPDATE rule_versions SET conditions = \'[{"field": "gone"}]\' WHERE id = %s', [version.pk]
+        )
+    for _ in range(2):  # once when it is active, once paused
+        market.tick()
+        evaluate_next_slice()
+    assert desks[2].refresh().session.status == "paused"
+    monkeypatch.setattr(programs, "compile_program", None)
+    monkeypatch.setattr(auto_trading, "rules_in_force", None)
+    market.advise("AAA")
+    market.tick()
+    run = evaluate_next_slice()
+    assert (run.triggered, run.sessions) == (4, 5)
+    assert [len(desk.trades()) for desk in desks] == [1, 1, 0, 1, 1]
 
 
 def test_restarting_after_a_stop_goes_on_with_the_positions(desk: Desk, market: Market) -> None:
