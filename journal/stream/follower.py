@@ -37,13 +37,19 @@ class Follower:
         self._flagged: dict[UUID, None] = {}  # ordered: each stream in its turn
         self._wake = asyncio.Event()
         self._stopped_by: Close | None = None
+        self._ended = False
 
     @property
     def streams(self) -> frozenset[UUID]:
         return frozenset(self._attached)
 
     async def begin(self, wanted: Mapping[UUID, int | None]) -> None:
-        """Follow these streams too: after the given `seq`, or from now on where it is None."""
+        """Follow these streams too: after the given `seq`, or from now on where it is None.
+
+        Nothing once it has ended: whoever saw a new stream may come late, and nobody would detach it any more.
+        """
+        if self._ended:
+            return
         self._attached.update(wanted)
         heads = await self._hub.attach(self, wanted)
         for stream, since in wanted.items():
@@ -54,6 +60,7 @@ class Follower:
             self.flag(stream)
 
     def end(self) -> None:
+        self._ended = True
         self._hub.detach(self, self._attached)
 
     def stop(self, close: Close) -> None:
