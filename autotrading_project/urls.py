@@ -1,7 +1,6 @@
 from django.contrib import admin
 from django.urls import include, path
 
-from foundation.admin.passwords import change_own_password
 from foundation.api.docs import Docs
 from foundation.api.document import Schema
 from foundation.api.health import health
@@ -11,9 +10,6 @@ admin.autodiscover()  # here, so that processes without a web page start without
 
 urlpatterns = [
     path("", include("console.urls")),
-    path(
-        "admin/password_change/", admin.site.admin_view(change_own_password, cacheable=True)
-    ),  # before the site's
     path("admin/", admin.site.urls),
     path("health", health, name="health"),
     path("api/schema", Schema.as_view(), name="schema"),

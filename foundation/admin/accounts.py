@@ -1,7 +1,5 @@
 """People, groups and API tokens. A user is never deleted, for the books name him: he is made inactive."""
 
-from typing import Any
-
 from axes.models import AccessAttempt
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
@@ -15,7 +13,6 @@ from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationFo
 
 from foundation.admin.base import ReadOnlyAdmin
 from foundation.models import ServiceAccount
-from foundation.tokens import revoke_tokens
 
 assert KnoxTokenAdmin is not None  # its import registers the page that is replaced here
 for model in (User, Group, AuthToken):
@@ -39,15 +36,6 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         return False
-
-    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
-        """Called once a change is saved. Whoever had the old password has no token that still opens."""
-        if (
-            request.resolver_match is not None
-            and request.resolver_match.url_name == "auth_user_password_change"
-        ):
-            revoke_tokens(user=obj)
-        return super().log_change(request, obj, message)
 
 
 @admin.register(Group)

@@ -151,7 +151,9 @@ class Password(ApiView):
             raise InvalidInput("The new password is too weak.", errors=faults) from error
         with transaction.atomic():
             user.set_password(body["new_password"])
-            user.save(update_fields=["password"])
+            User.objects.filter(pk=user.pk).update(
+                password=user.password
+            )  # saved, it would end this token, too
             revoke_tokens(user=user, keep=getattr(request.auth, "digest", None))
         if request.auth is None:
             update_session_auth_hash(request._request, user)

@@ -1,10 +1,13 @@
 """Tokens have names and an end, are kept as hashes, and can be revoked; programs have accounts of their own."""
 
+import io
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.core.management import call_command
+from django.test import Client
 from knox.models import AuthToken
 from rest_framework.test import APIClient
 
@@ -102,6 +105,33 @@ class TestOneself:
         assert alice.post("/api/auth/password", body, format="json").status_code == 204
         assert opens(alice) and not opens(script)
         assert User.objects.get(username="alice").check_password("an even longer password")
+
+    @pytest.mark.parametrize("door", ["its own page", "the users' page", "the command line", "the shell"])
+    def test_a_new_password_by_another_door_ends_them_all(
+        self, alice: APIClient, world: World, monkeypatch: pytest.MonkeyPatch, door: str
+    ) -> None:
+        user, new, page = world.users["alice"], "an even longer password", Client()
+        if door == "its own page":
+            User.objects.filter(pk=user.pk).update(is_staff=True)
+            page.force_login(user)
+            page.post(
+                "/admin/password_change/",
+                {"old_password": PASSWORD, "new_password1": new, "new_password2": new},
+            )
+        elif door == "the users' page":
+            page.force_login(world.users["susan"])
+            page.post(
+                f"/admin/auth/user/{user.pk}/password/",
+                {"usable_password": "true", "password1": new, "password2": new},
+            )
+        elif door == "the command line":
+            monkeypatch.setattr("getpass.getpass", lambda prompt: new)
+            call_command("changepassword", "alice", stdout=io.StringIO())
+        else:
+            user.set_password(new)
+            user.save()
+        assert User.objects.get(username="alice").check_password(new)
+        assert not opens(alice)
 
     @pytest.mark.parametrize(
         ("old", "new", "status"), [("wrong", "long enough now", 403), (PASSWORD, "short", 400)]
