@@ -11,6 +11,7 @@ from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
 from foundation.api.actions import declared
+from foundation.api.throttling import pay_for_a_401
 from foundation.errors import Forbidden
 from portfolios.core.access import RULES, Action, is_of_portfolio
 from portfolios.standing import require_anywhere
@@ -20,10 +21,13 @@ class AsDeclared(BasePermission):
     """Closed where nothing is declared. In settings, hence it imports no view."""
 
     def has_permission(self, request: Request, view: Any) -> bool:
-        """False: who is not logged in (401). Raises Forbidden."""
+        """False: who is not logged in (401). Raises Forbidden, and Throttled: to be refused costs as much as to be let
+        in."""
         method = (request.method or "").lower()
         action = declared(view, method)
         known = bool(request.user and request.user.is_authenticated)
+        if known:
+            view.check_throttles(request)
         if action is None and method != "options" and hasattr(view, method):
             if known:
                 raise Forbidden("This is open to nobody: it does not say what it does.", code="undeclared")
@@ -33,4 +37,6 @@ class AsDeclared(BasePermission):
             return True
         if known and action is not None and not is_of_portfolio(action):
             require_anywhere(request.user, action)
+        if not known:
+            pay_for_a_401(request, view)
         return known  # where there is no such method, that is said after this

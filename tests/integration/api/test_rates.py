@@ -52,13 +52,41 @@ class TestRequests:
         assert asked(world.as_("alice"), 10) == [200] * 3 + [429] * 7
         assert asked(world.as_("alice"), 3) == [200] * 3
 
+    def test_what_is_for_staff_only_costs_as_much_as_what_is_for_everybody(
+        self, world: World, settings: Any
+    ) -> None:
+        settings.RATE_USER_PER_MINUTE = 3
+        alice = world.as_("alice")
+        assert [alice.get("/api/platform/limits").status_code for _ in range(4)] == [403] * 3 + [429]
+        assert asked(alice, 1) == [429]
+
+    @pytest.mark.parametrize("authorization", [None, "Token", "Token 0123456789abcdef", "Token \xe4\xff"])
+    def test_to_be_refused_for_a_token_is_not_free_either(
+        self, world: World, settings: Any, authorization: str | None
+    ) -> None:
+        """It is the address that pays, and only for these: whoever has a good token goes on, and so does a login."""
+        settings.RATE_USER_PER_MINUTE = 3
+        nobody = APIClient() if authorization is None else APIClient(HTTP_AUTHORIZATION=authorization)
+        assert asked(nobody, 4) == [401] * 3 + [429]
+        refused = nobody.get("/api/me")
+        assert refused.json()["code"] == "throttled" and 1 <= int(refused["Retry-After"]) <= 61
+        assert APIClient(REMOTE_ADDR="10.0.0.9").get("/api/me").status_code == 401
+        assert asked(world.as_("alice"), 3) == [200] * 3
+        assert login("127.0.0.1").status_code == 401
+        assert nobody.post("/api/emergency-stop").status_code == 401
+
+    def test_a_request_costs_once(self, world: World, settings: Any) -> None:
+        settings.RATE_USER_PER_MINUTE, settings.RATE_TOKEN_PER_MINUTE = 4, 4
+        assert asked(world.as_("alice"), 5) == [200] * 4 + [429]
+        assert [APIClient().get("/api/schema").status_code for _ in range(5)] == [200] * 4 + [429]
+
     def test_the_emergency_stop_is_never_refused(self, world: World, settings: Any) -> None:
         settings.RATE_USER_PER_MINUTE = settings.RATE_TOKEN_PER_MINUTE = 1
         alice = world.as_("alice")
         assert asked(alice, 2) == [200, 429]
         body = {"scope": "portfolio", "scope_id": str(world.desk.portfolio.id), "reason": "Now"}
         answers = [alice.post("/api/emergency-stop", body, format="json").status_code for _ in range(20)]
-        assert answers == [201] * 20
+        assert answers == [201] + [200] * 19
         assert alice.get("/api/emergency-stop").status_code == 429
 
     def test_a_refused_request_leaves_no_idempotency_key(self, world: World, settings: Any) -> None:
