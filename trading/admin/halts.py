@@ -18,7 +18,8 @@ from foundation.admin.base import ServiceAdmin, ServiceForm, actor_of, as_domain
 from foundation.errors import DomainError
 from portfolios.core.access import Action
 from trading.models import AutoTrade, Halt
-from trading.services.emergency_stop import OF_MEMBERS, arm, portfolio_of, release
+from trading.services.emergency_stop import OF_MEMBERS, portfolio_of, release
+from trading.services.stop_button import press
 
 STATE_COLOURS = {"armed": "danger", "drained": "warning", "released": "success"}
 # Scope of a halt -> the trade's relation that leads to what is halted.
@@ -120,10 +121,11 @@ class HaltAdmin(ServiceAdmin):
         given = form.cleaned_data
         within = portfolio_of(given["scope"], form.scope_id()) if given["scope"] in OF_MEMBERS else None
         self.ask(request, Action.STOP_PLATFORM if within is None else Action.STOP, within)
-        return arm(
+        halt, _ = press(
             scope=given["scope"], scope_id=form.scope_id(), mode=given["mode"], reason=given["reason"],
             actor=actor_of(request),
         )  # fmt: skip
+        return halt
 
     @action(
         description="Stop all trading", permissions=["arm"], icon="emergency_home", variant=ActionVariant.DANGER,
@@ -135,7 +137,7 @@ class HaltAdmin(ServiceAdmin):
         given = form.cleaned_data
         try:
             self.ask(request, Action.STOP_PLATFORM, None)
-            halt = arm(
+            halt, _ = press(
                 scope=Halt.Scope.PLATFORM, mode=given["mode"], reason=given["reason"], actor=actor_of(request)
             )  # fmt: skip
         except (DomainError, OperationalError) as error:

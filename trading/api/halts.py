@@ -4,7 +4,7 @@ from typing import Any, ClassVar
 from uuid import UUID
 
 from django.contrib.auth.models import User
-from drf_spectacular.utils import OpenApiExample, extend_schema
+from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -20,6 +20,7 @@ from trading.api.serializers import HaltSerializer, NewHaltSerializer
 from trading.models import Halt
 from trading.selectors import shown_halts, visible_halts
 from trading.services import emergency_stop
+from trading.services.stop_button import press
 
 TAGS = ["emergency stop"]
 
@@ -61,7 +62,12 @@ class EmergencyStops(ApiView):
         operation_id="armEmergencyStop",
         summary="Stop trading now",
         request=NewHaltSerializer,
-        responses={201: HaltSerializer},
+        responses={
+            201: OpenApiResponse(HaltSerializer, description="Armed."),
+            200: OpenApiResponse(
+                HaltSerializer, description="You had stopped it already: the stop in force."
+            ),
+        },
         examples=[
             OpenApiExample(
                 "A portfolio",
@@ -79,12 +85,13 @@ class EmergencyStops(ApiView):
         """Armed as soon as you have the answer; `drained_at` says when nothing was in flight any more.
 
         Traders, risk officers and owners stop their portfolios, sessions and rules; staff stop a symbol, an
-        account or the whole platform.
+        account or the whole platform. What you have stopped in this mode already is not stopped once more: the answer
+        is that stop, as it is, with its own reason (200).
         """
         body = self.body(NewHaltSerializer)
         _may_arm(self.actor, scope=body["scope"], scope_id=body["scope_id"])
-        halt = emergency_stop.arm(actor=self.actor, **body)
-        return Response(_shown(self.actor, halt.id), status=201)
+        halt, is_new = press(actor=self.actor, **body)
+        return Response(_shown(self.actor, halt.id), status=201 if is_new else 200)
 
 
 class ReleaseEmergencyStop(ApiView):

@@ -2,13 +2,15 @@
 
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
 
+from journal.models import Alert
 from portfolios.models import Member
 from tests.integration.api.conftest import World, rolled_back
-from trading.models import Decision
+from trading.models import Decision, Halt
 from trading.services import emergency_stop
 from trading.services.breakers import trip
 
@@ -166,6 +168,53 @@ def test_a_stop_takes_effect_however_its_id_is_spelt(world: World) -> None:
     world.desk.step()
     assert world.desk.held("CCC") == 0
     assert "HALTED" in {decision.code for decision in world.desk.decisions()}
+
+
+def test_who_presses_the_button_again_hears_that_it_is_stopped(
+    world: World, django_capture_on_commit_callbacks: Any
+) -> None:
+    """Nothing limits the button, so a hundred presses must not be a hundred alerts to read."""
+    portfolio, bob = world.desk.portfolio, world.as_("bob")
+    body = {"scope": "portfolio", "scope_id": str(portfolio.id), "reason": "Prices look wrong"}
+    with django_capture_on_commit_callbacks(execute=True):
+        first = bob.post("/api/emergency-stop", body, format="json")
+        again = bob.post(
+            "/api/emergency-stop",
+            body | {"reason": "They still do", "scope_id": body["scope_id"].upper()},
+            format="json",
+        )
+    assert (first.status_code, again.status_code) == (201, 200)
+    assert again.json() == {**first.json(), "reason": "Prices look wrong"}
+    assert Halt.objects.filter(scope_id=str(portfolio.id)).count() == 1
+    assert Alert.objects.filter(stream_id=portfolio.id, kind="halt.armed").count() == 1
+
+
+def test_whatever_differs_is_another_stop(world: World) -> None:
+    """Weaker before stronger, another person's, another scope, and one after the last was released."""
+    portfolio, session = str(world.desk.portfolio.id), str(world.desk.session.id)
+
+    def press(who: str, scope: str = "portfolio", mode: str = "halt") -> tuple[int, str]:
+        body = {
+            "scope": scope,
+            "scope_id": portfolio if scope == "portfolio" else session,
+            "mode": mode,
+            "reason": "Drill",
+        }
+        answer = world.as_(who).post("/api/emergency-stop", body, format="json")
+        return answer.status_code, answer.json()["id"]
+
+    weak, strong, of_alice, of_session = (
+        press("bob", mode="reduce_only"),
+        press("bob"),
+        press("alice"),
+        press("bob", "session"),
+    )
+    assert [status for status, _ in (weak, strong, of_alice, of_session)] == [201] * 4
+    assert press("bob") == (200, strong[1])
+    assert press("bob", mode="reduce_only") == (200, weak[1])
+    assert world.as_("alice").post(f"/api/emergency-stop/{strong[1]}/release").status_code == 200
+    status, anew = press("bob")
+    assert (status, anew not in (weak[1], strong[1])) == (201, True)
 
 
 def test_the_service_knows_a_scope_by_one_spelling_too(world: World) -> None:
