@@ -33,7 +33,7 @@ class RuleInForce(RuleContent):
 
 register(
     EventKind("rule.created", "A rule was written", RuleInForce),
-    EventKind("rule.updated", "A rule says something else from now on", RuleContent),
+    EventKind("rule.updated", "A rule says something else from now on", RuleInForce),
     EventKind("rule.proposed", "A version waits for a second person's approval", RuleContent),
     EventKind("rule.approved", "A version that was proposed is in force", RuleInForce),
     EventKind("rule.rejected", "A version that was proposed will not be in force", Rule),

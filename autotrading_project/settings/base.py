@@ -279,6 +279,7 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {"TradeTypeEnum": "trading.models.Side"},
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
+        "journal.api.event_schemas.add_events",
         "foundation.api.examples.add_examples",
     ],
     "SWAGGER_UI_SETTINGS": {

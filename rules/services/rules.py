@@ -94,7 +94,7 @@ def update_rule(
     number = writing.next_number(stored)
     _put_in_force(stored, content, version=number)
     writing.add_version(stored, actor, version=number, content=content)
-    append([writing.event(stored, "rule.updated", actor, **content)])
+    append([writing.event(stored, "rule.updated", actor, is_active=stored.is_active, **content)])
     return stored
 
 

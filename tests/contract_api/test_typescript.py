@@ -74,3 +74,17 @@ def test_a_renamed_field_is_found(installed: Path, tmp_path: Path) -> None:
     assert done.returncode != 0
     for name in ("symbol", "session_name", "Idempotency-Key"):
         assert name in done.stdout, done.stdout
+
+
+def test_a_kind_of_event_that_the_program_does_not_know_is_found(installed: Path, tmp_path: Path) -> None:
+    """Its switch over `kind` speaks of each, so that one that is new, and a payload that lacks something, are seen."""
+    document = json.loads(DOCUMENT.read_text(encoding="utf-8"))
+    schemas, name, ref = document["components"]["schemas"], "NewsEvent", "#/components/schemas/NewsEvent"
+    schemas[name] = json.loads(json.dumps(schemas["TradeFilledEvent"]).replace("trade.filled", "trade.news"))
+    schemas["Event"]["oneOf"].append({"$ref": ref})
+    schemas["Event"]["discriminator"]["mapping"]["trade.news"] = ref
+    del schemas["SessionStoppedPayload"]["properties"]["total_pnl"]
+    done = _compiled(installed, json.dumps(document), tmp_path)
+    assert done.returncode != 0
+    assert "not assignable to parameter of type 'never'" in done.stdout, done.stdout
+    assert "total_pnl" in done.stdout, done.stdout

@@ -5,6 +5,7 @@
 import createClient from "openapi-fetch";
 
 import type { components, paths } from "../build/api";
+import { line } from "./events";
 
 type Portfolio = components["schemas"]["Portfolio"];
 type Problem = components["schemas"]["Problem"];
@@ -95,6 +96,7 @@ async function firstHour(): Promise<void> {
   const events = answered(
     await api.GET("/api/journal", { params: { query: { portfolio: portfolio.id } } }),
   ).results;
+  for (const event of events) console.log(event.at, line(event) ?? event.kind);
   console.log(await socketAddress(portfolio, events.at(-1)?.seq ?? 0));
   const session = await start(portfolio, crypto.randomUUID());
   console.log((await pause(session)).status);

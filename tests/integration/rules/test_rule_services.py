@@ -1,5 +1,6 @@
 """Rules are made, changed, switched and archived by services: versioned and journalled."""
 
+import json
 import uuid
 
 import pytest
@@ -82,6 +83,14 @@ def test_a_change_makes_a_new_version_and_keeps_the_old_one(rule, portfolio, ent
     assert [version.conditions[1]["value"] for version in (old, new)] == [0.8, 0.9]
     assert active_rule_versions([portfolio.id]) == [new]
     assert journal(portfolio) == ["rule.created", "rule.updated"]
+
+
+@pytest.mark.parametrize("is_active", [True, False])
+def test_the_event_of_a_change_tells_whether_the_rule_is_in_force(portfolio, entry, alice, is_active):
+    rule = create_rule(portfolio_id=portfolio.id, rule=entry, actor=alice, is_active=is_active)
+    update_rule(rule_id=rule.id, rule=entry | {"name": "Changed"}, actor=alice)
+    told = Entry.objects.get(stream_id=portfolio.id, kind="rule.updated")
+    assert json.loads(told.payload)["is_active"] is is_active
 
 
 def test_the_same_content_again_changes_nothing(rule, portfolio, entry, alice):
