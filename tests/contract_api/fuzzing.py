@@ -1,9 +1,12 @@
 """schemathesis against the real web process: requests made of the schema, answers held against it.
 
 It is started as a program with a configuration that is written for the world at hand: with random ids it would only
-ever see 404s, so each parameter of a path that `calls.py` knows a value of gets that value.
+ever see 404s, so each parameter of a path that `calls.py` knows a value of gets that value. No operation is left out:
+what ends the login that asks is asked by people who were made for it (`asking.py`), and the broker that is connected is
+a double.
 """
 
+import base64
 import json
 import os
 import subprocess
@@ -12,13 +15,21 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from django.contrib.auth import get_user_model
 from django.db import transaction
+from django.db.models import Count
+from knox.models import get_token_model
 
+from tests.harness.alpaca_wire import AlpacaWire
 from tests.integration.api import calls
 from tests.integration.api.conftest import World
 
-# They would end the session that asks, or speak to a broker.
-NOT_ASKED = ("login", "logout", "changePassword", "revokeOtherTokens", "connectBroker")
+# They end logins, or begin them: asked each time by somebody else, who is there for nothing else.
+REVOKES = "revokeOtherTokens"
+BY_OTHERS = ("login", "logout", "changePassword", REVOKES)
+WITH_PASSWORD = ("login", "changePassword", "createToken")
+ON_THE_IDLE_ONE = ("connectBroker", "disconnectBroker")
+HOOKS = Path(__file__).with_name("asking.py")
 SEED = 20_260_117
 # A status that the schema has, a body as it says, no defect. What is valid is for the language of rules to judge, and
 # 503 is no defect where a schema has it.
@@ -39,21 +50,61 @@ CHECKS = {
 
 
 def furnish(world: World) -> None:
-    """Let there be one of everything that a path may name."""
+    """Let there be one of everything that a path may name, and know the people's passwords."""
+    calls._passwords(world)
     for make in (calls._make_plan, calls._alert, calls._token, calls._service, calls._record_dividend,
                  calls._pulled, calls._protect, calls._disagree):  # fmt: skip
         with transaction.atomic():
             make(world)
 
 
-def configuration(
-    world: World, schema: dict[str, Any], *, token: str, examples: int, all_phases: bool
-) -> str:
+def people(*, token: str, number: int) -> dict[str, Any]:
+    """What `asking.py` reads: whose token is sent, and for each of BY_OTHERS so many who are used up."""
+    users, tokens = get_user_model(), get_token_model()
+    own: dict[str, list[tuple[str, str]]] = {}
+    for name in BY_OTHERS:
+        rows = [users(username=f"{name}-{each}", password=calls._password()) for each in range(number)]
+        own[name] = [
+            (user.get_username(), tokens.objects.create(user=user)[1])
+            for user in users.objects.bulk_create(rows)
+        ]
+    for user in users.objects.filter(username__startswith=REVOKES):
+        tokens.objects.create(user=user)  # another one, to be revoked
+    return {
+        "token": token, "own": own, "password": calls.PASSWORD, "with_password": WITH_PASSWORD,
+    }  # fmt: skip
+
+
+def carried_out(people: dict[str, Any]) -> set[str]:
+    """Those of BY_OTHERS that were not only refused: it shows in what those who asked have now."""
+    users = get_user_model().objects.annotate(tokens=Count("auth_token_set"))
+    own = {
+        name: users.filter(username__in=[each for each, _ in rows]) for name, rows in people["own"].items()
+    }
+    found = {
+        "login": own["login"].filter(tokens__gt=1),
+        "logout": own["logout"].filter(tokens=0),
+        "changePassword": own["changePassword"].exclude(password=calls._password()),
+        REVOKES: own[REVOKES].filter(tokens=1),
+    }
+    return {name for name, rows in found.items() if rows.exists()}
+
+
+def surroundings(broker: AlpacaWire) -> dict[str, str]:
+    """Of the web process: the double is its broker, and passwords may be wrong as often as they are asked for."""
+    key = base64.b64encode(b"k" * 32).decode()
+    return {
+        "ALPACA_PAPER_URL": broker.url, "CREDENTIAL_KEYS": f"test:{key}",
+        "LOGIN_FAILURES_PER_NAME": "1000", "LOGIN_FAILURES_PER_ADDRESS": "10000", "LOGIN_LOCKOUT_MINUTES": "1",
+    }  # fmt: skip
+
+
+def configuration(world: World, schema: dict[str, Any], *, examples: int, all_phases: bool) -> str:
     """schemathesis.toml. JSON's texts, numbers, booleans and lists are TOML's, too."""
     lines = [
         f"seed = {SEED}",
         "continue-on-failure = true",
-        f"headers = {{ Authorization = {json.dumps(f'Token {token}')} }}",
+        f"hooks = {json.dumps(str(HOOKS))}",
         "[generation]",
         f"max-examples = {examples}",
         "deterministic = true",
@@ -64,8 +115,6 @@ def configuration(
         "[checks]",
         *(f"{name} = {_inline(check)}" for name, check in CHECKS.items()),
     ]
-    for name in NOT_ASKED:
-        lines += ["[[operations]]", f"include-operation-id = {json.dumps(name)}", "enabled = false"]
     for name, values in _values(world, schema):
         lines += [
             "[[operations]]",
@@ -83,7 +132,7 @@ def _inline(values: dict[str, Any]) -> str:
 
 def _values(world: World, schema: dict[str, Any]) -> Iterator[tuple[str, dict[str, str]]]:
     """By operation: what its path is to name."""
-    ids = calls.ids_of(world)
+    usual = calls.ids_of(world)
     named = {
         (call.method, _bare(path)): path.split("/")
         for call in calls.CALLS
@@ -92,8 +141,10 @@ def _values(world: World, schema: dict[str, Any]) -> Iterator[tuple[str, dict[st
     for path, methods in schema["paths"].items():
         for method, operation in methods.items():
             ours = named.get((method, _bare(path)))
-            if operation["operationId"] in NOT_ASKED or ours is None:
+            if ours is None:
                 continue
+            on_idle = operation["operationId"] in ON_THE_IDLE_ONE
+            ids = usual | {"portfolio": world.idle.id} if on_idle else usual
             parts = zip(path.split("/"), ours, strict=True)
             values = {
                 f"path.{theirs[1:-1]}": str(ids[mine[1:-1]])
@@ -108,16 +159,19 @@ def _bare(path: str) -> str:
     return "/".join("*" if part.startswith("{") else part for part in path.split("/"))
 
 
-def ask(base_url: str, *, configuration: str, directory: Path, seconds: int) -> tuple[int, str]:
+def ask(
+    base_url: str, *, configuration: str, people: dict[str, Any], directory: Path, seconds: int
+) -> tuple[int, str]:
     """schemathesis's exit code, and what it says."""
-    file = directory / "schemathesis.toml"
+    file, known = directory / "schemathesis.toml", directory / "people.json"
     file.write_text(configuration, encoding="utf-8")
-    program = Path(sys.executable).parent / "schemathesis"
+    known.write_text(json.dumps(people), encoding="utf-8")
     said = directory / "said.txt"
     with said.open("w") as out:
         done = subprocess.run(
-            [str(program), "--config-file", str(file), "run", f"{base_url}/api/schema",
+            [sys.executable, "-m", "schemathesis.cli", "--config-file", str(file), "run", f"{base_url}/api/schema",
              "--url", base_url, "--workers", "2", "--no-color", *os.environ.get("FUZZ_ARGS", "").split()],
             cwd=directory, stdout=out, stderr=out, timeout=seconds, check=False,
+            env=os.environ | {"FUZZ_PEOPLE": str(known)},
         )  # fmt: skip
     return done.returncode, said.read_text(encoding="utf-8", errors="replace")

@@ -7,13 +7,22 @@ import pytest
 from drf_spectacular.generators import SchemaGenerator
 from knox.models import get_token_model
 
-from tests.contract_api.fuzzing import NOT_ASKED, ask, configuration, furnish
+from tests.contract_api.fuzzing import (
+    BY_OTHERS,
+    ask,
+    carried_out,
+    configuration,
+    furnish,
+    people,
+    surroundings,
+)
 from tests.harness.processes import Processes
-from tests.integration.api.conftest import make_world
+from tests.integration.api.conftest import empty_broker, make_world
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(0)]
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "0"))  # of `make fuzz`; 0: the short run
 SHORT_EXAMPLES = 4
+OTHERS_MIN = 20  # what is asked besides: the schema's own examples
 SECONDS_MAX = 12 * 3600 if EXAMPLES else 900
 
 
@@ -28,14 +37,19 @@ def test_it_answers_as_the_schema_says(processes: Processes, who: str, tmp_path:
     text = configuration(
         world,
         schema,
-        token=token,
         examples=EXAMPLES or SHORT_EXAMPLES,
         all_phases=bool(EXAMPLES),
     )
-    processes.start("web")
-    processes.wait_ready("web")
-    code, said = ask(processes.base_url, configuration=text, directory=tmp_path, seconds=SECONDS_MAX)
+    askers = people(token=token, number=2 * (EXAMPLES or SHORT_EXAMPLES) + OTHERS_MIN)
+    with empty_broker() as broker:
+        processes.start("web", **surroundings(broker))
+        processes.wait_ready("web")
+        code, said = ask(
+            processes.base_url, configuration=text, people=askers, directory=tmp_path, seconds=SECONDS_MAX
+        )
     print(said)
     assert code == 0, said[-20_000:]
     if "--phases" not in os.environ.get("FUZZ_ARGS", ""):
-        assert f"Tested: {operations - len(NOT_ASKED)}\n" in said  # every one was really asked
+        assert f"Tested: {operations}\n" in said  # every one was really asked
+        assert carried_out(askers) == set(BY_OTHERS)
+        assert who != "alice" or broker.requests  # her keys were tried

@@ -83,13 +83,19 @@ def first_world(django_db_setup: None, django_db_blocker: Any) -> Iterator[World
         connection.close()
 
 
-@pytest.fixture(scope="session")
-def alpaca() -> Iterator[AlpacaWire]:
+@contextlib.contextmanager
+def empty_broker() -> Iterator[AlpacaWire]:
     """A broker whose account is empty."""
     with alpaca_wire() as wire:
         wire.routes |= {
             "/v2/account": (200, account_document()), "/v2/positions": (200, []), "/v2/orders": (200, []),
         }  # fmt: skip
+        yield wire
+
+
+@pytest.fixture(scope="session")
+def alpaca() -> Iterator[AlpacaWire]:
+    with empty_broker() as wire:
         yield wire
 
 
