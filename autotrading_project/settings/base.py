@@ -280,6 +280,7 @@ SPECTACULAR_SETTINGS = {
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "journal.api.event_schemas.add_events",
+        "console.problem_codes.add_codes",
         "foundation.api.examples.add_examples",
     ],
     "SWAGGER_UI_SETTINGS": {

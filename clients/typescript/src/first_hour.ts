@@ -19,6 +19,11 @@ class Refused extends Error {
   constructor(readonly problem: Problem) {
     super(`${problem.status} ${problem.code}: ${problem.detail}`);
   }
+
+  /** Codes are an enumeration (docs/problems.md), so the compiler knows a misspelt one. */
+  get mayTryAgain(): boolean {
+    return this.problem.code === "throttled" || this.problem.code === "unavailable";
+  }
 }
 
 function answered<T>(answer: { data?: T; error?: unknown }): T {
@@ -104,5 +109,6 @@ async function firstHour(): Promise<void> {
 
 firstHour().catch((problem: unknown) => {
   console.error(problem instanceof Refused ? problem.problem : problem);
+  if (problem instanceof Refused && problem.mayTryAgain) console.error("try again in a moment");
   process.exitCode = 1;
 });

@@ -12,6 +12,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from console.problem_codes import problems_page
 from foundation.api.document import openapi_json
 from journal.asyncapi import asyncapi_yaml
 from journal.core.kinds import KINDS
@@ -21,6 +22,7 @@ DIFFERENCE_LINES_MAX = 60
 CONTRACTS: Mapping[str, Callable[[], str]] = {
     "docs/asyncapi.yaml": lambda: asyncapi_yaml(KINDS.values()),
     "docs/openapi.json": openapi_json,
+    "docs/problems.md": problems_page,
 }
 """Each file, below the checkout, and what makes its text."""
 
