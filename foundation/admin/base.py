@@ -12,6 +12,7 @@ whole request is rolled back.
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
+from urllib.parse import urlencode
 from uuid import UUID
 
 from django import forms
@@ -20,7 +21,7 @@ from django.contrib import messages
 from django.contrib.auth.models import User
 from django.db import OperationalError
 from django.db.models import Model, QuerySet
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.module_loading import import_string
 from unfold.admin import ModelAdmin
@@ -79,6 +80,15 @@ class HouseAdmin(ModelAdmin):
     def has_set_limits_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Limits are set from several pages; Unfold would ask the database at start for a permission's name."""
         return bool(request.user.has_perm("portfolios.add_limitset"))
+
+    def has_question_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """What would it do, why did it not: these pages stand at the decisions."""
+        return bool(request.user.has_perm("trading.view_decision"))
+
+    def lead_to(self, name: str, *args: Any, **query: Any) -> HttpResponse:
+        """A page of a room above, by the name of its address."""
+        asked = f"?{urlencode(query)}" if query else ""
+        return HttpResponseRedirect(f"{reverse(f'admin:{name}', args=args)}{asked}")
 
     def ask(self, request: HttpRequest, action: str, portfolio_id: UUID | None) -> None:
         """Raise Forbidden unless the table of roles lets him do this, in a portfolio or (None) in all of them.

@@ -99,7 +99,14 @@ class PortfolioAdmin(ServiceAdmin):
     search_fields = ("name", "id__exact")
     ordering = ("name", "id")
     inlines = (MemberInline,)
-    actions_detail = ("set_limits", "deposit_cash", "withdraw_cash", "ask_for_four_eyes", "end_four_eyes")
+    actions_detail = (
+        "why",
+        "set_limits",
+        "deposit_cash",
+        "withdraw_cash",
+        "ask_for_four_eyes",
+        "end_four_eyes",
+    )
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> list[tuple[str | None, dict[str, Any]]]:
         if obj is None:
@@ -150,6 +157,10 @@ class PortfolioAdmin(ServiceAdmin):
             set_member(portfolio=form.instance, user=member.user, role=member.role, actor=actor_of(request))
         for member in formset.deleted_objects:
             remove_member(portfolio=form.instance, user=member.user, actor=actor_of(request))
+
+    @action(description="Why (not)?", permissions=["question"], icon="help")
+    def why(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        return self.lead_to("trading_why", self.existing(request, object_id).pk)
 
     @action(description="Set limits", permissions=["set_limits"], icon="tune")
     def set_limits(self, request: HttpRequest, object_id: str) -> HttpResponseRedirect:

@@ -99,7 +99,7 @@ class TradingRuleAdmin(ServiceAdmin):
     autocomplete_fields = ("portfolio",)
     ordering = ("portfolio__name", "-priority", "created_at")
     actions = ("activate_selected", "deactivate_selected", "archive_selected")
-    actions_detail = ("activate", "deactivate")
+    actions_detail = ("preview", "why", "activate", "deactivate")
     change_form_after_template = "rules/field_catalogue.html"
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> list[tuple[str | None, dict[str, Any]]]:
@@ -237,6 +237,15 @@ class TradingRuleAdmin(ServiceAdmin):
     @admin.action(description="Deactivate", permissions=["change"])
     def deactivate_selected(self, request: HttpRequest, rules: QuerySet[TradingRule]) -> None:
         self._each(request, rules, deactivate_rule, "deactivated")
+
+    @action(description="What would it do now?", permissions=["question"], icon="visibility")
+    def preview(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        return self.lead_to("trading_rule_preview", self.existing(request, object_id).pk)
+
+    @action(description="Why (not)?", permissions=["question"], icon="help")
+    def why(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        rule = self.existing(request, object_id)
+        return self.lead_to("trading_why", rule.portfolio_id, rule=rule.pk)
 
     @action(
         description="Activate", permissions=["operate"], icon="play_arrow",

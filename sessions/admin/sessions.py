@@ -92,7 +92,7 @@ class TradingSessionAdmin(ServiceAdmin):
     ordering = ("-start_time",)
     hidden = ("is_active",)
     actions = ("pause_selected", "resume_selected", "stop_selected")
-    actions_detail = ("tighten", "resume", "pause", "stop")
+    actions_detail = ("why", "tighten", "resume", "pause", "stop")
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -143,6 +143,10 @@ class TradingSessionAdmin(ServiceAdmin):
         )  # fmt: skip
 
     # --- one ---------------------------------------------------------------------------------------
+
+    @action(description="Why (not)?", permissions=["question"], icon="help")
+    def why(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        return self.lead_to("trading_why", self.existing(request, object_id).portfolio_id)
 
     @action(
         description="Pause", permissions=["operate"], icon="pause",

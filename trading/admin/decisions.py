@@ -1,7 +1,7 @@
 """Why it traded, and why it did not."""
 
 from django.contrib import admin
-from django.urls import reverse
+from django.urls import URLPattern, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
@@ -10,6 +10,7 @@ from unfold.decorators import display
 from foundation.admin.base import LongListAdmin
 from foundation.admin.presentation import EMPTY, badge, shown_json
 from trading.admin.explained import arithmetic_table, checks_table, conditions_table, schedule_table
+from trading.admin.questions import question_urls
 from trading.models import AutoTrade, Decision
 
 OUTCOME_COLOURS = {
@@ -51,6 +52,10 @@ class DecisionAdmin(LongListAdmin):
         ("Size", {"fields": ("arithmetic",)}),
         ("Risk controls", {"fields": ("controls",)}),
     )  # fmt: skip
+
+    def get_urls(self) -> list[URLPattern]:
+        urls: list[URLPattern] = super().get_urls()
+        return question_urls(self) + urls
 
     @display(description="detail")
     def short_detail(self, decision: Decision) -> str:

@@ -96,8 +96,10 @@ OF_THE_SELECTED = [
     Deed("trading_protection", "remove_selected", "protect"),
     Deed("journal_alert", "acknowledge_selected", "acknowledge"),
 ]
-# They open a form, or are for no row.
+# They open a form or another page (test_questions.py), or are for no row.
 BESIDE = {
+    "portfolios_portfolio.why", "rules_tradingrule.preview", "rules_tradingrule.why",
+    "trading_sessions_tradingsession.why",
     "portfolios_portfolio.set_limits", "portfolios_limitset.new_version",
     "portfolios_instrumentpermission.edit_lists", "trading_halt.stop_everything",
 }  # fmt: skip
