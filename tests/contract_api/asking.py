@@ -1,7 +1,7 @@
-"""Loaded by schemathesis's own process: who asks each operation, and the words that no generator would find.
+"""Loaded by schemathesis's own process: who asks each operation, and what no generator would find.
 
-It is no test's module and has no Django: what it knows stands in the file that FUZZ_PEOPLE names,
-{token, own: {operationId: [[username, token], …]}, password, with_password: [operationId, …]}.
+It is no test's module and has no Django: what it knows stands in the file that FUZZ_KNOWLEDGE names, as
+`fuzzing.knowledge` gives it.
 """
 
 import itertools
@@ -13,10 +13,10 @@ from typing import Any
 
 import schemathesis
 
-_KNOWN = json.loads(Path(os.environ["FUZZ_PEOPLE"]).read_text(encoding="utf-8"))
+_KNOWN = json.loads(Path(os.environ["FUZZ_KNOWLEDGE"]).read_text(encoding="utf-8"))
 _lock = threading.Lock()
 _in_turn = {name: itertools.cycle(people) for name, people in _KNOWN["own"].items()}
-_asked = {name: itertools.count() for name in _KNOWN["with_password"]}
+_asked = {name: itertools.count() for name in _KNOWN["good"]}
 
 
 def _operation(context: Any) -> str:
@@ -42,14 +42,19 @@ class Asker:
 
 @schemathesis.hook
 def before_call(context: Any, case: Any, kwargs: dict[str, Any]) -> None:
-    """Every second body says the right password: behind it there is more to be asked."""
+    """Of three bodies one stays as it was made up, one is good but for a field of it, one is good."""
     name = _operation(context)
-    if name not in _asked or not isinstance(case.body, dict) or "password" not in case.body:
+    if name not in _asked or not isinstance(case.body, dict):
         return
+    good = dict(_KNOWN["good"][name])
     with _lock:
         turn = next(_asked[name])
-        if turn % 2:
-            return
-        case.body["password"] = _KNOWN["password"]
-        if "username" in case.body:
-            case.body["username"], _ = next(_in_turn[name])
+        if "username" in good:
+            good["username"], _ = next(_in_turn[name])
+    if turn % 3 == 0:
+        return
+    made_up = sorted(case.body)
+    if turn % 3 == 1 and made_up:
+        field = made_up[turn // 3 % len(made_up)]
+        good[field] = case.body[field]
+    case.body = good

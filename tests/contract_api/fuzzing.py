@@ -1,9 +1,9 @@
 """schemathesis against the real web process: requests made of the schema, answers held against it.
 
 It is started as a program with a configuration that is written for the world at hand: with random ids it would only
-ever see 404s, so each parameter of a path that `calls.py` knows a value of gets that value. No operation is left out:
-what ends the login that asks is asked by people who were made for it (`asking.py`), and the broker that is connected is
-a double.
+ever see 404s, so each parameter of a path that `calls.py` knows a value of gets that value, and of three bodies one is
+good and one is good but for a single field. No operation is left out: what ends the login that asks is asked by people
+who were made for it (`asking.py`), and the broker that is connected is a double.
 """
 
 import base64
@@ -27,8 +27,8 @@ from tests.integration.api.conftest import World
 # They end logins, or begin them: asked each time by somebody else, who is there for nothing else.
 REVOKES = "revokeOtherTokens"
 BY_OTHERS = ("login", "logout", "changePassword", REVOKES)
-WITH_PASSWORD = ("login", "changePassword", "createToken")
 ON_THE_IDLE_ONE = ("connectBroker", "disconnectBroker")
+ABOUT_A_RULE = ("replayDecision",)
 HOOKS = Path(__file__).with_name("asking.py")
 SEED = 20_260_117
 # A status that the schema has, a body as it says, no defect. What is valid is for the language of rules to judge, and
@@ -58,8 +58,8 @@ def furnish(world: World) -> None:
             make(world)
 
 
-def people(*, token: str, number: int) -> dict[str, Any]:
-    """What `asking.py` reads: whose token is sent, and for each of BY_OTHERS so many who are used up."""
+def knowledge(world: World, schema: dict[str, Any], *, token: str, number: int) -> dict[str, Any]:
+    """What `asking.py` reads: whose token is sent, for each of BY_OTHERS so many who are used up, and good bodies."""
     users, tokens = get_user_model(), get_token_model()
     own: dict[str, list[tuple[str, str]]] = {}
     for name in BY_OTHERS:
@@ -70,17 +70,17 @@ def people(*, token: str, number: int) -> dict[str, Any]:
         ]
     for user in users.objects.filter(username__startswith=REVOKES):
         tokens.objects.create(user=user)  # another one, to be revoked
+    good = {name: call.body(world) for name, _, call in _operations(schema)}
     return {
-        "token": token, "own": own, "password": calls.PASSWORD, "with_password": WITH_PASSWORD,
+        "token": token, "own": own,
+        "good": {name: body for name, body in good.items() if isinstance(body, dict)},
     }  # fmt: skip
 
 
-def carried_out(people: dict[str, Any]) -> set[str]:
+def carried_out(known: dict[str, Any]) -> set[str]:
     """Those of BY_OTHERS that were not only refused: it shows in what those who asked have now."""
     users = get_user_model().objects.annotate(tokens=Count("auth_token_set"))
-    own = {
-        name: users.filter(username__in=[each for each, _ in rows]) for name, rows in people["own"].items()
-    }
+    own = {name: users.filter(username__in=[each for each, _ in rows]) for name, rows in known["own"].items()}
     found = {
         "login": own["login"].filter(tokens__gt=1),
         "logout": own["logout"].filter(tokens=0),
@@ -133,26 +133,29 @@ def _inline(values: dict[str, Any]) -> str:
 def _values(world: World, schema: dict[str, Any]) -> Iterator[tuple[str, dict[str, str]]]:
     """By operation: what its path is to name."""
     usual = calls.ids_of(world)
-    named = {
-        (call.method, _bare(path)): path.split("/")
-        for call in calls.CALLS
-        for path in [f"/api/{call.path.split('?')[0]}"]
-    }
+    for name, path, call in _operations(schema):
+        ids = usual | {"portfolio": world.idle.id} if name in ON_THE_IDLE_ONE else usual
+        values = {
+            f"path.{theirs[1:-1]}": str(ids[mine[1:-1]])
+            for theirs, mine in zip(path.split("/"), _path(call).split("/"), strict=True)
+            if theirs.startswith("{") and ids[mine[1:-1]] is not None
+        }
+        if name in ABOUT_A_RULE:
+            values |= {"query.rule": str(world.rule.id), "query.symbol": "AAA"}
+        if values:
+            yield name, values
+
+
+def _operations(schema: dict[str, Any]) -> Iterator[tuple[str, str, calls.Call]]:
+    """Each by its name and path, with the good call of it."""
+    known = {(call.method, _bare(_path(call))): call for call in calls.CALLS}
     for path, methods in schema["paths"].items():
         for method, operation in methods.items():
-            ours = named.get((method, _bare(path)))
-            if ours is None:
-                continue
-            on_idle = operation["operationId"] in ON_THE_IDLE_ONE
-            ids = usual | {"portfolio": world.idle.id} if on_idle else usual
-            parts = zip(path.split("/"), ours, strict=True)
-            values = {
-                f"path.{theirs[1:-1]}": str(ids[mine[1:-1]])
-                for theirs, mine in parts
-                if theirs.startswith("{") and ids[mine[1:-1]] is not None
-            }
-            if values:
-                yield operation["operationId"], values
+            yield operation["operationId"], path, known[method, _bare(path)]
+
+
+def _path(call: calls.Call) -> str:
+    return f"/api/{call.path.split('?')[0]}"
 
 
 def _bare(path: str) -> str:
@@ -160,18 +163,18 @@ def _bare(path: str) -> str:
 
 
 def ask(
-    base_url: str, *, configuration: str, people: dict[str, Any], directory: Path, seconds: int
+    base_url: str, *, configuration: str, knowledge: dict[str, Any], directory: Path, seconds: int
 ) -> tuple[int, str]:
     """schemathesis's exit code, and what it says."""
-    file, known = directory / "schemathesis.toml", directory / "people.json"
+    file, known = directory / "schemathesis.toml", directory / "known.json"
     file.write_text(configuration, encoding="utf-8")
-    known.write_text(json.dumps(people), encoding="utf-8")
+    known.write_text(json.dumps(knowledge, default=str), encoding="utf-8")
     said = directory / "said.txt"
     with said.open("w") as out:
         done = subprocess.run(
             [sys.executable, "-m", "schemathesis.cli", "--config-file", str(file), "run", f"{base_url}/api/schema",
              "--url", base_url, "--workers", "2", "--no-color", *os.environ.get("FUZZ_ARGS", "").split()],
             cwd=directory, stdout=out, stderr=out, timeout=seconds, check=False,
-            env=os.environ | {"FUZZ_PEOPLE": str(known)},
+            env=os.environ | {"FUZZ_KNOWLEDGE": str(known)},
         )  # fmt: skip
     return done.returncode, said.read_text(encoding="utf-8", errors="replace")

@@ -13,7 +13,7 @@ from tests.contract_api.fuzzing import (
     carried_out,
     configuration,
     furnish,
-    people,
+    knowledge,
     surroundings,
 )
 from tests.harness.processes import Processes
@@ -40,16 +40,16 @@ def test_it_answers_as_the_schema_says(processes: Processes, who: str, tmp_path:
         examples=EXAMPLES or SHORT_EXAMPLES,
         all_phases=bool(EXAMPLES),
     )
-    askers = people(token=token, number=2 * (EXAMPLES or SHORT_EXAMPLES) + OTHERS_MIN)
+    known = knowledge(world, schema, token=token, number=2 * (EXAMPLES or SHORT_EXAMPLES) + OTHERS_MIN)
     with empty_broker() as broker:
         processes.start("web", **surroundings(broker))
         processes.wait_ready("web")
         code, said = ask(
-            processes.base_url, configuration=text, people=askers, directory=tmp_path, seconds=SECONDS_MAX
+            processes.base_url, configuration=text, knowledge=known, directory=tmp_path, seconds=SECONDS_MAX
         )
     print(said)
     assert code == 0, said[-20_000:]
     if "--phases" not in os.environ.get("FUZZ_ARGS", ""):
         assert f"Tested: {operations}\n" in said  # every one was really asked
-        assert carried_out(askers) == set(BY_OTHERS)
+        assert carried_out(known) == set(BY_OTHERS)
         assert who != "alice" or broker.requests  # her keys were tried
