@@ -202,8 +202,25 @@ class ServiceAccounts(ApiView):
 
 
 class ServiceTokens(ApiView):
-    actions: ClassVar[Actions] = {"post": "keep_accounts"}
+    actions: ClassVar[Actions] = {"get": "keep_accounts", "post": "keep_accounts"}
+    queryset = AuthToken.objects.none()
     idempotency = Keep.SEALED
+    page_ordering = ("-created", "digest")
+    problems: ClassVar[Problems] = {
+        "403": "For staff only; to make one for an account with a role, for superusers."
+    }
+
+    @extend_schema(
+        operation_id="getServiceTokens",
+        summary="List the tokens of a service account",
+        responses=ApiTokenSerializer(many=True),
+        filters=False,
+        tags=SERVICE_TAGS,
+    )
+    def get(self, request: Request, id: UUID) -> Response:
+        """Those that are good now, newest first. For staff."""
+        rows = tokens.tokens_of(_account(id).user).filter(label__isnull=False)
+        return self.page(rows, ApiTokenSerializer)
 
     @extend_schema(
         operation_id="createServiceToken",
@@ -224,6 +241,23 @@ class ServiceTokens(ApiView):
             account=account, name=body["name"], days=body["expires_in_days"], actor=self.actor
         )
         return Response(MadeTokenSerializer(made).data, status=201)
+
+
+class OneServiceToken(ApiView):
+    actions: ClassVar[Actions] = {"delete": "keep_accounts"}
+    problems: ClassVar[Problems] = {"400": None, "403": "For staff only.", "409": None}
+
+    @extend_schema(
+        operation_id="revokeServiceToken",
+        summary="Revoke a token of a service account",
+        responses={204: None},
+        tags=SERVICE_TAGS,
+        request=None,
+    )
+    def delete(self, request: Request, id: UUID, token_id: UUID) -> Response:
+        """It opens nothing from now on; the account's other tokens go on. For staff."""
+        tokens.revoke_token(user=_account(id).user, token_id=token_id, actor=self.actor)
+        return Response(status=204)
 
 
 class DeactivateServiceAccount(ApiView):

@@ -18,6 +18,18 @@ class InstrumentFilters(filters.FilterSet):
         return rows.filter(tags__contains=[value])
 
 
+CalendarFilters = type(
+    "CalendarFilters",
+    (filters.FilterSet,),
+    {
+        "__doc__": "`from` and `to` bound the session: what closes after the one and opens before the other.",
+        "exchange": filters.CharFilter(field_name="exchange_id"),
+        "from": MomentFilter(field_name="closes_at", lookup_expr="gt", label="closes after"),
+        "to": MomentFilter(field_name="opens_at", lookup_expr="lt", label="opens before"),
+    },
+)
+
+
 class QuoteFilters(filters.FilterSet):
     symbol = filters.CharFilter(field_name="instrument__symbol")
 

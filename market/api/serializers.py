@@ -6,7 +6,7 @@ from rest_framework import serializers
 
 from foundation.api.base import StrictSerializer
 from market.core.recommendation import CLASS_NAMES, RecommendationItem
-from market.models import TAG_LENGTH_MAX, Bar, Instrument, Quote, Recommendation
+from market.models import TAG_LENGTH_MAX, Bar, CalendarDay, Instrument, Quote, Recommendation
 from market.services.instruments import TAGS_MAX
 from market.services.recommendations import (
     EXTERNAL_ID_LENGTH_MAX,
@@ -36,6 +36,18 @@ class InstrumentSerializer(serializers.ModelSerializer[Instrument]):
             "is_active",
             "tags",
         )
+        read_only_fields = fields
+
+
+class CalendarDaySerializer(serializers.ModelSerializer[CalendarDay]):
+    """One session of an exchange."""
+
+    exchange = serializers.CharField(source="exchange_id", read_only=True, help_text="market identifier code")
+    timezone = serializers.CharField(source="exchange.timezone", read_only=True, help_text="IANA name")
+
+    class Meta:
+        model = CalendarDay
+        fields = ("exchange", "timezone", "day", "opens_at", "closes_at")
         read_only_fields = fields
 
 

@@ -5,6 +5,7 @@ from market.api import history, intake, pulls, sources, views
 urlpatterns = [
     path("market/instruments", history.Instruments.as_view(), name="instruments"),
     path("market/instruments/<path:symbol>/tags", views.InstrumentTags.as_view(), name="instrument-tags"),
+    path("market/calendar", views.Calendar.as_view(), name="calendar"),
     path("market/quotes", views.Quotes.as_view(), name="quotes"),
     path("market/bars", history.Bars.as_view(), name="bars"),
     path("market/snapshot", views.CurrentSnapshot.as_view(), name="snapshot"),

@@ -14,9 +14,9 @@ from foundation.api.schema import Problems
 from foundation.errors import DomainError, NotFound
 from market import selectors
 from market.api import serializers as shapes
-from market.api.filters import InstrumentFilters, QuoteFilters, RecommendationFilters
+from market.api.filters import CalendarFilters, InstrumentFilters, QuoteFilters, RecommendationFilters
 from market.api.snapshot_view import symbols_of
-from market.models import Bar, Instrument, Quote, Recommendation
+from market.models import Bar, CalendarDay, Instrument, Quote, Recommendation
 from market.services import snapshots
 from market.services.instruments import set_tags
 from market.services.recommendations import push
@@ -72,6 +72,25 @@ class InstrumentTags(ApiView):
         """
         tagged = set_tags(symbol=symbol, tags=self.body(shapes.TagsSerializer)["tags"], actor=self.actor)
         return Response(shapes.InstrumentSerializer(tagged).data)
+
+
+class Calendar(ApiView):
+    actions: ClassVar[Actions] = {"get": "see_market"}
+    queryset = CalendarDay.objects.none()
+    filterset_class = CalendarFilters
+    orderings: ClassVar[Orderings] = {"opens_at": ("opens_at", "id"), "-opens_at": ("-opens_at", "-id")}
+
+    @extend_schema(
+        operation_id="getCalendar",
+        summary="List the sessions of exchanges",
+        responses=shapes.CalendarDaySerializer(many=True),
+        tags=TAGS,
+    )
+    def get(self, request: Request) -> Response:
+        """When exchanges open and close, oldest first if nothing else is said: `from` now, the first row is the session
+        that runs, or the next one. A day without a row is none, as far as the calendar is known.
+        """
+        return self.page(CalendarDay.objects.select_related("exchange"), shapes.CalendarDaySerializer)
 
 
 class Quotes(ApiView):

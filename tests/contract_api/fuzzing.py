@@ -52,8 +52,8 @@ CHECKS = {
 def furnish(world: World) -> None:
     """Let there be one of everything that a path may name, and know the people's passwords."""
     calls._passwords(world)
-    for make in (calls._make_plan, calls._alert, calls._token, calls._service, calls._record_dividend,
-                 calls._pulled, calls._protect, calls._disagree):  # fmt: skip
+    for make in (calls._make_plan, calls._alert, calls._token, calls._service_token, calls._locked_out,
+                 calls._record_dividend, calls._pulled, calls._protect, calls._disagree):  # fmt: skip
         with transaction.atomic():
             make(world)
 
@@ -71,6 +71,9 @@ def knowledge(world: World, schema: dict[str, Any], *, token: str, number: int) 
     for user in users.objects.filter(username__startswith=REVOKES):
         tokens.objects.create(user=user)  # another one, to be revoked
     good = {name: call.body(world) for name, _, call in _operations(schema)}
+    good["armEmergencyStop"] |= {
+        "scope_id": str(world.idle.id)
+    }  # where trading stops for the rest of the run
     return {
         "token": token, "own": own,
         "good": {name: body for name, body in good.items() if isinstance(body, dict)},

@@ -7,11 +7,13 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
+from axes.models import AccessAttempt
 from django.contrib.auth import get_user_model
 from django.contrib.auth.hashers import make_password
 from django.urls import URLPattern, URLResolver, get_resolver
 from rest_framework.response import Response
 
+from foundation.clock import database_now
 from foundation.tokens import create_service_account, issue_token
 from journal.models import Alert
 from market.models import CalendarDay
@@ -67,6 +69,7 @@ def ids_of(world: World) -> dict[str, Any]:
         "member": "victor",
         "token": world.token,
         "service": world.service,
+        "service_token": world.service_token,
     }
 
 
@@ -301,6 +304,18 @@ def _service(world: World) -> None:
     world.service = made.id
 
 
+def _service_token(world: World) -> None:
+    _service(world)
+    user = get_user_model().objects.get(username="svc-model")
+    world.service_token = issue_token(user=user, name="production", days=30, actor=world.users["steffi"]).id
+
+
+def _locked_out(world: World) -> None:
+    AccessAttempt.objects.create(
+        username="alice", ip_address="10.0.0.1", failures_since_start=10, attempt_time=database_now()
+    )
+
+
 def _lists(world: World) -> dict[str, Any]:
     return {"permitted": ["AAA", "BBB"], "restricted": {"CCC": "Compliance"}}
 
@@ -419,6 +434,30 @@ BESIDE = [
         by="steffi",
         before=_service,
     ),
+    Call(
+        "get",
+        "service-accounts/{service}/tokens",
+        of_hers=False,
+        by="steffi",
+        before=_service_token,
+    ),
+    Call(
+        "delete",
+        "service-accounts/{service}/tokens/{service_token}",
+        status=204,
+        of_hers=False,
+        by="steffi",
+        before=_service_token,
+    ),
+    Call("get", "failed-logins", of_hers=False, by="steffi", before=_locked_out),
+    Call(
+        "post",
+        "failed-logins/forget",
+        lambda world: {"username": "alice"},
+        of_hers=False,
+        by="steffi",
+        before=_locked_out,
+    ),
     Call("post", "service-accounts/{service}/deactivate", of_hers=False, by="steffi", before=_service),
     Call("get", "journal?portfolio={portfolio}"),
     Call("get", "alerts?portfolio={portfolio}"),
@@ -509,6 +548,7 @@ BESIDE = [
     Call("post", "permissions/{lists}/reject", before=_propose_lists),
     *OF_STAFF,
     Call("get", "market/instruments", of_hers=False),
+    Call("get", "market/calendar?exchange=XTST", of_hers=False, before=_trading_day),
     Call("get", "market/quotes", of_hers=False),
     Call("get", "market/bars?symbol=AAA", of_hers=False),
     Call("get", "market/snapshot", of_hers=False),

@@ -46,6 +46,7 @@ class World:
     alert: UUID | None = None  # of her portfolio, which a test has recorded
     token: UUID | None = None  # a named one of hers that a test has made
     service: UUID | None = None  # the service account that a test has made
+    service_token: UUID | None = None  # and a token of it
     action: UUID | None = None  # the corporate action that a test has recorded
 
     @property

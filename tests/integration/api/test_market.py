@@ -239,3 +239,28 @@ def test_a_bad_tag_is_refused_with_its_place(world: World, tag: str) -> None:
 def test_tags_of_nothing_are_not_found(world: World) -> None:
     answer = world.as_("steffi").put("/api/market/instruments/ZZZ/tags", {"tags": []}, format="json")
     assert answer.status_code == 404
+
+
+def test_the_calendar_tells_the_session_that_runs_and_the_next_ones(world: World) -> None:
+    first = world.market.as_of.replace(hour=14, minute=30, second=0, microsecond=0) + timedelta(days=40)
+    for days in (2, 0, 1):
+        opens_at = first + timedelta(days=days)
+        CalendarDay.objects.create(
+            exchange_id="XTST",
+            day=opens_at.date(),
+            opens_at=opens_at,
+            closes_at=opens_at + timedelta(hours=6),
+        )
+
+    def days(**query: str) -> list[str]:
+        rows = (
+            world.as_("victor").get("/api/market/calendar", {"exchange": "XTST", **query}).json()["results"]
+        )
+        return [row["opens_at"] for row in rows]
+
+    told = [f"{first + timedelta(days=days):%Y-%m-%dT%H:%M:%SZ}" for days in range(3)]
+    within = first + timedelta(hours=3)
+    assert days(**{"from": within.isoformat()}) == told
+    assert days(**{"from": (first + timedelta(hours=6)).isoformat()}) == told[1:]
+    assert days(**{"from": within.isoformat(), "to": told[1]}) == told[:1]
+    assert days(**{"from": within.isoformat(), "ordering": "-opens_at"}) == told[::-1]

@@ -5,13 +5,14 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from axes.models import AccessAttempt
 from django.contrib.auth import get_user_model
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from foundation.clock import database_now
 from foundation.tokens import create_service_account, issue_token
-from market.models import Bar, MarketGap, QuarantinedQuote, Quote, RecommendationSource
+from market.models import Bar, CalendarDay, MarketGap, QuarantinedQuote, Quote, RecommendationSource
 from portfolios.selectors import account_of
 from portfolios.services.limits import set_limits
 from portfolios.services.portfolios import create_portfolio, deposit, set_member
@@ -135,6 +136,24 @@ def more_programs(world: World) -> None:
         issue_token(user=made.user, name="production", days=1, actor=world.users["steffi"])
 
 
+def more_failures(world: World) -> None:
+    for number in range(3):
+        AccessAttempt.objects.create(
+            username=f"name-{number}",
+            ip_address="10.0.0.1",
+            failures_since_start=1,
+            attempt_time=database_now(),
+        )
+
+
+def more_days(world: World) -> None:
+    for number in range(3):
+        at = database_now() - timedelta(days=number)
+        CalendarDay.objects.create(
+            exchange_id="XTST", day=at.date(), opens_at=at, closes_at=at + timedelta(hours=7)
+        )
+
+
 def more_equity(world: World) -> None:
     for _ in range(3):
         deposit(portfolio_id=world.desk.portfolio.id, amount=Decimal(10), actor=None)
@@ -156,6 +175,8 @@ def more_equity(world: World) -> None:
         ("auto-trading/sessions/{session}/equity", more_equity),
         ("auth/tokens", more_tokens),
         ("service-accounts", more_programs),
+        ("failed-logins", more_failures),
+        ("market/calendar", more_days),
         ("portfolios", more_portfolios),
         ("emergency-stop", more_stops),
         ("portfolios/{portfolio}/breaks", more_breaks),
@@ -170,7 +191,7 @@ def more_equity(world: World) -> None:
 )
 def test_queries_do_not_grow_with_the_rows(world: World, path: str, grow: Callable[[World], None]) -> None:
     address = "/api/" + path.format(portfolio=world.desk.portfolio.id, session=world.desk.session.id)
-    client = world.as_("steffi" if path == "service-accounts" else "alice")
+    client = world.as_("steffi" if path in ("service-accounts", "failed-logins") else "alice")
 
     def measure() -> tuple[int, int]:
         client.get(address)  # the current snapshot is in the process's cache from here on

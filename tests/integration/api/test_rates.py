@@ -166,6 +166,20 @@ class TestLogin:
         assert [through("1.1.1.1, 5.5.5.5"), through("2.2.2.2, 5.5.5.5")] == [401, 429]
         assert through("5.5.5.5, 6.6.6.6") == 401
 
+    def test_staff_see_who_is_locked_out_and_let_him_in(self, world: World, settings: Any) -> None:
+        settings.AXES_FAILURE_LIMIT = 2
+        assert [login().status_code for _ in range(2)] == [401, 429]
+        assert login(name="bob").status_code == 401
+        staff = world.as_("steffi")
+        rows = staff.get("/api/failed-logins").json()["results"]
+        told = {row["username"]: (row["address"], row["failures"], row["is_locked"]) for row in rows}
+        assert told == {"alice": ("10.0.0.1", 2, True), "bob": ("10.0.0.1", 1, False)}
+        forget = {"username": "alice"}
+        assert world.as_("alice").post("/api/failed-logins/forget", forget, format="json").status_code == 403
+        assert staff.post("/api/failed-logins/forget", forget, format="json").json() == {"forgotten": 1}
+        assert login(password=self.PASSWORD).status_code == 200
+        assert staff.post("/api/failed-logins/forget", forget, format="json").status_code == 404
+
     def test_who_is_logged_in_stays_so(self, world: World, settings: Any) -> None:
         settings.AXES_FAILURE_LIMIT = 1
         assert login().status_code == 429

@@ -13,6 +13,7 @@ from rest_framework.test import APIClient
 
 from foundation.clock import database_now
 from foundation.models import ServiceAccount
+from foundation.tokens import issue_token
 from tests.integration.api.conftest import World
 
 pytestmark = pytest.mark.integration
@@ -210,6 +211,30 @@ class TestServiceAccounts:
         refused = world.as_("bob").post(f"{path}/approve")
         assert (refused.status_code, refused.json()["code"]) == (409, "person_required")
         assert world.as_("bob").post(f"{path}/reject").status_code == 200
+
+    def test_one_of_its_tokens_is_revoked_and_the_others_go_on(self, world: World) -> None:
+        staff = world.as_("steffi")
+        program = {"name": "svc-model", "description": "Advice"}
+        made = staff.post("/api/service-accounts", program, format="json").json()
+        path = f"/api/service-accounts/{made['id']}/tokens"
+        old, new = (
+            staff.post(path, {"name": name, "expires_in_days": 30}, format="json").json()
+            for name in ("old", "new")
+        )
+        assert [row["name"] for row in staff.get(path).json()["results"]] == ["new", "old"]
+        assert old["token"] not in staff.get(path).content.decode()
+        assert staff.delete(f"{path}/{old['id']}").status_code == 204
+        assert not opens(bearing(old["token"])) and opens(bearing(new["token"]))
+        assert [row["name"] for row in staff.get(path).json()["results"]] == ["new"]
+        assert staff.delete(f"{path}/{old['id']}").status_code == 404
+
+    def test_a_persons_token_is_none_of_its(self, world: World) -> None:
+        staff = world.as_("steffi")
+        program = {"name": "svc-model", "description": "Advice"}
+        made = staff.post("/api/service-accounts", program, format="json").json()
+        hers = issue_token(user=world.users["alice"], name="report", days=1, actor=world.users["alice"])
+        assert staff.delete(f"/api/service-accounts/{made['id']}/tokens/{hers.id}").status_code == 404
+        assert opens(bearing(hers.token))
 
     def test_deactivated_it_opens_nothing_and_gets_no_token(self, world: World) -> None:
         id, program = self.made(world)
