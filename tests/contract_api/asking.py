@@ -49,7 +49,7 @@ def before_call(context: Any, case: Any, kwargs: dict[str, Any]) -> None:
     good = dict(_KNOWN["good"][name])
     with _lock:
         turn = next(_asked[name])
-        if "username" in good:
+        if "username" in good and name in _in_turn:
             good["username"], _ = next(_in_turn[name])
     if turn % 3 == 0:
         return

@@ -20,7 +20,11 @@ from django.db import transaction
 from django.db.models import Count
 from knox.models import get_token_model
 
+from portfolios.services.portfolios import create_portfolio
+from rules.services.rules import create_rule
+from sessions.services.sessions import start_trading_session
 from tests.harness.alpaca_wire import AlpacaWire
+from tests.harness.trading import STOP_LOSS
 from tests.integration.api import calls
 from tests.integration.api.conftest import World
 
@@ -49,13 +53,23 @@ CHECKS = {
 }
 
 
-def furnish(world: World) -> None:
-    """Let there be one of everything that a path may name, and know the people's passwords."""
+def furnish(world: World) -> dict[str, str]:
+    """Let there be one of everything that a path may name, and know the people's passwords.
+
+    By operation: what it may end for good, so that the others go on with theirs.
+    """
     calls._passwords(world)
     for make in (calls._make_plan, calls._alert, calls._token, calls._service_token, calls._locked_out,
                  calls._record_dividend, calls._pulled, calls._protect, calls._disagree):  # fmt: skip
         with transaction.atomic():
             make(world)
+    alice = world.users["alice"]
+    spare = create_portfolio(name="Spare", owner=alice)
+    rule = create_rule(portfolio_id=spare.id, rule=STOP_LOSS, actor=alice)
+    trading_session = start_trading_session(
+        portfolio_id=spare.id, config={}, actor=alice, session_name="Spare"
+    )
+    return {"deleteTradingRule": str(rule.id), "stopTradingSession": str(trading_session.id)}
 
 
 def knowledge(world: World, schema: dict[str, Any], *, token: str, number: int) -> dict[str, Any]:
@@ -102,7 +116,9 @@ def surroundings(broker: AlpacaWire) -> dict[str, str]:
     }  # fmt: skip
 
 
-def configuration(world: World, schema: dict[str, Any], *, examples: int, all_phases: bool) -> str:
+def configuration(
+    world: World, schema: dict[str, Any], *, spare: dict[str, str], examples: int, all_phases: bool
+) -> str:
     """schemathesis.toml. JSON's texts, numbers, booleans and lists are TOML's, too."""
     lines = [
         f"seed = {SEED}",
@@ -119,6 +135,8 @@ def configuration(world: World, schema: dict[str, Any], *, examples: int, all_ph
         *(f"{name} = {_inline(check)}" for name, check in CHECKS.items()),
     ]
     for name, values in _values(world, schema):
+        if name in spare:
+            values = {"path.id": spare[name]}
         lines += [
             "[[operations]]",
             f"include-operation-id = {json.dumps(name)}",

@@ -30,13 +30,14 @@ SECONDS_MAX = 12 * 3600 if EXAMPLES else 900
 def test_it_answers_as_the_schema_says(processes: Processes, who: str, tmp_path: Path) -> None:
     """Alice owns, Victor may only look, Steffi is staff."""
     world = make_world()
-    furnish(world)
+    spare = furnish(world)
     _, token = get_token_model().objects.create(user=world.users[who])
     schema = SchemaGenerator().get_schema(request=None, public=True)
     operations = sum(len(methods) for methods in schema["paths"].values())
     text = configuration(
         world,
         schema,
+        spare=spare,
         examples=EXAMPLES or SHORT_EXAMPLES,
         all_phases=bool(EXAMPLES),
     )
