@@ -3,6 +3,10 @@
 A limit that no scope sets is None, and None means no trade (`NO_LIMIT_SET`), never "unlimited". Who wants a
 filter to let everything pass says so: he sets it to its `open_end`, which no fact can lie beyond, so that the
 fact need not even be known.
+
+Whoever starts a session writes its limits by himself; those of every other scope are set by who answers for them,
+and under four eyes where that is asked for. So a session's limits only tighten: one that no other scope sets permits
+nothing.
 """
 
 from collections.abc import Iterable, Mapping
@@ -125,7 +129,8 @@ LIMIT_NAMES: Mapping[str, str] = {
     for spec in CATALOGUE
 }
 
-SCOPES = ("platform", "account", "portfolio", "session", "instrument")
+SESSION = "session"
+SCOPES = ("platform", "account", "portfolio", SESSION, "instrument")
 """what limits are set on; every limit may be set on each"""
 LIMIT_RANGE = "must be a number from 0 to below 10^12 with at most 8 decimal places"
 
@@ -148,18 +153,21 @@ def loosened(old: Mapping[str, Decimal | None], new: Mapping[str, Decimal | None
 class EffectiveLimits:
     """The tightest values over all scopes, and the versions that they come from.
 
-    `values` maps each name of the catalogue to a Decimal or None; `versions` is text such as
-    "platform:3 portfolio:7", which every order names.
+    `values` maps each name of the catalogue to a Decimal or None, and is what breakers trip at; `versions` is text
+    such as "platform:3 portfolio:7", which every order names. `of_session_only`: limits that nobody but the session
+    sets.
     """
 
     values: Mapping[str, Decimal | None]
     versions: str
+    of_session_only: frozenset[str] = frozenset()
 
     def get(self, name: str) -> Decimal | None:
-        return self.values[name]
+        """What an order is held to. None, so that there is no entry, where no scope sets it that may permit one."""
+        return None if name in self.of_session_only else self.values[name]
 
     def tightened_by(self, row: LimitRow | None) -> "EffectiveLimits":
-        """With one more scope, such as the instrument of an order."""
+        """With one more scope, the instrument of an order. Its limits are the staff's, as the platform's are."""
         if row is None:
             return self
         scope, version, values = row
@@ -167,6 +175,7 @@ class EffectiveLimits:
         return EffectiveLimits(
             values={name: SPECS[name].tightest((self.values[name], values.get(name))) for name in SPECS},
             versions=mine if self.versions == "none" else f"{self.versions} {mine}",
+            of_session_only=frozenset(name for name in self.of_session_only if values.get(name) is None),
         )
 
 
@@ -175,4 +184,13 @@ def tightest(sets: Iterable[LimitRow]) -> EffectiveLimits:
     rows = list(sets)
     values = {spec.name: spec.tightest(row.get(spec.name) for _, _, row in rows) for spec in CATALOGUE}
     versions = " ".join(f"{scope}:{version}" for scope, version, _ in rows)
-    return EffectiveLimits(values=values, versions=versions or "none")
+    return EffectiveLimits(values=values, versions=versions or "none", of_session_only=_of_session_only(rows))
+
+
+def _of_session_only(rows: Iterable[LimitRow]) -> frozenset[str]:
+    by_session: set[str] = set()
+    by_others: set[str] = set()
+    for scope, _, values in rows:
+        mine = by_session if scope == SESSION else by_others
+        mine.update(name for name, value in values.items() if value is not None)
+    return frozenset(by_session - by_others)

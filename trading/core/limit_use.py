@@ -11,10 +11,12 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from foundation.core.money import ZERO
-from portfolios.core.limits import CATALOGUE, LimitRow, LimitSpec
+from portfolios.core.limits import CATALOGUE, LimitRow, LimitSpec, tightest
+from trading.core.controls import CONTROLS
 from trading.core.portfolio_risk import effective_holdings
 
 PERCENT = Decimal(100)
+ASKED_OF_ORDERS = frozenset(name for control in CONTROLS for name in control.limits)
 
 
 @dataclass(frozen=True)
@@ -278,7 +280,10 @@ def _use(
 
 
 def tightest_scope(spec: LimitSpec, rows: Sequence[LimitRow]) -> tuple[Decimal | None, str | None]:
-    """The tightest value and the scope that sets it, the first of several; None twice when none does."""
+    """The tightest value and the scope that sets it, the first of several; None twice when none does, or where orders
+    are held to it and only the session does: then no entry is made."""
+    if spec.name in ASKED_OF_ORDERS and tightest(rows).get(spec.name) is None:
+        return None, None
     limit = spec.tightest(values.get(spec.name) for _, _, values in rows)
     if limit is None:
         return None, None

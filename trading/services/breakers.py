@@ -93,11 +93,11 @@ def trip_on_losses(
         found[key] = [
             core.daily_loss(
                 pnl_percentage=-float(losses[place]), market_day=market_day,
-                limit=limits[key].get("max_daily_loss_percentage"),
+                limit=limits[key].values["max_daily_loss_percentage"],
             ),
             core.drawdown(
                 drawdown_percentage=float(downs[place]), peak=peaks[key],
-                limit=limits[key].get("max_drawdown_percentage"),
+                limit=limits[key].values["max_drawdown_percentage"],
             ) if key in peaks else None,
         ]  # fmt: skip
     return _trip_portfolios(found)
@@ -107,7 +107,7 @@ def trip_on_streaks(portfolio_ids: Collection[uuid.UUID]) -> list[Halt]:
     """Losses in a row, counted from what is booked."""
     runs = {key: run for key, run in losing_runs(portfolio_ids).items() if run.losses}
     return _trip_limited(
-        runs, lambda key, limits: core.losing_streak(run=runs[key], limit=limits.get("max_losing_streak"))
+        runs, lambda key, limits: core.losing_streak(run=runs[key], limit=limits.values["max_losing_streak"])
     )
 
 
@@ -118,12 +118,12 @@ def trip_on_rates() -> list[Halt]:
     return _trip_limited(
         rejected,
         lambda key, limits: core.rejection_rate(
-            rejected=rejected[key], limit=limits.get("max_rejections_per_minute"), now=now
+            rejected=rejected[key], limit=limits.values["max_rejections_per_minute"], now=now
         ),
     ) + _trip_limited(
         sent,
         lambda key, limits: core.order_rate(
-            messages=sent[key], limit=limits.get("max_messages_per_minute"), now=now
+            messages=sent[key], limit=limits.values["max_messages_per_minute"], now=now
         ),
     )
 

@@ -141,7 +141,7 @@ def _tighter(platform: Limits) -> Iterator[tuple[uuid.UUID, Limits]]:
     if not owners:
         return
     for portfolio_id, effective in sorted(effective_limits(dict(owners)).items()):
-        own = {name: effective.get(name) for name in (FEED, BEAT)}
+        own = {name: effective.values[name] for name in (FEED, BEAT)}
         yield (
             portfolio_id,
             {name: value if value != platform[name] else None for name, value in own.items()},

@@ -495,3 +495,14 @@ def test_the_tightest_limit_counts(holding: Desk) -> None:
     assert halts(holding) == [("daily_loss", "2010-03-01", True)]
     assert Halt.objects.get().numbers["limit"] == "2"
     assert LimitSet.objects.filter(scope="session").exists()
+
+
+def test_a_session_that_alone_sets_a_limit_trips_at_it(holding: Desk) -> None:
+    """It permits no entry, and holds up all the same."""
+    set_limits(scope="platform", values=_platform() | {"max_daily_loss_percentage": None}, actor=None)
+    set_limits(
+        scope="session", scope_id=holding.session.id, portfolio_id=holding.portfolio.id, actor=holding.owner,
+        values={"max_daily_loss_percentage": Decimal(2)},
+    )  # fmt: skip
+    holding.step(AAA=94.0)
+    assert halts(holding) == [("daily_loss", "2010-03-01", True)]

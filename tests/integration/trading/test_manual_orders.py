@@ -56,7 +56,7 @@ def limit(value: Any, *, name: str = "max_order_value", **scope: Any) -> None:
     kept: dict[str, Decimal | None] = {}
     if scope["scope"] == "platform":
         kept = limit_values(current_limit_sets([("platform", None)])["platform", None])
-    set_limits(values={**kept, name: D(value)}, actor=None, **scope)
+    set_limits(values={**kept, name: None if value is None else D(value)}, actor=None, **scope)
 
 
 # --- what it becomes ---------------------------------------------------------------------------------
@@ -154,6 +154,22 @@ def test_the_tightest_of_all_scopes_holds(desk: Desk, scope: str) -> None:
     if scope == "instrument":  # another one is not held to it
         limit(1, **of[scope])
         order(desk, symbol="BBB")
+
+
+def test_a_limit_that_only_the_session_sets_permits_nothing(desk: Desk) -> None:
+    """Tara the trader may start sessions, and set no limits: hers are held to what others set."""
+    order(desk)
+    execute_pending()
+    of_session = {"scope": "session", "scope_id": desk.session.id, "portfolio_id": desk.portfolio.id}
+    limit(100_000, **of_session)
+    limit(None, scope="platform")
+    assert code_of(lambda: order(desk, symbol="BBB")) == "NO_LIMIT_SET"
+    assert "max_order_value" in desk.decisions()[-1].detail
+    order(desk, "sell", 4)
+    limit(1_000, scope="instrument", instrument_id=Instrument.objects.get(symbol="BBB").id)
+    order(desk, symbol="BBB")
+    limit(500, **of_session)
+    assert code_of(lambda: order(desk, quantity=6, symbol="BBB")) == "MAX_ORDER_VALUE"
 
 
 def test_who_does_not_trade_here_is_not_permitted(desk: Desk) -> None:

@@ -205,3 +205,14 @@ def test_the_widest_of_equally_tight_scopes_is_named() -> None:
     assert tightest_scope(spec, rows) == (1, "portfolio")
     assert tightest_scope(floor, rows) == (3, "platform")
     assert tightest_scope(spec, rows[1:2]) == (None, None)
+
+
+def test_what_only_a_session_sets_permits_no_order_but_is_what_breakers_trip_at() -> None:
+    rows: list[LimitRow] = [
+        ("platform", 1, {"max_leverage": None, "max_rejections_per_minute": None}),
+        ("session", 1, {"max_leverage": D(1), "max_rejections_per_minute": D(4)}),
+    ]
+    assert tightest_scope(SPECS["max_leverage"], rows) == (None, None)
+    assert tightest_scope(SPECS["max_rejections_per_minute"], rows) == (4, "session")
+    instrument: LimitRow = ("instrument", 1, {"max_leverage": D(2)})
+    assert tightest_scope(SPECS["max_leverage"], [*rows, instrument]) == (1, "session")
