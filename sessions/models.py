@@ -188,6 +188,9 @@ class TradingSession(models.Model):
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+"
     )
     stop_reason = models.CharField(max_length=255, blank=True)
+    finish_at = models.DateTimeField(
+        null=True, help_text="Database time at which what stops is looked at again; empty: first of all"
+    )
     plan = models.ForeignKey(
         SessionPlan,
         on_delete=models.SET_NULL,
@@ -226,6 +229,7 @@ class TradingSession(models.Model):
                 name="session_to_end",
                 condition=Q(status__in=["active", "paused"], ends_at__isnull=False),
             ),
+            models.Index(fields=["finish_at"], name="session_to_finish", condition=Q(status="stopping")),
         ]
 
     def __str__(self) -> str:

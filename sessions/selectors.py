@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property, lru_cache
 
-from django.db.models import Q, QuerySet
+from django.db.models import F, Q, QuerySet
+from django.db.models.functions import Now
 
 from foundation.loading import selected
 from market.core.calendar import TradingDay
@@ -157,6 +158,19 @@ def ended_sessions(*, now: datetime, count_max: int) -> list[uuid.UUID]:
     """Those whose end time is reached at this market time and that are not stopping yet, the oldest end first."""
     rows = TradingSession.objects.filter(status__in=EVALUATED, ends_at__lte=now)
     return list(rows.order_by("ends_at", "id").values_list("id", flat=True)[:count_max])
+
+
+def stopping_sessions(*, count_max: int) -> list[uuid.UUID]:
+    """Those that stop, in the order in which they are to be looked at: what was never looked at comes first."""
+    rows = TradingSession.objects.filter(status=TradingSession.Status.STOPPING)
+    ordered = rows.order_by(F("finish_at").asc(nulls_first=True), "start_time", "id")
+    return list(ordered.values_list("id", flat=True)[:count_max])
+
+
+def any_stopping_due() -> bool:
+    """Whether one is to be looked at by now."""
+    due = Q(finish_at=None) | Q(finish_at__lte=Now())
+    return TradingSession.objects.filter(due, status=TradingSession.Status.STOPPING).exists()
 
 
 def visible_plans(user: AnyUser) -> QuerySet[SessionPlan]:

@@ -3,10 +3,12 @@
 A day is decided once: started, or skipped and said so. Only what will end by itself is waited for.
 """
 
+import time
 import uuid
 from datetime import datetime
 
 import structlog
+from celery.exceptions import SoftTimeLimitExceeded
 from django.db import transaction
 
 from foundation.clock import database_now
@@ -16,21 +18,29 @@ from journal.services.journal import append
 from market.core.calendar import TradingDay
 from portfolios.core.access import Action, roles_of
 from portfolios.selectors import role_of
+from sessions.core.config import Known
 from sessions.models import SessionPlan, TradingSession
 from sessions.selectors import due_plans
 from sessions.services.plans import locked_plan
-from sessions.services.sessions import Planned, start_trading_session
+from sessions.services.sessions import Planned, known_names, start_trading_session
 
 log = structlog.get_logger(__name__)
 
 
-def start_planned(*, now: datetime, count_max: int) -> int:
+def start_planned(*, now: datetime, count_max: int, until: float) -> int:
     """Decide every plan that is due at this market time, each in a transaction of its own; returns how many were.
-    One that waits or breaks is looked at again, and keeps no other from starting."""
+    One that waits or breaks is looked at again, and keeps no other from starting. until: monotonic seconds, after
+    which no further one is."""
     decided = 0
-    for plan_id, day in due_plans(now=now, count_max=count_max):
+    due = due_plans(now=now, count_max=count_max)
+    known = known_names() if due else None  # of thousands of symbols: read once for all of them
+    for plan_id, day in due:
+        if time.monotonic() > until:
+            break
         try:
-            decided += _decide(plan_id, day, now)
+            decided += _decide(plan_id, day, now, known)
+        except SoftTimeLimitExceeded:
+            raise
         except NotFound:
             log.info("plan_is_gone", plan_id=str(plan_id))
         except Exception:
@@ -39,7 +49,7 @@ def start_planned(*, now: datetime, count_max: int) -> int:
 
 
 @transaction.atomic
-def _decide(plan_id: uuid.UUID, day: TradingDay, now: datetime) -> bool:
+def _decide(plan_id: uuid.UUID, day: TradingDay, now: datetime, known: Known | None) -> bool:
     """Whether there is nothing left to do for it on this day."""
     plan = locked_plan(plan_id)
     hours = plan.hours_on(day)
@@ -67,7 +77,7 @@ def _decide(plan_id: uuid.UUID, day: TradingDay, now: datetime) -> bool:
         with transaction.atomic():
             start_trading_session(
                 portfolio_id=plan.portfolio_id, config=plan.config, actor=responsible,
-                session_name=f"{plan.name} {day.day}"[:255], planned=Planned(plan.pk, day.day, hours.ends_at),
+                session_name=f"{plan.name} {day.day}"[:255], planned=Planned(plan.pk, day.day, hours.ends_at, known),
             )  # fmt: skip
     except DomainError as refusal:
         _skip(plan, day, refusal.detail)

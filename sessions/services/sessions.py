@@ -6,11 +6,12 @@ active, paused → stopping → stopped
 
 import uuid
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import IntegrityError, transaction
+from django.db.models.functions import Now
 
 from foundation.clock import database_now
 from foundation.errors import Conflict, InvalidInput, NotFound
@@ -35,16 +36,20 @@ def _actor_name(actor: AbstractBaseUser | None) -> str:
     return actor.get_username() if actor is not None else "system"
 
 
-def checked_config(config: Any) -> SessionConfig:
-    """Raises InvalidInput with the path of each error."""
-    known = Known(
+def known_names() -> Known:
+    """What configs may name at this moment."""
+    return Known(
         symbols=set(Instrument.objects.filter(is_active=True).values_list("symbol", flat=True)),
         exchanges=set(Exchange.objects.values_list("code", flat=True)),
         tags=tags(),
         sources=set(RecommendationSource.objects.values_list("name", flat=True)),
         limits=LIMIT_NAMES,
     )
-    parsed, errors = parse_config(config, known=known)
+
+
+def checked_config(config: Any, *, known: Known | None = None) -> SessionConfig:
+    """Raises InvalidInput with the path of each error. known: read just before, by who checks many."""
+    parsed, errors = parse_config(config, known=known if known is not None else known_names())
     if parsed is None:
         detail = "; ".join(f"{row['path']}: {row['message']}" for row in errors)
         raise InvalidInput(detail, errors=[dict(row) for row in errors])
@@ -78,11 +83,13 @@ def _require_future(ends_at: datetime | None) -> None:
 
 @dataclass(frozen=True)
 class Planned:
-    """The plan that starts a session, and when the session is to end, in market time."""
+    """The plan that starts a session, when the session is to end, in market time, and the names that its config may
+    use, where they were read for many."""
 
     plan_id: uuid.UUID
     day: date
     ends_at: datetime
+    known: Known | None = None
 
 
 @transaction.atomic
@@ -94,7 +101,7 @@ def start_trading_session(
 
     A plan starts it in the name of `actor`, and at most once a day.
     """
-    parsed = checked_config(config)
+    parsed = checked_config(config, known=planned.known if planned else None)
     _require_future(parsed.ends_at)
     portfolio = Portfolio.objects.select_for_update(no_key=True).filter(pk=portfolio_id).first()
     if portfolio is None:
@@ -208,6 +215,12 @@ def stop_trading_session(
     _journal(row, "session.stopping", actor, reason=reason)
     wake_on_commit("trading.tasks.finish_stopping", queue="execution")
     return row
+
+
+def finish_later(*, session_id: uuid.UUID, seconds: float) -> None:
+    """Called by trading when a stopping session cannot end yet: it is looked at again behind those due before."""
+    rows = TradingSession.objects.filter(pk=session_id, status=Status.STOPPING)
+    rows.update(finish_at=Now() + timedelta(seconds=seconds))
 
 
 @transaction.atomic

@@ -3,24 +3,32 @@
 Entries are cancelled wherever they are. An exit that works goes on working, for it only reduces, and the session ends
 after it; but one that is to sell everything cancels whatever waits for a price and sells at market. Orders that people
 placed by hand stay theirs: they neither end with the session nor keep it from ending.
+
+A run looks at so many sessions and ends after so long, for its queue executes orders, too, and watches protections.
+What cannot end yet is looked at again after the others: when its orders have had time to execute, and much later where
+nothing can be sold, as while its market is halted.
 """
 
+import time
 import uuid
 from collections.abc import Sequence
 from datetime import datetime
 
 import structlog
-from django.db import transaction
+from celery.exceptions import SoftTimeLimitExceeded
+from django.db import InterfaceError, connection, transaction
 from django.db.models import Q, QuerySet
 
 from foundation.version import may_trade
+from foundation.wakeups import wake
 from journal.core.events import AlertSpec, Event
 from journal.services.journal import append
 from market.services import snapshots
 from portfolios.services.books import Books, open_books
 from sessions.core.config import read_config
 from sessions.models import TradingSession
-from sessions.services.sessions import finish_stop
+from sessions.selectors import any_stopping_due, stopping_sessions
+from sessions.services.sessions import finish_later, finish_stop
 from trading.core.order_states import OPEN, OrderState
 from trading.core.orders import OrderType
 from trading.models import AutoTrade
@@ -34,19 +42,42 @@ from trading.services.reducing import Reduction, sell, store
 
 Origin = AutoTrade.Origin
 MARKET = Q(order_type=OrderType.MARKET)
+FINISH_TASK, FINISH_QUEUE = "trading.tasks.finish_stopping", "execution"
+COUNT_MAX = 200
+RUN_SECONDS = 2.0
+# When it is looked at again: with orders on their way, and when it holds what cannot be sold or its look failed.
+WAITS_SECONDS, STUCK_SECONDS = 2.0, 30.0
 log = structlog.get_logger(__name__)
 
 
 def finish_stopping() -> int:
-    """Bring every stopping session nearer its end; returns how many ended."""
-    stopping = TradingSession.objects.filter(status=TradingSession.Status.STOPPING).order_by("start_time")
-    ended = 0
-    for row in stopping:
-        try:
-            ended += _finish_one(row.id)
-        except Exception:  # one session must not keep the others from ending
-            log.exception("stopping_failed", session_id=str(row.id))
+    """Bring stopping sessions nearer their end, those first that were due first; returns how many ended.
+
+    Where more are due than a run looks at, a successor is woken, behind what waits in the queue.
+    """
+    ends_at, ended, looks = time.monotonic() + RUN_SECONDS, 0, 0
+    wanted = stopping_sessions(count_max=COUNT_MAX)
+    for session_id in wanted:
+        if looks and time.monotonic() > ends_at:
+            break
+        looks += 1
+        ended += _finish_isolated(session_id)
+    if (looks < len(wanted) or looks == COUNT_MAX) and any_stopping_due():
+        wake(FINISH_TASK, queue=FINISH_QUEUE)
     return ended
+
+
+def _finish_isolated(session_id: uuid.UUID) -> bool:
+    """One session must not keep the others from ending."""
+    try:
+        return _finish_one(session_id)
+    except (SoftTimeLimitExceeded, InterfaceError):
+        raise  # the worker's time is up, or the database is gone: the sweep comes again
+    except Exception:
+        log.exception("stopping_failed", session_id=str(session_id))
+        connection.close_if_unusable_or_obsolete()
+        finish_later(session_id=session_id, seconds=STUCK_SECONDS)
+        return False
 
 
 def _finish_one(session_id: uuid.UUID) -> bool:
@@ -62,13 +93,15 @@ def _finish_one(session_id: uuid.UUID) -> bool:
         if flatten:
             events += _flatten(row, books, cancelled)
         books.save()
-        append(events)
         open_trades = _open_of(row).exclude(~MARKET, origin=Origin.MANUAL).exists()
         held = flatten and any(p.quantity > 0 for p in books.positions.values())
-        if open_trades or held:
-            return False
-        finish_stop(session_id=row.id)
-    return True
+        waits = open_trades or held
+        if waits:
+            finish_later(session_id=row.id, seconds=WAITS_SECONDS if open_trades else STUCK_SECONDS)
+        append(events)
+        if not waits:
+            finish_stop(session_id=row.id)
+    return not waits
 
 
 def _open_of(row: TradingSession) -> QuerySet[AutoTrade]:

@@ -14,7 +14,7 @@ from market.services.instruments import set_tags
 from portfolios.models import Member
 from portfolios.services.portfolios import set_member
 from sessions.models import SessionPlan, TradingSession
-from sessions.services import plan_runs
+from sessions.services import plan_runs, sessions
 from sessions.services.calendar import run_calendar
 from sessions.services.plans import (
     PLANS_MAX,
@@ -25,7 +25,7 @@ from sessions.services.plans import (
     enable_plan,
     update_plan,
 )
-from sessions.services.sessions import start_trading_session, stop_trading_session
+from sessions.services.sessions import known_names, start_trading_session, stop_trading_session
 from tests.harness.racing import racing
 from tests.harness.trading import Desk, Market
 from trading.services.stopping import finish_stopping
@@ -234,6 +234,27 @@ def test_one_that_breaks_keeps_no_other_from_starting(
     monkeypatch.undo()
     look(market, "01 14:31")
     assert started(broken) == [(1, "active")]  # not decided yet, so it was looked at again
+
+
+def test_a_sweep_reads_the_names_of_all_configs_once(
+    desk: Desk, market: Market, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = Desk.open(market, owner="bob")
+    end(other)
+    rows = [plan(each, config={"universe": {"symbols": ["AAA"]}}) for each in (desk, other)]
+    read: list[bool] = []
+
+    def names() -> Any:
+        read.append(True)
+        return known_names()
+
+    for module in (sessions, plan_runs):
+        monkeypatch.setattr(module, "known_names", names)
+    look(market, "01 14:29")
+    assert read == []
+    look(market, "01 14:30")
+    assert [started(row) for row in rows] == [[(1, "active")], [(1, "active")]]
+    assert len(read) == 1
 
 
 def test_several_sweeps_at_once_start_one_session(desk: Desk, market: Market) -> None:
