@@ -187,6 +187,9 @@ class TradingSession(models.Model):
     started_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+"
     )
+    paused_at = models.DateTimeField(
+        null=True, help_text="Database time of the last pause: no entry made before it is sent any more"
+    )
     stop_reason = models.CharField(max_length=255, blank=True)
     finish_at = models.DateTimeField(
         null=True, help_text="Database time at which what stops is looked at again; empty: first of all"

@@ -168,16 +168,22 @@ def _journal(row: TradingSession, kind: str, actor: AbstractBaseUser | None, **p
 def pause_trading_session(
     *, session_id: uuid.UUID, actor: AbstractBaseUser | None, reason: str = ""
 ) -> TradingSession:
-    """No new entries from now on; exits and risk rules go on. Entries not yet sent are cancelled.
+    """No new entries from now on; exits and risk rules go on. Entries not yet sent are cancelled, however soon it
+    goes on.
 
     By who would send them: on paper the execution, at real brokers the broker's queue.
     """
     row = _locked(session_id)
-    _move(row, old=(Status.ACTIVE,), new=Status.PAUSED)
+    _pause(row)
     _journal(row, "session.paused", actor, reason=reason)
     wake_on_commit("trading.tasks.execute_due", queue="execution")
     wake_on_commit("trading.tasks.send_due", queue="broker")
     return row
+
+
+def _pause(row: TradingSession) -> None:
+    """The time is taken under the portfolio's lock, as that of every trade is: what was made before is told by it."""
+    _move(row, old=(Status.ACTIVE,), new=Status.PAUSED, paused_at=database_now())
 
 
 @transaction.atomic
@@ -188,7 +194,7 @@ def report_failure(*, session_id: uuid.UUID, reason: str) -> None:
     """
     row = _locked(session_id)
     if row.status == Status.ACTIVE:
-        _move(row, old=(Status.ACTIVE,), new=Status.PAUSED)
+        _pause(row)
         _journal(row, "session.paused", None, reason=reason)
     waiting = Alert.objects.filter(stream=row.portfolio_id, kind="session.failing", acknowledged_at=None)
     if not waiting.exists():

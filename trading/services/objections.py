@@ -48,6 +48,8 @@ def objection_to(
     permitted = {Status.ACTIVE, Status.PAUSED} if reduces else {Status.ACTIVE}
     if trade.session.status not in permitted:
         return f"its session is {trade.session.status}"
+    if not reduces and trade.session.paused_at is not None and trade.created_at <= trade.session.paused_at:
+        return "its session was paused after it was decided"
     if not reduces and trade.session.ends_at is not None and as_of >= trade.session.ends_at:
         return "its session's end time is reached"
     return None

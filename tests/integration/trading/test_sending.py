@@ -11,7 +11,11 @@ from django.db.models import F
 
 from foundation.clock import database_now
 from foundation.models import RequiredCodeVersion
-from sessions.services.sessions import stop_trading_session
+from sessions.services.sessions import (
+    pause_trading_session,
+    resume_trading_session,
+    stop_trading_session,
+)
 from tests.harness.at_broker import connect, ordered
 from tests.harness.racing import racing
 from tests.harness.scripted_broker import LOSE_ANSWER, REJECT, ScriptedBroker, Venue
@@ -326,6 +330,30 @@ def test_a_look_that_the_database_does_not_answer_sends_nothing_and_the_order_wa
     send_due()
     assert (alice.venue.submits, state(trade), trade.claimed_by) == ([], "pending", "")
     assert "the database did not answer" in trade.status_reason
+
+
+def test_an_entry_that_was_pending_at_a_pause_is_not_sent_though_the_session_goes_on(alice: Scene) -> None:
+    """An order by hand is sent all the same, and what the rules decide after it."""
+    by_hand = ordered(alice.desk, symbol="CCC")
+    alice.desk.market.advise("AAA")
+    alice.desk.market.tick()
+    alice.desk.evaluate()
+    (entry,) = [trade for trade in alice.desk.trades() if trade.origin == "rule"]
+    pause_trading_session(session_id=alice.desk.session.id, actor=alice.desk.owner)
+    resume_trading_session(session_id=alice.desk.session.id, actor=alice.desk.owner)
+    send_due()
+    assert alice.venue.submits == [by_hand.client_order_id]
+    assert (state(entry), entry.status_reason) == (
+        "cancelled",
+        "its session was paused after it was decided",
+    )
+    assert not reserved(entry)
+    alice.desk.market.tick()
+    alice.desk.evaluate()
+    send_due()
+    (again,) = [t for t in alice.desk.trades() if t.origin == "rule" and t.id != entry.id]
+    assert alice.venue.submits == [by_hand.client_order_id, again.client_order_id]
+    assert clean()
 
 
 def test_a_stopped_session_a_changed_rule_or_another_code_sends_nothing(alice: Scene) -> None:

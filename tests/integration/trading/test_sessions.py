@@ -14,6 +14,7 @@ from sessions.services import sessions
 from sessions.services.sessions import (
     finish_stop,
     pause_trading_session,
+    report_failure,
     resume_trading_session,
     start_trading_session,
     stop_trading_session,
@@ -73,6 +74,38 @@ def test_an_entry_that_is_pending_when_the_session_pauses_is_cancelled(desk: Des
     execute_pending()
     (trade,) = desk.trades()
     assert (trade.status, trade.status_reason) == ("cancelled", "its session is paused")
+
+
+def test_an_entry_that_was_pending_at_a_pause_is_cancelled_though_the_session_goes_on(
+    desk: Desk, market: Market
+) -> None:
+    """Nobody looked while it was paused. What is decided after it is executed, and an exit from before it, too."""
+    market.advise("AAA")
+    desk.step()
+    market.advise("BBB")
+    market.tick(AAA=90.0)
+    desk.evaluate()
+    pause_trading_session(session_id=desk.session.id, actor=desk.owner)
+    resume_trading_session(session_id=desk.session.id, actor=desk.owner)
+    execute_pending()
+    _, *after = [(t.symbol, t.trade_type, t.status, t.status_reason) for t in desk.trades()]
+    assert sorted(after) == [
+        ("AAA", "sell", "filled", ""),
+        ("BBB", "buy", "cancelled", "its session was paused after it was decided"),
+    ]
+    desk.step(AAA=90.0)
+    assert desk.held("BBB") > 0
+    assert book_differences() == []
+
+
+def test_a_session_that_broke_and_goes_on_sends_no_entry_from_before(desk: Desk, market: Market) -> None:
+    market.advise("AAA")
+    market.tick()
+    desk.evaluate()
+    report_failure(session_id=desk.session.id, reason="a bug")
+    resume_trading_session(session_id=desk.session.id, actor=desk.owner)
+    execute_pending()
+    assert [trade.status for trade in desk.trades()] == ["cancelled"]
 
 
 def test_a_pause_wakes_who_sends_on_paper_and_at_real_brokers(
