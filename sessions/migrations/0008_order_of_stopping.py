@@ -8,7 +8,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('portfolios', '0012_changes'),
-        ('trading_sessions', '0007_evaluated_by'),
+        ('trading_sessions', '0007_parts'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
