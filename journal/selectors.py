@@ -70,7 +70,7 @@ def entries_after(stream: UUID, seq: int, limit: int = PAGE_ROWS) -> list[Entry]
 
 
 def newest_about(
-    stream: UUID, kinds: Sequence[str], name: str, value: UUID, *, until: datetime
+    stream: UUID, kinds: Sequence[str], name: str, value: UUID | str, *, until: datetime
 ) -> tuple[str, dict[str, Any]] | None:
     """(kind, payload) of the newest entry of these kinds whose payload has this id under this name, of those recorded
     by `until` (database time)."""

@@ -140,6 +140,23 @@ class CorporateActionPriced(TypedDict):
     actor: str
 
 
+class CorporateActionUnrecorded(TypedDict):
+    external_id: str
+    symbol: str
+    ex_day: date
+    amount: Decimal | None
+    new_units: int | None
+    old_units: int | None
+    reason: str
+
+
+class CorporateActionSourceFailed(TypedDict):
+    """Told once a day of market time."""
+
+    day: date
+    reason: str
+
+
 class Gap(TypedDict):
     symbol: str
     first_day: date
@@ -185,5 +202,13 @@ register(
     kind("recommendation_source.pull_failed", "A source that is asked gives nothing to use", PullFailed),
     kind("corporate_action.recorded", "A dividend or a split was recorded", CorporateActionRecorded),
     kind("corporate_action.withdrawn", "A corporate action was recorded wrongly", CorporateActionWithdrawn),
+    kind(
+        "corporate_action.unrecorded",
+        "One was announced that could not be recorded",
+        CorporateActionUnrecorded,
+    ),
+    kind(
+        "corporate_action.source_failed", "Nobody tells of splits and dividends", CorporateActionSourceFailed
+    ),
     kind("corporate_action.priced", "A split got its price for cash in lieu", CorporateActionPriced),
 )

@@ -10,8 +10,18 @@ from django.utils.module_loading import import_string
 from foundation.clock import database_now
 from foundation.heartbeats import instance_name
 from market.api.pulled import read_pulled
-from market.feed.providers import history_source
-from market.services import baseline, calendars, gaps, outcomes, pulling, quarantine, snapshots, training
+from market.feed.providers import announcement_source, history_source
+from market.services import (
+    announcements,
+    baseline,
+    calendars,
+    gaps,
+    outcomes,
+    pulling,
+    quarantine,
+    snapshots,
+    training,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -43,6 +53,14 @@ def backfill_gaps() -> None:
     gaps.alert_of_old_gaps()
     if found or filled:
         log.info("gaps_looked_after", found=found, filled=filled)
+
+
+@shared_task(name="market.tasks.record_announced")
+def record_announced() -> None:
+    """Ask the provider for splits and dividends to come. Swept by beat."""
+    recorded = announcements.record_announced(announcement_source())
+    if recorded:
+        log.info("corporate_actions_recorded", recorded=recorded)
 
 
 @shared_task(name="market.tasks.extend_calendars")

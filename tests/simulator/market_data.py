@@ -14,6 +14,8 @@
     POST /control/mute          {"seconds"}: say nothing and answer no ping, but keep the connections
     POST /control/error         {"code", "count"}: what the next logins are told
     POST /control/bars          {"bars": {symbol: […]}, "page": 2}
+    GET  /v1/corporate-actions  splits and dividends of the symbols, whenever they are
+    POST /control/actions       {"actions": {"forward_splits": […], …}}
     POST /control/answers       {"manner": "plain" | "hang" | "dribble" | "garbage", "seconds"}: of the bars
     GET  /control/state         {"listeners", "connections", "logins", "subscribed"}
 
@@ -62,6 +64,7 @@ class MarketData:
         self.errors: list[int] = []
         self.bars: dict[str, list[dict[str, Any]]] = {}
         self.page = 1000
+        self.actions: dict[str, list[dict[str, Any]]] = {}
         self.answers: dict[str, Any] = {"manner": "plain"}
         self.muted_until = 0.0
         self.refused_until = 0.0
@@ -156,6 +159,8 @@ class MarketData:
     async def _answer(self, request: Request) -> Response:
         if request.path == "/v2/stocks/bars":
             return self._history(request)
+        if request.path == "/v1/corporate-actions":
+            return self._announced(request)
         given = request.json() or {}
         match request.path.removeprefix("/control/"):
             case "keys":
@@ -179,6 +184,8 @@ class MarketData:
                 self.errors += [given["code"]] * given["count"]
             case "bars":
                 self.bars, self.page = given["bars"], given.get("page", 1000)
+            case "actions":
+                self.actions = given["actions"]
             case "answers":
                 self.answers = given
             case "state":
@@ -214,6 +221,21 @@ class MarketData:
         response = json_response(200, body)
         response.manner, response.seconds = manner, self.answers.get("seconds", 0.0)
         return response
+
+    def _announced(self, request: Request) -> Response:
+        """One page for each kind, so that who reads one page only misses some."""
+        query = request.query
+        symbols, kinds = query["symbols"].split(","), sorted(self.actions)
+        begin = int(query.get("page_token", "0"))
+        self.counts["pages"] += 1
+        chosen = {
+            kind: [row for row in self.actions[kind] if row["symbol"] in (*symbols, None)]
+            for kind in kinds[begin : begin + 1]
+        }
+        more = begin + 1 < len(kinds)
+        return json_response(
+            200, {"corporate_actions": chosen, "next_page_token": str(begin + 1) if more else None}
+        )
 
     async def _walk(
         self, symbols: list[str], seed: int, per_second: float, mischief: dict[str, float]

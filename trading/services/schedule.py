@@ -42,6 +42,9 @@ SWEEPS = (
     Sweep("market.tasks.settle_outcomes", "market", 30, "Measures what has become of expired advice."),
     Sweep("market.tasks.prune_snapshots", "market", 300),
     Sweep("market.tasks.backfill_gaps", "market", 60, "Finds days without a bar, and asks for them."),
+    Sweep(
+        "market.tasks.record_announced", "market", 3600, "Asks the provider for splits and dividends to come."
+    ),
     Sweep("market.tasks.extend_calendars", "market", 3600, "Keeps a year of trading days ahead."),
     Sweep("portfolios.tasks.book_corporate_actions", "market", 5),
 )

@@ -6,8 +6,10 @@ from datetime import UTC, datetime
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
+from market.core.announced import Announces
 from market.core.calendar import ExchangeCalendar
 from market.feed.providers.alpaca import (
+    AlpacaAnnouncements,
     AlpacaHistory,
     AlpacaProvider,
     DataKeys,
@@ -27,7 +29,7 @@ from market.services.feed_state import FeedState, active_instruments
 from market.services.load import replay_start
 from market.services.simulated import closes_before, simulation_start
 
-__all__ = ["HasHistory", "Provider", "build", "history_source"]
+__all__ = ["Announces", "HasHistory", "Provider", "announcement_source", "build", "history_source"]
 
 
 def build(*, state: FeedState) -> Provider:
@@ -70,6 +72,14 @@ def history_source() -> HasHistory | None:
             return _alpaca_history()
         case _:
             return None
+
+
+def announcement_source() -> Announces | None:
+    """Whom to ask for splits and dividends; None where the configured provider knows of none: they are recorded by
+    people, or come with the data."""
+    if settings.MARKET_FEED != "alpaca":
+        return None
+    return AlpacaAnnouncements(base_url=settings.ALPACA_DATA_URL, keys=_alpaca_keys())
 
 
 def _simulated(

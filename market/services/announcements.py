@@ -1,0 +1,114 @@
+"""Recording what the provider of market data says that companies do to their shares.
+
+A split that nobody records halves a price for no reason, and stops would sell on it. So it is asked for each hour,
+weeks ahead. What cannot be recorded is told to people, once: they record what is right, or withdraw what is wrong.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime, timedelta
+
+import structlog
+
+from foundation.clock import database_now
+from foundation.errors import DomainError
+from journal.core.events import PLATFORM_STREAM, AlertSpec, Event
+from journal.selectors import newest_about
+from journal.services.journal import append
+from market.core.announced import Announced, Announces
+from market.models import CalendarDay, CorporateAction
+from market.selectors import market_now
+from market.services.corporate_actions import NewCorporateAction, record
+from market.services.feed_state import active_instruments
+
+BEFORE, AHEAD = timedelta(days=7), timedelta(days=30)
+UNRECORDED, UNKNOWN = "corporate_action.unrecorded", "corporate_action.source_failed"
+MESSAGE_CHARACTERS_MAX = 1_000
+Kind = CorporateAction.Kind
+log = structlog.get_logger(__name__)
+
+
+def record_announced(source: Announces | None) -> int:
+    """Ask for what goes ex soon, or has just done so, and record it; returns how much was new.
+
+    What one of them is refused for keeps no other from being recorded. That the source gave nothing to use is told once
+    a day.
+    """
+    now = market_now()
+    if source is None or now is None:
+        return 0
+    exchange_of = {row.symbol: row.exchange_id for row in active_instruments()}
+    try:
+        told = source.announced(
+            symbols=sorted(exchange_of), first=(now - BEFORE).date(), last=(now + AHEAD).date()
+        )
+    except Exception as error:  # a network, and whatever somebody answers
+        log.exception("announcements_failed")
+        _tell_of_silence(now, repr(error))
+        return 0
+    known = _known(told)
+    opening = _openings(told, exchange_of)
+    return sum(
+        _record(one, opening.get((exchange_of[one.symbol], one.ex_day)))
+        for one in told
+        if one.external_id not in known
+    )
+
+
+def _known(told: Iterable[Announced]) -> set[str]:
+    """What is recorded, or was and is withdrawn: people have the last word."""
+    rows = CorporateAction.objects.filter(external_id__in=[one.external_id for one in told])
+    return set(rows.values_list("external_id", flat=True))
+
+
+def _openings(told: Sequence[Announced], exchange_of: Mapping[str, str]) -> dict[tuple[str, date], datetime]:
+    rows = CalendarDay.objects.filter(
+        exchange_id__in=set(exchange_of.values()), day__in={one.ex_day for one in told}
+    )
+    return {(exchange, day): at for exchange, day, at in rows.values_list("exchange_id", "day", "opens_at")}
+
+
+def _record(one: Announced, ex_at: datetime | None) -> bool:
+    if ex_at is None:
+        _tell(one, f"{one.ex_day} is no trading day that is known of its exchange")
+        return False
+    item = NewCorporateAction(
+        external_id=one.external_id, symbol=one.symbol, ex_at=ex_at,
+        kind=Kind.DIVIDEND if one.amount is not None else Kind.SPLIT,
+        amount=one.amount, new_units=one.new_units, old_units=one.old_units,
+    )  # fmt: skip
+    try:
+        return record(item, actor=None)[1]
+    except DomainError as error:
+        _tell(one, str(error))
+        return False
+
+
+def _tell_of_silence(now: datetime, reason: str) -> None:
+    day = now.date().isoformat()
+    if newest_about(PLATFORM_STREAM, (UNKNOWN,), "day", day, until=database_now()) is not None:
+        return
+    message = (
+        "The provider cannot be asked for splits and dividends. Until it can, record them by hand: on a split that is "
+        f"not recorded, stops sell. {reason}"
+    )
+    alert = AlertSpec("critical", message[:MESSAGE_CHARACTERS_MAX])
+    payload = {"day": day, "reason": reason[:MESSAGE_CHARACTERS_MAX]}
+    append([Event(PLATFORM_STREAM, UNKNOWN, database_now(), payload, alert)])
+
+
+def _tell(one: Announced, reason: str) -> None:
+    now = database_now()
+    if newest_about(PLATFORM_STREAM, (UNRECORDED,), "external_id", one.external_id, until=now) is not None:
+        return
+    what = (
+        f"a dividend of {one.amount}"
+        if one.amount is not None
+        else f"a split {one.new_units}:{one.old_units}"
+    )
+    message = f"{one.symbol}: {what}, ex {one.ex_day}, was announced and could not be recorded: {reason}"
+    payload = {
+        "external_id": one.external_id, "symbol": one.symbol, "ex_day": one.ex_day, "amount": one.amount,
+        "new_units": one.new_units, "old_units": one.old_units, "reason": reason,
+    }  # fmt: skip
+    alert = AlertSpec("critical" if one.amount is None else "warning", message[:MESSAGE_CHARACTERS_MAX])
+    append([Event(PLATFORM_STREAM, UNRECORDED, now, payload, alert)])
