@@ -170,6 +170,17 @@ class Gaps(TypedDict):
     gaps: list[Gap]
 
 
+class FeedWasSilent(TypedDict):
+    """From the last tick before to the first after it, in market time; of `seconds_of_hours` an exchange was open.
+    `seconds_away` are the database's."""
+
+    provider: str
+    since: datetime
+    until: datetime
+    seconds_of_hours: int
+    seconds_away: int
+
+
 class ReplayFinished(TypedDict):
     """`as_of` is the market time at which it stands still, `version` that of the last snapshot."""
 
@@ -191,6 +202,7 @@ register(
     kind("market.gap_found", "Bars are missing", Gaps),
     kind("market.gap_filled", "Bars that were missing are there", Gaps),
     kind("market.gap_stays_open", "Bars are missing for more than a day", Gaps),
+    kind("market.feed_was_silent", "No market data came for a while within trading hours", FeedWasSilent),
     kind("market.replay_finished", "The replayed data ended: the market stands still", ReplayFinished),
     kind("instrument.tagged", "An instrument's tags were replaced", InstrumentTagged),
     kind("recommender.trained", "The built-in recommender learned, and is used", RecommenderLearned),

@@ -3,7 +3,7 @@
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 
@@ -44,6 +44,14 @@ class ExchangeCalendar:
         """Open from `opens_at` to `closes_at`, both included: the close is the closing auction."""
         session = self.session_of(moment)
         return session is not None and session.opens_at <= moment <= session.closes_at
+
+    def open_within(self, after: datetime, until: datetime) -> timedelta:
+        """How long it is open from the one moment to the other."""
+        first = max(bisect_right(self._opens, after) - 1, 0)
+        total = timedelta()
+        for session in self._days[first : bisect_right(self._opens, until)]:
+            total += max(min(session.closes_at, until) - max(session.opens_at, after), timedelta())
+        return total
 
     def close_after(self, moment: datetime, *, sessions: int) -> datetime | None:
         """When the n-th session that opens after `moment` closes; None beyond the known days."""

@@ -29,6 +29,7 @@ from market.selectors import (
     market_revision,
     recent_bars,
 )
+from market.services.silence import Silence, last_moved
 
 Fingerprint = tuple[int, tuple[tuple[object, ...], ...]]
 
@@ -99,6 +100,7 @@ class FeedState:
     features: FeatureState
     checker: QuoteChecker
     units: Units
+    silence: Silence
     revision: int = 0
     advice: AdviceAtBars = field(default_factory=AdviceAtBars)
     hit_rates: HitRates = field(default_factory=HitRates)
@@ -160,6 +162,7 @@ def load_state() -> FeedState:
         features=features,
         checker=checker,
         units=Units(_ex_dates(symbols, after=now)),
+        silence=Silence(last_moved()),
         revision=revision,
     )
 

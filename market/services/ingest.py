@@ -44,9 +44,13 @@ def apply_tick(
     events = quarantine.keep(
         sifted.rejected, known=state.features.symbols, provider=provider, received_at=received_at
     )
-    version = (
-        snapshots.current_version() if sifted.tick is None else _publish(state, sifted.tick, received_at)
-    )
+    if sifted.tick is None:
+        version = snapshots.current_version()
+    else:
+        version = _publish(state, sifted.tick, received_at)
+        events += state.silence.ended_by(
+            at=sifted.tick.at, received_at=received_at, calendars=state.calendars.values(), provider=provider
+        )
     journal.append(events)
     return version
 

@@ -1,6 +1,6 @@
 """Sessions by the exchange's own date; open from the opening to the closing auction."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
@@ -47,3 +47,19 @@ def test_a_session_belongs_to_the_exchanges_date_not_to_the_date_in_utc():
 )
 def test_the_close_of_the_nth_session_that_opens_later(moment, sessions, close):
     assert NEW_YORK.close_after(at(moment), sessions=sessions) == close
+
+
+@pytest.mark.parametrize(
+    ("after", "until", "minutes"),
+    [
+        ("2004-01-02T15:00", "2004-01-02T16:30", 90),
+        ("2004-01-02T14:00", "2004-01-02T14:45", 15),  # from before the open
+        ("2004-01-02T20:30", "2004-01-05T15:00", 60),  # over the weekend
+        ("2004-01-01T00:00", "2004-01-09T00:00", 2 * 390),
+        ("2004-01-02T21:00", "2004-01-05T14:30", 0),
+        ("2004-01-02T16:30", "2004-01-02T15:00", 0),
+        ("2003-01-02T15:00", "2003-01-02T16:30", 0),  # nothing is known of then
+    ],
+)
+def test_how_long_it_is_open_from_one_moment_to_another(after, until, minutes):
+    assert NEW_YORK.open_within(at(after), at(until)) == timedelta(minutes=minutes)
