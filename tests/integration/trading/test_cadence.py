@@ -1,6 +1,7 @@
 """How often sessions are evaluated, and in which slices: one cadence a slice, and nothing for those that do not run."""
 
 import threading
+import time
 from datetime import timedelta
 from typing import Any
 
@@ -9,7 +10,7 @@ from django.db import connections, transaction
 
 from foundation.clock import database_now
 from market.models import Snapshot
-from sessions.models import EvaluationRun, EvaluationSlice
+from sessions.models import EvaluationRun, EvaluationSlice, TradingSession
 from sessions.services import slices
 from sessions.services.sessions import start_trading_session, stop_trading_session
 from sessions.services.slices import claim_due_slice, close_empty_slices, slice_with_room
@@ -19,6 +20,7 @@ from trading.services.pruning import prune
 from trading.services.stopping import finish_stopping
 
 pytestmark = pytest.mark.integration
+LOCK_SECONDS = 2  # so long a statement waits for a lock before it fails
 EVERY_MINUTE = {"evaluation": {"every_seconds": 60}}
 
 
@@ -139,3 +141,35 @@ def test_a_slice_that_somebody_joins_is_not_closed_under_him(market: Market) -> 
         assert in_another_thread(close_empty_slices) == 0
     assert in_another_thread(close_empty_slices) == 1
     assert slice_with_room(every_seconds=0) != joined
+
+
+def claim(version: int) -> int | None:
+    with transaction.atomic():
+        claimed = claim_due_slice(version=version)
+        return claimed.pk if claimed is not None else None
+
+
+def test_while_one_slice_is_claimed_another_is_claimed_at_once(market: Market) -> None:
+    """Who is busy with a slice makes nobody wait: not for it, and not for the next one."""
+    market.tick()
+    first = Desk.open(market, owner="alice").session
+    second = Desk.open(market, owner="bob").session
+    TradingSession.objects.filter(pk=second.pk).update(slice=EvaluationSlice.objects.create())
+    second.refresh_from_db()
+    version = market.tick()
+    with transaction.atomic():
+        held = claim_due_slice(version=version)
+        assert held is not None and held.pk == first.slice_id
+        began = time.monotonic()
+        assert in_another_thread(lambda: claim(version)) == second.slice_id
+        assert time.monotonic() - began < LOCK_SECONDS
+    assert claim(version) == first.slice_id
+
+
+def test_nobody_waits_for_the_only_slice_that_is_claimed(market: Market) -> None:
+    market.tick()
+    Desk.open(market)
+    version = market.tick()
+    with transaction.atomic():
+        assert claim_due_slice(version=version) is not None
+        assert in_another_thread(lambda: claim(version)) is None

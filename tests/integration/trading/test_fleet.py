@@ -11,9 +11,12 @@ from foundation.models import Heartbeat, RequiredCodeVersion
 from foundation.version import code_version
 from journal.models import Alert, Entry
 from sessions.models import EvaluationRun
+from sessions.services.sessions import stop_trading_session
 from tests.harness.trading import Desk, Market
 from trading.services.auto_trading import evaluate_next_slice
 from trading.services.fleet import require_code_version, watch_fleet
+from trading.services.stopping import finish_stopping
+from trading.services.trade_execution import execute_pending
 
 pytestmark = pytest.mark.integration
 
@@ -41,6 +44,31 @@ def test_a_worker_of_another_version_evaluates_nothing(desk: Desk, market: Marke
     assert evaluate_next_slice() is not None
     assert EvaluationRun.objects.get().code_version == code_version()
     assert len(desk.trades()) == 1
+
+
+def test_a_worker_of_another_version_executes_nothing_and_flattens_nothing(market: Market) -> None:
+    market.tick()
+    desk = Desk.open(market, config={"on_stop": "flatten"})
+    market.advise("AAA")
+    desk.step()
+    market.advice.clear()
+    market.advise("BBB")
+    market.tick()
+    desk.evaluate()
+    require_code_version(version="another", actor=None)
+    assert execute_pending() == 0
+    assert [(trade.symbol, trade.status) for trade in desk.trades()] == [
+        ("AAA", "filled"),
+        ("BBB", "pending"),
+    ]
+    stop_trading_session(session_id=desk.session.id, actor=desk.owner)
+    assert finish_stopping() == 0
+    assert [trade.trade_type for trade in desk.trades()] == ["buy", "buy"], "nothing is sold"
+    assert desk.trades()[-1].status == "cancelled", "a cancel is never held up"
+    require_code_version(version=code_version(), actor=None)
+    finish_stopping()
+    assert execute_pending() == 1 and finish_stopping() == 1
+    assert desk.held("AAA") == 0
 
 
 def test_without_a_requirement_any_version_trades(desk: Desk, market: Market) -> None:

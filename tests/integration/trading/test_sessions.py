@@ -3,7 +3,9 @@
 import uuid
 
 import pytest
+from django.db import IntegrityError, connection
 
+from foundation.clock import database_now
 from foundation.errors import Conflict, InvalidInput
 from journal.models import Alert
 from rules.models import RuleVersion
@@ -33,6 +35,21 @@ def test_a_second_session_is_a_conflict_that_names_the_running_one(desk: Desk) -
     with pytest.raises(Conflict, match=str(desk.session.id)):
         start_trading_session(portfolio_id=desk.portfolio.id, config={}, actor=desk.owner)
     assert TradingSession.objects.count() == 1
+
+
+@pytest.mark.parametrize("status", ["active", "paused", "stopping"])
+def test_the_database_keeps_a_second_one_from_running_whatever_writes_it(desk: Desk, status: str) -> None:
+    another = """
+        INSERT INTO trading_sessions (id, portfolio_id, session_name, status, end_time, total_trades,
+                                      successful_trades, total_pnl, config, slice_id, stop_reason)
+        SELECT gen_random_uuid(), portfolio_id, 'Another', %s, %s, 0, 0, 0, '{}', slice_id, ''
+        FROM trading_sessions WHERE id = %s
+    """
+    with connection.cursor() as cursor:
+        with pytest.raises(IntegrityError, match="one_running_session_per_portfolio"):
+            cursor.execute(another, [status, None, desk.session.id])
+        cursor.execute(another, ["stopped", database_now(), desk.session.id])
+    assert set(TradingSession.objects.values_list("status", flat=True)) == {"active", "stopped"}
 
 
 @pytest.mark.parametrize(
