@@ -13,6 +13,7 @@ from itertools import chain
 from typing import TypeVar
 
 import structlog
+from celery.exceptions import SoftTimeLimitExceeded
 from django.db import connection, transaction
 
 from foundation.clock import database_now
@@ -108,6 +109,8 @@ def evaluate_next_slice() -> EvaluationRun | FailedSlice | None:
     claimed: list[int] = []
     try:
         return _evaluate_claimed(snapshot, claimed)
+    except SoftTimeLimitExceeded:
+        raise  # the worker's time is up, and the slice stays due
     except Exception as error:  # one slice must never hold up the others
         connection.close_if_unusable_or_obsolete()
         if not claimed:

@@ -66,6 +66,7 @@ export function line(event: Event): string | undefined {
     case "instrument.tagged":
     case "limits.approved": case "limits.proposed": case "limits.rejected": case "limits.set":
     case "market.bars_imported": case "market.calendar_ending": case "market.calendar_loaded":
+    case "market.feed_was_silent":
     case "market.gap_filled": case "market.gap_found": case "market.gap_stays_open":
     case "market.instrument_added": case "market.quarantined": case "market.replay_finished":
     case "member.removed": case "member.set":
