@@ -97,9 +97,11 @@ def test_a_changed_password_is_kept_and_announced_as_changed(
     alice = User.objects.get(username="alice")
     alice.set_password("a secret of hers")
     alice.save()
+    token = load(settings, tmp_path)["users"]["alice"]["token"]
+    assert token != first["users"]["alice"]["token"]  # that one ended with the old password
     for _ in range(2):
         again = load(settings, tmp_path)
-        assert again["users"]["alice"] == first["users"]["alice"] | {"password": ""}
+        assert again["users"]["alice"] == first["users"]["alice"] | {"password": "", "token": token}
         assert again["users"]["bob"] == first["users"]["bob"]
         assert opens("alice", "a secret of hers")
     lines = announced(tmp_path)
