@@ -25,7 +25,8 @@ from portfolios.services.limits import set_limits
 from portfolios.services.portfolios import create_portfolio, deposit
 from sessions.models import TradingSession
 from sessions.services.sessions import start_trading_session
-from trading.core.risk import Approved, findings_text
+from trading.core.kept_findings import kept_text
+from trading.core.risk import Approved
 from trading.models import AutoTrade, Decision
 from trading.services.decisions import Draft, record
 from trading.services.facts import MarketView, market_view
@@ -182,6 +183,6 @@ def _order(state: FreshState, wanted: OrderWish) -> tuple[Draft, AutoTrade] | No
     draft = Draft(
         portfolio_id=state.portfolio_id, session_id=state.session.id if state.session else None, rule_id=None,
         rule_version_id=None, instrument_id=wanted.instrument.id, symbol=wanted.instrument.symbol,
-        outcome=Decision.Outcome.TRADED, explanation={}, checks=StoredJson(findings_text(verdict.findings)),
+        outcome=Decision.Outcome.TRADED, explanation={}, checks=StoredJson(kept_text(verdict.findings)),
     )  # fmt: skip
     return draft, make_trade(state, intent_of(verdict, wanted, decision_id=draft.id))

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
+from functools import partial
 
 from portfolios.core.limits import SPECS, for_entries
 from trading.core.order_prices import LIMITED, collar_distance
@@ -93,6 +94,7 @@ def _limited(
     """
     spec = SPECS[name]
     may_be_open, is_floor = spec.open_end is not None, spec.higher_is_tighter
+    made = partial(tuple.__new__, Finding)  # by its name it takes several times as long
 
     def check(r: RiskRequest) -> Finding:
         limit = r.limits.get(name)
@@ -105,7 +107,7 @@ def _limited(
             return Finding(code, r.reduces, "unknown", limit, "", name)
         below = value < limit if strictly_below else value <= limit
         within = value >= limit if is_floor else below
-        return Finding(code, within or (r.reduces and not blocks_reductions), value, limit, "", name)
+        return made((code, within or (r.reduces and not blocks_reductions), value, limit, "", name))
 
     return check
 
@@ -121,10 +123,10 @@ def _fresh_price(r: RiskRequest) -> Finding:
 
 
 def _fresh_recommendation(r: RiskRequest) -> Finding:
-    if r.recommendation_age_minutes is None:
-        return Finding(CODE.STALE_DATA, True, "no recommendation", "any")
-    age = r.recommendation_age_minutes
-    check = _limited(CODE.STALE_DATA, "max_recommendation_age_minutes", lambda _: age)
+    age, name = r.recommendation_age_minutes, "max_recommendation_age_minutes"
+    if age is None:
+        return Finding(CODE.STALE_DATA, True, "no recommendation", "any", limit_name=name)
+    check = _limited(CODE.STALE_DATA, name, lambda _: age)
     return check(r)
 
 

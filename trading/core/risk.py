@@ -18,6 +18,7 @@ __all__ = [
     "Refused",
     "RiskRequest",
     "assess",
+    "finding_text",
     "findings_as_rows",
     "findings_text",
 ]
@@ -38,7 +39,7 @@ def refused(failed: Finding, findings: tuple[Finding, ...]) -> Refused:
 
 
 @lru_cache(maxsize=65_536, typed=True)  # limits are the same few
-def _text(value: Any) -> str:
+def finding_text(value: Any) -> str:
     """Numbers without trailing zeros, to 8 places; infinities by name."""
     if isinstance(value, Decimal) and value.is_finite():
         return plain_decimal(round_money(value))
@@ -52,7 +53,7 @@ _AMBIGUOUS = {code for code, count in Counter(c.code for c in CONTROLS if c.limi
 def _detail(finding: Finding) -> str:
     notes = [finding.note, finding.limit_name if finding.code in _AMBIGUOUS else ""]
     more = "; ".join(note for note in notes if note)
-    text = f"{finding.code}: value={_text(finding.value)} limit={_text(finding.limit)}"
+    text = f"{finding.code}: value={finding_text(finding.value)} limit={finding_text(finding.limit)}"
     return f"{text} ({more})" if more else text
 
 
@@ -62,8 +63,8 @@ def _finding_text(finding: Finding, passed: bool) -> str:
     named = f'"limit_name":{json_string(finding.limit_name)},' if finding.limit_name else ""
     noted = f'"note":{json_string(finding.note)},' if finding.note else ""
     return (
-        f'{{"code":"{finding.code.value}","limit":{json_string(_text(finding.limit))},{named}{noted}'
-        f'"passed":{"true" if passed else "false"},"value":{json_string(_text(finding.value))}}}'
+        f'{{"code":"{finding.code.value}","limit":{json_string(finding_text(finding.limit))},{named}{noted}'
+        f'"passed":{"true" if passed else "false"},"value":{json_string(finding_text(finding.value))}}}'
     )
 
 
@@ -74,4 +75,4 @@ def findings_text(findings: tuple[Finding, ...]) -> str:
 
 def findings_as_rows(findings: tuple[Finding, ...]) -> list[Mapping[str, Any]]:
     """For the decision record: numbers as text, infinities included."""
-    return [{**f.as_dict(), "value": _text(f.value), "limit": _text(f.limit)} for f in findings]
+    return [{**f.as_dict(), "value": finding_text(f.value), "limit": finding_text(f.limit)} for f in findings]

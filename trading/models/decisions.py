@@ -10,6 +10,7 @@ from market.models import Instrument
 from portfolios.models import Portfolio
 from rules.models import RuleVersion, TradingRule
 from sessions.models import TradingSession
+from trading.models.columns import FindingsField
 
 
 class Decision(models.Model):
@@ -51,7 +52,7 @@ class Decision(models.Model):
     detail = models.TextField(blank=True, help_text="One sentence")
     explanation = models.JSONField(help_text="Each condition with its fact, threshold and outcome")
     sizing = models.JSONField(default=dict, help_text="The arithmetic of the size")
-    checks = models.JSONField(default=list, help_text="Each risk control with its value and limit")
+    checks = FindingsField(default=list, help_text="Each risk control with its value and limit")
     outranked_by = models.JSONField(null=True, help_text="What it lost against")
     repeated = models.PositiveIntegerField(default=0, help_text="Equal decisions since")
     last_slot = models.BigIntegerField()

@@ -22,8 +22,9 @@ from sessions.core.config import SessionConfig
 from sessions.models import TradingSession
 from trading.core.breakers import repeated_execution
 from trading.core.halts import HaltInForce, Halts
+from trading.core.kept_findings import kept_text
 from trading.core.protections import percentages
-from trading.core.risk import RefusalCode, Refused, findings_text
+from trading.core.risk import RefusalCode, Refused
 from trading.core.rule_orders import terms_of
 from trading.core.support import unsupported
 from trading.models import AutoTrade, Halt
@@ -280,7 +281,7 @@ class Decider:
         proof: dict[str, Any] = {
             "symbol": symbol,
             "sizing": dict(sized.arithmetic),
-            "checks": StoredJson(findings_text(verdict.findings)),
+            "checks": StoredJson(kept_text(verdict.findings)),
         }
         if isinstance(verdict, Refused):
             self._draft(fired, Outcome.REFUSED, code=verdict.code.value, detail=verdict.detail, **proof)

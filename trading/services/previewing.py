@@ -32,6 +32,7 @@ from rules.services.rule_engine import RuleContext, evaluate_rule
 from rules.services.unsaved import UNSAVED_ID, unsaved_version
 from sessions.core.config import SessionConfig, read_config
 from sessions.models import TradingSession
+from trading.core.kept_findings import full_rows
 from trading.models import AutoTrade
 from trading.services.auto_trading import SESSION_HITS_MAX
 from trading.services.breakers import trip_on_losses
@@ -307,7 +308,7 @@ def _out_of_force(version: RuleVersion) -> str:
 def _would(draft: Draft, order: AutoTrade | None) -> Would:
     return Would(
         symbol=draft.symbol, outcome=str(draft.outcome), code=draft.code, detail=draft.detail,
-        sizing=_as_stored(draft.sizing), checks=_as_stored(draft.checks),
+        sizing=_as_stored(draft.sizing), checks=full_rows(_as_stored(draft.checks)),
         outranked_by=draft.outranked_by, order=order,
     )  # fmt: skip
 

@@ -13,7 +13,8 @@ from foundation.copying import StoredJson
 from foundation.core.money import ZERO
 from journal.core.events import Event
 from market.core.snapshot import MarketSnapshot
-from trading.core.risk import Refused, findings_text
+from trading.core.kept_findings import kept_text
+from trading.core.risk import Refused
 from trading.models import AutoTrade
 from trading.services.decisions import Draft, Outcome, Recorded, record
 from trading.services.fresh_state import FreshState
@@ -52,7 +53,7 @@ def sell(state: FreshState, reduction: Reduction) -> tuple[Draft, AutoTrade | No
         return draft, None
     wish = OrderWish("sell", quantity, instrument, price, protective=True)
     verdict = validate_trade(state, wish)
-    draft.checks = StoredJson(findings_text(verdict.findings))
+    draft.checks = StoredJson(kept_text(verdict.findings))
     if isinstance(verdict, Refused):
         draft.outcome, draft.code, draft.detail = Outcome.REFUSED, verdict.code.value, verdict.detail
         return draft, None
