@@ -36,7 +36,9 @@ class LedgerTransfer(models.Model):
 
     id = models.BigAutoField(primary_key=True)
     entry_id = models.UUIDField(db_index=True)
-    portfolio = models.ForeignKey(Portfolio, on_delete=models.PROTECT, related_name="ledger_transfers")
+    portfolio = models.ForeignKey(
+        Portfolio, on_delete=models.PROTECT, related_name="ledger_transfers", db_index=False
+    )
     kind = models.CharField(max_length=20, choices=Kind)
     debit_account = models.CharField(max_length=20, choices=Account)
     credit_account = models.CharField(max_length=20, choices=Account)
@@ -86,7 +88,9 @@ class Position(models.Model):
     `cost` is exact; `average_cost` is derived from it and written with it.
     """
 
-    portfolio = models.ForeignKey(Portfolio, on_delete=models.PROTECT, related_name="positions")
+    portfolio = models.ForeignKey(
+        Portfolio, on_delete=models.PROTECT, related_name="positions", db_index=False
+    )
     instrument = models.ForeignKey(Instrument, on_delete=models.PROTECT, related_name="+")
     quantity = models.DecimalField(max_digits=20, decimal_places=8, default=0)
     reserved_quantity = models.DecimalField(
@@ -124,7 +128,7 @@ class Reservation(models.Model):
 
     owner_id = models.UUIDField(primary_key=True)
     portfolio = models.ForeignKey(Portfolio, on_delete=models.PROTECT, related_name="reservations")
-    instrument = models.ForeignKey(Instrument, on_delete=models.PROTECT, related_name="+")
+    instrument = models.ForeignKey(Instrument, on_delete=models.PROTECT, related_name="+", db_index=False)
     cash = models.DecimalField(max_digits=20, decimal_places=8, default=0)
     quantity = models.DecimalField(max_digits=20, decimal_places=8, default=0)
     created_at = models.DateTimeField(db_default=Now())

@@ -32,17 +32,24 @@ class Decision(models.Model):
         HALTED = "halted"  # it armed an emergency stop; repeated while that is in force
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    portfolio = models.ForeignKey(Portfolio, on_delete=models.PROTECT, related_name="decisions")
-    session = models.ForeignKey(TradingSession, on_delete=models.PROTECT, null=True, related_name="decisions")
+    # Without an index where another one below begins with the column, or nobody looks for it alone: each costs every
+    # order one entry more.
+    portfolio = models.ForeignKey(
+        Portfolio, on_delete=models.PROTECT, related_name="decisions", db_index=False
+    )
+    session = models.ForeignKey(
+        TradingSession, on_delete=models.PROTECT, null=True, related_name="decisions", db_index=False
+    )
     rule = models.ForeignKey(TradingRule, on_delete=models.PROTECT, null=True, related_name="decisions")
     rule_version = models.ForeignKey(
-        RuleVersion, on_delete=models.PROTECT, null=True, related_name="decisions"
+        RuleVersion, on_delete=models.PROTECT, null=True, related_name="decisions", db_index=False
     )
     instrument = models.ForeignKey(
         Instrument,
         on_delete=models.PROTECT,
         null=True,
         related_name="+",
+        db_index=False,
         help_text="Empty: the whole portfolio",
     )
     slot = models.BigIntegerField(help_text="Snapshot version it was first taken on")

@@ -8,7 +8,8 @@ from portfolios.models import BrokerAccount, Portfolio
 class OrderMessage(models.Model):
     """One submit or cancel, counted when it is decided on, under the portfolio's lock.
 
-    Kept for minutes only: the journal is the record of what happened.
+    Kept for minutes only: the journal is the record of what happened. Its foreign keys are those of the trade that it
+    is of, and are checked there.
     """
 
     class Kind(models.TextChoices):
@@ -16,8 +17,12 @@ class OrderMessage(models.Model):
         CANCEL = "cancel"
 
     id = models.BigAutoField(primary_key=True)
-    portfolio = models.ForeignKey(Portfolio, on_delete=models.PROTECT, related_name="+", db_index=False)
-    account = models.ForeignKey(BrokerAccount, on_delete=models.PROTECT, related_name="+", db_index=False)
+    portfolio = models.ForeignKey(
+        Portfolio, on_delete=models.PROTECT, related_name="+", db_index=False, db_constraint=False
+    )
+    account = models.ForeignKey(
+        BrokerAccount, on_delete=models.PROTECT, related_name="+", db_index=False, db_constraint=False
+    )
     kind = models.CharField(max_length=10, choices=Kind)
     # Not the transaction's beginning: it may have waited for the portfolio's lock since then.
     at = models.DateTimeField(help_text="Database time")
