@@ -37,8 +37,14 @@ def evaluate_due() -> None:
     Who sees that more is due wakes one more worker, once, so that n of them are at work after n steps; messages do not
     multiply, for whoever has woken one leaves the rest to it.
     """
-    beat_if_due(component="worker.evaluation")
     watch_platform()
+    _evaluate_slices()
+    beat_if_due(
+        component="worker.evaluation"
+    )  # last: a sign is a commit, and the tick's orders need not wait for it
+
+
+def _evaluate_slices() -> None:
     begun, helped = time.monotonic(), 0.0
     while time.monotonic() - begun < EVALUATE_SECONDS:
         run = evaluate_next_slice()
@@ -54,9 +60,9 @@ def evaluate_due() -> None:
 @shared_task(name="trading.tasks.execute_due")
 def execute_due() -> None:
     """Execute what is pending; first see that beat and feed are there."""
-    beat_if_due(component="worker.execution")
     watch_platform()
     execute_pending()
+    beat_if_due(component="worker.execution")  # last, as above
 
 
 @shared_task(name="trading.tasks.send_due")
