@@ -5,13 +5,11 @@ Market time is another clock and comes with the data (`MarketSnapshot.as_of`).
 
 from datetime import datetime
 
-from django.db import connection
+from foundation.loading import selected
 
 
 def database_now() -> datetime:
     """The wall clock of PostgreSQL now, aware; it moves on within a transaction."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT clock_timestamp()")
-        (now,) = cursor.fetchone()
+    ((now,),) = selected("SELECT clock_timestamp()")
     assert isinstance(now, datetime)
     return now

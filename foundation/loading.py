@@ -9,6 +9,7 @@ from functools import cache, partial
 from typing import Any, TypeVar
 
 from django.db import DEFAULT_DB_ALIAS, connection, models
+from django.db.backends.postgresql.base import ServerBindingCursor
 from django.db.models.base import ModelState
 
 Row = TypeVar("Row", bound=models.Model)
@@ -30,8 +31,17 @@ def columns_of(model: type[models.Model], alias: str) -> str:
 
 def load_where(model: type[Row], condition: str, params: Sequence[Any] = ()) -> list[Row]:
     """The rows `t` of a table for which an SQL condition of ours holds; an order, a limit or a lock may follow it."""
-    sql = f"SELECT {columns_of(model, 't')} FROM {model._meta.db_table} AS t WHERE {condition}"  # noqa: S608
-    return [_converted(model, values) for values in selected(sql, params)]
+    return rows_of(model, selected(*where(model, condition, params)))
+
+
+def where(model: type[models.Model], condition: str, params: Sequence[Any] = ()) -> tuple[str, Sequence[Any]]:
+    """The query of `load_where`, for who asks it together with others; `rows_of` makes rows of what it gives."""
+    table = model._meta.db_table
+    return f"SELECT {columns_of(model, 't')} FROM {table} AS t WHERE {condition}", params  # noqa: S608
+
+
+def rows_of(model: type[Row], found: Iterable[Sequence[Any]]) -> list[Row]:
+    return [_converted(model, values) for values in found]
 
 
 def load_pairs(
@@ -46,11 +56,27 @@ def load_pairs(
 
 
 def selected(sql: str, params: Sequence[Any] | Mapping[str, Any] = ()) -> list[tuple[Any, ...]]:
-    """What a query gives, as PostgreSQL's types are in Python."""
-    with connection.cursor() as cursor:
+    """What a statement of ours gives, as PostgreSQL's types are in Python; nothing, where it gives no rows.
+
+    It is prepared when it comes again (`prepare_threshold` in the settings), for to plan a small statement takes the
+    server longer than to carry it out. So its text is to stay the same from call to call, and a parameter whose type
+    the server cannot tell by its place has a cast.
+    """
+    connection.ensure_connection()
+    with prepared_cursor() as cursor:
         cursor.execute(sql, params)
-        rows: list[tuple[Any, ...]] = cursor.fetchall()
+        rows: list[tuple[Any, ...]] = cursor.fetchall() if cursor.description else []
     return rows
+
+
+def prepared_cursor() -> Any:
+    """One of Django's, but that the server binds the parameters, so that it may prepare the statement. A plain one
+    where queries are logged: the log gets no text of what is prepared."""
+    if connection.queries_logged:
+        return connection.cursor()
+    with connection.wrap_database_errors:
+        bare = ServerBindingCursor(connection.connection)  # type: ignore[call-arg]
+        return connection._prepare_cursor(bare)  # type: ignore[attr-defined]
 
 
 @cache
@@ -97,7 +123,7 @@ def new(model: type[Row], *, related: Mapping[str, models.Model | None] | None =
     row._state = state = ModelState()
     if related:
         for name, pointed_at in related.items():
-            values[_foreign_key(model, name).attname] = pointed_at.pk if pointed_at is not None else None
+            values[foreign_key(model, name).attname] = pointed_at.pk if pointed_at is not None else None
             state.fields_cache[name] = pointed_at
     if not fixed.keys() >= values.keys():
         raise TypeError(f"{model.__name__} has no {', '.join(sorted(values.keys() - fixed.keys()))}")
@@ -120,19 +146,7 @@ def _defaults(model: type[models.Model]) -> tuple[dict[str, Any], list[tuple[str
     return {f.attname: None if f.attname in own else f.get_default() for f in fields}, made
 
 
-def attach(rows: Sequence[models.Model], *names: str) -> None:
-    """Give rows of one model what these foreign keys of theirs point at: a query for each key, and one instance for
-    all rows that share it, where `select_related` makes one for each of them."""
-    for name in names if rows else ():
-        key = _foreign_key(type(rows[0]), name)
-        ids = {getattr(row, key.attname) for row in rows} - {None}
-        pointed_at = load(key.related_model._default_manager.filter(pk__within=ids)) if ids else []
-        found = {row.pk: row for row in pointed_at}
-        for row in rows:
-            row._state.fields_cache[name] = found.get(getattr(row, key.attname))
-
-
-def _foreign_key(model: type[models.Model], name: str) -> "models.ForeignKey[Any, Any]":
+def foreign_key(model: type[models.Model], name: str) -> "models.ForeignKey[Any, Any]":
     field = model._meta.get_field(name)
     assert isinstance(field, models.ForeignKey)
     return field

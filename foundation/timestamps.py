@@ -11,13 +11,16 @@ from django.db.backends.postgresql.psycopg_any import BaseTzLoader
 def read_fast(*, connection: BaseDatabaseWrapper, **_: Any) -> None:
     """For the signal `connection_created`: the same values as before, in the zone of the connection."""
 
+    zone, parsed = connection.timezone, datetime.fromisoformat
+
     class Loader(BaseTzLoader):
-        timezone = connection.timezone
+        timezone = zone
 
         def load(self, data: Any) -> datetime:
             try:
-                return datetime.fromisoformat(bytes(data).decode()).astimezone(self.timezone)
+                moment = parsed(str(data, "ascii"))
             except ValueError:  # what ISO 8601 does not know, such as infinity or a year before Christ
                 return super().load(data)
+            return moment if moment.tzinfo is zone else moment.astimezone(zone)
 
     connection.connection.adapters.register_loader("timestamptz", Loader)

@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 from django.db import connection
-from django.db.models import F, Func, Max, QuerySet
+from django.db.models import F, Func, QuerySet
 
+from foundation.arrays import array_text
+from foundation.loading import selected
 from market.core.calendar import ExchangeCalendar, TradingDay
 from market.core.indicators import Floats
 from market.core.share_units import ShareAction, in_present_units
@@ -332,11 +334,13 @@ def latest_splits(
     *, instrument_ids: Collection[int], after: datetime, until: datetime
 ) -> dict[int, datetime]:
     """Instrument -> when it was last split within (after, until], market time; those that were not are absent."""
-    splits = CorporateAction.objects.filter(
-        kind=CorporateAction.Kind.SPLIT, instrument_id__within=instrument_ids, ex_at__gt=after, ex_at__lte=until,
-        withdrawn_at=None,
-    )  # fmt: skip
-    return dict(splits.values_list("instrument_id").annotate(at=Max("ex_at")))
+    return dict(
+        selected(
+            "SELECT instrument_id, max(ex_at) FROM market_corporateaction WHERE kind = %s AND withdrawn_at IS NULL"
+            " AND instrument_id = ANY(%s::bigint[]) AND ex_at > %s AND ex_at <= %s GROUP BY instrument_id",
+            [CorporateAction.Kind.SPLIT.value, array_text(instrument_ids), after, until],
+        )
+    )
 
 
 def _advice(wanted: str, parameters: Mapping[str, Any]) -> list[tuple[int, CurrentAdvice]]:

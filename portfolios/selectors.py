@@ -11,8 +11,9 @@ from django.db.models import Exists, OuterRef, Q, QuerySet, Value
 from django.db.models.functions import Coalesce
 
 from foundation.arrays import array_text
+from foundation.asking import Steps, asking
 from foundation.errors import NotFound
-from foundation.loading import load_where, selected
+from foundation.loading import rows_of, where
 from journal.core.events import PLATFORM_STREAM
 from portfolios.approval import NOT_REJECTED, WAITING
 from portfolios.core.access import Action, Role, acting_role, may, roles_of
@@ -148,31 +149,36 @@ def limit_values(row: LimitSet) -> dict[str, Decimal | None]:
 LimitKey = tuple[str, uuid.UUID | None]
 
 
-def current_limit_sets(scopes: Iterable[LimitKey]) -> dict[LimitKey, LimitSet]:
+@asking
+def current_limit_sets(scopes: Iterable[LimitKey]) -> Steps[dict[LimitKey, LimitSet]]:
     """The version in force of each scope given, in one query; scopes without limits are absent.
 
     In force is the highest version that needs no approval or has it.
     """
     wanted = set(scopes)
-    ids = list({scope_id for _, scope_id in wanted if scope_id is not None})
-    rows = _limit_sets("scope, scope_id", "scope = 'platform' OR scope_id = ANY(%s)", [ids])
+    ids = {scope_id for _, scope_id in wanted if scope_id is not None}
+    rows = yield from _limit_sets(
+        "scope, scope_id", "scope = 'platform' OR scope_id = ANY(%s::uuid[])", [array_text(ids)]
+    )
     found: dict[LimitKey, LimitSet] = {(row.scope, row.scope_id): row for row in rows}
     return {key: row for key, row in found.items() if key in wanted}
 
 
-def instrument_limits() -> dict[int, LimitRow]:
+@asking
+def instrument_limits() -> Steps[dict[int, LimitRow]]:
     """What is in force for single instruments, by their id; few have limits of their own."""
-    rows = _limit_sets("instrument_id", "scope = 'instrument'")
+    rows = yield from _limit_sets("instrument_id", "scope = 'instrument'")
     return {row.instrument_id: limit_row(row) for row in rows if row.instrument_id is not None}
 
 
-def _limit_sets(each: str, condition: str, params: Sequence[Any] = ()) -> list[LimitSet]:
+def _limit_sets(each: str, condition: str, params: Sequence[Any] = ()) -> Steps[list[LimitSet]]:
     """For `each` the highest version among those that may be in force (`MAY_BE_IN_FORCE`)."""
     newest = f"""
         SELECT DISTINCT ON ({each}) id FROM portfolios_limitset
         WHERE (NOT needs_approval OR approved) AND ({condition}) ORDER BY {each}, version DESC
     """  # noqa: S608 - the texts above
-    return load_where(LimitSet, f"t.id IN ({newest})", params)
+    (found,) = yield [where(LimitSet, f"t.id IN ({newest})", params)]
+    return rows_of(LimitSet, found)
 
 
 def pending_limit_sets() -> QuerySet[LimitSet]:
@@ -201,15 +207,13 @@ def limit_row(row: LimitSet) -> LimitRow:
     return (row.scope, row.version, limit_values(row))
 
 
-def limit_rows(owners: Mapping[uuid.UUID, uuid.UUID | None]) -> dict[uuid.UUID, list[LimitRow]]:
+@asking
+def limit_rows(owners: Mapping[uuid.UUID, uuid.UUID | None]) -> Steps[dict[uuid.UUID, list[LimitRow]]]:
     """For each portfolio (and its running session, or None) what is in force on each of its scopes, the widest
     first: platform, account, portfolio, session. Two queries."""
-    accounts = dict(
-        selected(
-            "SELECT portfolio_id, id FROM portfolios_brokeraccount WHERE portfolio_id = ANY(%s)",
-            [list(owners)],
-        )
-    )
+    of_accounts = "SELECT portfolio_id, id FROM portfolios_brokeraccount WHERE portfolio_id = ANY(%s::uuid[])"
+    (rows,) = yield [(of_accounts, [array_text(owners)])]
+    accounts: dict[uuid.UUID, uuid.UUID] = dict(rows)
     keys: dict[uuid.UUID, list[LimitKey]] = {
         portfolio_id: [
             ("platform", None),
@@ -219,21 +223,22 @@ def limit_rows(owners: Mapping[uuid.UUID, uuid.UUID | None]) -> dict[uuid.UUID, 
         ]
         for portfolio_id, session_id in owners.items()
     }
-    found = current_limit_sets(key for mine in keys.values() for key in mine)
-    return {
-        portfolio_id: [limit_row(found[key]) for key in mine if key in found]
-        for portfolio_id, mine in keys.items()
-    }
+    in_force = yield from current_limit_sets.steps(key for mine in keys.values() for key in mine)
+    found = {key: limit_row(row) for key, row in in_force.items()}
+    return {portfolio_id: [found[key] for key in mine if key in found] for portfolio_id, mine in keys.items()}
 
 
-def effective_limits(owners: Mapping[uuid.UUID, uuid.UUID | None]) -> dict[uuid.UUID, EffectiveLimits]:
+@asking
+def effective_limits(
+    owners: Mapping[uuid.UUID, uuid.UUID | None],
+) -> Steps[dict[uuid.UUID, EffectiveLimits]]:
     """For each portfolio (and its running session, or None) the limits that hold: the tightest of platform,
     account, portfolio and session. An instrument's are added for each order. Two queries."""
     platform: EffectiveLimits | None = (
         None  # most portfolios have no limits of their own, and share one answer
     )
     effective = {}
-    for portfolio_id, rows in limit_rows(owners).items():
+    for portfolio_id, rows in (yield from limit_rows.steps(owners)).items():
         if any(scope != LimitSet.Scope.PLATFORM for scope, _, _ in rows):
             effective[portfolio_id] = tightest(rows)
         else:
@@ -241,22 +246,27 @@ def effective_limits(owners: Mapping[uuid.UUID, uuid.UUID | None]) -> dict[uuid.
     return effective
 
 
-def instrument_permissions(portfolio_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Permissions]:
+@asking
+def instrument_permissions(portfolio_ids: Collection[uuid.UUID]) -> Steps[dict[uuid.UUID, Permissions]]:
     """What each portfolio may buy, by its own lists and the platform's, in one query."""
-    rows = selected(
+    lists = (
         "SELECT portfolio_id, instrument_id, kind, reason FROM portfolios_instrumentpermission"
-        " WHERE portfolio_id IS NULL OR portfolio_id = ANY(%s)",
-        [list(portfolio_ids)],
+        " WHERE portfolio_id IS NULL OR portfolio_id = ANY(%s::uuid[])"
     )
+    (rows,) = yield [(lists, [array_text(portfolio_ids)])]
     of_all: list[Permission] = []
     own: dict[uuid.UUID, list[Permission]] = {}
     for portfolio_id, instrument_id, kind, reason in rows:
         row = Permission(instrument_id, kind, reason, of_platform=portfolio_id is None)
         (of_all if portfolio_id is None else own.setdefault(portfolio_id, [])).append(row)
-    return {key: permissions_of([*of_all, *own.get(key, ())]) for key in portfolio_ids}
+    shared = permissions_of(of_all)  # most portfolios have no lists of their own
+    return {key: permissions_of([*of_all, *own[key]]) if key in own else shared for key in portfolio_ids}
 
 
-def unsettled_splits(portfolio_ids: Iterable[uuid.UUID] | None = None) -> frozenset[tuple[uuid.UUID, int]]:
+@asking
+def unsettled_splits(
+    portfolio_ids: Iterable[uuid.UUID] | None = None,
+) -> Steps[frozenset[tuple[uuid.UUID, int]]]:
     """(portfolio, instrument) that a split is due for by market time, and not booked: the market's prices count in
     new units, and what is held in old ones. None: of all portfolios. It looks at open splits only,
     and at withdrawn ones, of which it is the other way round: what is booked and not reversed counts in new units.
@@ -264,45 +274,44 @@ def unsettled_splits(portfolio_ids: Iterable[uuid.UUID] | None = None) -> frozen
     Where nobody has asked yet what a holder is entitled to (it has not begun, or a fill was on its way), the ledger
     says it, so that there is no moment between two steps of the booking in which the split seems settled.
     """
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            SELECT EXISTS (
-                SELECT FROM market_corporateaction AS action
-                LEFT JOIN portfolios_corporateactionsettlement AS settled ON settled.action_id = action.id
-                WHERE action.kind = 'split' AND (settled.finished_at IS NULL OR action.withdrawn_at IS NOT NULL))
-            """
-        )
-        if not cursor.fetchone()[0]:  # nearly always: nobody's holdings need to be looked at
-            return frozenset()
-        cursor.execute(
-            """
-            SELECT held.portfolio_id, held.instrument_id
-            FROM market_corporateaction AS action
-            JOIN portfolios_position AS held ON held.instrument_id = action.instrument_id AND held.quantity > 0
-            LEFT JOIN portfolios_corporateactionsettlement AS settled ON settled.action_id = action.id
-            CROSS JOIN LATERAL (
-                SELECT bool_or(b.booked_at IS NULL) AS waits,
-                       bool_or(b.entry_id IS NOT NULL AND b.reversed_at IS NULL) AS in_force,
-                       array_agg(b.quantity) AS were
-                FROM portfolios_corporateactionbooking AS b
-                WHERE b.action_id = action.id AND b.portfolio_id = held.portfolio_id
-            ) AS booking
-            WHERE action.kind = 'split' AND (settled.finished_at IS NULL OR action.withdrawn_at IS NOT NULL)
-                AND action.ex_at <= (SELECT as_of FROM market_snapshots ORDER BY version DESC LIMIT 1)
-                AND CASE WHEN action.withdrawn_at IS NOT NULL THEN booking.in_force
-                         WHEN booking.waits OR booking.in_force THEN booking.waits ELSE (
-                    SELECT sum(units) > 0 AND coalesce(sum(units) <> ALL (booking.were), true)
-                    FROM ledger_transfers AS l,
-                        LATERAL (SELECT CASE WHEN debit_account = 'holdings' THEN amount ELSE -amount END) AS u (units)
-                    WHERE l.instrument_id = held.instrument_id AND l.portfolio_id = held.portfolio_id
-                        AND l.market_at < action.ex_at AND 'holdings' IN (l.debit_account, l.credit_account)
-                ) END
-                AND (%(all)s OR held.portfolio_id = ANY(%(ids)s::uuid[]))
-            """,
-            {"all": portfolio_ids is None, "ids": array_text(portfolio_ids or ())},
-        )
-        return frozenset(cursor.fetchall())
+    ((answer,),) = yield [(_ANY_UNSETTLED, ())]
+    if not answer[0]:  # nearly always: nobody's holdings need to be looked at
+        return frozenset()
+    asked = {"all": portfolio_ids is None, "ids": array_text(portfolio_ids or ())}
+    (rows,) = yield [(_UNSETTLED, asked)]
+    return frozenset((portfolio_id, instrument_id) for portfolio_id, instrument_id in rows)
+
+
+_ANY_UNSETTLED = """
+    SELECT EXISTS (
+        SELECT FROM market_corporateaction AS action
+        LEFT JOIN portfolios_corporateactionsettlement AS settled ON settled.action_id = action.id
+        WHERE action.kind = 'split' AND (settled.finished_at IS NULL OR action.withdrawn_at IS NOT NULL))
+"""
+_UNSETTLED = """
+    SELECT held.portfolio_id, held.instrument_id
+    FROM market_corporateaction AS action
+    JOIN portfolios_position AS held ON held.instrument_id = action.instrument_id AND held.quantity > 0
+    LEFT JOIN portfolios_corporateactionsettlement AS settled ON settled.action_id = action.id
+    CROSS JOIN LATERAL (
+        SELECT bool_or(b.booked_at IS NULL) AS waits,
+               bool_or(b.entry_id IS NOT NULL AND b.reversed_at IS NULL) AS in_force,
+               array_agg(b.quantity) AS were
+        FROM portfolios_corporateactionbooking AS b
+        WHERE b.action_id = action.id AND b.portfolio_id = held.portfolio_id
+    ) AS booking
+    WHERE action.kind = 'split' AND (settled.finished_at IS NULL OR action.withdrawn_at IS NOT NULL)
+        AND action.ex_at <= (SELECT as_of FROM market_snapshots ORDER BY version DESC LIMIT 1)
+        AND CASE WHEN action.withdrawn_at IS NOT NULL THEN booking.in_force
+                 WHEN booking.waits OR booking.in_force THEN booking.waits ELSE (
+            SELECT sum(units) > 0 AND coalesce(sum(units) <> ALL (booking.were), true)
+            FROM ledger_transfers AS l,
+                LATERAL (SELECT CASE WHEN debit_account = 'holdings' THEN amount ELSE -amount END) AS u (units)
+            WHERE l.instrument_id = held.instrument_id AND l.portfolio_id = held.portfolio_id
+                AND l.market_at < action.ex_at AND 'holdings' IN (l.debit_account, l.credit_account)
+        ) END
+        AND (%(all)s::boolean OR held.portfolio_id = ANY(%(ids)s::uuid[]))
+"""
 
 
 def held_before(

@@ -124,6 +124,8 @@ _database["CONN_MAX_AGE"] = 0
 _database["CONN_HEALTH_CHECKS"] = True
 _database.setdefault("OPTIONS", {})
 _database["OPTIONS"]["connect_timeout"] = 5
+# Statements of ours are prepared from their third time on (`foundation.loading.selected`); Django's never are.
+_database["OPTIONS"]["prepare_threshold"] = 2
 # A connection is kept for long: a server that has gone without a word is noticed within seconds.
 _database["OPTIONS"] |= {
     "tcp_user_timeout": 5000,

@@ -17,8 +17,10 @@ from django.db import connection, transaction
 from django.utils.module_loading import import_string
 
 from foundation.arrays import array_text
+from foundation.asking import selected_at_once
 from foundation.copying import copy_values
 from foundation.core.canonical import canonical_json
+from foundation.loading import selected
 from foundation.wakeups import wake_on_commit
 from journal.core.chain import entry_hash
 from journal.core.events import Event
@@ -108,23 +110,21 @@ def _lock_heads(streams: Iterable[UUID]) -> tuple[dict[UUID, _Head], datetime]:
     All missing rows are made before any existing one is locked: who waits for a row that another
     transaction is making holds no lock on an existing stream, so there is no circle.
     """
-    wanted = sorted(streams)
+    wanted = set(streams)
     ids = array_text(wanted)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO journal_streams (id) SELECT wanted.id FROM unnest(%s::uuid[]) AS wanted(id) "
-            "WHERE NOT EXISTS (SELECT 1 FROM journal_streams s WHERE s.id = wanted.id) "
-            "ORDER BY wanted.id ON CONFLICT DO NOTHING",
-            [ids],
-        )
-        cursor.execute(
-            "SELECT id, head_seq, head_hash FROM journal_streams WHERE id = ANY(%s::uuid[]) "
-            "ORDER BY id FOR NO KEY UPDATE",
-            [ids],
-        )
-        heads = {stream: _Head(seq, hash_) for stream, seq, hash_ in cursor.fetchall()}
-        cursor.execute("SELECT clock_timestamp()")
-        (recorded_at,) = cursor.fetchone()
+    make = (
+        "INSERT INTO journal_streams (id) SELECT wanted.id FROM unnest(%s::uuid[]) AS wanted(id) "
+        "WHERE NOT EXISTS (SELECT 1 FROM journal_streams s WHERE s.id = wanted.id) "
+        "ORDER BY wanted.id ON CONFLICT DO NOTHING"
+    )
+    lock = (
+        "SELECT id, head_seq, head_hash FROM journal_streams WHERE id = ANY(%s::uuid[]) "
+        "ORDER BY id FOR NO KEY UPDATE"
+    )
+    _, locked, ((recorded_at,),) = selected_at_once(
+        [(make, [ids]), (lock, [ids]), ("SELECT clock_timestamp()", ())]
+    )
+    heads = {stream: _Head(seq, hash_) for stream, seq, hash_ in locked}
     assert len(heads) == len(wanted), "a stream's row is never deleted"
     return heads, recorded_at
 
@@ -144,16 +144,15 @@ def _next_entry(head: _Head, event: Event, payload: str, recorded_at: datetime) 
 
 
 def _store_heads(heads: dict[UUID, _Head]) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "UPDATE journal_streams AS s SET head_seq = h.seq, head_hash = h.hash "
-            "FROM unnest(%s::uuid[], %s::bigint[], %s::text[]) AS h(id, seq, hash) WHERE s.id = h.id",
-            [
-                array_text(heads),
-                array_text([head.seq for head in heads.values()]),
-                [head.hash for head in heads.values()],
-            ],
-        )
+    selected(
+        "UPDATE journal_streams AS s SET head_seq = h.seq, head_hash = h.hash "
+        "FROM unnest(%s::uuid[], %s::bigint[], %s::text[]) AS h(id, seq, hash) WHERE s.id = h.id",
+        [
+            array_text(heads),
+            array_text([head.seq for head in heads.values()]),
+            [head.hash for head in heads.values()],
+        ],
+    )
 
 
 def _raise_alerts(events: Sequence[Event], entries: Sequence[_NewEntry]) -> bool:

@@ -12,6 +12,7 @@ nothing.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import ROUND_FLOOR, Decimal
+from functools import cached_property
 
 from foundation.core.money import PLACES
 
@@ -165,6 +166,15 @@ class EffectiveLimits:
     def get(self, name: str) -> Decimal | None:
         """What an order is held to. None, so that there is no entry, where no scope sets it that may permit one."""
         return None if name in self.of_session_only else self.values[name]
+
+    @cached_property
+    def asked(self) -> frozenset[str]:
+        """The limits that some fact could lie beyond; what only others would be compared with need not be looked up."""
+        return frozenset(
+            name
+            for name, limit in self.values.items()
+            if limit is not None and not SPECS[name].lets_everything_pass(limit)
+        )
 
     def tightened_by(self, row: LimitRow | None) -> "EffectiveLimits":
         """With one more scope, the instrument of an order. Its limits are the staff's, as the platform's are."""

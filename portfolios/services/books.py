@@ -5,21 +5,27 @@ transaction; the caller journals afterwards. Locks follow the house order: portf
 """
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, NamedTuple
-
-from django.db import connection
+from typing import Any
 
 from foundation.arrays import array_text
+from foundation.asking import Steps, asking, selected_at_once, together
 from foundation.copying import copy_values
 from foundation.core.money import ZERO, round_money
 from foundation.errors import InvalidInput, NotFound
-from foundation.loading import load, new
+from foundation.loading import Row, load_where, new, rows_of, where
 from portfolios.core.positions import PositionState, after_buy, after_sell
 from portfolios.models import LedgerTransfer, Portfolio, Position, Reservation
+from portfolios.services.book_rows import (
+    NewTransfer,
+    delete_reservations,
+    look_again_for_entitlements,
+    save_portfolios,
+    save_positions,
+)
 
 Account = LedgerTransfer.Account
 Kind = LedgerTransfer.Kind
@@ -41,24 +47,6 @@ class Fill:
     market_at: datetime
 
 
-class NewTransfer(NamedTuple):
-    """A row of the ledger, by the names of its columns."""
-
-    entry_id: uuid.UUID
-    portfolio_id: uuid.UUID
-    kind: str
-    debit_account: str
-    credit_account: str
-    amount: Decimal
-    asset: str
-    instrument_id: int | None = None
-    owner_id: uuid.UUID | None = None
-    execution_id: str = ""
-    reverses_id: int | None = None
-    memo: str = ""
-    market_at: datetime | None = None
-
-
 _RESERVATION = ("owner_id", "portfolio_id", "instrument_id", "cash", "quantity")
 
 
@@ -70,6 +58,7 @@ class Books:
     positions: dict[tuple[uuid.UUID, int], Position]
     reservations: dict[uuid.UUID, Reservation]
     changes: int = 0  # raised by every change, so that whoever derives something knows when to do it again
+    settled: int = 0  # raised by those only that change what is held, not what is promised
     _positions_of: dict[uuid.UUID, dict[int, Position]] = field(default_factory=dict)
     _reservations_of: dict[uuid.UUID, dict[uuid.UUID, Reservation]] = field(default_factory=dict)
     _transfers: list[NewTransfer] = field(default_factory=list)
@@ -239,6 +228,7 @@ class Books:
         row.quantity, row.cost, row.average_cost = after.quantity, after.cost, after.average_cost
         row.realised_pnl, row.opened_at = after.realised_pnl, after.opened_at
         self.changes += 1
+        self.settled += 1
         self._changed_positions.add((portfolio_id, instrument_id))
         self.earn(portfolio_id, realised)
         return realised
@@ -252,12 +242,18 @@ class Books:
         """Write everything; a handful of statements whatever the number of portfolios."""
         # Whoever keeps positions in his process learns from the portfolio's revision that they have changed.
         changed = self._changed_portfolios | {key for key, _ in self._changed_positions}
-        _save_portfolios([self.portfolios[key] for key in sorted(changed)])
-        _save_positions([self.positions[key] for key in sorted(self._changed_positions)])
+        positions = [self.positions[key] for key in sorted(self._changed_positions)]
+        known = [row for row in positions if row.pk is not None]
+        Position.objects.bulk_create([row for row in positions if row.pk is None])  # they get their ids
+        selected_at_once(
+            [
+                *save_portfolios([self.portfolios[key] for key in sorted(changed)]),
+                *save_positions(known),
+                *look_again_for_entitlements(self._transfers),
+                *delete_reservations(self._gone_reservations),
+            ]
+        )
         copy_values(LedgerTransfer, NewTransfer._fields, self._transfers)
-        _look_again_for_entitlements(self._transfers)
-        if self._gone_reservations:
-            Reservation.objects.filter(owner_id__within=self._gone_reservations).delete()
         copy_values(
             Reservation,
             _RESERVATION,
@@ -269,90 +265,29 @@ class Books:
         Reservation.objects.bulk_update(self._changed_reservations.values(), ["cash", "quantity"])
 
 
-def _look_again_for_entitlements(transfers: Sequence[NewTransfer]) -> None:
-    """Units that count as held at a market time before the ex time of an action whose booking has ended (a late
-    fill, a reversal) may entitle to it: it begins anew, in the transaction that books them."""
-    earliest: dict[int, datetime] = {}
-    for row in transfers:
-        if row.instrument_id is not None and row.market_at is not None:
-            known = earliest.get(row.instrument_id, row.market_at)
-            earliest[row.instrument_id] = min(known, row.market_at)
-    if not earliest:
-        return
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            UPDATE portfolios_corporateactionsettlement AS s SET began_at = statement_timestamp(), finished_at = NULL
-            FROM market_corporateaction AS a, unnest(%s::bigint[], %s::timestamptz[]) AS held (instrument_id, at)
-            WHERE s.action_id = a.id AND s.finished_at IS NOT NULL
-                AND a.instrument_id = held.instrument_id AND a.ex_at > held.at
-            """,
-            [list(earliest), list(earliest.values())],
-        )
+def open_books(portfolio_ids: Collection[uuid.UUID], *, skip_locked: bool = False) -> Books:
+    """Lock the portfolios in id order and load their positions and reservations. Raises NotFound.
 
-
-def _save_portfolios(portfolios: Sequence[Portfolio]) -> None:
-    if not portfolios:
-        return
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            UPDATE portfolios_portfolio AS p
-            SET cash = n.cash, reserved_cash = n.reserved_cash, realised_pnl = n.realised_pnl, paid_in = n.paid_in
-            FROM unnest(%s::uuid[], %s::numeric[], %s::numeric[], %s::numeric[], %s::numeric[])
-                AS n (id, cash, reserved_cash, realised_pnl, paid_in)
-            WHERE p.id = n.id
-            """,
-            [
-                array_text([p.id for p in portfolios]),
-                array_text([p.cash for p in portfolios]),
-                array_text([p.reserved_cash for p in portfolios]),
-                array_text([p.realised_pnl for p in portfolios]),
-                array_text([p.paid_in for p in portfolios]),
-            ],
-        )
-
-
-def _save_positions(positions: Sequence[Position]) -> None:
-    """New ones get their ids."""
-    new = [row for row in positions if row.pk is None]
-    known = [row for row in positions if row.pk is not None]
-    if new:
-        Position.objects.bulk_create(new)
-    if not known:
-        return
-    names = ("id", "quantity", "reserved_quantity", "cost", "average_cost", "realised_pnl")
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            UPDATE portfolios_position AS p
-            SET quantity = n.quantity, reserved_quantity = n.reserved_quantity, cost = n.cost,
-                average_cost = n.average_cost, realised_pnl = n.realised_pnl, opened_at = n.opened_at
-            FROM unnest(%s::bigint[], %s::numeric[], %s::numeric[], %s::numeric[], %s::numeric[], %s::numeric[],
-                        %s::timestamptz[])
-                AS n (id, quantity, reserved_quantity, cost, average_cost, realised_pnl, opened_at)
-            WHERE p.id = n.id
-            """,
-            [
-                *(array_text([getattr(row, name) for row in known]) for name in names),
-                [row.opened_at for row in known],
-            ],
-        )
-
-
-def open_books(portfolio_ids: Iterable[uuid.UUID]) -> Books:
-    """Lock the portfolios in id order and load their positions and reservations. Raises NotFound."""
-    wanted = sorted(set(portfolio_ids))
-    rows = Portfolio.objects.filter(id__within=wanted).order_by("id").select_for_update(no_key=True)
-    portfolios = {row.id: row for row in load(rows)}
-    missing = [key for key in wanted if key not in portfolios]
-    if missing:
-        raise NotFound(f"There is no portfolio {missing[0]}.")
+    `skip_locked`: without those that somebody else has locked, and those that there are not.
+    """
+    wanted = array_text(set(portfolio_ids))
+    lock = f"t.id = ANY(%s::uuid[]) ORDER BY t.id FOR NO KEY UPDATE{' SKIP LOCKED' if skip_locked else ''}"
+    portfolios = {row.id: row for row in load_where(Portfolio, lock, [wanted])}
+    if not skip_locked:
+        missing = [key for key in sorted(set(portfolio_ids)) if key not in portfolios]
+        if missing:
+            raise NotFound(f"There is no portfolio {missing[0]}.")
+    positions, reservations = together(
+        _of_portfolios.steps(Position, portfolios), _of_portfolios.steps(Reservation, portfolios)
+    )
     return Books(
         portfolios=portfolios,
-        positions={
-            (p.portfolio_id, p.instrument_id): p
-            for p in load(Position.objects.filter(portfolio_id__within=wanted))
-        },
-        reservations={r.owner_id: r for r in load(Reservation.objects.filter(portfolio_id__within=wanted))},
+        positions={(p.portfolio_id, p.instrument_id): p for p in positions},
+        reservations={r.owner_id: r for r in reservations},
     )
+
+
+@asking
+def _of_portfolios(model: type[Row], portfolio_ids: Iterable[uuid.UUID]) -> Steps[list[Row]]:
+    (found,) = yield [where(model, "t.portfolio_id = ANY(%s::uuid[])", [array_text(portfolio_ids)])]
+    return rows_of(model, found)

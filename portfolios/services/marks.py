@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 
-from django.db import connection
-
 from foundation.arrays import array_text
+from foundation.loading import selected
 
 
 @dataclass(frozen=True)
@@ -53,9 +52,8 @@ def note_equity(marks: Sequence[EquityMark]) -> dict[uuid.UUID, tuple[date, floa
     if not marks:
         return {}
     ordered = sorted(marks, key=lambda mark: mark.portfolio_id)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
+    rows = selected(
+        """
             WITH n AS (
                 SELECT * FROM unnest(%s::uuid[], %s::date[], %s::numeric[], %s::numeric[])
                     AS n (portfolio_id, day, equity, cash)
@@ -76,29 +74,28 @@ def note_equity(marks: Sequence[EquityMark]) -> dict[uuid.UUID, tuple[date, floa
             WHERE excluded.day > mark.day OR excluded.peak_equity > mark.peak_equity
             RETURNING portfolio_id, day, day_open_equity::float8, peak_equity::float8
             """,
-            [
-                names := array_text([m.portfolio_id for m in ordered]),
-                _moments_text([m.day for m in ordered]),
-                array_text([m.equity for m in ordered]),
-                array_text([m.cash for m in ordered]),
-                names,
-            ],
-        )
-        return {key: changed for key, *changed in cursor.fetchall()}
+        [
+            names := array_text([m.portfolio_id for m in ordered]),
+            _moments_text([m.day for m in ordered]),
+            array_text([m.equity for m in ordered]),
+            array_text([m.cash for m in ordered]),
+            names,
+        ],
+    )
+    return {key: (day, opened, peak) for key, day, opened, peak in rows}
 
 
 def shift_equity(portfolio_id: uuid.UUID, *, amount: Decimal) -> None:
     """Money came in (or went out, negative): the marks move with it. The portfolio is locked."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
+    selected(
+        """
             UPDATE portfolios_portfoliomark
             SET day_open_equity = greatest(day_open_equity + %(amount)s, 0),
                 peak_equity = greatest(peak_equity + %(amount)s, 0)
             WHERE portfolio_id = %(portfolio_id)s
             """,
-            {"amount": amount, "portfolio_id": portfolio_id},
-        )
+        {"amount": amount, "portfolio_id": portfolio_id},
+    )
 
 
 def note_peaks(peaks: Sequence[PeakMark]) -> dict[int, float]:
@@ -112,9 +109,8 @@ def note_peaks(peaks: Sequence[PeakMark]) -> dict[int, float]:
     if not peaks:
         return {}
     ordered = sorted(peaks, key=lambda peak: peak.position_id)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
+    rows = selected(
+        """
             INSERT INTO portfolios_positionmark AS mark (position_id, opened_at, peak_price)
             SELECT n.position_id, n.opened_at, n.peak_price
             FROM unnest(%s::bigint[], %s::timestamptz[], %s::numeric[], %s::numeric[])
@@ -130,24 +126,23 @@ def note_peaks(peaks: Sequence[PeakMark]) -> dict[int, float]:
                OR excluded.opened_at = mark.opened_at AND excluded.peak_price > mark.peak_price
             RETURNING position_id, peak_price::float8
             """,
-            [
-                names := array_text([p.position_id for p in ordered]),
-                _moments_text([p.opened_at for p in ordered]),
-                array_text([p.quantity for p in ordered]),
-                array_text([p.price for p in ordered]),
-                names,
-            ],
-        )
-        return dict(cursor.fetchall())
+        [
+            names := array_text([p.position_id for p in ordered]),
+            _moments_text([p.opened_at for p in ordered]),
+            array_text([p.quantity for p in ordered]),
+            array_text([p.price for p in ordered]),
+            names,
+        ],
+    )
+    return dict(rows)
 
 
 def rescale_peaks(position_ids: Sequence[int], *, new_units: int, old_units: int) -> None:
     """After a split prices count in new units, and the peaks with them. The portfolios are locked."""
     if not position_ids:
         return
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "UPDATE portfolios_positionmark SET peak_price = round(peak_price * %s / %s, 8) "
-            "WHERE position_id = ANY(%s)",
-            [old_units, new_units, sorted(position_ids)],
-        )
+    selected(
+        "UPDATE portfolios_positionmark SET peak_price = round(peak_price * %s / %s, 8) "
+        "WHERE position_id = ANY(%s)",
+        [old_units, new_units, sorted(position_ids)],
+    )

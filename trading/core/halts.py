@@ -55,6 +55,9 @@ class Halts:
         for halt in halts:
             self._found.setdefault(halt.scope, {}).setdefault(halt.scope_id, []).append(halt)
 
+    def __bool__(self) -> bool:
+        return bool(self._found)
+
     def __iter__(self) -> Iterator[HaltInForce]:
         return (halt for found in self._found.values() for halts in found.values() for halt in halts)
 

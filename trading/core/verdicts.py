@@ -5,6 +5,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from foundation.core.quick import quick_init
 from portfolios.core.limits import EffectiveLimits
 from trading.core.order_prices import measured_at, reference
 from trading.core.orders import MARKET_DAY, OrderTerms
@@ -46,6 +47,7 @@ class RefusalCode(StrEnum):
     UNKNOWN_OUTSTANDING = "UNKNOWN_OUTSTANDING"
 
 
+@quick_init
 @dataclass(frozen=True)
 class RiskRequest:
     """An order that somebody wants, on fresh state under the portfolio's lock.

@@ -8,6 +8,8 @@ from datetime import datetime
 from django.db import connection
 from django.db.models import Exists, OuterRef, Q
 
+from foundation.arrays import array_text
+from foundation.asking import Steps, asking
 from foundation.loading import selected
 from foundation.tasks import BEAT
 from market.selectors import FEED_FINISHED
@@ -18,10 +20,12 @@ from trading.core.breakers import Breaker, LosingRun
 
 def running_sessions(portfolio_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, uuid.UUID]:
     """Portfolio -> its running session; those without are absent."""
-    running = TradingSession.objects.filter(
-        portfolio_id__in=list(portfolio_ids), status__in=TradingSession.RUNNING
+    return dict(
+        selected(
+            "SELECT portfolio_id, id FROM trading_sessions WHERE portfolio_id = ANY(%s::uuid[]) AND status = ANY(%s)",
+            [array_text(portfolio_ids), [str(status) for status in TradingSession.RUNNING]],
+        )
     )
-    return dict(running.values_list("portfolio_id", "id"))
 
 
 def running_portfolios() -> list[uuid.UUID]:
@@ -29,21 +33,23 @@ def running_portfolios() -> list[uuid.UUID]:
     return list(running.order_by("portfolio_id").values_list("portfolio_id", flat=True))
 
 
-def losing_streaks(portfolio_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, int]:
+@asking
+def losing_streaks(portfolio_ids: Collection[uuid.UUID]) -> Steps[dict[uuid.UUID, int]]:
     """How many closing trades in a row lost, of each portfolio given; 0 where the last one did not."""
-    return {key: run.losses for key, run in losing_runs(portfolio_ids).items()}
+    runs = yield from losing_runs.steps(portfolio_ids)
+    return {key: run.losses for key, run in runs.items()}
 
 
-def losing_runs(portfolio_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, LosingRun]:
+@asking
+def losing_runs(portfolio_ids: Collection[uuid.UUID]) -> Steps[dict[uuid.UUID, LosingRun]]:
     """The same with the trade that lost last. One query, whose cost is the streak's length, not the history's.
 
     A closing trade is a sell that is filled; it lost when what it realised is less than its fee. One that did not
     ends the streak, and so does a risk officer who releases the streak's breaker: what was lost before is judged.
     """
     runs = dict.fromkeys(portfolio_ids, LosingRun())
-    with connection.cursor() as cursor:
-        cursor.execute(_LOSING_RUNS, [list(runs)])
-        return runs | {key: LosingRun(losses, last) for key, losses, last in cursor.fetchall()}
+    (found,) = yield [(_LOSING_RUNS, [array_text(runs)])]
+    return runs | {key: LosingRun(losses, last) for key, losses, last in found}
 
 
 _LOSING_RUNS = """

@@ -11,10 +11,10 @@ from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
 
-from django.db import connection
-
+from foundation.arrays import array_text
 from foundation.copying import copy_values
 from foundation.core.money import ZERO, round_money
+from foundation.loading import selected
 from journal.core.events import Event
 from portfolios.services.books import Books, Fill
 from trading.core.order_states import OrderState
@@ -57,12 +57,7 @@ def book_fills(fills: Sequence[ReportedFill], *, books: Books) -> list[Event]:
     further partial fill stays where it is, `("partially_filled",)`. The present state may be a final one: a fill that
     was faster than a cancel, or that turns up after the order was given up, is booked like any other.
     """
-    known = set(
-        Execution.objects.filter(
-            account_id__within={f.trade.account_id for f in fills},
-            execution_id__within=[f.execution_id for f in fills],
-        ).values_list("account_id", "execution_id")
-    )
+    known = _known(fills)
     executions: list[NewExecution] = []
     events: list[Event] = []
     by_path: dict[tuple[str, ...], list[AutoTrade]] = {}
@@ -89,6 +84,19 @@ def book_fills(fills: Sequence[ReportedFill], *, books: Books) -> list[Event]:
     copy_values(Execution, NewExecution._fields, executions)
     store_totals(totals)
     return events + protections.store()
+
+
+def _known(fills: Sequence[ReportedFill]) -> set[tuple[uuid.UUID, str]]:
+    """Those that are booked already, by account and execution id."""
+    if not fills:
+        return set()
+    accounts = array_text({fill.trade.account_id for fill in fills})
+    rows = selected(
+        "SELECT account_id, execution_id FROM trading_execution"
+        " WHERE account_id = ANY(%s::uuid[]) AND execution_id = ANY(%s)",
+        [accounts, [fill.execution_id for fill in fills]],
+    )
+    return {(account_id, execution_id) for account_id, execution_id in rows}
 
 
 def _book_one(fill: ReportedFill, books: Books) -> Decimal:
@@ -168,13 +176,12 @@ def store_totals(totals: dict[uuid.UUID, Totals]) -> None:
     if not totals:
         return
     ids = sorted(totals)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
+    selected(
+        """
             UPDATE trading_sessions AS s SET total_trades = s.total_trades + n.trades,
                 successful_trades = s.successful_trades + n.successful, total_pnl = s.total_pnl + n.pnl
             FROM unnest(%s::uuid[], %s::int[], %s::int[], %s::numeric[]) AS n (id, trades, successful, pnl)
             WHERE s.id = n.id
             """,
-            [ids, *([getattr(totals[i], name) for i in ids] for name in ("trades", "successful", "pnl"))],
-        )
+        [ids, *([getattr(totals[i], name) for i in ids] for name in ("trades", "successful", "pnl"))],
+    )

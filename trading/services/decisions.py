@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db import connection
 from django.db.models import F
 
+from foundation.arrays import array_text
 from foundation.copying import StoredJson, copy_values
 from foundation.core.canonical import canonical_json
+from foundation.loading import selected
 from journal.core.events import Event
 from market.core.snapshot import MarketSnapshot
 from trading.models import Decision
@@ -92,12 +93,14 @@ def _predecessors(drafts: Sequence[Draft]) -> dict[_Key, _Predecessor]:
     inside = {draft.key() for draft in drafts if draft.session_id is not None}
     outside = {draft.key() for draft in drafts if draft.session_id is None}
     found: dict[_Key, _Predecessor] = {}
-    with connection.cursor() as cursor:
-        for query, wanted in ((_PREDECESSORS, inside), (_PREDECESSORS_OUTSIDE, outside)):
-            keys = sorted(wanted, key=str)
-            if keys:
-                cursor.execute(query, [[key[column] for key in keys] for column in range(4)])
-                found |= {tuple(row[:4]): _Predecessor(*row[4:]) for row in cursor.fetchall()}
+    for query, wanted in ((_PREDECESSORS, inside), (_PREDECESSORS_OUTSIDE, outside)):
+        keys = list(wanted)
+        if keys:
+            owners, rules, instruments, apart = zip(*keys, strict=True)
+            rows = selected(
+                query, [array_text(owners), array_text(rules), array_text(instruments), list(apart)]
+            )
+            found |= {row[:4]: _Predecessor(*row[4:]) for row in rows}
     return found
 
 

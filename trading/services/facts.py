@@ -9,15 +9,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
-from functools import partial
+from functools import cached_property, partial
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from foundation.arrays import array_text
+from foundation.asking import Steps, asking
 from foundation.clock import database_now
 from foundation.core.money import ZERO
-from foundation.loading import load_where, selected
+from foundation.loading import load_where, rows_of, selected, where
 from market.core.indicators import Places
 from market.core.snapshot import MarketSnapshot, RecommendationFrame
 from market.models import Exchange, Instrument, Recommendation
@@ -69,6 +71,7 @@ class MarketView:
     )
     _recommendations: dict[tuple[str, ...], dict[uuid.UUID, Recommendation]] = field(default_factory=dict)
     _universes: dict[Universe, frozenset[str]] = field(default_factory=dict)
+    _markets: "dict[int, SymbolMarket]" = field(default_factory=dict)
     _loss_limits: list[LossLimits] = field(default_factory=list)
 
     def tightest_loss_limits(self) -> LossLimits:
@@ -96,6 +99,14 @@ class MarketView:
             listed = {symbol: Listed(row.exchange_id, row.tags) for symbol, row in self.by_symbol.items()}
             self._universes[universe] = universe.resolved(listed)
         return self._universes[universe]
+
+    def market_of(self, instrument: Instrument) -> "SymbolMarket":
+        """Made once for all orders of a symbol."""
+        found = self._markets.get(instrument.id)
+        if found is None:
+            symbol, fresh = instrument.symbol, math.isfinite(self.prices.get(instrument.symbol, math.nan))
+            found = self._markets[instrument.id] = SymbolMarket(self.snapshot, symbol, self.facts(()), fresh)
+        return found
 
     def facts(self, sources: tuple[str, ...]) -> MarketFacts:
         """Of every symbol, with the recommendations that this preference gives; made once for each preference."""
@@ -184,38 +195,40 @@ def kept_view(snapshot: MarketSnapshot) -> MarketView:
 class SymbolMarket:
     """What the controls ask of one symbol's market. Numbers are NaN where unknown, stale or out of the snapshot."""
 
-    view: MarketView
-    instrument: Instrument
+    snapshot: MarketSnapshot
+    symbol: str
+    facts: MarketFacts
+    is_fresh: bool
 
-    @property
+    @cached_property
     def _place(self) -> int | None:
-        return self.view.snapshot.index(self.instrument.symbol)
+        return self.snapshot.index(self.symbol)
 
-    @property
+    @cached_property
     def is_open(self) -> bool:
-        return self._place is not None and bool(self.view.snapshot.is_open[self._place])
+        return self._place is not None and bool(self.snapshot.is_open[self._place])
 
     def fact(self, name: str) -> Decimal:
         """A market field, as the rules see it."""
-        values = self.view.facts(()).values.get(name)
-        return _decimal(values, self._place)
+        return _decimal(self.facts.values.get(name), self._place)
 
-    def completed(self, name: str) -> Decimal:
-        """A market field at the last completed bar."""
-        pair = self.view.facts(()).completed.get(name)
+    @cached_property
+    def bar_close(self) -> Decimal:
+        """Of the last completed bar."""
+        pair = self.facts.completed.get("price")
         return _decimal(pair[1] if pair is not None else None, self._place)
 
+    @cached_property
     def spread_bps(self) -> Decimal:
         """Of the quote itself, against its middle."""
-        snapshot, symbol = self.view.snapshot, self.instrument.symbol
-        bid, ask = snapshot.bid_price(symbol), snapshot.ask_price(symbol)
-        if bid is None or ask is None or not math.isfinite(self.view.prices.get(symbol, math.nan)):
+        bid, ask = self.snapshot.bid_price(self.symbol), self.snapshot.ask_price(self.symbol)
+        if bid is None or ask is None or not self.is_fresh:
             return Decimal("NaN")
         return (ask - bid) / (ask + bid) * 20_000
 
     def minutes_since(self, moment: datetime) -> Decimal:
         """Market time."""
-        return Decimal(repr((self.view.snapshot.as_of - moment).total_seconds())) / 60
+        return Decimal(repr((self.snapshot.as_of - moment).total_seconds())) / 60
 
 
 def _decimal(values: Vector | None, place: int | None) -> Decimal:
@@ -234,31 +247,37 @@ def _grouped(rows: Iterable[Row]) -> dict[uuid.UUID, list[Row]]:
 
 def read_owned(portfolio_ids: Iterable[uuid.UUID]) -> OwnedRows:
     """Six queries, no lock."""
-    wanted = list(portfolio_ids)
+    wanted = [array_text(portfolio_ids)]
+    mine = "t.portfolio_id = ANY(%s::uuid[])"
     return with_marks(
-        portfolios={row.id: row for row in load_where(Portfolio, "t.id = ANY(%s)", [wanted])},
-        positions=load_where(Position, "t.portfolio_id = ANY(%s) AND t.quantity > 0", [wanted]),
-        reservations=load_where(Reservation, "t.portfolio_id = ANY(%s)", [wanted]),
+        portfolios={row.id: row for row in load_where(Portfolio, "t.id = ANY(%s::uuid[])", wanted)},
+        positions=load_where(Position, f"{mine} AND t.quantity > 0", wanted),
+        reservations=load_where(Reservation, mine, wanted),
     )
 
 
+@asking
 def with_marks(
     *,
     portfolios: Mapping[uuid.UUID, Portfolio],
     positions: Iterable[Position],
     reservations: Iterable[Reservation],
-) -> OwnedRows:
+) -> Steps[OwnedRows]:
     """Add marks and unsettled splits (three queries) to rows that somebody has, locked or not."""
     held = list(positions)
-    marks = load_where(PortfolioMark, "t.portfolio_id = ANY(%s)", [list(portfolios)])
-    peaks = load_where(PositionMark, "t.position_id = ANY(%s)", [[p.id for p in held if p.id is not None]])
+    open_ids = array_text([p.id for p in held if p.id is not None and p.quantity > 0])
+    marks, peaks = yield [
+        where(PortfolioMark, "t.portfolio_id = ANY(%s::uuid[])", [array_text(portfolios)]),
+        where(PositionMark, "t.position_id = ANY(%s::bigint[])", [open_ids]),
+    ]
+    unsettled = yield from unsettled_splits.steps(portfolios)
     return OwnedRows(
         portfolios=portfolios,
         positions=_grouped(held),
         reservations=_grouped(reservations),
-        marks={row.portfolio_id: row for row in marks},
-        peaks={row.position_id: row for row in peaks},
-        unsettled=unsettled_splits(portfolios),
+        marks={row.portfolio_id: row for row in rows_of(PortfolioMark, marks)},
+        peaks={row.position_id: row for row in rows_of(PositionMark, peaks)},
+        unsettled=unsettled,
     )
 
 

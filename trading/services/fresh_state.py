@@ -4,14 +4,14 @@ import math
 import uuid
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from decimal import Decimal
-
-from django.db import connection
+from functools import cached_property
 
 from foundation.arrays import array_text
-from foundation.clock import database_now
+from foundation.asking import Steps, asking, together
 from foundation.core.money import ZERO, as_decimal
-from foundation.loading import load_where
+from foundation.loading import rows_of, where
 from market.models import Instrument
 from portfolios.core.facts import Valuation
 from portfolios.core.limits import EffectiveLimits, LimitRow
@@ -28,8 +28,9 @@ from trading.core.orders import MARKET_DAY, OrderTerms
 from trading.core.paper import PaperModel, cost_to_reserve
 from trading.core.sizing import SizingFacts
 from trading.core.track_record import TrackRecord
+from trading.selectors.breakers import losing_streaks
 from trading.services.facts import MarketView, OwnedRows, valuation_of, with_marks
-from trading.services.history import histories
+from trading.services.history import histories, messages_sent
 
 # Cash set aside beyond the ask, for the market's move until the fill.
 RESERVE_CUSHION_BPS = Decimal(200)
@@ -51,12 +52,13 @@ _IN_FORCE = """
 """
 
 
+@asking
 def halts_in_force(
     portfolio_ids: Collection[uuid.UUID],
     *,
     account_ids: Iterable[uuid.UUID],
     session_ids: Iterable[uuid.UUID | None],
-) -> Halts:
+) -> Steps[Halts]:
     """The halts, not released, that may cover an order of these portfolios, accounts and sessions.
 
     Only those: in a crash each portfolio may have its own.
@@ -64,9 +66,8 @@ def halts_in_force(
     portfolios = array_text(portfolio_ids)
     accounts = array_text(set(account_ids))
     trading_sessions = array_text({key for key in session_ids if key is not None})
-    with connection.cursor() as cursor:
-        cursor.execute(_IN_FORCE, [portfolios, accounts, trading_sessions, portfolios])
-        return Halts(HaltInForce(*row) for row in cursor.fetchall())
+    (rows,) = yield [(_IN_FORCE, [portfolios, accounts, trading_sessions, portfolios])]
+    return Halts(HaltInForce(*row) for row in rows)
 
 
 def costs_of(account: BrokerAccount) -> PaperModel:
@@ -98,6 +99,7 @@ class FreshState:
     config: SessionConfig = field(default_factory=SessionConfig)
     track_records: dict[uuid.UUID, TrackRecord] = field(default_factory=dict)  # of rules, once read
     _valued: tuple[int, Valuation] | None = None
+    _settled: tuple[int, Valuation] | None = None
     _exposed: tuple[int, dict[int, Decimal]] | None = None
 
     def valuation(self) -> Valuation:
@@ -105,6 +107,12 @@ class FreshState:
         if self._valued is None or self._valued[0] != self.books.changes:
             self._valued = (self.books.changes, self._value())
         return self._valued[1]
+
+    def settled(self) -> Valuation:
+        """Its equity, day's profit and drawdown are those of this moment: what is reserved does not change them."""
+        if self._settled is None or self._settled[0] != self.books.settled:
+            self._settled = (self.books.settled, self.valuation())
+        return self._settled[1]
 
     def _value(self) -> Valuation:
         rows = OwnedRows(
@@ -119,7 +127,7 @@ class FreshState:
 
     def equity(self) -> Decimal:
         """NaN while the price of something held is unknown."""
-        return Decimal(repr(self.valuation().equity))
+        return Decimal(repr(self.settled().equity))
 
     def capital_cap(self) -> Decimal | None:
         """What the session may have invested, in currency; None: everything."""
@@ -211,19 +219,25 @@ class FreshState:
             slippage_bps=self.account.slippage_bps,
         )
 
+    @cached_property
+    def costs(self) -> PaperModel:
+        return costs_of(self.account)
+
     def cash_needed(
         self, instrument: Instrument, quantity: Decimal, *, terms: OrderTerms = MARKET_DAY
     ) -> Decimal:
         """What a buy may really pay. A limit price is never exceeded; else slippage and a cushion come on top."""
         ask = self.view.snapshot.ask_price(instrument.symbol) or self.price(instrument)
         assert ask is not None, "sized on a known price"
-        costs, cushion = costs_of(self.account), RESERVE_CUSHION_BPS
+        costs, cushion = self.costs, RESERVE_CUSHION_BPS
         if terms.order_type in LIMITED:
             costs, cushion = replace(costs, slippage_bps=ZERO, price_impact_bps=ZERO), ZERO
         basis = cost_basis(terms, ask=ask)
         return cost_to_reserve(quantity=quantity, ask=basis, costs=costs, cushion_bps=cushion)
 
     def halt_for(self, *, symbol: str, rule_id: uuid.UUID | None) -> HaltInForce | None:
+        if not self.halts:
+            return None
         scopes = OrderScopes(
             account_id=self.account.id, portfolio_id=self.portfolio_id, rule_id=rule_id, symbol=symbol,
             session_id=self.session.id if self.session else None,
@@ -235,31 +249,52 @@ class FreshState:
         return self.limits.tightened_by(self.instrument_limits.get(instrument.id))
 
 
+@asking
+def _accounts_of(portfolio_ids: Collection[uuid.UUID]) -> Steps[dict[uuid.UUID, BrokerAccount]]:
+    (rows,) = yield [where(BrokerAccount, "t.portfolio_id = ANY(%s::uuid[])", [array_text(portfolio_ids)])]
+    return {row.portfolio_id: row for row in rows_of(BrokerAccount, rows)}
+
+
+@asking
+def _clock() -> Steps[datetime]:
+    """As `database_now`."""
+    (((now,),),) = yield [("SELECT clock_timestamp()", ())]
+    return now
+
+
 def fresh_states(
     books: Books, *, sessions: Mapping[uuid.UUID, TradingSession | None], view: MarketView
 ) -> dict[uuid.UUID, FreshState]:
-    """The state of each portfolio in the open books (its running session given), in a handful of queries."""
+    """The state of each portfolio in the open books (its running session given), in a handful of trips to the
+    database."""
     ids = list(books.portfolios)
-    accounts = {row.portfolio_id: row for row in load_where(BrokerAccount, "t.portfolio_id = ANY(%s)", [ids])}
     session_ids = {key: (row.id if row else None) for key, row in sessions.items()}
     configs = {key: read_config(row.config) for key, row in sessions.items() if row is not None}
     capped = [
         row.id for key, row in sessions.items() if row is not None and configs[key].capital_cap is not None
     ]
-    limits = effective_limits({key: session_ids.get(key) for key in ids})
-    of_instruments, permissions = instrument_limits(), instrument_permissions(ids)
-    halts = halts_in_force(
-        ids, account_ids=[row.id for row in accounts.values()], session_ids=session_ids.values()
-    )
-    before = histories(
-        limits, of_instruments=of_instruments.values(), as_of=view.snapshot.as_of, capped_sessions=capped
-    )
-    rows = with_marks(
-        portfolios=books.portfolios,
-        positions=books.positions.values(),
-        reservations=books.reservations.values(),
-    )
-    now_epoch = database_now().timestamp()
+    accounts, limits, of_instruments, permissions, sent, streaks, rows = together(
+        _accounts_of.steps(ids), effective_limits.steps({key: session_ids.get(key) for key in ids}),
+        instrument_limits.steps(), instrument_permissions.steps(ids), messages_sent.steps(ids),
+        losing_streaks.steps(ids),
+        with_marks.steps(
+            portfolios=books.portfolios, positions=books.positions.values(),
+            reservations=books.reservations.values(),
+        ),
+    )  # fmt: skip
+    halts, before, now = together(
+        halts_in_force.steps(
+            ids, account_ids=[row.id for row in accounts.values()], session_ids=session_ids.values()
+        ),
+        histories.steps(
+            limits, of_instruments=of_instruments.values(), as_of=view.snapshot.as_of, capped_sessions=capped
+        ),
+        _clock.steps(),
+    )  # fmt: skip
+    for key in ids:
+        before[key].messages_last_second, before[key].messages_last_minute = sent.get(key, (0, 0))
+        before[key].losing_streak = streaks[key]
+    now_epoch = now.timestamp()
     return {
         key: FreshState(
             portfolio_id=key, session=sessions.get(key), account=accounts[key], view=view, books=books, rows=rows,

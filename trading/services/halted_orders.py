@@ -50,7 +50,7 @@ def cancel_open_in(halt: Halt) -> None:
 
 @transaction.atomic
 def _cancel_in(halt: Halt, portfolio_ids: Iterable[uuid.UUID]) -> None:
-    books = open_books(portfolio_ids)
+    books = open_books(set(portfolio_ids))
     trades = orders_in(halt).filter(_CANCELLABLE, portfolio_id__in=list(books.portfolios))
     reason = f"HALTED: {halt.mode} on {halt.scope}: {halt.reason}"
     events = request_cancels(trades, books=books, reason=reason)

@@ -5,11 +5,11 @@ from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from django.db import connection
 from django.db.models import F, Max, OuterRef, Q, Subquery
 from django.db.models.functions import Coalesce
 
 from foundation.arrays import array_text
+from foundation.asking import Steps, asking
 from foundation.core.money import ZERO
 from market.models import CorporateAction
 from portfolios.core.limits import EffectiveLimits, LimitRow
@@ -18,7 +18,7 @@ from trading.core.history import History, OpenOrder, PastOrder, Traded, still_he
 from trading.core.order_states import DOUBTFUL, FINAL, OrderState
 from trading.core.orders import OrderType
 from trading.models import AutoTrade, Execution
-from trading.selectors.breakers import losing_streaks, releases_of_rules
+from trading.selectors.breakers import releases_of_rules
 
 Origin = AutoTrade.Origin
 CENT = Decimal("0.01")
@@ -55,30 +55,27 @@ def _open_order(
     )
 
 
+@asking
 def histories(
     limits: Mapping[uuid.UUID, EffectiveLimits],
     *,
     of_instruments: Iterable[LimitRow],
     as_of: datetime,
     capped_sessions: Collection[uuid.UUID],
-) -> dict[uuid.UUID, History]:
-    """Of portfolios whose locks the caller holds, so that nobody orders between this look and his order.
+) -> Steps[dict[uuid.UUID, History]]:
+    """Of portfolios whose locks the caller holds, so that nobody orders between this look and his order; messages and
+    losing streaks hang on nothing else and are asked for beside it (`messages_sent`, `losing_streaks`).
 
     `limits` and those `of_instruments` tell how far to look back; `capped_sessions` are those whose own purchases
     count.
     """
     found = {key: History(as_of) for key in limits}
     rows = [each.values for each in limits.values()] + [values for _, _, values in of_instruments]
-    _add_orders(
+    yield from _add_orders(
         found, as_of, twins=_longest(rows, "duplicate_order_seconds"),
         rules=_longest(rows, "rule_execution_window_minutes", minutes=True),
     )  # fmt: skip
-    for portfolio_id, (second, minute) in messages_sent(found).items():
-        found[portfolio_id].messages_last_second = second
-        found[portfolio_id].messages_last_minute = minute
     _add_sales(found, as_of - _longest(rows, "entry_cooldown_minutes", minutes=True))
-    for portfolio_id, losses in losing_streaks(found).items():
-        found[portfolio_id].losing_streak = losses
     for portfolio_id, mine in _bought(capped_sessions).items():
         found[portfolio_id].session_bought = mine
     return found
@@ -111,17 +108,16 @@ _WORKING = """
 
 def _add_orders(
     found: Mapping[uuid.UUID, History], as_of: datetime, *, twins: timedelta, rules: timedelta
-) -> None:
+) -> Steps[None]:
     """The trades of the day as numbers; one by one only those that may be twins, or executions of a rule that count."""
     ids = array_text(found)
-    with connection.cursor() as cursor:
-        cursor.execute(_COUNTED_TODAY, [ids, as_of.date(), [origin.value for origin in NOT_COUNTED]])
-        for portfolio_id, instrument_id, rule_id, orders in cursor:
-            found[portfolio_id].count_today(instrument_id=instrument_id, rule_id=rule_id, orders=orders)
-        cursor.execute(_RECENT, [ids, (as_of - max(twins, rules)).date(), as_of - twins, as_of - rules])
-        recent = cursor.fetchall()
-        cursor.execute(_WORKING, [ids])
-        working = cursor.fetchall()
+    counted, recent, working = yield [
+        (_COUNTED_TODAY, [ids, as_of.date(), sorted(origin.value for origin in NOT_COUNTED)]),
+        (_RECENT, [ids, (as_of - max(twins, rules)).date(), as_of - twins, as_of - rules]),
+        (_WORKING, [ids]),
+    ]
+    for portfolio_id, instrument_id, rule_id, orders in counted:
+        found[portfolio_id].count_today(instrument_id=instrument_id, rule_id=rule_id, orders=orders)
     short = _short([row[1] for row in working if row[5] == OrderState.CANCELLING])
     for portfolio_id, *of_order in working:
         order = _open_order(*of_order)
@@ -157,21 +153,21 @@ def _short(cancelling: Collection[uuid.UUID]) -> set[uuid.UUID]:
     return set(rows.filter(less).values_list("id", flat=True))
 
 
-def messages_sent(portfolio_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, tuple[int, int]]:
+_MESSAGES = """
+    SELECT portfolio_id, count(*) FILTER (WHERE at > t.now - interval '1 second'), count(*)
+    FROM trading_ordermessage, (SELECT clock_timestamp() AS now) AS t
+    WHERE portfolio_id = ANY(%s::uuid[]) AND at > t.now - interval '1 minute' GROUP BY portfolio_id
+"""
+
+
+@asking
+def messages_sent(portfolio_ids: Collection[uuid.UUID]) -> Steps[dict[uuid.UUID, tuple[int, int]]]:
     """Orders and cancels within the last second and the last minute of database time; those without any are absent.
 
     To the moment: what was decided exactly a second ago is not within it.
     """
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            SELECT portfolio_id, count(*) FILTER (WHERE at > t.now - interval '1 second'), count(*)
-            FROM trading_ordermessage, (SELECT clock_timestamp() AS now) AS t
-            WHERE portfolio_id = ANY(%s) AND at > t.now - interval '1 minute' GROUP BY portfolio_id
-            """,
-            [list(portfolio_ids)],
-        )
-        return {portfolio_id: (second, minute) for portfolio_id, second, minute in cursor.fetchall()}
+    (sent,) = yield [(_MESSAGES, [array_text(portfolio_ids)])]
+    return {portfolio_id: (second, minute) for portfolio_id, second, minute in sent}
 
 
 def _add_sales(found: Mapping[uuid.UUID, History], since: datetime) -> None:

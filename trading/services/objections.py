@@ -29,11 +29,7 @@ def objection_to(
     what has become of its rule or session is no objection.
     """
     reduces = trade.trade_type == "sell"
-    scopes = OrderScopes(
-        account_id=trade.account_id, portfolio_id=trade.portfolio_id, session_id=trade.session_id,
-        rule_id=trade.rule_id, symbol=trade.symbol,
-    )  # fmt: skip
-    halt = strictest(halts, scopes)
+    halt = strictest(halts, _scopes_of(trade)) if halts else None
     if halt is not None and forbids(halt, reduces=reduces):
         return f"HALTED: {halt.mode} on {halt.scope} {halt.scope_id}: {halt.reason}"
     if split_at is not None and trade.market_at < split_at:
@@ -53,6 +49,13 @@ def objection_to(
     if not reduces and trade.session.ends_at is not None and as_of >= trade.session.ends_at:
         return "its session's end time is reached"
     return None
+
+
+def _scopes_of(trade: AutoTrade) -> OrderScopes:
+    return OrderScopes(
+        account_id=trade.account_id, portfolio_id=trade.portfolio_id, session_id=trade.session_id,
+        rule_id=trade.rule_id, symbol=trade.symbol,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)

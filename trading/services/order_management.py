@@ -12,13 +12,13 @@ from decimal import Decimal
 from typing import Any
 
 from django.contrib.auth.base_user import AbstractBaseUser
-from django.db import connection, transaction
+from django.db import transaction
 
 from foundation.arrays import array_text
 from foundation.clock import database_now
 from foundation.copying import copy_in
 from foundation.errors import Conflict, NotFound
-from foundation.loading import new
+from foundation.loading import new, selected
 from foundation.wakeups import wake_on_commit
 from journal.core.events import Event
 from journal.services.journal import append
@@ -159,9 +159,7 @@ def move(trades: Sequence[AutoTrade], *path: str, reason: str = "") -> list[Auto
         "fees": array_text([t.fees for t in trades]), "realised": array_text([t.realised_pnl for t in trades]),
         "times": [t.executed_at for t in trades], "orders": [t.broker_order_id for t in trades],
     }  # fmt: skip
-    with connection.cursor() as cursor:
-        cursor.execute(_MOVE, columns)
-        swapped = {row[0] for row in cursor.fetchall()}
+    swapped = {row[0] for row in selected(_MOVE, columns)}
     moved = [trade for trade in trades if trade.id in swapped]
     for trade in moved:
         trade.status, trade.status_reason = last, reason[:REASON_CHARACTERS_MAX]

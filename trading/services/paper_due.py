@@ -15,6 +15,7 @@ from typing import Any
 
 from django.db import connection
 
+from foundation.loading import selected
 from market.core.snapshot import MarketSnapshot
 from market.selectors import latest_splits
 from trading.models import AutoTrade
@@ -109,9 +110,7 @@ class Looked:
     @classmethod
     def at(cls, snapshot: MarketSnapshot) -> "Looked":
         """One query, and one more if anything works at the paper market."""
-        with connection.cursor() as cursor:
-            cursor.execute(_INSTRUMENTS, {"version": snapshot.version})
-            since: dict[int, datetime] = dict(cursor.fetchall())
+        since: dict[int, datetime] = dict(selected(_INSTRUMENTS, {"version": snapshot.version}))
         splits = latest_splits(
             instrument_ids=set(since), after=min(since.values()), until=snapshot.as_of
         ) if since else {}  # fmt: skip
@@ -124,9 +123,7 @@ class Looked:
             "portfolio": portfolio_id, "limit": count_max,
             "after_portfolio": last[0], "after_time": last[1], "after_trade": last[2],
         }  # fmt: skip
-        with connection.cursor() as cursor:
-            cursor.execute(_DUE, {**self._columns(), **more})
-            return [Due(*row) for row in cursor]
+        return [Due(*row) for row in selected(_DUE, {**self._columns(), **more})]
 
     def follow_best_prices(self) -> None:
         """Let trailing stops remember a better price than any since they began. It comes to nothing else: a price that

@@ -4,6 +4,7 @@ A batch is checked cumulatively: what one approved order reserves in the open bo
 """
 
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -13,7 +14,7 @@ from django.conf import settings
 
 from foundation.core.money import ZERO
 from market.models import Instrument
-from portfolios.core.limits import SPECS, EffectiveLimits
+from portfolios.core.limits import EffectiveLimits
 from portfolios.models import BrokerAccount, BrokerCredential
 from trading.brokers.capabilities import terms_objection
 from trading.brokers.connections import capabilities_of
@@ -21,7 +22,6 @@ from trading.core.order_prices import measured_at
 from trading.core.orders import MARKET_DAY, OrderTerms
 from trading.core.portfolio_risk import effective_holdings
 from trading.core.risk import Approved, Refused, RiskRequest, assess
-from trading.services.facts import SymbolMarket
 from trading.services.fresh_state import FreshState
 
 NAN = Decimal("NaN")
@@ -56,18 +56,18 @@ def request_of(state: FreshState, wish: OrderWish) -> RiskRequest:
     instrument, side, rule_id = wish.instrument, wish.side, wish.rule_id
     portfolio = state.books.portfolios[state.portfolio_id]
     position = state.books.position(state.portfolio_id, instrument.id)
-    facts = state.valuation().portfolio
+    facts = state.settled().portfolio
     exposures = state.exposures()
     exposure = state.exposure(instrument)
     history, limits = state.history, state.limits_for(instrument)
     halt = state.halt_for(symbol=instrument.symbol, rule_id=rule_id)
-    market = SymbolMarket(state.view, instrument)
+    market = state.view.market_of(instrument)
     buys = side == "buy"
     order_value = wish.quantity * measured_at(wish.terms, side=side, last=wish.price)
-    after = {**exposures, instrument.id: exposure + order_value} if buys else exposures
     objection = wish.actor_objection or account_objection(state.account)
     worst = state.execution_price(instrument, side, terms=wish.terms)
     recommended = wish.recommended_at
+    spread_now, spread_after = _spread_out(exposures, instrument, order_value if buys else ZERO, limits)
     return RiskRequest(
         side=side,
         quantity=wish.quantity,
@@ -85,11 +85,11 @@ def request_of(state: FreshState, wish: OrderWish) -> RiskRequest:
         time_objection=_time_objection(state, instrument) if buys else "",
         price_age_seconds=state.price_age_seconds(instrument),
         recommendation_age_minutes=None if recommended is None else market.minutes_since(recommended),
-        bar_close=market.completed("price"),
-        spread_bps=market.spread_bps(),
-        volatility=market.fact("volatility"),
-        volume=market.fact("volume"),
-        relative_volume=market.fact("relative_volume"),
+        bar_close=market.bar_close,
+        spread_bps=market.spread_bps,
+        volatility=market.fact("volatility") if "max_volatility" in limits.asked else NAN,
+        volume=market.fact("volume") if "min_volume" in limits.asked else NAN,
+        relative_volume=market.fact("relative_volume") if "min_relative_volume" in limits.asked else NAN,
         equity=state.equity(),
         free_cash=portfolio.cash - portfolio.reserved_cash,
         free_quantity=position.quantity - position.reserved_quantity,
@@ -99,8 +99,8 @@ def request_of(state: FreshState, wish: OrderWish) -> RiskRequest:
         open_positions=len(exposures),
         opens_position=buys and instrument.id not in exposures,
         correlation=_correlation(state, instrument, limits) if buys else ZERO,
-        effective_holdings=effective_holdings(list(exposures.values())),
-        effective_holdings_after=effective_holdings(list(after.values())),
+        effective_holdings=spread_now,
+        effective_holdings_after=spread_after,
         capital_cap=state.capital_cap(),
         session_invested=state.session_invested() if state.config.capital_cap is not None else ZERO,
         daily_pnl_percentage=Decimal(repr(facts["daily_pnl_percentage"])),
@@ -172,10 +172,19 @@ def _sector_exposure(state: FreshState, sector: str) -> Decimal:
     return sum((worth for key, worth in state.exposures().items() if instruments[key].sector == sector), ZERO)
 
 
+def _spread_out(
+    exposures: Mapping[int, Decimal], instrument: Instrument, bought: Decimal, limits: EffectiveLimits
+) -> tuple[Decimal, Decimal]:
+    """The effective holdings before and after the order; looked at only where a limit asks for them."""
+    if "min_effective_holdings" not in limits.asked:
+        return NAN, NAN
+    after = {**exposures, instrument.id: exposures.get(instrument.id, ZERO) + bought} if bought else exposures
+    return effective_holdings(list(exposures.values())), effective_holdings(list(after.values()))
+
+
 def _correlation(state: FreshState, instrument: Instrument, limits: EffectiveLimits) -> Decimal:
     """Looked up only where a limit asks for it: it needs the returns of everything that is held."""
-    limit = limits.get("max_correlation")
-    if limit is None or SPECS["max_correlation"].lets_everything_pass(limit):
+    if "max_correlation" not in limits.asked:
         return NAN
     neighbourhood = state.view.neighbourhood
     highest, _ = neighbourhood.correlations(state.valuation().held)

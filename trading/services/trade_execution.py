@@ -14,19 +14,20 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 
 import structlog
-from django.db import connection, transaction
+from django.db import transaction
 
+from foundation.arrays import array_text
+from foundation.asking import attach, selected_at_once, together
 from foundation.clock import database_now
 from foundation.core.canonical import plain_decimal
 from foundation.errors import NotFound, Unavailable
 from foundation.kill_points import reach
-from foundation.loading import attach, load
+from foundation.loading import rows_of, where
 from foundation.version import may_trade
 from journal.core.events import AlertSpec, Event
 from journal.models import Alert
 from journal.services.journal import append
 from market.services import snapshots
-from portfolios.models import Portfolio
 from portfolios.services.books import Books, open_books
 from trading.core.halts import HALT_KEY
 from trading.core.order_states import WORKING, OrderState
@@ -47,6 +48,11 @@ BATCH_TRADES_MAX = 200
 TAKEN_IN = (OrderState.PENDING, OrderState.SUBMITTING, OrderState.ACCEPTED)
 Origin = AutoTrade.Origin
 _OPEN = [OrderState.PENDING.value, *(state.value for state in WORKING)]
+_STILL_DUE = """
+    t.id = ANY(%s::uuid[]) AND t.portfolio_id = ANY(%s::uuid[]) AND t.status = ANY(%s)
+    AND EXISTS (SELECT FROM portfolios_brokeraccount a WHERE a.id = t.account_id AND a.broker = 'paper')
+    ORDER BY t.created_at, t.id
+"""
 
 
 def execute_pending() -> int:
@@ -102,9 +108,7 @@ def _execute_isolated(batch: Sequence[Due]) -> int:
     portfolio_ids = sorted({item.portfolio_id for item in batch})
     try:
         with transaction.atomic():
-            free = Portfolio.objects.filter(id__within=portfolio_ids).order_by("id")
-            locked = free.select_for_update(no_key=True, skip_locked=True).values_list("id", flat=True)
-            return _execute_in(open_books(list(locked)), batch)
+            return _execute_in(open_books(portfolio_ids, skip_locked=True), batch)
     except TRANSIENT:
         raise  # the sweep comes again
     except Exception:
@@ -128,20 +132,20 @@ def _alert_failed(portfolio_id: uuid.UUID) -> None:
 
 def _execute_in(books: Books, batch: Sequence[Due]) -> int:
     """Book what becomes now of these trades, as far as their portfolios are locked."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock_shared(%s)", [HALT_KEY])
-    trades = load(
-        AutoTrade.objects.filter(
-            id__within=[item.id for item in batch], portfolio_id__within=books.portfolios, status__in=_OPEN,
-            account__broker="paper",
-        ).order_by("created_at", "id")
-    )  # fmt: skip
-    attach(trades, "account", "instrument")
-    attach([trade for trade in trades if trade.origin == Origin.RULE], "session", "rule", "rule_version")
-    halts = halts_in_force(
-        books.portfolios,
-        account_ids={trade.account_id for trade in trades},
-        session_ids={trade.session_id for trade in trades},
+    given = [array_text([item.id for item in batch]), array_text(books.portfolios), _OPEN]
+    _, due = selected_at_once(
+        [("SELECT pg_advisory_xact_lock_shared(%s)", [HALT_KEY]), where(AutoTrade, _STILL_DUE, given)]
+    )
+    trades = rows_of(AutoTrade, due)
+    of_rules = [trade for trade in trades if trade.origin == Origin.RULE]
+    _, _, halts = together(
+        attach.steps(trades, "account", "instrument"),
+        attach.steps(of_rules, "session", "rule", "rule_version"),
+        halts_in_force.steps(
+            books.portfolios,
+            account_ids={trade.account_id for trade in trades},
+            session_ids={trade.session_id for trade in trades},
+        ),
     )
     snapshot = snapshots.current()
     if snapshot is None or not trades:

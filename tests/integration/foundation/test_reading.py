@@ -5,11 +5,12 @@ from decimal import Decimal
 from uuid import uuid4
 
 import pytest
-from django.db import connection
+from django.db import DataError, connection, transaction
 
 from foundation.arrays import array_text
+from foundation.asking import Steps, asking, attach, together
 from foundation.copying import copy_in
-from foundation.loading import attach, load, new
+from foundation.loading import load, new, selected
 from portfolios.models import BrokerAccount, Portfolio
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
@@ -88,3 +89,42 @@ def test_a_new_row_has_the_defaults_of_its_model_and_keys_of_its_own(db: object)
 def test_a_new_row_takes_no_attribute_that_its_model_has_not(db: object) -> None:
     with pytest.raises(TypeError, match="Portfolio has no nam"):
         new(Portfolio, nam="a")
+
+
+@asking
+def _twice(number: int) -> Steps[int]:
+    """Asks, and then asks with the answer."""
+    (((doubled,),),) = yield [("SELECT %s::int * 2", [number])]
+    ((again,),), ((one,),) = yield [("SELECT %s::int * 2", [doubled]), ("SELECT 1", ())]
+    return int(again + one)
+
+
+@asking
+def _nothing() -> Steps[str]:
+    yield []
+    return "nothing asked"
+
+
+def test_who_asks_together_gets_what_each_gets_alone(db: object) -> None:
+    assert together(_twice.steps(1), _nothing.steps(), _twice.steps(10)) == [5, "nothing asked", 41]
+    assert (_twice(1), _nothing(), _twice(10)) == (5, "nothing asked", 41)
+    assert together() == []
+
+
+def test_a_query_that_fails_fails_all_and_leaves_the_connection_usable(db: object) -> None:
+    @asking
+    def wrong() -> Steps[None]:
+        yield [("SELECT 1 / 0", ())]
+
+    with pytest.raises(DataError, match="division by zero"), transaction.atomic():
+        together(_twice.steps(1), wrong.steps())
+    assert _twice(2) == 9
+
+
+def test_a_statement_that_comes_again_is_prepared(db: object) -> None:
+    for number in range(5):
+        assert selected("SELECT %s::int + 1 AS of_this_test", [number]) == [(number + 1,)]
+    ((prepared,),) = selected(
+        "SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE %s::text", ["%of_this_test%"]
+    )
+    assert prepared == 1

@@ -8,7 +8,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('market', '0010_snapshots_by_time'),
-        ('portfolios', '0011_past_of_reservations_and_marks'),
+        ('portfolios', '0012_changes'),
     ]
 
     operations = [
