@@ -8,7 +8,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('market', '0010_snapshots_by_time'),
-        ('portfolios', '0012_fewer_indexes'),
+        ('portfolios', '0013_fewer_indexes'),
         ('rules', '0005_revision_of_portfolios'),
         ('trading', '0014_findings_in_short'),
         ('trading_sessions', '0006_facts_of_runs'),
