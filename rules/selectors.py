@@ -6,7 +6,8 @@ from uuid import UUID
 
 from django.db.models import Exists, OuterRef, Prefetch, QuerySet
 
-from foundation.loading import columns_of, load_pairs, selected
+from foundation.arrays import array_text
+from foundation.loading import columns_of, load_pairs, load_where, selected
 from portfolios.approval import NOT_REJECTED, WAITING
 from portfolios.selectors import AnyUser, visible_portfolios
 from rules.models import RuleVersion, TradingRule
@@ -59,6 +60,12 @@ def rules_in_force(portfolio_ids: Iterable[UUID]) -> list[InForce]:
 def active_rule_versions(portfolio_ids: Iterable[UUID]) -> list[RuleVersion]:
     """The same with all that they say, and their rules."""
     return _with_rules(_IN_FORCE, [list(portfolio_ids)])
+
+
+def contents_by_id(version_ids: Iterable[int]) -> dict[int, RuleVersion]:
+    """Versions by id, without their rules."""
+    rows = load_where(RuleVersion, "t.id = ANY(%s::bigint[])", [array_text(version_ids)])
+    return {row.pk: row for row in rows}
 
 
 def versions_by_id(version_ids: Iterable[int]) -> dict[int, RuleVersion]:

@@ -3,7 +3,6 @@
 import os
 import statistics
 from collections.abc import Hashable, Iterable, Sequence
-from typing import Any, Self
 from unittest.mock import patch
 
 import django
@@ -24,16 +23,6 @@ _NO_SERVERS = {
 }
 
 
-class _Stored(dict[int, Any]):
-    """Rule versions by id, read as if from the database."""
-
-    def order_by(self) -> Self:
-        return self
-
-    def in_bulk(self, keys: Iterable[int]) -> dict[int, Any]:
-        return {key: self[key] for key in keys}
-
-
 def time_kept_programs(rules: Sequence[Rule], *, owners: int, runs: int) -> tuple[float, float]:
     """Median seconds with nothing changed since the last time, and with one rule changed each time.
 
@@ -46,10 +35,10 @@ def time_kept_programs(rules: Sequence[Rule], *, owners: int, runs: int) -> tupl
     from rules.models import RuleVersion  # noqa: PLC0415  needs the settings
     from rules.services.programs import compiled_program  # noqa: PLC0415  needs the settings
 
-    stored = _Stored(
-        (key, RuleVersion(pk=key, **{name: value for name, value in rule.items() if name != "name"}))
+    stored = {
+        key: RuleVersion(pk=key, **{name: value for name, value in rule.items() if name != "name"})
         for key, rule in enumerate([*rules, *mixed_rules(3, runs)])
-    )
+    }
     keys = list(range(len(rules)))
 
     def owned() -> dict[int, Hashable]:
@@ -59,7 +48,10 @@ def time_kept_programs(rules: Sequence[Rule], *, owners: int, runs: int) -> tupl
     def ask(given: dict[int, Hashable]) -> object:
         return compiled_program(given, name="benchmark")
 
-    with patch.object(RuleVersion, "objects", stored):
+    def read(version_ids: Iterable[int]) -> dict[int, RuleVersion]:
+        return {key: stored[key] for key in version_ids}
+
+    with patch("rules.services.programs.contents_by_id", read):
         ask(owned())
         unchanged = seconds_of_each(ask, (owned() for _ in range(runs)))
         changed = []

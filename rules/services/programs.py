@@ -11,12 +11,11 @@ from threading import Lock
 
 from django.conf import settings
 
-from foundation.arrays import array_text
-from foundation.loading import load_where
 from rules.core.actions import asks_for_trade, blocks_entries
 from rules.core.conditions import InvalidConditionsError
 from rules.core.program import Program, RuleSource, compile_program
 from rules.models import RuleVersion
+from rules.selectors import contents_by_id
 
 RULES_KEPT_MAX = settings.PROGRAM_CACHE_RULES_MAX
 
@@ -97,8 +96,7 @@ def _refreshed(kept: _Kept | None, owners: Mapping[int, Hashable]) -> Program:
 
 
 def _sources(owners: Mapping[int, Hashable]) -> list[RuleSource]:
-    rows = load_where(RuleVersion, "t.id = ANY(%s::bigint[])", [array_text(owners)])
-    versions = {row.pk: row for row in rows}
+    versions = contents_by_id(owners)
     return [source_of(owner, versions[key]) for key, owner in owners.items()]
 
 

@@ -92,7 +92,7 @@ CORRUPTIONS = {
         "DELETE FROM portfolios_corporateactionbooking"
     ),
     "an intent has one client order id": (
-        WITHOUT_CONSTRAINT.format("auto_trades", "auto_trades_client_order_id_key")
+        WITHOUT_CONSTRAINT.format("auto_trades", "trade_client_order_id_once")
         + "UPDATE auto_trades SET client_order_id = 'the same'"
     ),
     "one trade per session, slot and instrument": (
