@@ -20,7 +20,8 @@ from sessions.models import EvaluationRun
 from trading.services.auto_trading import FailedSlice, evaluate_next_slice
 
 SESSIONS = int(os.environ.get("BENCH_SCALE_SESSIONS", "20480"))
-RUNS, WARM_UP_TICKS = 7, 3
+# A worker that joins compiles each slice when it first takes it, one or two a tick, as it takes them from the others.
+RUNS, WARM_UP_TICKS = 7, 20
 SAMPLE_SECONDS = 0.005
 PAUSE_SECONDS = 0.01
 WAIT_SECONDS_MAX = 300.0
