@@ -94,14 +94,9 @@ def _csv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
 def _parquet_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
     """The same, one row group in memory at a time: numbers as the shortest text that gives them back.
 
-    The library is optional and heavy (it loads pandas), so it is looked for where it is needed.
+    The library is heavy (it loads pandas), so it is loaded where it is needed.
     """
-    try:
-        open_parquet = import_string("fastparquet.ParquetFile")
-    except ImportError as error:
-        raise BarFileError(
-            f"{path}: reading Parquet needs fastparquet; install it (pip install fastparquet), or write CSV."
-        ) from error
+    open_parquet = import_string("fastparquet.ParquetFile")
     if not path.is_file():
         raise FileNotFoundError(f"{path}: there is no such file.")
     try:

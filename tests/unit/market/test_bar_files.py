@@ -1,11 +1,11 @@
 """Bars from files as others write them; what cannot be read is named with its line and its cure."""
 
 import gzip
-import sys
 import warnings
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
+import fastparquet
 import pandas
 import pytest
 
@@ -124,12 +124,8 @@ def test_a_file_of_another_kind_and_a_damaged_one_are_named(tmp_path):
 
 
 class TestParquet:
-    """Needs the optional library, which the development tools bring."""
-
     @pytest.fixture
     def written(self, tmp_path):
-        fastparquet = pytest.importorskip("fastparquet")
-
         def written(**columns):
             path = tmp_path / "bars.parquet"
             with warnings.catch_warnings(action="ignore"):  # of pandas, of how the library writes time zones
@@ -175,20 +171,12 @@ class TestParquet:
 
     @pytest.mark.parametrize("content", [b"", b"PAR1", b"PAR1" + bytes(60) + b"PAR1", b"symbol,day\n"])
     def test_a_file_that_is_none_is_refused(self, tmp_path, content):
-        pytest.importorskip("fastparquet")
         path = tmp_path / "bars.parquet"
         path.write_bytes(content)
         with pytest.raises(BarFileError, match="no Parquet file that can be read"):
             read(path)
 
 
-def test_without_the_library_parquet_is_refused_with_the_cure(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "fastparquet", None)
-    with pytest.raises(BarFileError, match="needs fastparquet; install it"):
-        read(written(tmp_path, "", "bars.parquet"))
-
-
 def test_a_file_that_is_not_there_is_told(tmp_path):
-    pytest.importorskip("fastparquet")
     with pytest.raises(FileNotFoundError):
         read(tmp_path / "bars.parquet")
