@@ -39,9 +39,8 @@ def evaluate_due() -> None:
     """
     watch_platform()
     _evaluate_slices()
-    beat_if_due(
-        component="worker.evaluation"
-    )  # last: a sign is a commit, and the tick's orders need not wait for it
+    # Last: a sign is a commit, and the tick's orders need not wait for it.
+    beat_if_due(component="worker.evaluation")
 
 
 def _evaluate_slices() -> None:
