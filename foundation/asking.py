@@ -12,7 +12,7 @@ from typing import Any, Generic, ParamSpec, TypeVar
 from django.db import connection, models
 
 from foundation.arrays import array_text
-from foundation.loading import foreign_key, prepared_cursor, rows_of, selected, where
+from foundation.loading import carried_out, foreign_key, rows_of, where
 
 Query = tuple[str, Sequence[Any] | Mapping[str, Any]]
 Rows = list[tuple[Any, ...]]
@@ -46,22 +46,9 @@ def together(*asked: Steps[Any]) -> list[Any]:
             except StopIteration as end:
                 waiting.pop(place, None)
                 answers[place] = end.value
-        found = iter(selected_at_once([query for mine in waiting.values() for query in mine]))
+        found = iter(carried_out([query for mine in waiting.values() for query in mine]))
         told = {place: [next(found) for _ in mine] for place, mine in waiting.items()}
     return [answers[place] for place in range(len(asked))]
-
-
-def selected_at_once(queries: Sequence[Query]) -> list[Rows]:
-    """Statements of ours, as `selected` has them, carried out in this order."""
-    if len(queries) < 2 or connection.queries_logged:  # a log wants each by itself
-        return [selected(*query) for query in queries]
-    connection.ensure_connection()
-    with connection.wrap_database_errors:
-        with connection.connection.pipeline():
-            cursors = [prepared_cursor() for _ in queries]
-            for cursor, query in zip(cursors, queries, strict=True):
-                cursor.execute(*query)
-        return [cursor.fetchall() if cursor.description else [] for cursor in cursors]
 
 
 @asking

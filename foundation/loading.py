@@ -5,12 +5,13 @@ The rows are whole (every column), and of the default database. No signal tells 
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from functools import cache, partial
 from typing import Any, TypeVar
 
-from django.db import DEFAULT_DB_ALIAS, connection, models
-from django.db.backends.postgresql.base import ServerBindingCursor
+from django.db import DEFAULT_DB_ALIAS, connection, connections, models
 from django.db.models.base import ModelState
+from psycopg import Cursor
 
 Row = TypeVar("Row", bound=models.Model)
 Joined = TypeVar("Joined", bound=models.Model)
@@ -62,21 +63,43 @@ def selected(sql: str, params: Sequence[Any] | Mapping[str, Any] = ()) -> list[t
     server longer than to carry it out. So its text is to stay the same from call to call, and a parameter whose type
     the server cannot tell by its place has a cast.
     """
-    connection.ensure_connection()
-    with prepared_cursor() as cursor:
-        cursor.execute(sql, params)
-        rows: list[tuple[Any, ...]] = cursor.fetchall() if cursor.description else []
+    (rows,) = carried_out([(sql, params)])
     return rows
 
 
-def prepared_cursor() -> Any:
-    """One of Django's, but that the server binds the parameters, so that it may prepare the statement. A plain one
-    where queries are logged: the log gets no text of what is prepared."""
-    if connection.queries_logged:
-        return connection.cursor()
-    with connection.wrap_database_errors:
-        bare = ServerBindingCursor(connection.connection)  # type: ignore[call-arg]
-        return connection._prepare_cursor(bare)  # type: ignore[attr-defined]
+def carried_out(
+    queries: Sequence[tuple[str, Sequence[Any] | Mapping[str, Any]]],
+) -> list[list[tuple[Any, ...]]]:
+    """What several such statements give, carried out in this order and sent in one trip.
+
+    By psycopg's own cursors: Django's wrappers around them take as long as a small statement itself. Where statements
+    are logged or wrapped they do not go past that: one by one, with their parameters in their text.
+    """
+    database = connections[DEFAULT_DB_ALIAS]
+    if database.queries_logged or database.execute_wrappers:
+        return [_plainly(database, *query) for query in queries]
+    database.ensure_connection()
+    database.validate_no_broken_transaction()
+    bare = database.connection
+    with database.wrap_database_errors:
+        cursors = [Cursor(bare) for _ in queries]
+        with bare.pipeline() if len(queries) > 1 else nullcontext():
+            for cursor, query in zip(cursors, queries, strict=True):
+                cursor.execute(*query)
+        return [_fetched(cursor) for cursor in cursors]
+
+
+def _fetched(cursor: "Cursor[tuple[Any, ...]]") -> list[tuple[Any, ...]]:
+    """Without asking for its `description`, which takes longer to make than most rows."""
+    result = cursor.pgresult
+    return cursor.fetchall() if result is not None and result.nfields else []
+
+
+def _plainly(database: Any, sql: str, params: Sequence[Any] | Mapping[str, Any]) -> list[tuple[Any, ...]]:
+    with database.cursor() as cursor:
+        cursor.execute(sql, params)
+        rows: list[tuple[Any, ...]] = cursor.fetchall() if cursor.description else []
+    return rows
 
 
 @cache

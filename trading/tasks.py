@@ -21,7 +21,7 @@ from trading.services.recovery import recover_due as recover_orders
 from trading.services.sending import send_due as send_orders
 from trading.services.split_orders import cancel_split_orders as cancel_orders_of_splits
 from trading.services.stopping import finish_stopping as finish_stopping_sessions
-from trading.services.trade_execution import execute_pending
+from trading.services.trade_execution import execute_or_wake, execute_pending
 from trading.services.watching import watch_breakers as watch_all_breakers
 from trading.services.watching import watch_platform
 
@@ -46,7 +46,7 @@ def evaluate_due() -> None:
 def _evaluate_slices() -> None:
     begun, helped = time.monotonic(), 0.0
     while time.monotonic() - begun < EVALUATE_SECONDS:
-        run = evaluate_next_slice()
+        run = evaluate_next_slice(carry_out=execute_or_wake)
         if run is None:
             return
         if not helped and isinstance(run, EvaluationRun) and any_due(version=run.slot):

@@ -17,10 +17,9 @@ from django.db import connection, transaction
 from django.utils.module_loading import import_string
 
 from foundation.arrays import array_text
-from foundation.asking import selected_at_once
 from foundation.copying import copy_values
 from foundation.core.canonical import canonical_json
-from foundation.loading import selected
+from foundation.loading import carried_out, selected
 from foundation.wakeups import wake_on_commit
 from journal.core.chain import entry_hash
 from journal.core.events import Event
@@ -121,7 +120,7 @@ def _lock_heads(streams: Iterable[UUID]) -> tuple[dict[UUID, _Head], datetime]:
         "SELECT id, head_seq, head_hash FROM journal_streams WHERE id = ANY(%s::uuid[]) "
         "ORDER BY id FOR NO KEY UPDATE"
     )
-    _, locked, ((recorded_at,),) = selected_at_once(
+    _, locked, ((recorded_at,),) = carried_out(
         [(make, [ids]), (lock, [ids]), ("SELECT clock_timestamp()", ())]
     )
     heads = {stream: _Head(seq, hash_) for stream, seq, hash_ in locked}

@@ -79,8 +79,8 @@ def publish(*, snapshot: MarketSnapshot) -> int:
     digest = snapshot_cache.digest_of(payload)
     _insert(version=version, as_of=snapshot.as_of, digest=digest, payload=payload)
     transaction.on_commit(partial(snapshot_cache.store, version=version, payload=payload), robust=True)
-    wake_on_commit(PROTECT_TASK, queue=PROTECT_QUEUE)
     wake_on_commit(EVALUATE_TASK, queue=EVALUATE_QUEUE)
+    wake_on_commit(PROTECT_TASK, queue=PROTECT_QUEUE)
     wake_on_commit(EXECUTE_TASK, queue=EXECUTE_QUEUE)
     return version
 

@@ -12,11 +12,11 @@ from decimal import Decimal
 from typing import Any
 
 from foundation.arrays import array_text
-from foundation.asking import Steps, asking, selected_at_once, together
+from foundation.asking import Steps, asking, together
 from foundation.copying import copy_values
 from foundation.core.money import ZERO, round_money
 from foundation.errors import InvalidInput, NotFound
-from foundation.loading import Row, load_where, new, rows_of, where
+from foundation.loading import Row, carried_out, load_where, new, rows_of, where
 from portfolios.core.positions import PositionState, after_buy, after_sell
 from portfolios.models import LedgerTransfer, Portfolio, Position, Reservation
 from portfolios.services.book_rows import (
@@ -245,7 +245,7 @@ class Books:
         positions = [self.positions[key] for key in sorted(self._changed_positions)]
         known = [row for row in positions if row.pk is not None]
         Position.objects.bulk_create([row for row in positions if row.pk is None])  # they get their ids
-        selected_at_once(
+        carried_out(
             [
                 *save_portfolios([self.portfolios[key] for key in sorted(changed)]),
                 *save_positions(known),

@@ -2,7 +2,7 @@
 
 claim a due slice → breakers on losses → evaluate_rules (no locks) → a part, where much has triggered →
 execute_triggered_rules (portfolios locked, fresh facts) → decisions, trades (pending), reservations → marks →
-run recorded → journal → commit → wake the execution
+run recorded → journal → commit → carried out by whoever was asked for (`carry_out`), as a rule at once
 """
 
 import uuid
@@ -81,14 +81,14 @@ class Evaluated:
     """What was decided; events are not journalled yet."""
 
     triggered: int = 0
-    trades: int = 0
+    trades: list[AutoTrade] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
 
     @classmethod
     def sum(cls, parts: Sequence["Evaluated"]) -> "Evaluated":
         return cls(
             sum(part.triggered for part in parts),
-            sum(part.trades for part in parts),
+            [trade for part in parts for trade in part.trades],
             [event for part in parts for event in part.events],
         )
 
@@ -101,14 +101,19 @@ class FailedSlice:
     reason: str
 
 
-def evaluate_next_slice() -> EvaluationRun | FailedSlice | None:
-    """Evaluate one due slice in one transaction; None when nothing is due. A crash leaves it due."""
+def evaluate_next_slice(
+    *, carry_out: Callable[[Sequence[AutoTrade]], None] = wake_execution
+) -> EvaluationRun | FailedSlice | None:
+    """Evaluate one due slice in one transaction; None when nothing is due. A crash leaves it due.
+
+    `carry_out` gets the trades that it made once they are committed; whatever becomes of it, they are due.
+    """
     snapshot = snapshots.current()
     if snapshot is None or not may_trade():
         return None
     claimed: list[int] = []
     try:
-        return _evaluate_claimed(snapshot, claimed)
+        done = _evaluate_claimed(snapshot, claimed)
     except SoftTimeLimitExceeded:
         raise  # the worker's time is up, and the slice stays due
     except Exception as error:  # one slice must never hold up the others
@@ -118,6 +123,12 @@ def evaluate_next_slice() -> EvaluationRun | FailedSlice | None:
         log.exception("slice_failed", slice_id=claimed[0])
         _note_failed_slice(claimed[0], repr(error)[:500])
         return FailedSlice(claimed[0], repr(error))
+    if done is None:
+        return None
+    run, trades = done
+    if trades:
+        carry_out(trades)
+    return run
 
 
 def _note_failed_slice(slice_id: int, reason: str) -> None:
@@ -130,7 +141,9 @@ def _note_failed_slice(slice_id: int, reason: str) -> None:
             append([Event(PLATFORM_STREAM, "slice.failing", database_now(), payload, alert)])
 
 
-def _evaluate_claimed(snapshot: MarketSnapshot, claimed_ids: list[int]) -> EvaluationRun | None:
+def _evaluate_claimed(
+    snapshot: MarketSnapshot, claimed_ids: list[int]
+) -> tuple[EvaluationRun, Sequence[AutoTrade]] | None:
     with transaction.atomic():
         claimed = claim_due_slice(version=snapshot.version)
         if claimed is None:
@@ -154,15 +167,15 @@ def _evaluate_claimed(snapshot: MarketSnapshot, claimed_ids: list[int]) -> Evalu
         sessions = len(group) if part == Arc() else sum(key in part for key in group.portfolio_ids)
         run = record_run(
             claimed, snapshot=snapshot, part=part, sessions=sessions, rules=sum(look.rules for look in looks),
-            triggered=done.triggered, trades=done.trades, facts_at=facts_at, facts_seen=facts_seen,
+            triggered=done.triggered, trades=len(done.trades), facts_at=facts_at, facts_seen=facts_seen,
         )  # fmt: skip
         append(done.events)
-        made = f"{done.trades} trades" if done.trades else ""
+        made = f"{len(done.trades)} trades" if done.trades else ""
         reach("evaluation.before_commit", detail=made)
     reach("evaluation.after_commit", detail=made)
     for session_id, reason in to_blame.items():
         report_failure(session_id=session_id, reason=reason)
-    return run
+    return run, done.trades
 
 
 Rows = TypeVar("Rows", bound=Sized)
@@ -347,11 +360,9 @@ def execute_triggered_rules(
         alerts |= verdicts.alerts
     recorded = record(drafts, snapshot=view.snapshot, previous_slot=previous_slot)
     store_trades(trades)
-    if trades:
-        wake_execution(trades)
     write_cooldowns(cooldowns, by_symbol=view.by_symbol)
     books.save()
-    done.trades = len(trades)
+    done.trades += trades
     done.events += recorded.events
     done.events += _alert_events(drafts, alerts, recorded.continued, view.snapshot)
     done.events += [

@@ -10,19 +10,20 @@ what cannot be matched holds up nobody behind it.
 """
 
 import uuid
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
 import structlog
-from django.db import transaction
+from django.db import connection, transaction
 
 from foundation.arrays import array_text
-from foundation.asking import attach, selected_at_once, together
+from foundation.asking import attach, together
 from foundation.clock import database_now
 from foundation.core.canonical import plain_decimal
 from foundation.errors import NotFound, Unavailable
 from foundation.kill_points import reach
-from foundation.loading import rows_of, where
+from foundation.loading import carried_out, rows_of, where
 from foundation.version import may_trade
 from journal.core.events import AlertSpec, Event
 from journal.models import Alert
@@ -36,7 +37,7 @@ from trading.services.bookkeeping import ReportedFill, book_fills
 from trading.services.breakers import trip_on_streaks
 from trading.services.faults import TRANSIENT
 from trading.services.fresh_state import halts_in_force
-from trading.services.order_management import end_open, move, trade_event
+from trading.services.order_management import PAPER, end_open, move, trade_event, wake_execution
 from trading.services.paper_due import Due, Key, Looked, remember
 from trading.services.paper_sorting import Sorted, sort
 from trading.services.protections import note_first_prices
@@ -45,6 +46,8 @@ log = structlog.get_logger(__name__)
 BATCH_PORTFOLIOS_MAX = 100
 # Trades in one transaction.
 BATCH_TRADES_MAX = 200
+# So few are carried out by who made them; more are left to those who do nothing else, and who share them.
+AT_ONCE_MAX = 20
 TAKEN_IN = (OrderState.PENDING, OrderState.SUBMITTING, OrderState.ACCEPTED)
 Origin = AutoTrade.Origin
 _OPEN = [OrderState.PENDING.value, *(state.value for state in WORKING)]
@@ -63,8 +66,29 @@ def execute_pending() -> int:
     """
     executed = 0
     for batch in _batches():
-        executed += _execute_isolated(batch)
+        executed += _execute_isolated(_by_portfolio(batch))
     return executed
+
+
+def execute_or_wake(trades: Sequence[AutoTrade]) -> None:
+    """Carry out what has just been committed: a few trades on paper at once, for the way through a queue to another
+    process takes longer than they do. For more of them, and for those at real brokers, others are woken.
+
+    What does not come off is due as before: whoever looks next takes it up.
+    """
+    few = [trade for trade in trades if trade.account.broker == PAPER]
+    if len(few) > AT_ONCE_MAX:
+        few = []
+    if len(few) < len(trades):
+        here = {trade.id for trade in few}
+        wake_execution(trade for trade in trades if trade.id not in here)
+    try:
+        if few and may_trade():
+            _execute_isolated(_by_portfolio(few))
+    except TRANSIENT as error:
+        connection.close_if_unusable_or_obsolete()
+        log.warning("not_executed_at_once", trades=len(few), error=repr(error))
+        wake_execution(few)
 
 
 def execute_trade(trade_id: uuid.UUID) -> AutoTrade:
@@ -79,7 +103,7 @@ def execute_trade(trade_id: uuid.UUID) -> AutoTrade:
         raise NotFound(f"There is no trade {trade_id}.")
     for batch in _batches(portfolio_id=portfolio_id):
         with transaction.atomic():
-            _execute_in(open_books([portfolio_id]), batch)
+            _execute_in(open_books([portfolio_id]), [item.id for item in batch])
     return AutoTrade.objects.get(pk=trade_id)
 
 
@@ -103,12 +127,21 @@ def _batches(*, portfolio_id: uuid.UUID | None = None) -> Iterator[list[Due]]:
         after = batch[-1].key
 
 
-def _execute_isolated(batch: Sequence[Due]) -> int:
-    """Execute together; if that fails for a portfolio's own reason, one by one, so that it stops no other."""
-    portfolio_ids = sorted({item.portfolio_id for item in batch})
+def _by_portfolio(trades: Sequence[Due] | Sequence[AutoTrade]) -> dict[uuid.UUID, list[uuid.UUID]]:
+    batch = defaultdict(list)
+    for trade in trades:
+        batch[trade.portfolio_id].append(trade.id)
+    return batch
+
+
+def _execute_isolated(batch: Mapping[uuid.UUID, Sequence[uuid.UUID]]) -> int:
+    """Execute trades of these portfolios together; if that fails for a portfolio's own reason, one by one, so that it
+    stops no other."""
+    portfolio_ids = sorted(batch)
     try:
         with transaction.atomic():
-            return _execute_in(open_books(portfolio_ids, skip_locked=True), batch)
+            wanted = [trade_id for key in portfolio_ids for trade_id in batch[key]]
+            return _execute_in(open_books(portfolio_ids, skip_locked=True), wanted)
     except TRANSIENT:
         raise  # the sweep comes again
     except Exception:
@@ -116,9 +149,7 @@ def _execute_isolated(batch: Sequence[Due]) -> int:
         if len(portfolio_ids) == 1:
             _alert_failed(portfolio_ids[0])
             return 0
-    return sum(
-        _execute_isolated([item for item in batch if item.portfolio_id == key]) for key in portfolio_ids
-    )
+    return sum(_execute_isolated({key: batch[key]}) for key in portfolio_ids)
 
 
 @transaction.atomic
@@ -130,10 +161,10 @@ def _alert_failed(portfolio_id: uuid.UUID) -> None:
         append([Event(portfolio_id, "execution.failing", database_now(), {}, alert)])
 
 
-def _execute_in(books: Books, batch: Sequence[Due]) -> int:
+def _execute_in(books: Books, trade_ids: Sequence[uuid.UUID]) -> int:
     """Book what becomes now of these trades, as far as their portfolios are locked."""
-    given = [array_text([item.id for item in batch]), array_text(books.portfolios), _OPEN]
-    _, due = selected_at_once(
+    given = [array_text(trade_ids), array_text(books.portfolios), _OPEN]
+    _, due = carried_out(
         [("SELECT pg_advisory_xact_lock_shared(%s)", [HALT_KEY]), where(AutoTrade, _STILL_DUE, given)]
     )
     trades = rows_of(AutoTrade, due)

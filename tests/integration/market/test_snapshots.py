@@ -70,8 +70,8 @@ def test_after_the_commit_the_workers_are_woken_and_not_before(
         snapshots.publish(snapshot=market_at(moment(5)))
         assert woken == []
     assert woken == [
-        ("trading.tasks.watch_protections", "execution"),
         ("trading.tasks.evaluate_due", "evaluation"),
+        ("trading.tasks.watch_protections", "execution"),
         ("trading.tasks.execute_due", "execution"),
     ]
 

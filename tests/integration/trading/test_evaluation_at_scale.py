@@ -440,4 +440,4 @@ def test_a_run_that_ends_before_the_work_does_leaves_a_message(
 def first_run(market: Market) -> Any:
     """The run of one slice, made beforehand: the clock above is for the task alone."""
     run = evaluate_next_slice()
-    return lambda: run
+    return lambda **_: run

@@ -35,7 +35,7 @@ def test_evaluate_rules_finds_what_is_true_and_writes_no_trade(desk: Desk, marke
 def test_execute_triggered_rules_with_nothing_does_nothing(desk: Desk, market: Market) -> None:
     snapshot = snapshots.current()
     assert snapshot is not None
-    assert execute_triggered_rules([], market_view(snapshot), previous_slot=0).trades == 0
+    assert execute_triggered_rules([], market_view(snapshot), previous_slot=0).trades == []
 
 
 def test_execute_trade(desk: Desk, market: Market) -> None:
