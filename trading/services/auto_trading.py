@@ -6,11 +6,10 @@ run recorded → journal → commit → carried out by whoever was asked for (`c
 """
 
 import uuid
-from collections.abc import Callable, Collection, Hashable, Mapping, Sequence, Sized
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
-from typing import TypeVar
 
 import structlog
 from celery.exceptions import SoftTimeLimitExceeded
@@ -44,6 +43,7 @@ from trading.services.decisions import Draft, record
 from trading.services.facts import MarketView, kept_view
 from trading.services.faults import TRANSIENT
 from trading.services.fresh_state import fresh_states
+from trading.services.isolating import isolated
 from trading.services.kept_columns import give_back_columns
 from trading.services.marking import mark
 from trading.services.order_management import store_trades, trade_event, wake_execution
@@ -113,7 +113,14 @@ def evaluate_next_slice(
         return None
     claimed: list[int] = []
     try:
-        done = _evaluate_claimed(snapshot, claimed)
+        try:
+            done = _evaluate_claimed(snapshot, claimed, isolating=False)
+        except TRANSIENT:
+            raise
+        except Exception as error:  # somebody's data: once more, and whoever is to blame stands alone
+            log.warning("slice_broke", slice_id=claimed[:1], error=repr(error))
+            claimed.clear()
+            done = _evaluate_claimed(snapshot, claimed, isolating=True)
     except SoftTimeLimitExceeded:
         raise  # the worker's time is up, and the slice stays due
     except Exception as error:  # one slice must never hold up the others
@@ -142,7 +149,7 @@ def _note_failed_slice(slice_id: int, reason: str) -> None:
 
 
 def _evaluate_claimed(
-    snapshot: MarketSnapshot, claimed_ids: list[int]
+    snapshot: MarketSnapshot, claimed_ids: list[int], *, isolating: bool
 ) -> tuple[EvaluationRun, Sequence[AutoTrade]] | None:
     with transaction.atomic():
         claimed = claim_due_slice(version=snapshot.version)
@@ -153,7 +160,7 @@ def _evaluate_claimed(
         group = sessions_to_evaluate(claimed.id)
         view = kept_view(snapshot)
         facts_at, facts_seen = present_moment()
-        looks, to_blame = _look(group, view)
+        looks, to_blame = _look(group, view, isolating=isolating)
         triggered = [hit for look in looks for hit in look.triggered]
         left = arc_of(claimed, version=snapshot.version)
         part = left.first((hit.session.portfolio_id for hit in triggered), count_max=PART_HITS_MAX)
@@ -162,8 +169,9 @@ def _evaluate_claimed(
             view,
             claimed.evaluated_slot,
             to_blame,
+            isolating=isolating,
         )
-        _mark(looks, view, to_blame)
+        _mark(looks, view, to_blame, isolating=isolating)
         sessions = len(group) if part == Arc() else sum(key in part for key in group.portfolio_ids)
         run = record_run(
             claimed, snapshot=snapshot, part=part, sessions=sessions, rules=sum(look.rules for look in looks),
@@ -178,33 +186,9 @@ def _evaluate_claimed(
     return run, done.trades
 
 
-Rows = TypeVar("Rows", bound=Sized)
-Result = TypeVar("Result")
-
-
-def _isolated(
-    rows: Rows,
-    work: Callable[[Rows], Result],
-    halves: Callable[[Rows], tuple[Rows, Rows]],
-    give_up: Callable[[Rows, Exception], None],
-) -> list[Result]:
-    """Work on all rows together; if that fails, halve until the one that is to blame stands alone."""
-    if not len(rows):
-        return []
-    try:
-        with transaction.atomic():
-            return [work(rows)]
-    except TRANSIENT:
-        raise  # nobody is to blame for the database being busy: the whole slice is tried again
-    except Exception as error:  # whatever one session's data breaks must not stop the others
-        if len(rows) == 1:
-            give_up(rows, error)
-            return []
-    first, second = halves(rows)
-    return _isolated(first, work, halves, give_up) + _isolated(second, work, halves, give_up)
-
-
-def _look(group: SessionGroup, view: MarketView) -> tuple[list[Look], dict[uuid.UUID, str]]:
+def _look(
+    group: SessionGroup, view: MarketView, *, isolating: bool
+) -> tuple[list[Look], dict[uuid.UUID, str]]:
     """What is true of whom, breakers on losses first; and which sessions broke, each with its reason."""
     to_blame: dict[uuid.UUID, str] = {}
 
@@ -217,29 +201,37 @@ def _look(group: SessionGroup, view: MarketView) -> tuple[list[Look], dict[uuid.
         _blame(alone.ids[0], error, to_blame)
         _trip_breakers_alone(alone, view)
 
-    return _isolated(group, look, SessionGroup.halves, give_up), to_blame
+    return isolated(group, look, SessionGroup.halves, give_up, isolating=isolating), to_blame
 
 
 def _decide(
-    hits: Sequence[TriggeredRule], view: MarketView, previous_slot: int, to_blame: dict[uuid.UUID, str]
+    hits: Sequence[TriggeredRule],
+    view: MarketView,
+    previous_slot: int,
+    to_blame: dict[uuid.UUID, str],
+    *,
+    isolating: bool,
 ) -> Evaluated:
     """Decide on what has triggered, portfolio by portfolio in the order of their ids."""
     per_portfolio: dict[uuid.UUID, list[TriggeredRule]] = {}
     for hit in hits:
         per_portfolio.setdefault(hit.session.portfolio_id, []).append(hit)
     in_order = [per_portfolio[key] for key in sorted(per_portfolio)]
-    parts = _isolated(
+    parts = isolated(
         in_order,
         lambda some: execute_triggered_rules(
             list(chain.from_iterable(some)), view, previous_slot=previous_slot
         ),
         lambda some: (some[: len(some) // 2], some[len(some) // 2 :]),
         lambda alone, error: _blame(alone[0][0].session.id, error, to_blame),
+        isolating=isolating,
     )
     return Evaluated.sum(parts)
 
 
-def _mark(looks: Sequence[Look], view: MarketView, to_blame: dict[uuid.UUID, str]) -> None:
+def _mark(
+    looks: Sequence[Look], view: MarketView, to_blame: dict[uuid.UUID, str], *, isolating: bool
+) -> None:
     """After the portfolios' locks, as a deposit does it, so that the two never wait for each other in a circle."""
 
     def note(some: SessionGroup, look: Look) -> None:
@@ -249,11 +241,12 @@ def _mark(looks: Sequence[Look], view: MarketView, to_blame: dict[uuid.UUID, str
             give_back_columns(marked, name=some.name)
 
     for each in looks:
-        _isolated(
+        isolated(
             each.group,
             partial(note, look=each),
             SessionGroup.halves,
             lambda alone, error: _blame(alone.ids[0], error, to_blame),
+            isolating=isolating,
         )
 
 
