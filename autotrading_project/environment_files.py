@@ -14,7 +14,9 @@ import environ
 BASE_DIR = Path(__file__).resolve().parents[1]
 LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "[::1]")
 SWITCH = "READ_DOT_ENV"
-OFF = {"0", "false", "no", "off", "n"}
+TRUE = {"1", "true", "yes", "on", "y", "ok"}
+FALSE = {"0", "false", "no", "off", "n", ""}
+OFF = FALSE - {""}
 
 
 def fill_environment(

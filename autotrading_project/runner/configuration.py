@@ -10,13 +10,11 @@ from urllib.parse import quote, urlsplit, urlunsplit
 import psycopg
 
 from autotrading_project.embedded.network import free_port, is_free
-from autotrading_project.environment_files import LOOPBACK_HOSTS, data_dir
+from autotrading_project.environment_files import FALSE, LOOPBACK_HOSTS, TRUE, data_dir
 from autotrading_project.runner.errors import RunnerError
 
 DEFAULT_PORT = 8000
 ALL_INTERFACES = {"0.0.0.0", "::"}
-TRUE = {"1", "true", "yes", "on", "y", "ok"}
-FALSE = {"0", "false", "no", "off", "n", ""}
 
 
 @dataclass(frozen=True)

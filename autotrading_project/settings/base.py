@@ -8,9 +8,10 @@ import structlog
 from django.core.exceptions import ImproperlyConfigured
 
 from autotrading_project.environment_files import LOOPBACK_HOSTS, data_dir, fill_environment
-from autotrading_project.settings.validation import broker_url, sealing_keys
+from autotrading_project.settings.validation import broker_url, flag, sealing_keys, secret_key, web_url
 
 env = environ.Env()
+flag("READ_DOT_ENV", os.environ, default=True)
 fill_environment(os.environ)
 DATA_DIR = data_dir(os.environ)
 
@@ -40,12 +41,12 @@ def _whole(name: str, default: int, low: int, high: int) -> int:
 
 
 # --- process -----------------------------------------------------------------------------------
-DEBUG = env.bool("DEBUG", default=False)
-SECRET_KEY = _required("SECRET_KEY", "`make run` makes one; elsewhere give 50 random characters.")
+DEBUG = flag("DEBUG", os.environ)
+SECRET_KEY = secret_key(_required("SECRET_KEY", "`make run` makes one; elsewhere give 50 random characters."))
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=list(LOOPBACK_HOSTS))
 # Plain HTTP is for loopback only (`make run`, tests); a deployment stands behind TLS.
-ALLOW_HTTP = env.bool("ALLOW_HTTP", default=False)
-DEMO = env.bool("DEMO", default=False)
+ALLOW_HTTP = flag("ALLOW_HTTP", os.environ)
+DEMO = flag("DEMO", os.environ)
 # `make run` knows by it that /health was answered by a process of its own; no secret.
 RUN_ID = env.str("AUTOTRADING_RUN", default="")
 ROOT_URLCONF = "autotrading_project.urls"
@@ -115,7 +116,7 @@ TEMPLATES = [
 # --- database ----------------------------------------------------------------------------------
 # DATABASE_URL is the application's role; DATABASE_OWNER_URL the owner's, who migrates.
 _DATABASE_HINT = "Give postgres://user:password@host:port/name, or start everything with `make run`."
-_as_owner = env.bool("DATABASE_AS_OWNER", default=False)
+_as_owner = flag("DATABASE_AS_OWNER", os.environ)
 _database_url = _required("DATABASE_URL", _DATABASE_HINT)
 if _as_owner:
     _database_url = env.str("DATABASE_OWNER_URL", default=_database_url)
@@ -138,9 +139,9 @@ if not _as_owner:
     _database["OPTIONS"]["options"] = (
         "-c lock_timeout=2s -c idle_in_transaction_session_timeout=5s -c statement_timeout=10s"
     )
-if env.bool("DATABASE_POOL", default=False):  # the web process only: Celery closes it after each task
+if flag("DATABASE_POOL", os.environ):  # the web process only: Celery closes it after each task
     _database["OPTIONS"]["pool"] = {"min_size": 2, "max_size": 16, "timeout": 5}
-elif not env.bool("DATABASE_SHORT_CONNECTIONS", default=False):
+elif not flag("DATABASE_SHORT_CONNECTIONS", os.environ):
     _database["CONN_MAX_AGE"] = None
 DATABASES = {"default": _database}
 
@@ -150,7 +151,7 @@ REDIS_SOCKET_TIMEOUT_SECONDS = 0.2
 REDIS_PREFIX = env.str("REDIS_PREFIX", default="autotrading")
 
 CELERY_BROKER_URL = REDIS_URL
-CELERY_TASK_ALWAYS_EAGER = env.bool("CELERY_TASK_ALWAYS_EAGER", default=False)
+CELERY_TASK_ALWAYS_EAGER = flag("CELERY_TASK_ALWAYS_EAGER", os.environ)
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
@@ -392,8 +393,13 @@ PROGRAM_CACHE_RULES_MAX = _whole("PROGRAM_CACHE_RULES_MAX", 600_000, 1_000, 100_
 # Sealing keys for brokers' credentials, the newest first: `name:base64 of 32 bytes`, separated by commas.
 # Kept parsed, by name; without any, no account can be connected.
 CREDENTIAL_KEYS = sealing_keys(env.list("CREDENTIAL_KEYS", default=[]))
-# Real money needs this and an account that is marked live.
-ALLOW_LIVE_TRADING = env.bool("ALLOW_LIVE_TRADING", default=False)
+# Real money needs this, an account that is marked live, and prices of now: orders must not follow old or invented ones.
+ALLOW_LIVE_TRADING = flag("ALLOW_LIVE_TRADING", os.environ)
+if ALLOW_LIVE_TRADING and MARKET_FEED not in {"alpaca", "none"}:
+    raise ImproperlyConfigured(
+        f"ALLOW_LIVE_TRADING=1 needs MARKET_FEED=alpaca (or none): real orders would follow the prices of "
+        f"MARKET_FEED={MARKET_FEED}, which are not those of now."
+    )
 ALPACA_PAPER_URL = broker_url(
     "ALPACA_PAPER_URL", env.str("ALPACA_PAPER_URL", default="https://paper-api.alpaca.markets")
 )
@@ -429,7 +435,7 @@ if UNRECONCILED_SECONDS <= RECONCILE_SECONDS:
     )
 
 # --- alerts ------------------------------------------------------------------------------------
-ALERT_WEBHOOK_URL = env.str("ALERT_WEBHOOK_URL", default="")
+ALERT_WEBHOOK_URL = web_url("ALERT_WEBHOOK_URL", env.str("ALERT_WEBHOOK_URL", default=""))
 ALERT_WEBHOOK_SECRET = env.str("ALERT_WEBHOOK_SECRET", default="")
 if ALERT_WEBHOOK_URL and not ALERT_WEBHOOK_SECRET:
     raise ImproperlyConfigured("ALERT_WEBHOOK_SECRET is not set: webhooks are always signed.")

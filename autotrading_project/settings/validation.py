@@ -1,4 +1,4 @@
-"""What no installation may run on, tests included, and what a broker's settings must be.
+"""What no installation may run on, tests included, and what single settings must be.
 
 Eager Celery, an in-memory channel layer and SQLite each hide exactly the
 faults that this system is built to survive, so settings with them do not load.
@@ -10,9 +10,11 @@ from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
+from autotrading_project.environment_files import FALSE, TRUE
 from foundation.core.sealing import BadKeys, parse_keys
 
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+SECRET_KEY_CHARACTERS_MIN = 32
 
 
 def refuse_toys(settings: Mapping[str, Any]) -> None:
@@ -33,6 +35,40 @@ def refuse_toys(settings: Mapping[str, Any]) -> None:
                 f"DATABASES[{alias!r}] is not PostgreSQL, which is refused: DATABASE_URL must be "
                 f"postgres://…, got engine {database.get('ENGINE')!r}."
             )
+
+
+def flag(name: str, environment: Mapping[str, str], *, default: bool = False) -> bool:
+    """Whether a switch is on. A word that is neither of the known ones is refused: what somebody meant to switch on, or
+    off, must not be the opposite."""
+    if name not in environment:
+        return default
+    value = environment[name].strip().lower()
+    if value not in TRUE | FALSE:
+        raise ImproperlyConfigured(f"{name} must be 1 or 0, got {environment[name]!r}.")
+    return value in TRUE
+
+
+def secret_key(value: str) -> str:
+    """One that nobody guesses, nor finds in `.env.example`; it is not shown. Who has it signs sessions of his own."""
+    if len(value) < SECRET_KEY_CHARACTERS_MIN:
+        raise ImproperlyConfigured(
+            f"SECRET_KEY has {len(value)} characters, which could be guessed: give 50 random ones (at least "
+            f"{SECRET_KEY_CHARACTERS_MIN}), "
+            'as of python -c "import secrets; print(secrets.token_urlsafe(50))".'
+        )
+    return value
+
+
+def web_url(name: str, value: str) -> str:
+    """Empty, or where something is posted to; it is not shown, for it may hold a secret."""
+    try:
+        parts = urlsplit(value)
+        is_good = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_good = False
+    if value and not is_good:
+        raise ImproperlyConfigured(f"{name} must be a URL that begins with https:// (or http://) and a host.")
+    return value
 
 
 def sealing_keys(texts: Sequence[str]) -> dict[str, bytes]:

@@ -45,6 +45,25 @@ def test_good_settings_load(tmp_path):
         ({"DATABASE_URL": None}, "DATABASE_URL is not set"),
         ({"REDIS_URL": None}, "REDIS_URL is not set"),
         ({"SECRET_KEY": None}, "SECRET_KEY is not set"),
+        (
+            {"SECRET_KEY": "0123456789-abcdefghijklmnopqrst"},
+            "SECRET_KEY has 31 characters, which could be guessed",
+        ),
+        # neither on nor off
+        ({"DEBUG": "ture"}, "DEBUG must be 1 or 0, got 'ture'"),
+        ({"ALLOW_HTTP": "none"}, "ALLOW_HTTP must be 1 or 0, got 'none'"),
+        ({"ALLOW_LIVE_TRADING": "0;"}, "ALLOW_LIVE_TRADING must be 1 or 0, got '0;'"),
+        ({"READ_DOT_ENV": "never"}, "READ_DOT_ENV must be 1 or 0, got 'never'"),
+        # real money would follow prices of 2004, or invented ones
+        (
+            {"ALLOW_LIVE_TRADING": "1"},
+            "ALLOW_LIVE_TRADING=1 needs MARKET_FEED=alpaca (or none): real orders would follow the prices of "
+            "MARKET_FEED=replay",
+        ),
+        (
+            {"ALLOW_LIVE_TRADING": "1", "MARKET_FEED": "simulated"},
+            "ALLOW_LIVE_TRADING=1 needs MARKET_FEED=alpaca (or none)",
+        ),
         ({"REPLAY_BARS_PER_SECOND": "fast"}, "REPLAY_BARS_PER_SECOND must be a number, got 'fast'"),
         ({"REPLAY_BARS_PER_SECOND": "0"}, "REPLAY_BARS_PER_SECOND must be between 0.01 and 1000"),
         ({"MARKET_FEED": "guess"}, "MARKET_FEED must be replay, simulated, alpaca or none, got 'guess'"),
@@ -84,12 +103,57 @@ def test_good_settings_load(tmp_path):
         ({"BROKER_LEASE_SECONDS": "3"}, "BROKER_LEASE_SECONDS must be longer than BROKER_DEADLINE_SECONDS"),
         # an unsigned webhook could be forged
         ({"ALERT_WEBHOOK_URL": "https://example.com/hook"}, "ALERT_WEBHOOK_SECRET is not set"),
+        (
+            {"ALERT_WEBHOOK_URL": "example.com/hook"},
+            "ALERT_WEBHOOK_URL must be a URL that begins with https://",
+        ),
+        (
+            {"ALERT_WEBHOOK_URL": "ftp://example.com"},
+            "ALERT_WEBHOOK_URL must be a URL that begins with https://",
+        ),
+        ({"ALERT_WEBHOOK_URL": "https:///hook"}, "ALERT_WEBHOOK_URL must be a URL that begins with https://"),
+        (
+            {"ALERT_WEBHOOK_URL": "https://[::1/hook"},
+            "ALERT_WEBHOOK_URL must be a URL that begins with https://",
+        ),
     ],
 )
 def test_bad_value_stops_the_start_with_its_name(tmp_path, changes, sentence):
     loaded = load_settings(tmp_path, **changes)
     assert loaded.returncode != 0
     assert sentence in loaded.stderr.splitlines()[-1]
+
+
+def test_real_money_goes_with_prices_of_now_or_with_none(tmp_path):
+    alpaca = {"MARKET_FEED": "alpaca", "ALPACA_DATA_KEY_ID": "id", "ALPACA_DATA_SECRET": "secret"}
+    for feed in (alpaca, {"MARKET_FEED": "none"}):
+        loaded = load_settings(tmp_path, ALLOW_LIVE_TRADING="1", **feed)
+        assert loaded.returncode == 0, loaded.stderr
+
+
+def test_switches_know_the_usual_words(tmp_path):
+    loaded = load_settings(
+        tmp_path, DEBUG="False", ALLOW_HTTP=" YES ", DATABASE_POOL="", ALLOW_LIVE_TRADING="off"
+    )
+    assert loaded.returncode == 0, loaded.stderr
+
+
+def test_the_secret_key_of_the_example_is_refused(tmp_path):
+    """A file that was copied and never filled in would let everybody sign a session."""
+    lines = (BASE_DIR / ".env.example").read_text().splitlines()
+    (example,) = [line.partition("=")[2] for line in lines if line.startswith("# SECRET_KEY=")]
+    loaded = load_settings(tmp_path, SECRET_KEY=example)
+    assert "SECRET_KEY has" in loaded.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"SECRET_KEY": "kept-from-everybody"}, {"ALERT_WEBHOOK_URL": "example.com/kept-from-everybody"}],
+)
+def test_what_may_hold_a_secret_is_not_shown(tmp_path, changes):
+    loaded = load_settings(tmp_path, **changes)
+    assert loaded.returncode != 0
+    assert "kept-from-everybody" not in loaded.stderr + loaded.stdout
 
 
 def test_in_memory_channel_layer_is_refused():
