@@ -25,6 +25,7 @@ from tests.harness.databases import CommittedDatabase
 from tests.harness.trading import Desk, Market
 from tests.integration.trading.steps import risk_officer
 from trading.core.halts import HALT_KEY
+from trading.management.commands.emergency_stop import BY_HAND
 from trading.models import Halt
 from trading.services import emergency_stop
 from trading.services.emergency_stop import arm, drain, drain_all, release
@@ -191,6 +192,41 @@ def test_the_command_line_stops_with_valkey_workers_and_web_down(
     told = Entry.objects.filter(stream_id=PLATFORM_STREAM, kind__startswith="halt.").order_by("seq")
     assert list(told.values_list("kind", flat=True)) == ["halt.armed", "halt.drained"]
     assert "everything else is down" in Alert.objects.get(kind="halt.armed").message
+
+
+def test_the_command_line_says_what_to_do_where_postgresql_is_away() -> None:
+    environment = os.environ | {"DATABASE_URL": "postgres://nobody:nothing@127.0.0.1:1/nowhere"}
+    done = subprocess.run(
+        [sys.executable, "manage.py", "emergency_stop", "--reason", "a test"], cwd=BASE_DIR, env=environment,
+        capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 1 and done.stdout == ""
+    (line,) = done.stderr.strip().splitlines()  # no traceback hides it
+    assert line.startswith("CommandError: NOT ARMED: PostgreSQL did not confirm it (")
+    assert "Connection refused" in line and line.endswith(BY_HAND)
+
+
+def test_the_command_line_says_so_where_the_table_is_locked(
+    desk: Desk, committed_db: CommittedDatabase
+) -> None:
+    with committed_db.as_owner() as owner, owner.transaction():
+        owner.execute("LOCK TABLE trading_halt IN EXCLUSIVE MODE")
+        with pytest.raises(CommandError, match=r"NOT ARMED: .*lock timeout.*Stop the workers by hand"):
+            call_command("emergency_stop", "--reason", "a test")
+    assert not Halt.objects.exists()
+
+
+def test_the_command_line_says_so_where_the_disk_is_full(desk: Desk, committed_db: CommittedDatabase) -> None:
+    with committed_db.as_owner() as owner:
+        owner.execute(
+            "CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+            " RAISE EXCEPTION 'no space left on device' USING ERRCODE = 'disk_full'; END $$"
+        )
+        owner.execute(
+            "CREATE TRIGGER full_disk BEFORE INSERT ON trading_halt FOR EACH ROW EXECUTE FUNCTION full_disk()"
+        )
+    with pytest.raises(CommandError, match=r"NOT ARMED: .*no space left on device.* cancel at the broker"):
+        call_command("emergency_stop", "--reason", "a test")
 
 
 @pytest.mark.parametrize(

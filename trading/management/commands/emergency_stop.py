@@ -2,7 +2,7 @@ import time
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import OperationalError, connection
+from django.db import Error, InterfaceError, OperationalError, connection
 
 from foundation.errors import DomainError
 from trading.models import Halt
@@ -13,6 +13,10 @@ from trading.services.sending import send_due
 
 DRAIN_SECONDS_MAX = 60
 PAUSE_SECONDS = 0.5
+BY_HAND = (
+    "Stop the workers by hand (worker_evaluation, worker_execution, worker_broker) and cancel at the broker; then say "
+    "this command again until it is armed."
+)
 
 
 class Command(BaseCommand):
@@ -40,6 +44,12 @@ class Command(BaseCommand):
             )
         except DomainError as error:
             raise CommandError(error.detail) from error
+        except (
+            Error
+        ) as error:  # away, locked, full, not migrated: whoever stops must know what is left to him
+            raise CommandError(
+                f"NOT ARMED: PostgreSQL did not confirm it ({_one_line(error)}). {BY_HAND}"
+            ) from error
         self.stdout.write(f"armed {halt.id} ({halt})")
         deadline = time.monotonic() + DRAIN_SECONDS_MAX
         while not self._drained(halt):
@@ -61,7 +71,11 @@ class Command(BaseCommand):
                 send_due()
                 recover_due()
             return drain(halt_id=halt.id)
-        except OperationalError as error:
-            self.stdout.write(f"still draining: {error}")
+        except (OperationalError, InterfaceError) as error:
+            self.stdout.write(f"still draining: {_one_line(error)}")
             connection.close_if_unusable_or_obsolete()
             return False
+
+
+def _one_line(error: Error) -> str:
+    return " ".join(str(error).split())
