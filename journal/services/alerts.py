@@ -31,7 +31,8 @@ log = structlog.get_logger("journal.alerts")
 LEASE = timedelta(seconds=10)
 RUN_SECONDS_MAX = 15.0
 LOG_BATCH = 100
-ATTEMPTS_MAX = 20
+# Three days: a receiver that is down over a weekend is told all the same.
+ATTEMPTS_MAX = 450
 BACKOFF_SECONDS_MAX = 600
 FAILURES_IN_A_ROW_MAX = 3
 ERROR_LENGTH_MAX = 500

@@ -5,7 +5,7 @@ import hmac
 
 import pytest
 
-from journal.services.alerts import BACKOFF_SECONDS_MAX, backoff_seconds
+from journal.services.alerts import ATTEMPTS_MAX, BACKOFF_SECONDS_MAX, backoff_seconds
 from journal.services.webhook import sign
 
 
@@ -21,3 +21,8 @@ def test_the_signature_covers_timestamp_and_body():
 )
 def test_the_wait_doubles_up_to_a_bound(attempts, seconds):
     assert backoff_seconds(attempts) == seconds
+
+
+def test_a_receiver_may_be_down_for_three_days():
+    waited = sum(backoff_seconds(attempts) for attempts in range(1, ATTEMPTS_MAX))
+    assert 3 <= waited / 86_400 < 4
