@@ -39,6 +39,16 @@ def beat_if_due(*, component: str) -> None:
         _next_signs[component] = now + EVERY_SECONDS
 
 
+def ages_seconds() -> dict[str, float]:
+    """Database time since any process of a component was last heard; without those that were forgotten."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT component, extract(epoch FROM clock_timestamp() - max(at))::float"
+            " FROM foundation_heartbeat GROUP BY component ORDER BY component"
+        )
+        return dict(cursor.fetchall())
+
+
 def forget_older_than(*, hours: int) -> int:
     """Remove the rows of processes that are long gone; returns how many."""
     with connection.cursor() as cursor:

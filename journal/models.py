@@ -140,6 +140,7 @@ class AlertDelivery(models.Model):
             models.Index(
                 fields=["channel", "due_at"], condition=Q(state="pending"), name="journal_delivery_due"
             ),
+            models.Index(fields=["channel"], condition=Q(state="failed"), name="journal_delivery_failed"),
         ]
 
     def __str__(self) -> str:

@@ -10,12 +10,12 @@ from uuid import UUID
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db import connection
-from django.db.models import QuerySet
+from django.db.models import Count, QuerySet
 from django.utils.module_loading import import_string
 
 from foundation.core.canonical import canonical_json
 from journal.core.chain import Break, Link, verify
-from journal.models import Alert, Entry, Stream
+from journal.models import Alert, AlertDelivery, Entry, Stream
 
 PAGE_ROWS = 500
 PAGE_BYTES_MAX = 262_144
@@ -120,6 +120,12 @@ def visible_entries(user: AbstractBaseUser | AnonymousUser) -> QuerySet[Entry]:
 
 def visible_alerts(user: AbstractBaseUser | AnonymousUser) -> QuerySet[Alert]:
     return Alert.objects.filter(stream_id__in=visible_streams(user)).select_related("acknowledged_by")
+
+
+def undelivered_alerts(*, state: str) -> dict[str, int]:
+    """By channel, the deliveries in this state (pending, failed) of alerts that nobody has acknowledged."""
+    rows = AlertDelivery.objects.filter(state=state, alert__acknowledged_at=None).order_by()
+    return dict(rows.values_list("channel").annotate(count=Count("id")))
 
 
 def verify_stream(stream: UUID) -> tuple[int, Break | None]:

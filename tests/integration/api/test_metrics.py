@@ -1,13 +1,18 @@
 """What Prometheus scrapes is for staff."""
 
+from datetime import timedelta
+
 import pytest
 from rest_framework.test import APIClient
 
 from foundation import heartbeats, leases
 from foundation.clock import database_now
+from foundation.models import Heartbeat
+from journal.models import Alert, AlertDelivery
 from market.models import QuarantineTotal
 from portfolios.models import BrokerAccount
 from tests.integration.api.conftest import World
+from trading.models import AutoTrade, Halt
 from trading.services.breaks import record_break
 
 pytestmark = pytest.mark.integration
@@ -38,6 +43,71 @@ def test_they_count_what_the_feed_did_not_believe(world: World) -> None:
     page = world.as_("steffi").get("/metrics", headers=ACCEPT).content.decode()
     assert 'autotrading_market_quarantined_total{reason="zero"} 7.0' in page
     assert 'autotrading_market_quarantined_total{reason="jump"} 0.0' in page
+
+
+def own_lines(world: World) -> set[str]:
+    page = world.as_("steffi").get("/metrics", headers=ACCEPT).content.decode()
+    return {line for line in page.splitlines() if line.startswith("autotrading_")}
+
+
+def test_they_tell_how_long_ago_each_component_was_heard(world: World) -> None:
+    heartbeats.beat(component="worker.evaluation")
+    heartbeats.beat(component="feed")
+    Heartbeat.objects.filter(component="feed").update(at=database_now() - timedelta(minutes=5))
+    Heartbeat.objects.create(  # another process of it, which is long gone
+        component="worker.evaluation",
+        instance="gone:1",
+        code_version="",
+        at=database_now() - timedelta(hours=5),
+    )
+    ages = {line.split()[0]: float(line.split()[1]) for line in own_lines(world)}
+    assert 300 <= ages['autotrading_heartbeat_age_seconds{component="feed"}'] < 330
+    assert 0 <= ages['autotrading_heartbeat_age_seconds{component="worker.evaluation"}'] < 30
+    assert 'autotrading_heartbeat_age_seconds{component="beat"}' not in ages  # never heard
+
+
+def test_they_count_stops_and_what_waits_for_a_person(world: World) -> None:
+    Halt.objects.update(released_at=database_now(), released_by=world.users["rita"])
+    assert {
+        'autotrading_halts_in_force{mode="halt",scope="platform"} 0.0',
+        "autotrading_halts_undrained 0.0",
+        "autotrading_trades_quarantined 0.0",
+    } <= own_lines(world)
+    for drained_at in (None, database_now()):
+        Halt.objects.create(
+            scope="symbol", scope_id="AAA", mode="reduce_only", reason="x", drained_at=drained_at
+        )
+    AutoTrade.objects.filter(pk=world.pending.pk).update(status="quarantined")
+    assert {
+        'autotrading_halts_in_force{mode="halt",scope="platform"} 0.0',
+        'autotrading_halts_in_force{mode="reduce_only",scope="symbol"} 2.0',
+        "autotrading_halts_undrained 1.0",
+        "autotrading_trades_quarantined 1.0",
+    } <= own_lines(world)
+
+
+def test_they_count_alerts_that_did_not_reach_anybody(world: World) -> None:
+    AlertDelivery.objects.all().delete()
+    first, second = (
+        Alert.objects.create(
+            stream_id=world.desk.portfolio.pk, seq=seq, kind="halt.armed", severity="critical", message="x"
+        )
+        for seq in (1, 2)
+    )
+    AlertDelivery.objects.create(alert=first, channel="log", state="delivered", delivered_at=database_now())
+    AlertDelivery.objects.create(alert=first, channel="webhook", state="failed")
+    AlertDelivery.objects.create(alert=second, channel="webhook", state="failed")
+    AlertDelivery.objects.create(alert=second, channel="log")
+    name = "autotrading_alerts_undelivered"
+    assert {
+        f'{name}{{channel="log",state="pending"}} 1.0',
+        f'{name}{{channel="log",state="failed"}} 0.0',
+        f'{name}{{channel="webhook",state="failed"}} 2.0',
+    } <= own_lines(world)
+    Alert.objects.filter(pk=first.pk).update(
+        acknowledged_at=database_now(), acknowledged_by=world.users["alice"]
+    )
+    assert f'{name}{{channel="webhook",state="failed"}} 1.0' in own_lines(world)
 
 
 def test_they_tell_of_open_breaks_and_of_who_follows_brokers(world: World) -> None:
