@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import re
 from pathlib import Path
 from typing import Protocol
 
@@ -66,6 +67,42 @@ def test_a_specified_function_stands_exactly_once(name: str, module: str) -> Non
 def test_the_architecture_page_names_the_module(name: str, module: str) -> None:
     page = (BASE_DIR / "docs" / "architecture.md").read_text(encoding="utf-8")
     assert any(f"`{name}`" in line and f"`{module}`" in line for line in page.splitlines())
+
+
+def rows_of_names() -> list[tuple[str, list[str], str]]:
+    """(what the specification says, what stands for it, module) of the architecture page's table."""
+    page = (BASE_DIR / "docs" / "architecture.md").read_text(encoding="utf-8")
+    table = page.partition("## Names of the specification")[2].splitlines()
+    cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table if line.startswith("| ")]
+    return [(said, re.findall("`([^`]+)`", stands), module.strip("`")) for said, stands, module in cells[1:]]
+
+
+def test_the_architecture_page_names_only_what_there_is() -> None:
+    rows = rows_of_names()
+    assert len(rows) > 40
+    missing = [
+        f"{module}.{name}"
+        for said, names, module in rows
+        for name in names
+        if not hasattr(importlib.import_module(module), name)
+    ]
+    assert missing == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "auto-trading.module", "auto-trading.controller", "auto-trading.service", "trade-execution.service",
+        "rule-engine.service", "risk-management.service", "position-sizing.service", "order-management.service",
+        "trading-rule.entity", "auto-trade.entity", "trading-session.entity", "create-trading-rule.dto",
+        "auto-trade-config.dto", "trading-session.dto", "trading-rule.interface", "auto-trading.interface",
+        "CreateTradingRuleDto", "UpdateTradingRuleDto", "TradingSessionDto", "TradeFiltersDto", "AutoTradeDto",
+        "TradingSessionConfig", "MarketData", "TriggeredRule", "TradingContext", "RuleCondition", "RuleAction",
+        "ValidationResult",
+    ],
+)  # fmt: skip
+def test_the_architecture_page_says_what_stands_for_each_file_and_type(name: str) -> None:
+    assert any(re.search(rf"\b{re.escape(name)}\b", said) for said, _, _ in rows_of_names())
 
 
 def test_the_recommendation_service_is_a_boundary_that_the_page_names() -> None:
