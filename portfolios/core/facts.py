@@ -66,6 +66,11 @@ class Valuation:
             if h.quantity > 0
         }
 
+    @cached_property
+    def awaited(self) -> frozenset[str]:
+        """The symbols of which nothing is held yet and some is being bought."""
+        return frozenset(h.symbol for h in self.holdings if h.quantity <= 0)
+
 
 def _percent(part: float, whole: float) -> float:
     return part / whole * 100.0 if whole > 0 else math.nan

@@ -227,6 +227,10 @@ class RuleFieldSerializer(serializers.Serializer[Any]):
     maximum = serializers.FloatField(allow_null=True)
     choices = serializers.ListField(child=serializers.CharField())
     completed_bars = serializers.BooleanField(help_text="whether the operators on completed bars suit it")
+    where_not_held = serializers.FloatField(
+        allow_null=True,
+        help_text="what a fact of a position is of a symbol that is neither held nor being bought; null: unknown",
+    )
     operators = serializers.ListField(
         child=serializers.CharField(), help_text=f"those that suit it, of {', '.join(Operator)}"
     )

@@ -1,24 +1,27 @@
 """Rules become a segment: read one by one, then numbered and shared all at once (`rules.core.numbering`)."""
 
 import json
+import math
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rules.core.codes import LEVELS, NO_COLUMN, Level, decoded, level_of
+from rules.core.codes import LEVELS, NO_COLUMN, WHERE_NOT_HELD, Level, decoded, level_of
 from rules.core.conditions import InvalidConditionsError, parse_conditions
 from rules.core.facts import Vector
 from rules.core.language import CONDITIONS_MAX, AllOf
 from rules.core.normal_form import Forest
 from rules.core.numbering import Numbering, checks_of, owner_tests, tops_of
-from rules.core.rows import plan_rows
+from rules.core.rows import plan_rows, tested
 from rules.core.schedule import schedule_node
 from rules.core.segment import AND, OR, Bound, Segment, stored
 from rules.core.source import RuleSource, looks_everywhere
 
 _PAIR = 2  # beside Level.OWNER 0 and Level.MARKET 1: told for pairs only
+# By what the check of an entry comes to where nothing is held.
+_BOUND_WHERE = {True: Bound.UNHELD_TOO, False: Bound.HELD_ELIGIBLE, None: Bound.ELIGIBLE}
 
 
 def compile_segment(rules: Sequence[RuleSource]) -> Segment:
@@ -77,8 +80,6 @@ class _Reader:
                 self.own.append(item)
             elif asked == _PAIR:
                 pairs.append(item)
-                if bound is Bound.ELIGIBLE and _asks_position(codes[item]):
-                    bound = Bound.HELD_ELIGIBLE
             else:
                 self.tops.append(item)
         if len(forest.heights) > groups:
@@ -87,6 +88,8 @@ class _Reader:
             for item in pairs:
                 self._postfix(item)
             self.check.extend([AND] * (len(pairs) - 1))
+            if bound is Bound.ELIGIBLE:
+                bound = _BOUND_WHERE[_joined([self._where_not_held(item) for item in pairs], AND)]
         self.owner.append(self.owners.setdefault(rule.owner, len(self.owners)))
         if whole:
             bound = Bound.ANYWHERE if rule.schedule is None else Bound.ELIGIBLE
@@ -113,6 +116,16 @@ class _Reader:
         if item >= 0:
             return self.levels[self.forest.codes[item]] == _PAIR
         return any(self._has_pairs(child) for child in self._children(item))
+
+    def _where_not_held(self, item: int) -> bool | None:
+        """Whether it is true of what is neither held nor being bought; None: other facts say that.
+
+        What is told True here says nothing but of positions, so it is not true of what is being bought.
+        """
+        if item >= 0:
+            return _test_where_not_held(self.forest.codes[item], self.forest.numbers[item])
+        told = [self._where_not_held(child) for child in self._children(item)]
+        return _joined(told, AND if self.forest.is_and[~item] else OR)
 
     def _postfix(self, item: int) -> None:
         if item >= 0:
@@ -196,7 +209,18 @@ def _float(number: float) -> float:
         return float("inf")
 
 
-def _asks_position(code: int) -> bool:
-    """Whether the test reads a position fact, so that it is true of held symbols only."""
-    _, left, right = decoded(code)
-    return LEVELS[left] is Level.POSITION or (right != NO_COLUMN and LEVELS[right] is Level.POSITION)
+def _test_where_not_held(code: int, number: float) -> bool | None:
+    test, left, right = decoded(code)
+    sides = [side for side in (left, right) if side != NO_COLUMN and LEVELS[side] is Level.POSITION]
+    if any(math.isnan(WHERE_NOT_HELD[side]) for side in sides):
+        return False  # unknown
+    if not sides or right != NO_COLUMN:
+        return None
+    return bool(tested(test, np.float64(WHERE_NOT_HELD[left]), np.float64(number)))
+
+
+def _joined(outcomes: Sequence[bool | None], group: int) -> bool | None:
+    """An alternative is told True only where each part is told."""
+    if group == OR:
+        return None if None in outcomes else True in outcomes
+    return False if False in outcomes else None if None in outcomes else True

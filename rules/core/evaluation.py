@@ -3,7 +3,8 @@
 Symbols go in chunks, whose rank rows stay in the processor's cache, so time grows with
 rules × symbols and no faster. Of a rule whose own tests fail nothing is looked at; of
 the others whole words of bits are joined. A rule that looks at held symbols only asks
-the joined row for these; of the others every bit that is left is a symbol. What then
+the joined row for these; of the others every bit that is left is a symbol. A rule that
+is told of all symbols without a position alike does both. What then
 remains to be told of single pairs of owner and symbol is told last.
 """
 
@@ -74,8 +75,10 @@ class _Run:
             self.alive &= ~removed
         for rules, holds in _owner_tests(segment.own, spaces, self.owner):
             self.alive[rules[~holds]] = False
-        held = segment.bound >= Bound.HELD
-        self._wide_rules(self.alive & ~held)
+        held, apart = segment.bound >= Bound.HELD, segment.bound == Bound.UNHELD_TOO
+        self.apart = apart if apart.any() else None
+        self.checked = (segment.checks.lengths > 0) & ~apart  # of wide rules, pair by pair
+        self._wide_rules(self.alive & (~held | apart))
         self._held_pairs(np.flatnonzero(self.alive & held))
         inner = [holds for _, holds in _owner_tests(segment.inner, spaces, owners)]
         self.inner = np.where(np.concatenate([_NONE.astype(np.bool_), *inner]), ONES, ZERO)
@@ -128,7 +131,7 @@ class _Run:
             self.count.add(self.owner[fired])
             yield fired, np.full(len(fired), -1)
             rules, words, bits = rules[~whole], words[~whole], bits[~whole]
-        checked = segment.checks.lengths[rules] > 0
+        checked = self.checked[rules]
         if not checked.any():
             self.count.add(self.owner[rules], np.bitwise_count(bits))
             yield single_bits(rules, words, bits)
@@ -157,7 +160,11 @@ class _Run:
             words, bits = words[source], bits[source]
         rules = rules.astype(np.intp)
         bound = self.spaces.eligible_row(self.owner[rules], self.segment.bound[rules])
-        return rules, words, bits & self.spaces.eligible[bound, words]
+        bits &= self.spaces.eligible[bound, words]
+        if self.apart is not None:
+            apart = np.flatnonzero(self.apart[rules])
+            bits[apart] &= self.spaces.untouched(self.owner[rules[apart]], words[apart])
+        return rules, words, bits
 
     def _held(self, tops: Tops, first: int, last: int) -> _Verdicts:
         """Of rules that look at held symbols: those whose bit is left in the top of the rule."""

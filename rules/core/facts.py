@@ -2,11 +2,11 @@
 
 All numbers are float64 as the catalogue describes them; what is missing or not
 finite is unknown. Nothing here is ever filled in: a rule never fires on a fact
-that it did not have.
+that it did not have. That nothing of a symbol is held is a fact as well.
 """
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -47,13 +47,16 @@ class PortfolioFacts:
     """What is known about one owner.
 
     `values`: portfolio fields. `positions`: the held symbols, each with its position
-    fields; a symbol that is not a key is not held, and its position fields are
-    unknown. `symbols`: diversification fields of any symbol, held or not (a
-    SymbolFacts where they are many). `universe`: the symbols that the owner's
-    rules may touch, None for all.
+    fields; a symbol that is not a key is not held, and its position fields are what
+    the catalogue says of that (`where_not_held`), most often unknown. `awaited`:
+    symbols that are being bought and not held, of which they are all unknown: how
+    much there will be, nobody knows. `symbols`: diversification fields of any symbol,
+    held or not (a SymbolFacts where they are many). `universe`: the symbols that the
+    owner's rules may touch, None for all.
     """
 
     values: Mapping[str, float]
     positions: Mapping[str, Mapping[str, float]]
     universe: frozenset[str] | None
     symbols: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    awaited: Set[str] = frozenset()

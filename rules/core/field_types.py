@@ -41,7 +41,9 @@ class FieldSpec:
     definition that we chose). `minimum` and `maximum` bound what the fact can ever be (None: no bound), so
     that a comparison outside is refused as a mistake. `completed_bars` says that
     the value is also kept for the last two completed bars, which the operators
-    `crosses_above`, `crosses_below` and `changed_to` need.
+    `crosses_above`, `crosses_below` and `changed_to` need. `where_not_held` is what a
+    position's fact is of a symbol that is neither held nor being bought: None, unknown,
+    but for what nothing is a number of.
     """
 
     name: str
@@ -56,6 +58,7 @@ class FieldSpec:
     maximum: float | None = None
     choices: tuple[str, ...] = ()
     completed_bars: bool = False
+    where_not_held: float | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON for the API's catalogue and the admin form."""
@@ -72,4 +75,5 @@ class FieldSpec:
             "maximum": self.maximum,
             "choices": list(self.choices),
             "completed_bars": self.completed_bars,
+            "where_not_held": self.where_not_held,
         }

@@ -74,12 +74,12 @@ def _of(kind: FieldKind, source: str) -> Callable[..., FieldSpec]:
 
     def make(
         name: str, type_: FieldType, unit: str, meaning: str, formula: str, reference: str, *bounds: float,
-        choices: tuple[str, ...] = (), completed_bars: bool = False,
+        choices: tuple[str, ...] = (), completed_bars: bool = False, where_not_held: float | None = None,
     ) -> FieldSpec:  # fmt: skip
         minimum, maximum = (*bounds, None, None)[:2]
         return FieldSpec(
             name, kind, type_, unit, meaning, source, formula, reference, minimum, maximum, choices,
-            completed_bars,
+            completed_bars, where_not_held,
         )  # fmt: skip
 
     return make
@@ -180,7 +180,11 @@ _FIELDS = (
         "How far the price lies below its peak since the position was opened (a trailing stop).",
         "(1 - price / peak price since opened) * 100", _DRAWDOWN, 0, 100,
     ),
-    _position("position_quantity", _NUMBER, "shares", "Shares held.", "bought - sold", _OWN, 0),
+    _position(
+        "position_quantity", _NUMBER, "shares",
+        "Shares held: 0 where nothing is held or being bought, unknown while the first shares are being bought.",
+        "bought - sold", _OWN, 0, where_not_held=0.0,
+    ),
     _diversification(
         "sector_exposure_percentage", _PERCENTAGE, "percent",
         "Part of equity held in the symbol's sector; cash reserved for working buys counts as held.",

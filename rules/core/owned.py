@@ -1,6 +1,6 @@
 """The facts of many owners as columns, which is how a program reads them."""
 
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from operator import itemgetter
@@ -11,6 +11,8 @@ import numpy as np
 from rules.core.bits import Places
 from rules.core.facts import PortfolioFacts, SymbolFacts, Vector
 
+Pairs = tuple[Places, Sequence[str]]  # places of owners, and symbols
+
 
 @dataclass(frozen=True)
 class OwnedFacts:
@@ -18,13 +20,15 @@ class OwnedFacts:
 
     `values`: portfolio fields, float64[O]. `held`: the owner's place (intp[H], never
     falling) and the symbol of each position; `positions`: position fields, float64[H].
-    `universes` and `symbols` as in PortfolioFacts, one for each owner. A field that
-    is not a key is unknown.
+    `awaited` gives the same as `held` for what is being bought and not held, when a rule
+    asks. `universes` and `symbols` as in PortfolioFacts, one for each owner. A field
+    that is not a key is unknown.
     """
 
     owners: Sequence[Hashable]
     values: Mapping[str, Vector]
-    held: tuple[Places, Sequence[str]]
+    held: Pairs
+    awaited: Callable[[], Pairs]
     positions: Mapping[str, Vector]
     universes: Sequence[frozenset[str] | None]
     symbols: Sequence[Mapping[str, Mapping[str, float]]]
@@ -37,13 +41,12 @@ class OwnedFacts:
         """
         portfolios = list(owners.values())
         holders = portfolios if positions else []
-        counts = np.array([len(portfolio.positions) for portfolio in holders], dtype=np.intp)
-        names = list(chain.from_iterable(portfolio.positions for portfolio in holders))
         rows = list(chain.from_iterable(portfolio.positions.values() for portfolio in holders))
         return cls(
             owners=tuple(owners),
             values=_Columns(lambda name: _column([portfolio.values for portfolio in portfolios], name)),
-            held=(np.repeat(np.arange(len(holders)), counts), names),
+            held=_pairs([portfolio.positions for portfolio in holders]),
+            awaited=lambda: _pairs([portfolio.awaited for portfolio in holders]),
             positions=_Columns(lambda name: _column(rows, name)),
             universes=[portfolio.universe for portfolio in portfolios],
             symbols=[portfolio.symbols for portfolio in portfolios],
@@ -81,6 +84,12 @@ class _Columns(Mapping[str, Vector]):
 
     def __len__(self) -> int:
         return len(self._made)
+
+
+def _pairs(symbols: Sequence[Collection[str]]) -> Pairs:
+    """The symbols of each owner, one after the other."""
+    counts = np.array([len(some) for some in symbols], dtype=np.intp)
+    return np.repeat(np.arange(len(symbols)), counts), list(chain.from_iterable(symbols))
 
 
 def _column(rows: Sequence[Mapping[str, float]], name: str) -> Vector:

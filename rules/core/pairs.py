@@ -1,9 +1,11 @@
 """Single pairs of owner and symbol, for what only they can tell."""
 
+import math
+
 import numpy as np
 
 from rules.core.bits import Flags, Places
-from rules.core.codes import COLUMNS, LEVELS, NO_COLUMN, Level, Test
+from rules.core.codes import COLUMNS, LEVELS, NO_COLUMN, WHERE_NOT_HELD, Level, Test
 from rules.core.facts import Vector
 from rules.core.rows import scaled
 from rules.core.segment import AND, Checks
@@ -33,7 +35,9 @@ class Pairs:
         unknown = np.flatnonzero(positions < 0)
         if unknown.size:
             positions = positions.copy()
-            positions[unknown] = spaces.positions_at(owners[unknown], symbols[unknown])
+            positions[unknown] = spaces.positions_at(
+                owners[unknown], symbols[unknown], awaited=self._facts.where_not_held
+            )
         # By Level: the place of a pair in the columns of that level, one after the other.
         self._places = np.concatenate((owners, symbols, positions, np.zeros(len(owners), dtype=np.intp)))
 
@@ -99,6 +103,7 @@ class _Facts:
 
     def __init__(self, spaces: Spaces, checks: Checks) -> None:
         self.double = bool((checks.right != NO_COLUMN).any())
+        self.where_not_held = any(not math.isnan(WHERE_NOT_HELD[column]) for column in checks.columns)
         self.starts = np.zeros(NO_COLUMN + 1, dtype=np.intp)
         self.of_symbols: list[int] = []  # looked up pair by pair; in `flat` they are unknown
         parts: list[Vector] = [np.full(1, np.nan)]
@@ -108,10 +113,10 @@ class _Facts:
             if part is None:
                 self.of_symbols.append(column)
                 continue
-            # Places of a level count from 0; what is not held is at -1, before the column.
-            self.starts[column] = taken + 1
-            parts += [np.full(1, np.nan), part]
-            taken += 1 + len(part)
+            # Places of a level count from 0; before the column is what is told at AWAITED and at NOT_HELD.
+            self.starts[column] = taken + 2
+            parts += [np.array([np.nan, WHERE_NOT_HELD[column]]), part]
+            taken += 2 + len(part)
         self.flat = np.concatenate(parts)
 
     def _column(self, spaces: Spaces, column: int) -> Vector | None:

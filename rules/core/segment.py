@@ -36,6 +36,7 @@ class Bound(IntEnum):
     ELIGIBLE = 1  # the market's symbols within the owner's universe
     HELD = 2  # what is held within the universe, listed or not
     HELD_ELIGIBLE = 3  # both: an entry that asks for its own position
+    UNHELD_TOO = 4  # and what is neither held nor being bought: there its check is true, whatever else holds
 
 
 @dataclass(frozen=True, slots=True)

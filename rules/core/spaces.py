@@ -17,6 +17,7 @@ from rules.core.owned import OwnedFacts
 from rules.core.segment import Bound
 
 _EVERYTHING, _LISTED, _OWNED = 0, 1, 2  # rows of `eligible`: two for everybody, then those of owners
+NOT_HELD, AWAITED = -1, -2  # in place of a position: there is none, and none yet
 Names = NDArray[np.object_]
 
 
@@ -142,13 +143,43 @@ class Spaces:
     def _positions_by_pair(self) -> Places:
         return self._position_owner * self.size + self.position_places
 
-    def positions_at(self, owner: Places, places: Places) -> Places:
-        """The position of each pair, -1 where nothing is held."""
-        if not len(self._order):
-            return np.full(len(owner), -1)
+    @cached_property
+    def _awaited_by_pair(self) -> Places:
+        owner, names = self.owned.awaited()
+        places = np.fromiter((self._index.get(name, -1) for name in names), np.intp, count=len(names))
+        known = places >= 0
+        return np.sort(owner[known] * self.size + places[known])
+
+    def positions_at(self, owner: Places, places: Places, *, awaited: bool) -> Places:
+        """The position of each pair, NOT_HELD where there is none; if `awaited`, told from what is being bought."""
         wanted = owner * self.size + places
-        found = np.minimum(np.searchsorted(self._positions_by_pair, wanted), len(self._order) - 1)
-        return np.where(self._positions_by_pair[found] == wanted, found, -1)
+        found = _place_among(self._positions_by_pair, wanted)
+        if awaited:
+            found[(found < 0) & (_place_among(self._awaited_by_pair, wanted) >= 0)] = AWAITED
+        return found
+
+    @cached_property
+    def _touched(self) -> tuple[Places, Bits]:
+        """Words of which something is held or being bought, as owner * words + word, rising, and their bits."""
+        owner, places = np.divmod(np.concatenate((self._positions_by_pair, self._awaited_by_pair)), self.size)
+        touched, at = np.unique(owner * self.words + (places >> 6), return_inverse=True)
+        bits = np.zeros(len(touched), dtype=np.uint64)
+        np.bitwise_or.at(bits, at, np.left_shift(np.uint64(1), _bit(places)))
+        return touched, bits
+
+    def untouched(self, owner: Places, words: Places) -> Bits:
+        """Of each owner and word the bits of symbols that are neither held nor being bought."""
+        touched, bits = self._touched
+        found = _place_among(touched, owner * self.words + words)
+        return ~np.append(bits, np.uint64(0))[found]  # found at -1: none
+
+
+def _place_among(rising: Places, wanted: Places) -> Places:
+    """Where each stands, -1 where it does not."""
+    if not len(rising):
+        return np.full(len(wanted), -1)
+    found = np.minimum(np.searchsorted(rising, wanted), len(rising) - 1)
+    return np.where(rising[found] == wanted, found, -1)
 
 
 def is_set(rows: Bits, places: Places, row: Places | None = None) -> Flags:

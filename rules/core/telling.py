@@ -109,13 +109,19 @@ class Teller:
         if self._symbol is None:
             return None
         if kind is FieldKind.POSITION:
-            return _known(self._portfolio.positions.get(self._symbol, {}).get(field))
+            return self._position_fact(field, self._symbol)
         if kind is FieldKind.DIVERSIFICATION:
             return _known(self._portfolio.symbols.get(self._symbol, {}).get(field))
         place = self._market.index.get(self._symbol)
         if place is None or field not in self._market.values:
             return None
         return _known(float(self._market.values[field][place]))
+
+    def _position_fact(self, field: str, symbol: str) -> float | None:
+        position = self._portfolio.positions.get(symbol)
+        if position is not None:
+            return _known(position.get(field))
+        return None if symbol in self._portfolio.awaited else CATALOGUE[field].where_not_held
 
     def _bars(self, field: str) -> tuple[float | None, float | None]:
         place = self._market.index.get(self._symbol) if self._symbol is not None else None

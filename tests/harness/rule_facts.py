@@ -114,7 +114,7 @@ def market_facts(draw: st.DrawFn, fields: Palettes, symbols: tuple[str, ...]) ->
 
 
 def portfolio_facts(draw: st.DrawFn, fields: Palettes, symbols: tuple[str, ...]) -> PortfolioFacts:
-    """Holds and may touch some of the symbols, and one that the market does not have."""
+    """Holds and may touch some of the symbols, and one that the market does not have; some others it buys."""
     names = (UNLISTED, *symbols)
     exposures = {
         name: _table(draw, fields, FieldKind.DIVERSIFICATION) for name in _some(draw, names)[:TABLES_MAX]
@@ -125,6 +125,7 @@ def portfolio_facts(draw: st.DrawFn, fields: Palettes, symbols: tuple[str, ...])
         positions={name: _table(draw, fields, FieldKind.POSITION) for name in held},
         universe=frozenset(_some(draw, names)) if draw(st.booleans()) else None,
         symbols=OnDemand(exposures) if draw(st.booleans()) else exposures,
+        awaited=frozenset(names) - {*held, *_some(draw, names)},
     )
 
 

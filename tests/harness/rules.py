@@ -131,6 +131,10 @@ conditions = _conditions(frozenset(CATALOGUE))
 conditions_on_the_portfolio = _conditions(
     frozenset(name for name, spec in CATALOGUE.items() if spec.kind is FieldKind.PORTFOLIO)
 )
+# What of a symbol that is not held is known, beside what is not.
+conditions_on_the_quantity = _conditions(
+    frozenset({"position_quantity", "position_pnl_percentage", "volume", "portfolio_cash_percentage"})
+)
 
 
 _percents = st.sampled_from((5, 0.01, 12.5, 100))

@@ -32,6 +32,7 @@ from tests.harness.rules import (
     can_be_true,
     conditions,
     conditions_on_the_portfolio,
+    conditions_on_the_quantity,
     numbers_of,
     schedules,
 )
@@ -42,6 +43,9 @@ OWNERS = ("alice", "bob")
 ABSENT = "charlie"  # has rules, but no facts
 PORTFOLIOS_MAX = 7
 RUNGS_MIN = 14
+_ABOUT = st.one_of(
+    conditions, conditions, conditions, conditions_on_the_portfolio, conditions_on_the_quantity
+)  # fmt: skip
 _LADDERED = {
     operator: sorted(
         name
@@ -81,7 +85,12 @@ def comparisons_in(sources: Iterable[RuleSource]) -> list[Comparison]:
 
 
 @st.composite
-def sources(draw: st.DrawFn, owners: tuple[str, ...] = OWNERS, rules_max: int = 3) -> list[RuleSource]:
+def sources(
+    draw: st.DrawFn,
+    owners: tuple[str, ...] = OWNERS,
+    rules_max: int = 3,
+    about: st.SearchStrategy[list[Json]] = _ABOUT,
+) -> list[RuleSource]:
     """Every rule belongs to one owner or to all of them: equal conditions of many owners are shared."""
     rules = []
     for key in range(-draw(st.integers(1, rules_max)), 0):  # -1 and -2, which have one hash
@@ -89,7 +98,7 @@ def sources(draw: st.DrawFn, owners: tuple[str, ...] = OWNERS, rules_max: int = 
         holders = everybody if draw(st.booleans()) else (draw(st.sampled_from(everybody)),)
         content = (
             draw(st.sampled_from(RULE_TYPES)),
-            draw(st.one_of(conditions, conditions, conditions, conditions_on_the_portfolio)),
+            draw(about),
             draw(st.booleans()),
             draw(st.none() | schedules()),
             draw(st.booleans()),  # blocks entries

@@ -342,4 +342,5 @@ def facts_of(valuation: Valuation, *, universe: frozenset[str] | None, view: Mar
         positions=valuation.positions,
         universe=universe,
         symbols=Diversification(view.neighbourhood, sectors=valuation.sectors, held=valuation.held),
+        awaited=valuation.awaited,
     )

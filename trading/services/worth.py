@@ -12,7 +12,7 @@ from typing import overload
 import numpy as np
 
 from market.core.indicators import Places
-from portfolios.core.columns import OwnedColumns, Valued, value_many
+from portfolios.core.columns import Flags, OwnedColumns, Valued, value_many
 from rules.core.facts import SymbolFacts
 from rules.core.owned import OwnedFacts
 from trading.core.diversification import Diversification
@@ -35,18 +35,24 @@ class Worth:
         self, owners: Sequence[Hashable], universes: Sequence[frozenset[str] | None]
     ) -> OwnedFacts:
         """In the words of the rule catalogue; the portfolios' names there are `owners`."""
-        held, columns = self.valued.held, self.columns
-        symbols = self.view.symbol_column[self.places[held]]  # found at -1: some other name
-        for place in np.flatnonzero(self.places[held] < 0).tolist():
-            symbols[place] = self.view.instruments[int(columns.instrument_id[held][place])].symbol
+        held = self.valued.held
         return OwnedFacts(
             owners=tuple(owners),
             values=self.valued.portfolio,
-            held=(columns.owner[held], symbols.tolist()),
+            held=self._pairs(held),
+            awaited=lambda: self._pairs(~held),
             positions=self.valued.positions,
             universes=universes,
             symbols=_Neighbours(self),
         )
+
+    def _pairs(self, chosen: Flags) -> tuple[Places, list[str]]:
+        """The portfolio's place and the symbol of these holdings."""
+        columns, places = self.columns, self.places[chosen]
+        symbols = self.view.symbol_column[places]  # found at -1: some other name
+        for place in np.flatnonzero(places < 0).tolist():
+            symbols[place] = self.view.instruments[int(columns.instrument_id[chosen][place])].symbol
+        return columns.owner[chosen], symbols.tolist()
 
     def diversification(self, place: int) -> Diversification:
         """Of one portfolio, as `portfolios.core.facts.value` tells its sectors and what it holds."""

@@ -78,6 +78,8 @@ def told(worth: Worth, desk: Desk) -> None:
             np.testing.assert_allclose(
                 owned_facts.positions[name][row], fact, rtol=1e-9, atol=1e-9, err_msg=name
             )
+    owners, symbols = owned_facts.awaited()
+    assert {symbols[row] for row in np.flatnonzero(owners == place)} == alone.awaited
     beside = worth.diversification(place)
     assert beside.column("sector_exposure_percentage")[:-1] == pytest.approx(
         view.neighbourhood.exposures(alone.sectors)[:-1]

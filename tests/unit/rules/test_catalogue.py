@@ -29,6 +29,13 @@ def test_market_fields_are_those_that_the_market_supplies():
     assert {name for name, spec in CATALOGUE.items() if spec.kind is FieldKind.MARKET} == set(FIELD_NAMES)
 
 
+def test_only_of_what_is_counted_there_is_none_where_nothing_is_held():
+    """What would be the profit of no position?"""
+    known = {name: spec.where_not_held for name, spec in CATALOGUE.items() if spec.where_not_held is not None}
+    assert known == {"position_quantity": 0}
+    assert CATALOGUE["position_quantity"].kind is FieldKind.POSITION
+
+
 def test_recommendations_rank_from_strong_sell_to_strong_buy():
     assert RECOMMENDATIONS == ("STRONG_SELL", "SELL", "HOLD", "BUY", "STRONG_BUY")
     assert CATALOGUE["ai_recommendation"].choices == RECOMMENDATIONS

@@ -111,6 +111,11 @@ def test_bars_show_both_values():
             "True for AAPL: portfolio equity is 1,234,567, above 1,000,000.",
         ),
         (
+            {"field": "position_quantity", "operator": "less_than", "value": 100},
+            "AAPL",
+            "True for AAPL: position quantity is 0, below 100.",
+        ),
+        (
             {"field": "price", "operator": "less_than", "value": {"field": "atr"}},
             "AAPL",
             "Unknown for AAPL: atr is unknown.",

@@ -48,6 +48,13 @@ def test_scenes_reach_every_operator_field_and_shape():
         met["true for what left the market"] += any(symbol == UNLISTED for _, symbol, _ in told)
         met["true for several owners"] += len({owner for _, _, owner in told}) > 1
         met["unknown"] += None in outcomes(scene)
+        met["true of what is not held"] += any(
+            symbol is not None
+            and symbol not in scene.owners[owner].positions
+            and reads_quantity(scene, key, owner)
+            for key, symbol, owner in told
+        )
+        met["being bought"] += any(portfolio.awaited for portfolio in scene.owners.values())
         met["silent"] += not told
 
     collect()
@@ -76,6 +83,14 @@ def test_ladders_are_long_and_are_climbed():
     collect()
     assert operators == {*Operator} - {Operator.BETWEEN, Operator.IN, Operator.NOT_IN}
     assert all(count > 20 for count in met.values()), met
+
+
+def reads_quantity(scene: Scene, key, owner) -> bool:
+    """Whether it is a rule of one comparison, of the quantity with a number."""
+    rules = [rule for rule in scene.rules if (rule.key, rule.owner) == (key, owner)]
+    return {(step.field, type(step.value)) for step in comparisons_in(rules)} == {
+        ("position_quantity", Constant)
+    }
 
 
 def outcomes(scene: Scene) -> list[bool | None]:

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from rules.core import evaluation
 from rules.core.conditions import InvalidConditionsError
 from rules.core.facts import MarketFacts, PortfolioFacts
 from rules.core.program import RuleSource, TooManyTriggered, compile_program
@@ -76,6 +77,76 @@ def test_an_entry_rule_may_ask_for_its_own_position():
     assert symbols([light], portfolio(held=held)) == ["AAPL"]
     assert symbols([{"any": [light, {"not": CHEAP}]}], portfolio(held=held)) == ["AAPL", "MSFT"]
     assert symbols([{"not": light}], portfolio(held=held)) == []
+
+
+def quantity(operator, value):
+    return {"field": "position_quantity", "operator": operator, "value": value}
+
+
+@pytest.mark.parametrize(
+    ("condition", "expected"),
+    [
+        (quantity("equals", 0), ["MSFT"]),
+        (quantity("less_than", 100), ["AAPL", "MSFT"]),
+        (quantity("less_or_equal", 0), ["MSFT"]),
+        (quantity("not_equals", 50), ["MSFT"]),
+        (quantity("between", [0, 10]), ["MSFT"]),
+        (quantity("in", [0, 50]), ["AAPL", "MSFT"]),
+        (quantity("not_in", [0]), ["AAPL"]),
+        (quantity("greater_than", 0), ["AAPL"]),
+        ({"not": quantity("greater_or_equal", 50)}, ["MSFT"]),
+        (quantity("less_than", {"field": "volume", "times": 0.1}), ["MSFT"]),
+        (
+            {"field": "volume", "operator": "greater_than", "value": {"field": "position_quantity"}},
+            ["AAPL", "MSFT"],
+        ),
+        ({"any": [quantity("equals", 0), CHEAP]}, ["AAPL", "MSFT"]),
+        ({"any": [quantity("greater_than", 50), CHEAP]}, ["AAPL"]),
+        ({"all": [quantity("equals", 0), LOSING]}, []),
+    ],
+    ids=str,
+)
+def test_none_are_held_of_what_is_not_held_and_nobody_knows_of_what_is_being_bought(condition, expected):
+    owner = PortfolioFacts(
+        {}, {"AAPL": {"position_quantity": 50.0}}, None, awaited=frozenset({"XOM", "SOLD LONG AGO"})
+    )
+    market = MarketFacts(SYMBOLS, {**MARKET.values, "volume": np.array([80.0, 80.0, 80.0])}, {})
+    assert symbols([condition], owner, market=market) == expected
+
+
+def test_a_portfolio_that_holds_nothing_buys_where_it_holds_none():
+    assert symbols([quantity("equals", 0), PRICED], portfolio()) == ["AAPL", "MSFT"]
+    assert symbols([quantity("equals", 0)], portfolio(universe=frozenset({"XOM"}))) == ["XOM"]
+
+
+@pytest.mark.parametrize("rule_type", ["exit", "risk"])
+def test_what_sells_stays_with_what_is_held_whatever_it_asks(rule_type):
+    held = {"AAPL": {"position_quantity": 3.0}, "MSFT": {"position_quantity": 30.0}}
+    assert symbols([quantity("less_than", 5)], portfolio(held=held), rule_type=rule_type) == ["AAPL"]
+    assert symbols([quantity("equals", 0)], portfolio(held=held), rule_type=rule_type) == []
+
+
+def test_a_symbol_that_is_held_without_a_known_quantity_is_not_one_of_which_none_is_held():
+    assert symbols([quantity("less_than", 5)], portfolio(held={"AAPL": {}})) == ["MSFT", "XOM"]
+
+
+def test_of_what_is_not_held_no_pair_is_looked_at(monkeypatch):
+    """How many symbols there are makes no difference: they are told by words of bits, all alike."""
+    names = tuple(f"S{number}" for number in range(1_100))
+    market = MarketFacts(names, {"price": np.arange(1_100.0)}, {})
+    held = {name: {"position_quantity": 9.0} for name in ("S1", "S700", "GONE")}
+    owner = PortfolioFacts({}, held, None, awaited=frozenset({"S2", "S701"}))
+    looked_at = []
+
+    class Spied(evaluation.Pairs):
+        def __init__(self, *args, owners, **more):
+            looked_at.append(len(owners))
+            super().__init__(*args, owners=owners, **more)
+
+    monkeypatch.setattr(evaluation, "Pairs", Spied)
+    told = symbols([quantity("less_than", 5), PRICED], owner, market=market)
+    assert told == [name for name in names[1:] if name not in {"S1", "S700", "S2", "S701"}]
+    assert sum(looked_at) == 2
 
 
 def test_sector_exposure_is_known_for_every_symbol_with_a_sector():

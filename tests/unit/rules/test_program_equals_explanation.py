@@ -12,7 +12,7 @@ from rules.core.explanation import explain_rule
 from rules.core.language import NESTING_MAX
 from rules.core.program import RuleSource, Triggered, compile_program
 from tests.harness.rule_facts import UNLISTED
-from tests.harness.rules import depth_of
+from tests.harness.rules import conditions_on_the_quantity, depth_of
 from tests.harness.scenes import MORE_SYMBOLS, Scene, factor_ladders, ladders, scenes, sources
 
 # More than eight words of 64 bits, which are evaluated at a time, and not a whole number of words.
@@ -65,6 +65,18 @@ def test_they_agree_on_one_fact_against_very_many_numbers(scene):
 @settings(max_examples=600, deadline=None)
 @given(scenes(factor_ladders(), symbols=MORE_SYMBOLS))
 def test_they_agree_on_two_facts_with_very_many_factors(scene):
+    assert told_at_once(scene) == told_one_by_one(scene)
+
+
+@settings(max_examples=600, deadline=None)
+@given(scenes(sources(about=conditions_on_the_quantity), symbols=MORE_SYMBOLS))
+def test_they_agree_on_how_much_is_held_where_nothing_is(scene):
+    assert told_at_once(scene) == told_one_by_one(scene)
+
+
+@settings(max_examples=20, deadline=None)
+@given(scenes(sources(("alice",), about=conditions_on_the_quantity), symbols=MANY_SYMBOLS, owners=("alice",)))
+def test_they_agree_on_what_is_not_held_among_very_many_symbols(scene):
     assert told_at_once(scene) == told_one_by_one(scene)
 
 
