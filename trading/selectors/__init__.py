@@ -46,14 +46,16 @@ def get_trading_history(portfolio_id: uuid.UUID) -> QuerySet[AutoTrade]:
     return AutoTrade.objects.filter(portfolio_id=portfolio_id).order_by("-created_at", "-id")
 
 
-def resting_orders(portfolio_ids: Iterable[uuid.UUID]) -> list[AutoTrade]:
-    """Open orders that wait for a price, oldest first, but for those whose cancel is asked for."""
+def orders_in_the_way(portfolio_ids: Iterable[uuid.UUID]) -> list[AutoTrade]:
+    """Open orders that keep their instruments from being sold at market, oldest first: buys, which the sale might meet
+    or which would go on buying what is sold, and sales that wait for a price and keep what they would sell. What is
+    promised to a sale at market is on its way already. Those whose cancel is asked for are left out."""
     states = [state.value for state in OPEN - {OrderState.CANCELLING}]
     rows = AutoTrade.objects.filter(
         portfolio_id__in=list(portfolio_ids), status__in=states, cancel_requested_at=None
     )
-    waiting = rows.exclude(order_type=OrderType.MARKET)
-    return list(waiting.select_related("account").order_by("created_at", "id"))
+    in_the_way = rows.exclude(order_type=OrderType.MARKET, trade_type="sell")
+    return list(in_the_way.select_related("account").order_by("created_at", "id"))
 
 
 def visible_trades(user: AnyUser) -> QuerySet[AutoTrade]:

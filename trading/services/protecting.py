@@ -21,7 +21,7 @@ from trading.core.market_facts import fresh_prices
 from trading.core.order_states import OPEN
 from trading.core.protections import Kind, Threshold, triggered
 from trading.models import AutoTrade, Protection
-from trading.selectors import resting_orders
+from trading.selectors import orders_in_the_way
 from trading.services.decisions import Draft
 from trading.services.facts import MarketView, market_view
 from trading.services.fresh_state import FreshState, fresh_states
@@ -40,7 +40,7 @@ class Protector:
     states: Mapping[uuid.UUID, FreshState]
     prices: Mapping[int, Decimal]  # fresh ones, by instrument
     ordered: set[Key]  # of which a protective sale is open
-    waiting: Mapping[Key, list[AutoTrade]]  # orders that wait for a price
+    in_the_way: Mapping[Key, list[AutoTrade]]  # orders that a sale has to be rid of
     drafts: list[Draft] = field(default_factory=list)
     trades: list[AutoTrade] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
@@ -60,12 +60,12 @@ class Protector:
             portfolio_id__in=ids, origin=AutoTrade.Origin.PROTECTION,
             status__in=[state.value for state in OPEN],
         )  # fmt: skip
-        waiting: dict[Key, list[AutoTrade]] = {}
-        for trade in resting_orders(ids):
-            waiting.setdefault((trade.portfolio_id, trade.instrument_id), []).append(trade)
+        in_the_way: dict[Key, list[AutoTrade]] = {}
+        for trade in orders_in_the_way(ids):
+            in_the_way.setdefault((trade.portfolio_id, trade.instrument_id), []).append(trade)
         return cls(
             books=books,
-            waiting=waiting,
+            in_the_way=in_the_way,
             view=view,
             states=fresh_states(books, sessions=sessions, view=view),
             prices=fresh_prices(snapshot, now_epoch=view.now_epoch),
@@ -89,7 +89,7 @@ class Protector:
                 self._sell(row, position, state, threshold)
 
     def _sell(self, row: Protection, position: Position, state: FreshState, threshold: Threshold) -> None:
-        """All that is free, once the orders that wait for another price are out of the way.
+        """All that is free, once the orders that buy or wait for another price are out of the way.
 
         At the paper broker they are gone at once. What a real one still works on stays reserved until it says that
         the cancel is done, and is sold then; what is promised to a sale at market is on its way already.
@@ -116,16 +116,15 @@ class Protector:
         self.events.append(_event(row, draft, trade, threshold, price=price, at=state.view.snapshot.as_of))
 
     def _clear_the_way(self, row: Protection, state: FreshState, threshold: Threshold) -> None:
-        """Cancel what waits for a price in this instrument, whoever wanted it: a sale keeps what it would sell, and a
-        buy might be met by the sale, or buy again what is being sold."""
+        """Cancel what is in the way of selling this instrument, whoever wanted it."""
         symbol = state.view.instruments[row.instrument_id].symbol
-        waiting = self.waiting.get((row.portfolio_id, row.instrument_id), [])
-        if not waiting:
+        in_the_way = self.in_the_way.get((row.portfolio_id, row.instrument_id), [])
+        if not in_the_way:
             return
         events = request_cancels(
-            waiting, books=self.books, reason=f"the {threshold.kind.words} of {symbol} sells at market"
+            in_the_way, books=self.books, reason=f"the {threshold.kind.words} of {symbol} sells at market"
         )
-        made_way(state.history, waiting)
+        made_way(state.history, in_the_way)
         self.cleared += events
 
     def _refused(self, row: Protection, code: str) -> None:

@@ -1,8 +1,8 @@
 """Closing what a stopping session has open: its entries, and on request its positions.
 
 Entries are cancelled wherever they are. An exit that works goes on working, for it only reduces, and the session ends
-after it; but one that is to sell everything cancels whatever waits for a price and sells at market. Orders that people
-placed by hand stay theirs: they neither end with the session nor keep it from ending.
+after it; but one that is to sell everything cancels whatever buys or waits for a price and sells at market. Orders that
+people placed by hand stay theirs: they neither end with the session nor keep it from ending.
 
 A run looks at so many sessions and ends after so long, for its queue executes orders, too, and watches protections.
 What cannot end yet is looked at again after the others: when its orders have had time to execute, and much later where
@@ -32,7 +32,7 @@ from sessions.services.sessions import finish_later, finish_stop
 from trading.core.order_states import OPEN, OrderState
 from trading.core.orders import OrderType
 from trading.models import AutoTrade
-from trading.selectors import resting_orders
+from trading.selectors import orders_in_the_way
 from trading.services.decisions import Draft, Outcome
 from trading.services.facts import market_view
 from trading.services.fresh_state import fresh_states
@@ -109,15 +109,15 @@ def _open_of(row: TradingSession) -> QuerySet[AutoTrade]:
 
 
 def _to_cancel(row: TradingSession, *, flatten: bool) -> list[AutoTrade]:
-    """The session's entries, and what was not sent yet; to flatten, everything that waits for a price as well."""
+    """The session's entries, and what was not sent yet; to flatten, everything that is in the way as well."""
     mine = (
         _open_of(row)
         .filter(origin=Origin.RULE, cancel_requested_at=None)
         .exclude(status=OrderState.CANCELLING)
     )
     entries = mine.filter(Q(trade_type="buy") | Q(status=OrderState.PENDING)).select_related("account")
-    waiting = resting_orders([row.portfolio_id]) if flatten else []
-    return list({trade.id: trade for trade in [*entries, *waiting]}.values())
+    in_the_way = orders_in_the_way([row.portfolio_id]) if flatten else []
+    return list({trade.id: trade for trade in [*entries, *in_the_way]}.values())
 
 
 def _flatten(row: TradingSession, books: Books, cancelled: Sequence[AutoTrade]) -> list[Event]:

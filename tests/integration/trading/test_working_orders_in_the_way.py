@@ -14,9 +14,10 @@ from market.models import CorporateAction
 from portfolios.services.books import open_books
 from rules.models import RuleVersion
 from sessions.services.sessions import pause_trading_session, stop_trading_session
+from tests.harness.paper import paper_market
 from tests.harness.trading import Desk, Market
 from tests.harness.working import ACCEPTED, at_alpaca, fill, limit_at, place, stop_at, works
-from tests.integration.trading.protecting import protected, sells, tick
+from tests.integration.trading.protecting import buying, protected, sells, tick
 from trading import tasks
 from trading.core.order_states import OrderState as S
 from trading.core.orders import MARKET_DAY
@@ -212,6 +213,18 @@ def test_a_pausing_session_cancels_entries_that_were_not_sent(market: Market) ->
     assert (trade.status, trade.status_reason) == ("cancelled", "its session is paused")
 
 
+def test_a_session_that_flattens_cancels_a_market_buy_that_still_works(market: Market) -> None:
+    market.tick()
+    desk = Desk.open(market, config={"on_stop": "flatten"})
+    buy = works(place(desk, MARKET_DAY, quantity=20))
+    fill(buy, 8, 100, ACCEPTED, S.PARTIALLY_FILLED)
+    stop_trading_session(session_id=desk.session.id, actor=desk.owner)
+    finish_stopping()
+    assert (state_of(buy), sells(desk)[-1].quantity) == ("cancelled", 8)
+    execute_pending()
+    assert finish_stopping() == 1 and desk.held("AAA") == 0 and book_differences() == []
+
+
 # --- stop losses -------------------------------------------------------------------------------------
 
 
@@ -234,6 +247,29 @@ def test_a_stop_loss_is_not_held_up_by_a_buy_that_waits(market: Market) -> None:
     assert state_of(waiting) == "cancelled"
     execute_pending()
     assert desk.held("AAA") == 0
+
+
+def test_a_stop_loss_is_not_held_up_by_the_buy_that_it_protects(market: Market) -> None:
+    """Twenty of fifty are bought, and protected by the first fill, when the price falls through the stop."""
+    market.volumes["AAA"] = 800
+    market.tick()
+    desk = Desk.open(market, rules=(buying(stop_loss_percentage=5),))
+    paper_market(desk, volume_limit_percentage="2.5")
+    market.advise("AAA")
+    desk.step()
+    (buy,) = desk.trades()
+    assert (buy.status, desk.held("AAA")) == ("partially_filled", 20)
+    assert tick(desk, AAA=94) == 1
+    assert (state_of(buy), sells(desk)[-1].quantity) == ("cancelled", 20)
+    execute_pending()
+    assert desk.held("AAA") == 0 and book_differences() == []
+
+
+def test_a_stop_loss_is_not_held_up_by_a_market_buy_that_was_not_sent(market: Market) -> None:
+    desk = protected(market, stop_loss_percentage=5)
+    buy = place(desk, MARKET_DAY, quantity=7)
+    assert tick(desk, AAA=94) == 1
+    assert (state_of(buy), sells(desk)[-1].quantity) == ("cancelled", 50)
 
 
 def test_at_a_real_broker_it_sells_what_is_free_at_once_and_the_rest_when_that_is_free(
