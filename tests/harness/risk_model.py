@@ -256,6 +256,8 @@ class BookModel:
     def _twin(self, order: Order, w: Wanted, world: World) -> bool:
         o = order.wanted
         alike = (o.symbol, o.side, o.quantity, o.by_rule) == (w.symbol, w.side, w.quantity, w.by_rule)
+        if w.protective:  # it sells what is free, so only its like may be one order sent twice
+            return alike and o.protective and order.at > world.as_of - timedelta(seconds=5)
         return alike and order.at > world.as_of - timedelta(seconds=30)
 
     def _own_working(self, order: Order, w: Wanted) -> bool:

@@ -13,6 +13,7 @@ from enum import StrEnum
 from functools import partial
 
 from portfolios.core.limits import SPECS, for_entries
+from trading.core.history import PROTECTIVE_TWIN_SECONDS, twin_seconds
 from trading.core.order_prices import LIMITED, collar_distance
 from trading.core.verdicts import Finding, RefusalCode, RiskRequest
 
@@ -29,6 +30,9 @@ class Reductions(StrEnum):
     IN_HALT = "in mode halt, not in reduce_only"
     MARKET_ORDERS = "yes, unless it has a limit price, is a protection or a flatten"
     KNOWN = "yes, when the reference is known"
+    UNLIKE_TWINS = (
+        f"yes; of a protection or a flatten only one of these, within {PROTECTIVE_TWIN_SECONDS} seconds"
+    )
     KEPT_SLOTS = "yes, with a fifth of the messages kept for them"
 
 
@@ -168,7 +172,7 @@ def _messages(name: str, count: Callable[[RiskRequest], int]) -> Check:
 
 
 def _no_twin(r: RiskRequest) -> Finding:
-    window = r.limits.get("duplicate_order_seconds")
+    window = twin_seconds(r.limits, protective=r.protective)
     if window is None:
         return Finding(CODE.NO_LIMIT_SET, r.reduces, "not set", "duplicate_order_seconds")
     return Finding(
@@ -294,7 +298,7 @@ CONTROLS: tuple[Control, ...] = (
             RTS + "15(1)(d)", _messages("max_messages_per_minute", lambda r: r.messages_last_minute),
             ("max_messages_per_minute",)),
     Control(CODE.DUPLICATE_ORDER, "an order with the same symbol, side, quantity and rule is just before it",
-            Reductions.YES, SEC + "(c)(1)(ii)", _no_twin, ("duplicate_order_seconds",)),
+            Reductions.UNLIKE_TWINS, SEC + "(c)(1)(ii)", _no_twin, ("duplicate_order_seconds",)),
     Control(CODE.DUPLICATE_ORDER, "an order of the same rule on the same side of the symbol still works",
             Reductions.YES, SEC + "(c)(1)(ii)", _no_own_working),
     Control(CODE.REPEATED_EXECUTION, "the rule fired too often; it is disabled until a risk officer releases it",

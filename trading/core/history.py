@@ -2,7 +2,7 @@
 
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -13,6 +13,8 @@ from portfolios.core.limits import EffectiveLimits
 INFINITY = Decimal("Infinity")
 # A limit may be any number; nobody looks further back than this, and no date lies before the calendar's first.
 LOOK_BACK_MAX = timedelta(days=3_660)
+# So that a broker which rejects a protective sale is not sent it again on each snapshot.
+PROTECTIVE_TWIN_SECONDS = Decimal(5)
 
 
 def window(limit: Decimal | None, *, minutes: bool = False) -> timedelta:
@@ -22,11 +24,17 @@ def window(limit: Decimal | None, *, minutes: bool = False) -> timedelta:
     return timedelta(seconds=min(seconds, LOOK_BACK_MAX.total_seconds()))
 
 
+def twin_seconds(limits: EffectiveLimits, *, protective: bool) -> Decimal | None:
+    """How long an equal order is taken for its twin, in market time; None where nobody has set it."""
+    limit = limits.get("duplicate_order_seconds")
+    return min(limit, PROTECTIVE_TWIN_SECONDS) if protective and limit is not None else limit
+
+
 class PastOrder(NamedTuple):
     """counts: among the day's trades, if nobody has counted it there before; what flattens and protects is not held
     against anybody.
 
-    judged: a risk officer has released its rule since, which fired too often.
+    judged: a risk officer has released its rule since, which fired too often. protective: it flattens or protects.
     """
 
     instrument_id: int
@@ -37,6 +45,7 @@ class PastOrder(NamedTuple):
     market_day: date
     counts: bool
     judged: bool = False
+    protective: bool = False
 
 
 class OpenOrder(NamedTuple):
@@ -89,7 +98,7 @@ class History:
     open_orders: list[OpenOrder] = field(default_factory=list)
     session_bought: Mapping[int, Decimal] = field(default_factory=dict)
     """units of each instrument that the session has bought and not sold"""
-    _twins: dict[tuple[int, str, Decimal, uuid.UUID | None], list[datetime]] = field(default_factory=dict)
+    _twins: dict[tuple[int, str, Decimal, uuid.UUID | None], list[PastOrder]] = field(default_factory=dict)
     _of_rule: dict[uuid.UUID, list[datetime]] = field(default_factory=dict)
     _today: Counter[object] = field(default_factory=Counter)
 
@@ -97,7 +106,7 @@ class History:
         today = self.as_of.date()
         for order in orders:
             fingerprint = (order.instrument_id, order.side, order.quantity, order.rule_id)
-            self._twins.setdefault(fingerprint, []).append(order.market_at)
+            self._twins.setdefault(fingerprint, []).append(order)
             if order.rule_id is not None and not order.judged:
                 self._of_rule.setdefault(order.rule_id, []).append(order.market_at)
             if order.counts and order.market_day == today:
@@ -118,11 +127,17 @@ class History:
         self.messages_last_minute += 1
 
     def twins(
-        self, *, instrument_id: int, side: str, quantity: Decimal, rule_id: uuid.UUID | None, limits: EffectiveLimits
+        self, *, instrument_id: int, side: str, quantity: Decimal, rule_id: uuid.UUID | None, limits: EffectiveLimits,
+        protective: bool = False,
     ) -> int:  # fmt: skip
-        """Orders with this fingerprint within `duplicate_order_seconds`; one exactly so long ago is none."""
-        times = self._twins.get((instrument_id, side, quantity, rule_id), [])
-        return self._since(times, window(limits.get("duplicate_order_seconds")))
+        """Orders with this fingerprint within `twin_seconds`; one exactly so long ago is none.
+
+        What flattens or protects sells what no other order has reserved, so whatever was ordered before, filled or come
+        to nothing, it sells nothing twice, and only its like is its twin.
+        """
+        orders = self._twins.get((instrument_id, side, quantity, rule_id), [])
+        times = (order.market_at for order in orders if order.protective or not protective)
+        return self._since(times, window(twin_seconds(limits, protective=protective)))
 
     def rule_executions(self, rule_id: uuid.UUID | None, limits: EffectiveLimits) -> int:
         """Trades of the rule within `rule_execution_window_minutes`, since it was last released."""
@@ -163,14 +178,9 @@ class History:
             for order in self.open_orders
         )
 
-    def gone(self, orders: Mapping[uuid.UUID, PastOrder]) -> None:
-        """Orders that were ended just now with nothing filled, to make way: what comes in their place is neither their
-        twin nor meets them."""
-        self.open_orders = [order for order in self.open_orders if order.id not in orders]
-        for order in orders.values():
-            times = self._twins.get((order.instrument_id, order.side, order.quantity, order.rule_id), [])
-            if order.market_at in times:
-                times.remove(order.market_at)
+    def gone(self, order_ids: Collection[uuid.UUID]) -> None:
+        """Orders that were ended just now, to make way: what comes in their place does not meet them."""
+        self.open_orders = [order for order in self.open_orders if order.id not in order_ids]
 
     def unknown_on(self, instrument_id: int) -> int:
         return sum(order.instrument_id == instrument_id and order.doubtful for order in self.open_orders)

@@ -121,7 +121,7 @@ class RiskRequest:
     messages_last_second: int
     messages_last_minute: int
     twins: int
-    """orders with the same symbol, side, quantity and rule within `duplicate_order_seconds`"""
+    """orders with the same symbol, side, quantity and rule within `trading.core.history.twin_seconds`"""
     rule_executions: int
     """trades of the rule within `rule_execution_window_minutes`"""
     daily_trades: int

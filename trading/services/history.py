@@ -27,15 +27,16 @@ NOT_COUNTED = frozenset({Origin.FLATTEN, Origin.PROTECTION})
 
 
 def past_order(trade: AutoTrade) -> PastOrder:
+    protective = trade.origin in NOT_COUNTED
     return PastOrder(
         trade.instrument_id, trade.trade_type, trade.quantity, trade.rule_id, trade.market_at, trade.market_day,
-        trade.origin not in NOT_COUNTED,
+        counts=not protective, protective=protective,
     )  # fmt: skip
 
 
 def made_way(history: History, trades: Iterable[AutoTrade]) -> None:
     """Those of the trades that have ended for what comes now are not held against it."""
-    history.gone({trade.id: past_order(trade) for trade in trades if trade.status in FINAL})
+    history.gone({trade.id for trade in trades if trade.status in FINAL})
 
 
 def open_order(trade: AutoTrade) -> OpenOrder:
@@ -93,7 +94,7 @@ _COUNTED_TODAY = """
 
 # The day finds them by the index.
 _RECENT = """
-    SELECT portfolio_id, instrument_id, trade_type, quantity, rule_id, market_at, market_day, created_at
+    SELECT portfolio_id, instrument_id, trade_type, quantity, rule_id, market_at, market_day, created_at, origin
     FROM auto_trades
     WHERE portfolio_id = ANY(%s::uuid[]) AND market_day >= %s
       AND (market_at > %s OR rule_id IS NOT NULL AND market_at > %s)
@@ -123,13 +124,14 @@ def _add_orders(
         order = _open_order(*of_order)
         found[portfolio_id].open_orders.append(order._replace(doubtful=order.doubtful or order.id in short))
     released = releases_of_rules(found) if any(row[4] is not None for row in recent) else {}
-    for portfolio_id, instrument_id, side, quantity, rule_id, market_at, market_day, created_at in recent:
+    for portfolio_id, instrument_id, side, quantity, rule_id, market_at, day, created_at, origin in recent:
         released_at = released.get(rule_id) if rule_id is not None else None
         found[portfolio_id].add(
             [
                 PastOrder(
-                    instrument_id, side, quantity, rule_id, market_at, market_day, counts=False,
+                    instrument_id, side, quantity, rule_id, market_at, day, counts=False,
                     judged=released_at is not None and created_at <= released_at,
+                    protective=origin in NOT_COUNTED,
                 )
             ]
         )  # fmt: skip

@@ -110,7 +110,12 @@ def request_of(state: FreshState, wish: OrderWish) -> RiskRequest:
         messages_last_second=history.messages_last_second,
         messages_last_minute=history.messages_last_minute,
         twins=history.twins(
-            instrument_id=instrument.id, side=side, quantity=wish.quantity, rule_id=rule_id, limits=limits
+            instrument_id=instrument.id,
+            side=side,
+            quantity=wish.quantity,
+            rule_id=rule_id,
+            limits=limits,
+            protective=wish.protective,
         ),
         rule_executions=history.rule_executions(rule_id, limits),
         daily_trades=history.daily_trades,

@@ -25,6 +25,7 @@ from trading.management.commands import emergency_stop as command
 from trading.models import AutoTrade
 from trading.services.emergency_stop import arm, drain, drain_all
 from trading.services.order_management import cancel_trade, end_open, move
+from trading.services.protection_watch import watch_protections
 from trading.services.split_orders import cancel_split_orders
 from trading.services.stopping import finish_stopping
 from trading.services.trade_execution import execute_pending
@@ -285,6 +286,32 @@ def test_at_a_real_broker_it_sells_what_is_free_at_once_and_the_rest_when_that_i
     end(waiting, S.CANCELLING, S.CANCELLED)
     assert tick(desk, AAA=94) == 1
     assert sells(desk)[-1].quantity == 50
+
+
+def soon(desk: Desk, **prices: float) -> int:
+    """A second later, as `tick`."""
+    desk.market.tick(minutes=1 / 60, **prices)
+    return watch_protections()
+
+
+def test_a_stop_loss_is_no_twin_of_the_order_that_it_has_had_cancelled(market: Market) -> None:
+    """A real broker ends it seconds later, in a transaction of its own."""
+    desk = protected(market, stop_loss_percentage=5)
+    at_alpaca(desk)
+    waiting = works(place(desk, limit_at(130, gtc=True), side="sell", quantity=50))
+    assert soon(desk, AAA=94) == 0
+    end(waiting, S.CANCELLING, S.CANCELLED)
+    assert soon(desk) == 1
+    assert sells(desk)[-1].quantity == 50
+
+
+def test_a_stop_loss_that_the_broker_rejects_is_sent_again_a_few_seconds_later(market: Market) -> None:
+    desk = protected(market, stop_loss_percentage=5)
+    at_alpaca(desk)
+    assert soon(desk, AAA=94) == 1
+    end(sells(desk)[-1], S.PENDING, S.REJECTED)
+    assert [soon(desk) for _ in range(5)] == [0, 0, 0, 0, 1]
+    assert Entry.objects.filter(kind="protection.refused").count() == 1
 
 
 # --- splits ------------------------------------------------------------------------------------------

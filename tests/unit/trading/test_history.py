@@ -3,6 +3,7 @@
 import uuid
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -38,6 +39,29 @@ def test_a_duplicate_is_one_within_the_window(seconds_ago: int, twins: int) -> N
     assert history.twins(**same, limits=limited(duplicate_order_seconds=30)) == twins  # type: ignore[arg-type]
     for other in ({"quantity": D(6)}, {"side": "sell"}, {"instrument_id": 2}, {"rule_id": None}):
         assert history.twins(**{**same, **other}, limits=limited(duplicate_order_seconds=30)) == 0  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("protective", "seconds_ago", "limit", "twins"),
+    [
+        (False, 1, 30, 0),  # whatever a person or a rule has ordered, it sells what is left
+        (True, 4, 30, 1),
+        (True, 5, 30, 0),  # the stop is not held up any longer,
+        (True, 5, 3_600, 0),  # however long the limit is
+        (True, 4, 4, 0),
+    ],
+)
+def test_a_protective_sale_has_a_twin_among_its_like_only_and_for_a_short_while(
+    protective: bool, seconds_ago: int, limit: int, twins: int
+) -> None:
+    at = NOW - seconds_ago * SECOND
+    history = before(
+        PastOrder(1, "sell", D(100), None, at, at.date(), counts=not protective, protective=protective)
+    )
+    limits = limited(duplicate_order_seconds=limit)
+    same: Any = {"instrument_id": 1, "side": "sell", "quantity": D(100), "rule_id": None, "limits": limits}
+    assert history.twins(**same, protective=True) == twins
+    assert history.twins(**same) == (seconds_ago < limit), "to a person's order all of them are"
 
 
 @pytest.mark.parametrize(("minutes_ago", "executions"), [(59, 1), (60, 0)])
@@ -95,8 +119,7 @@ def test_orders_meet_where_their_prices_cross(
     )
     history.open_orders.append(order)
     assert history.opposite_orders(instrument_id=1, side=side, price=Decimal(price)) == meets
-    past = PastOrder(1, working, Decimal(3), None, NOW, NOW.date(), counts=True)
-    history.gone({order.id: past})
+    history.gone({order.id})
     assert history.opposite_orders(instrument_id=1, side=side, price=Decimal(price)) == 0
 
 
