@@ -98,11 +98,13 @@ class QuoteChecker:
         self._quotes: dict[str, QuoteTick] = {}
         self._bars: dict[str, Reference] = {}
         self._candidates: dict[str, _Candidate] = {}
+        self._said_halted: frozenset[str] = frozenset()
         self._halted: frozenset[str] = frozenset()
 
     @property
     def halted(self) -> frozenset[str]:
-        """Symbols whose trading is halted at the newest tick."""
+        """Symbols whose trading is halted at the newest tick, or that have not been quoted since it was: their last
+        bid and ask are of before the halt, and nobody trades at them any more."""
         return self._halted
 
     def know_quote(self, quote: QuoteTick, *, halted: bool = False) -> None:
@@ -111,6 +113,7 @@ class QuoteChecker:
         self._quotes[quote.symbol] = quote
         if halted:
             self._halted |= {quote.symbol}
+            self._said_halted |= {quote.symbol}
 
     def know_bar(self, symbol: str, bar: Reference) -> None:
         """The symbol's newest stored bar: its time and its close."""
@@ -143,7 +146,9 @@ class QuoteChecker:
                 rejected.append(
                     _rejected(reason, bar, at, detail, ("open", "high", "low", "close", "volume"))
                 )
-        halted = self._halted if tick.halted is None else tick.halted & self._symbols
+        if tick.halted is not None:
+            self._said_halted = tick.halted & self._symbols
+        halted = self._said_halted | (self._halted - quotes.keys())
         published = self._published(tick, list(quotes.values()), bars, halted, latest)
         return Sifted(published, tuple(rejected))
 

@@ -124,7 +124,7 @@ class MarketSnapshot:
     bid: Floats
     ask: Floats
     is_open: Flags
-    """[S] whether the symbol's exchange is open at `as_of`, its close included"""
+    """[S] whether the symbol's exchange is open at `as_of`, its close included, and the symbol is not halted"""
     opens_at: Floats
     """[S] of the session on `as_of`'s day at the exchange; NaN when there is none"""
     closes_at: Floats
@@ -155,6 +155,11 @@ class MarketSnapshot:
             return self.values[self.fields.index(field)]
         except ValueError:
             raise KeyError(field) from None
+
+    def trades(self, place: int) -> bool:
+        """Whether the symbol in this column can be traded at its quote: it is open, and was quoted since it opened. A
+        bid and an ask of before are nobody's any more."""
+        return bool(self.is_open[place] and not self.market_time[place] < self.opens_at[place])
 
     def price(self, symbol: str) -> Decimal | None:
         """The last price, exact to 8 decimals; None when the symbol or its price is unknown."""

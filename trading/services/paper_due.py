@@ -133,13 +133,13 @@ class Looked:
                 cursor.execute(_FOLLOW, self._columns())
 
     def _columns(self) -> dict[str, Any]:
-        """Of a closed market nothing is told: an order there meets no price."""
+        """Of a closed market nothing is told, nor of quotes of before the open: an order meets no price there."""
         snapshot = self.snapshot
         symbols = dict(zip(snapshot.instrument_ids, snapshot.symbols, strict=True))
         open_now = {
             instrument_id: symbols[instrument_id]
             for instrument_id in self.instruments
-            if instrument_id in symbols and snapshot.is_open[_place(snapshot, symbols[instrument_id])]
+            if instrument_id in symbols and snapshot.trades(_place(snapshot, symbols[instrument_id]))
         }
 
         def of(price: Any) -> list[Decimal | None]:

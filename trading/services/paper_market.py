@@ -33,13 +33,17 @@ def order_of(trade: AutoTrade) -> PaperOrder:
 
 
 def quote_of(instrument: Instrument, snapshot: MarketSnapshot) -> PaperQuote:
-    """An instrument that the snapshot does not have is closed."""
+    """An instrument that the snapshot does not have is closed; one that has not been quoted since its exchange opened
+    has no quote."""
     symbol = instrument.symbol
     place = snapshot.index(symbol)
+    trades = place is not None and snapshot.trades(place)
     return PaperQuote(
         as_of=snapshot.as_of,
         is_open=place is not None and bool(snapshot.is_open[place]),
-        bid=snapshot.bid_price(symbol), ask=snapshot.ask_price(symbol), last=snapshot.price(symbol),
+        bid=snapshot.bid_price(symbol) if trades else None,
+        ask=snapshot.ask_price(symbol) if trades else None,
+        last=snapshot.price(symbol) if trades else None,
         volume=_volume(snapshot, place), tick=instrument.tick_size, lot=instrument.lot_size,
     )  # fmt: skip
 

@@ -195,6 +195,8 @@ class TestHalts:
         apply(state, lease, quote("IBM", "101"), at=moment(5, OPEN) + timedelta(minutes=1))
         assert snapshots.current().is_open.tolist() == [True, False]
         apply(state, lease, at=moment(5, OPEN) + timedelta(minutes=2), halted=frozenset())
+        assert snapshots.current().is_open.tolist() == [True, False], "its quote is of within the halt"
+        apply(state, lease, quote("IBM", "102"), at=moment(5, OPEN) + timedelta(minutes=3))
         assert snapshots.current().is_open.tolist() == [True, True]
         assert not Quote.objects.filter(halted=True).exists()
 

@@ -91,3 +91,21 @@ def test_after_a_days_bar_its_trades_are_added_and_older_ones_are_not(newest: Ne
 def test_volume_is_that_of_the_exchanges_day(newest: Newest, later: timedelta, volume: int) -> None:
     newest.take([quote(BEGIN), trade(BEGIN), quote(BEGIN + later), trade(BEGIN + later)])
     assert newest.drain().quotes[0].volume == volume
+
+
+def status(code: str) -> dict[str, object]:
+    return {"T": "s", "S": "IBM", "sc": code, "t": text(BEGIN)}
+
+
+def test_after_a_halt_nothing_is_told_until_it_is_quoted_again(newest: Newest) -> None:
+    """A trade does not bring back the bid and the ask of before the halt, or of within it."""
+    newest.take([quote(BEGIN), status("H"), quote(BEGIN), status("T"), trade(BEGIN + timedelta(seconds=1))])
+    assert newest.drain().quotes == ()
+    newest.take([quote(BEGIN + timedelta(seconds=2), bid="8", ask="9")])
+    (said,) = newest.drain().quotes
+    assert (said.bid, said.ask) == (8, 9)
+
+
+def test_a_resumption_of_what_was_not_halted_changes_no_quote(newest: Newest) -> None:
+    newest.take([quote(BEGIN), status("T")])
+    assert [said.bid for said in newest.drain().quotes] == [10]

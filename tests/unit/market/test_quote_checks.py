@@ -310,8 +310,24 @@ class TestHalts:
         assert sift(subject, halted=frozenset({"AAPL", "ZZZ"})).tick.halted == {"AAPL"}
         assert sift(subject, quote("50", "IBM"), at=NOON + SECOND).tick.halted is None
         assert subject.halted == {"AAPL"}
-        assert sift(subject, at=NOON + 2 * SECOND, halted=frozenset()).tick.halted == frozenset()
+        end = NOON + 2 * SECOND
+        assert sift(subject, quote("50"), at=end, halted=frozenset()).tick.halted == frozenset()
         assert subject.halted == frozenset()
+
+    def test_a_halt_that_is_over_lasts_until_the_symbol_is_quoted_again(self):
+        """Until then its bid and ask are of before the halt."""
+        subject = checker()
+        sift(subject, quote("50", "IBM"), halted=frozenset({"AAPL"}))
+        sift(subject, quote("50", "IBM"), at=NOON + SECOND, halted=frozenset())
+        assert subject.halted == {"AAPL"}
+        assert sift(subject, quote("50"), at=NOON + 2 * SECOND).tick.halted == frozenset()
+        assert subject.halted == frozenset()
+
+    def test_a_quote_within_a_halt_does_not_end_it(self):
+        subject = checker()
+        sift(subject, quote("50"), halted=frozenset({"AAPL"}))
+        sift(subject, quote("50"), at=NOON + SECOND)
+        assert subject.halted == {"AAPL"}
 
     def test_a_halt_alone_is_news(self):
         subject = checker(as_of=NOON)

@@ -131,8 +131,14 @@ class Newest:
         if halted:
             self._halted[symbol] = self._utcnow()
         else:
-            self._halted.pop(symbol, None)
+            self._resume(symbol)
         self._status_is_new = True
+
+    def _resume(self, symbol: str) -> None:
+        """What was quoted before is no market any more: it is told again once it is quoted again."""
+        if self._halted.pop(symbol, None) is not None:
+            state = self._symbols[symbol]
+            state.bid = state.ask = None
 
     def _quote(self, said: SaidQuote, latest: datetime) -> None:
         state = self._symbols.get(said.symbol)

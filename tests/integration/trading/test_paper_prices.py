@@ -1,0 +1,61 @@
+"""At whose prices, and on how much volume, orders are filled on real snapshots: nothing that nobody offers."""
+
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+
+from tests.harness.paper import fresh, holding, order, paper_market, wide_limits
+from tests.harness.trading import Desk, Market
+from trading.models import AutoTrade
+from trading.services.trade_execution import execute_pending
+from trading.services.verification import book_differences
+
+pytestmark = pytest.mark.integration
+D = Decimal
+
+
+@pytest.fixture(autouse=True)
+def limits(committed_db: object) -> None:
+    wide_limits()
+
+
+def tick(market: Market, **prices: float) -> int:
+    """One tick, executed; returns how many trades it did something to. The books are right after it."""
+    market.tick(**prices)
+    done = execute_pending()
+    assert book_differences() == []
+    return done
+
+
+def state(trade: AutoTrade) -> tuple[str, Decimal]:
+    now = fresh(trade)
+    return now.status, now.filled_quantity
+
+
+# Quotes of before the open
+
+
+def test_what_is_not_quoted_since_the_open_is_not_traded(desk: Desk, market: Market) -> None:
+    """On Monday's first snapshot another symbol is quoted; this one still shows Friday's bid and ask."""
+    rests = order(desk, "buy", 10, order_type="limit", limit_price=D(101))
+    sweeps = order(desk, "buy", 5)
+    market.quoted_at["AAA"] = market.as_of - timedelta(days=3)
+    assert tick(market) == 1
+    assert (state(rests), state(sweeps)) == (("accepted", 0), ("pending", 0))
+    assert tick(market) == 0
+    del market.quoted_at["AAA"]
+    assert tick(market, AAA=100.5) == 2
+    assert {fresh(rests).executed_price, fresh(sweeps).executed_price} == {D("100.62")}, "a basis point of slippage"
+
+
+def test_a_price_of_before_the_open_triggers_no_stop_and_leads_no_trailing_stop(
+    desk: Desk, market: Market
+) -> None:
+    holding(desk, 20)
+    stop = order(desk, "sell", 10, order_type="stop", stop_price=D(95))
+    trail = order(desk, "sell", 10, order_type="trailing_stop", trail_percentage=D(10))
+    assert tick(market) == 2
+    market.quoted_at["AAA"] = market.as_of - timedelta(days=3)
+    assert tick(market, AAA=90.0) == 0 and tick(market, AAA=120.0) == 0
+    assert (fresh(stop).triggered_at, fresh(trail).best_price) == (None, 100)
