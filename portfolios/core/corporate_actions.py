@@ -18,14 +18,18 @@ def dividend(quantity: Decimal, *, amount: Decimal) -> Decimal:
 
 @dataclass(frozen=True)
 class SplitTerms:
-    """`added` units (negative: taken away), of the whole of which `fraction` is less than the lot and is sold."""
+    """`added` units (negative: taken away), of the whole of which `fraction` is no whole unit and is sold."""
 
     added: Decimal
     fraction: Decimal
 
 
 def split(quantity: Decimal, *, new_units: int, old_units: int, lot: Decimal) -> SplitTerms:
-    """new_units for every old_units. What the books' 8 places cannot hold of the result is dropped."""
+    """new_units for every old_units. What the books' 8 places cannot hold of the result is dropped.
+
+    What is sold is the part of a unit, or of a lot smaller than that: a company pays cash for fractions of a share, and
+    an odd lot of whole ones stays its holder's.
+    """
     smallest = int(quantity / PLACES)
     after = (smallest * new_units // old_units) * PLACES
-    return SplitTerms(added=after - quantity, fraction=after - round_quantity(after, lot))
+    return SplitTerms(added=after - quantity, fraction=after - round_quantity(after, min(lot, Decimal(1))))

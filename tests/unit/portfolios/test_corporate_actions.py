@@ -41,6 +41,11 @@ def test_new_for_old(quantity: int, new: int, old: int, added: str, fraction: st
     assert terms == SplitTerms(added=D(added), fraction=D(fraction))
 
 
+def test_whole_units_that_are_less_than_a_lot_stay() -> None:
+    assert split(D(100), new_units=3, old_units=2, lot=D(100)) == SplitTerms(added=D(50), fraction=D(0))
+    assert split(D(101), new_units=3, old_units=2, lot=D(100)).fraction == D("0.5")
+
+
 def test_a_finer_lot_keeps_the_fraction() -> None:
     assert split(D(101), new_units=3, old_units=2, lot=D("0.1")).fraction == 0
 
