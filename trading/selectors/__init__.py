@@ -166,7 +166,8 @@ def track_record_of(
     bought = AutoTrade.objects.filter(portfolio_id=portfolio_id, rule_id=rule_id, trade_type="buy")
     rows = (
         Execution.objects.filter(
-            trade__portfolio_id=portfolio_id, trade__instrument_id__in=bought.values("instrument_id")
+            trade__portfolio_id=portfolio_id, trade__instrument_id__in=bought.values("instrument_id"),
+            reversed_at=None,
         )
         .order_by("-market_at", "-id")
         .values_list(

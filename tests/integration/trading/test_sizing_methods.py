@@ -11,6 +11,7 @@ from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from market.services import snapshots
+from portfolios.models import LedgerTransfer
 from portfolios.services.books import open_books
 from rules.core.actions import ActionRequest
 from rules.models import TradingRule
@@ -20,6 +21,7 @@ from tests.integration.trading.steps import decisions_of, step_later
 from trading import selectors
 from trading.models import Execution
 from trading.selectors import track_record_of
+from trading.services.corrections import reverse_ledger_entry
 from trading.services.facts import market_view
 from trading.services.fresh_state import FreshState, fresh_states
 from trading.services.position_sizing import size_action
@@ -255,6 +257,17 @@ def test_only_what_the_rule_bought_in_this_portfolio_counts(worn_desk: Desk, mar
 def test_an_instrument_whose_fills_do_not_explain_what_is_held_is_left_out(worn_desk: Desk) -> None:
     assert counted(worn_desk, AAA=100) == (4, 3)
     assert counted(worn_desk, AAA=100, BBB=1) == (2, 1)
+
+
+def test_fills_that_were_taken_back_do_not_count(worn_desk: Desk) -> None:
+    """Neither for the round trip, nor for what the history explains of what is held."""
+    for side in ("sell", "buy"):
+        trade = worn_desk.portfolio.trades.filter(symbol="AAA", trade_type=side).latest("executed_at")
+        entry_id = LedgerTransfer.objects.filter(owner_id=trade.id, kind="fill").latest("id").entry_id
+        reverse_ledger_entry(
+            portfolio_id=worn_desk.portfolio.id, entry_id=entry_id, actor=worn_desk.owner, reason="busted"
+        )
+    assert counted(worn_desk) == (5, 3), "but for the last gain of AAA"
 
 
 def test_of_a_long_history_the_newest_count(worn_desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
