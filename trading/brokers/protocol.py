@@ -26,6 +26,9 @@ from typing import Any, Protocol
 from trading.core.order_states import OrderState
 from trading.core.orders import OrderTerms, OrderType, TimeInForce
 
+DEADLINES_OF_A_LIST = 5
+"""A list is told, or AskFailed, within so many deadlines of one exchange, however many pages it has."""
+
 
 class BrokerError(Exception):
     """Something about a broker went wrong."""

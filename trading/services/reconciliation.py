@@ -6,9 +6,11 @@ written in short transactions. An answer that does not come leaves `failure`, an
 *How far back.* Orders and fills are asked for since the last reconciliation that succeeded, less some minutes. A
 broker may tell late of what it did, so the first one of every hour looks back another day, and so does every one that
 somebody asked for, and each while any difference is open: whoever trades much has thousands of orders a day, which
-cannot be read every minute. Fills that could not be booked keep it from moving on. It never goes back beyond
-the time at which the account was connected (where that is not known: its first order or first reconciliation): what
-somebody did there before is not ours to judge. The broker's clock may differ from ours by five minutes.
+cannot be read every minute. After one that failed only what a person asks for does, until one has succeeded: it may
+have asked for more than can be told in its time, and what that would have found, the next hour's first one finds. Fills
+that could not be booked keep it from moving on. It never goes back beyond the time at which the account was connected
+(where that is not known: its first order or first reconciliation): what somebody did there before is not ours to judge.
+The broker's clock may differ from ours by five minutes.
 """
 
 import contextlib
@@ -142,6 +144,7 @@ def _window(account_id: uuid.UUID, row: Reconciliation) -> tuple[datetime, datet
     done = Reconciliation.objects.filter(account_id=account_id, started_at__gte=since).aggregate(
         first=Min("started_at"),
         last=Max("started_at", filter=Q(finished_at__isnull=False, failure="")),
+        failed=Max("started_at", filter=~Q(failure="")),
     )
     sent = AutoTrade.objects.filter(account_id=account_id, sent_at__gte=since).aggregate(at=Min("sent_at"))
     floor = connected or min(at for at in (done["first"], sent["at"], row.started_at) if at is not None)
@@ -150,7 +153,8 @@ def _window(account_id: uuid.UUID, row: Reconciliation) -> tuple[datetime, datet
     open_breaks = ReconciliationBreak.objects.filter(account_id=account_id, ended_at=None)
     last = min([done["last"], *_unbooked(account_id)])
     is_first = _hour(row.started_at) != _hour(done["last"])
-    looks_far = is_first or row.trigger == Trigger.MANUAL or open_breaks.exists()
+    has_failed = done["failed"] is not None and done["failed"] > done["last"]
+    looks_far = row.trigger == Trigger.MANUAL or (not has_failed and (is_first or open_breaks.exists()))
     overlap = OVERLAP_OF_AN_HOUR if looks_far else OVERLAP
     return floor, max(last - overlap, floor - CLOCK_SLACK)
 

@@ -12,7 +12,7 @@ from django.db import connection, transaction
 from foundation import leases
 from foundation.kill_points import reach
 from portfolios.models import BrokerAccount
-from trading.brokers.protocol import Broker, BrokerExecution, BrokerOrder
+from trading.brokers.protocol import DEADLINES_OF_A_LIST, Broker, BrokerExecution, BrokerOrder
 from trading.core.reconciliation import Finding
 from trading.models import AutoTrade
 from trading.services.breaks import record_breaks
@@ -32,8 +32,9 @@ class TakenOver(Exception):
 
 
 def lease_seconds() -> float:
-    """Longer than any one exchange with a broker takes."""
-    return max(float(settings.BROKER_LEASE_SECONDS), settings.BROKER_DEADLINE_SECONDS * 2)
+    """Longer than any one question to a broker takes, all pages of a list among them: it is renewed before each."""
+    deadlines = settings.BROKER_DEADLINE_SECONDS * (DEADLINES_OF_A_LIST + 1)
+    return max(float(settings.BROKER_LEASE_SECONDS), deadlines)
 
 
 @dataclass
@@ -59,8 +60,7 @@ class Run:
 
     def ask(self, question: Callable[[], Answer]) -> Answer:
         """Put a question to the broker, with the lease renewed for its answer. Raises as the broker, and TakenOver."""
-        if not leases.renew(self.lease, seconds=lease_seconds()):
-            raise TakenOver(f"The lease {self.lease.name} was taken over.")
+        self._renew()
         assert not connection.in_atomic_block, "no transaction is held across the network"
         return question()
 
@@ -70,13 +70,18 @@ class Run:
         return self.ask(lambda: self.broker.order_by_client_id(client_order_id))
 
     def apply(self, order: BrokerOrder, execution: BrokerExecution | None = None) -> AutoTrade:
-        """Raises ForeignOrder, BadReport."""
-        with nothing_unforeseen(order, execution), transaction.atomic():
+        """Raises ForeignOrder, BadReport, TakenOver: it renews the lease, which so many fills would outlive."""
+        with nothing_unforeseen(order, execution, but=(TakenOver,)), transaction.atomic():
             trade = apply_report(
                 account_id=self.account_id, order=order, execution=execution, told_by=TOLD_BY
             )
+            self._renew()  # last: the portfolio is locked first, as everywhere
             reach("reconcile.before_commit", detail=order.client_order_id)
         return trade
+
+    def _renew(self) -> None:
+        if not leases.renew(self.lease, seconds=lease_seconds()):
+            raise TakenOver(f"The lease {self.lease.name} was taken over.")
 
     def record(self, findings: Iterable[Finding]) -> None:
         found = list(findings)

@@ -11,11 +11,17 @@ from portfolios.services.credentials import ApiKeys
 from trading.brokers.alpaca import reading
 from trading.brokers.alpaca.translation import execution_of_activity, order_of
 from trading.brokers.alpaca.wire import Answer, NoAnswer, Wire
-from trading.brokers.protocol import AskFailed, BrokerExecution, BrokerOrder, ForeignReport, NotConnected
+from trading.brokers.protocol import (
+    DEADLINES_OF_A_LIST,
+    AskFailed,
+    BrokerExecution,
+    BrokerOrder,
+    ForeignReport,
+    NotConnected,
+)
 
 ORDERS_IN_PAGE = 500  # Alpaca's maximum
 ACTIVITIES_IN_PAGE = 100  # Alpaca's maximum
-DEADLINES_OF_A_LIST = 5  # all pages together get this many deadlines of one exchange
 SINGLE_LOOKS_MAX = 50
 KNOWN_ORDERS_MAX = 10_000
 RETRY_SECONDS_MAX = 300.0
