@@ -19,6 +19,7 @@ import uuid
 from datetime import UTC, datetime, timedelta
 
 import structlog
+from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
 from django.db import InterfaceError, InternalError, OperationalError, connection, transaction
 from django.db.models import F, Max, Min, OuterRef, Q, Subquery
@@ -113,6 +114,10 @@ def _carry_out(
         return f"{Reconciliation.BAD_REPORT}{error}", None, None
     except (BrokerError, TakenOver) as error:
         return f"{type(error).__name__}: {error}", None, None
+    except SoftTimeLimitExceeded:  # it counts, or it would be begun anew at once, before all others
+        if not connection.in_atomic_block:
+            connection.close()  # it may have been in the middle of a statement
+        return "SoftTimeLimitExceeded: it was not done when the worker's time was up", None, None
     except (*TRANSIENT, InternalError):  # of a database that is busy or away, or may only be read
         raise
     except Exception as error:  # a failure like any other: it counts, and is told of
