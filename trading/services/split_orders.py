@@ -3,55 +3,86 @@
 They are cancelled wherever they are, so that nothing is bought or sold in a wrong number, and so that the split, which
 waits for the orders of its instrument, is booked. The paper batch does the same for what it looks at; this sweep finds
 what works at a real broker, or waits in an exchange that is closed.
+
+A real broker looks at a working order with the first price of the new units: at the opening a stop is reached, and a
+limit of a reverse split. So there they are cancelled from the last close before the split on.
 """
 
 import uuid
+from datetime import datetime
 
 import structlog
 from django.db import transaction
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
 
 from journal.services.journal import append
-from market.models import CorporateAction
+from market.models import CalendarDay, CorporateAction
 from market.selectors import market_now
+from portfolios.models import BrokerAccount
 from portfolios.services.books import open_books
 from trading.core.order_states import OPEN, OrderState
 from trading.models import AutoTrade
 from trading.services.order_management import request_cancels
 
 log = structlog.get_logger(__name__)
-REASON = "a split came after its decision: its quantity and prices are in old units"
+CAME = "a split came after its decision: its quantity and prices are in old units"
+COMES = "a split comes before its market opens again: its quantity and prices are in old units"
 
 
 def cancel_split_orders() -> int:
     """Ask for the cancel of all of them; returns how many portfolios had some. Safe to call at any time."""
-    ids = list(_overtaken().order_by("portfolio_id").values_list("portfolio_id", flat=True).distinct())
+    now = market_now()
+    if now is None:
+        return 0
+    return _cancel(_overtaken(now), CAME) + _cancel(_at_hand(now), COMES)
+
+
+def splits_at_hand(now: datetime) -> QuerySet[CorporateAction]:
+    """Splits that a market time has not reached, and before which their exchange does not open any more."""
+    days = CalendarDay.objects.filter(
+        exchange_id=OuterRef("instrument__exchange_id"), closes_at__lt=OuterRef("ex_at")
+    )
+    splits = CorporateAction.objects.filter(
+        kind=CorporateAction.Kind.SPLIT, withdrawn_at=None, ex_at__gt=now
+    ).annotate(last_close=Subquery(days.order_by("-day").values("closes_at")[:1]))
+    return splits.filter(last_close__lt=now)
+
+
+def _cancel(orders: QuerySet[AutoTrade], reason: str) -> int:
+    ids = list(orders.order_by("portfolio_id").values_list("portfolio_id", flat=True).distinct())
     for portfolio_id in ids:
         try:
-            _cancel_in(portfolio_id)
+            _cancel_in(portfolio_id, orders, reason)
         except Exception:  # one portfolio must not keep the others' orders in the market
             log.exception("cancelling_split_orders_failed", portfolio_id=str(portfolio_id))
     return len(ids)
 
 
 @transaction.atomic
-def _cancel_in(portfolio_id: uuid.UUID) -> None:
+def _cancel_in(portfolio_id: uuid.UUID, orders: QuerySet[AutoTrade], reason: str) -> None:
     books = open_books([portfolio_id])
-    trades = list(_overtaken().filter(portfolio_id=portfolio_id).select_related("account"))
-    events = request_cancels(trades, books=books, reason=REASON)
+    trades = list(orders.filter(portfolio_id=portfolio_id).select_related("account"))
+    events = request_cancels(trades, books=books, reason=reason)
     books.save()
     append(events)
 
 
-def _overtaken() -> QuerySet[AutoTrade]:
+def _overtaken(now: datetime) -> QuerySet[AutoTrade]:
     """Open orders decided before the ex time of a split of their instrument that market time has reached, whose cancel
     nobody has asked for yet."""
-    now = market_now()
-    if now is None:
-        return AutoTrade.objects.none()
     splits = CorporateAction.objects.filter(
         kind=CorporateAction.Kind.SPLIT, instrument_id=OuterRef("instrument_id"), withdrawn_at=None,
         ex_at__gt=OuterRef("market_at"), ex_at__lte=now,
     )  # fmt: skip
+    return _open().filter(Exists(splits))
+
+
+def _at_hand(now: datetime) -> QuerySet[AutoTrade]:
+    """The same before a split that is at hand, of accounts at real brokers."""
+    instruments = list(splits_at_hand(now).values_list("instrument_id", flat=True))
+    return _open().filter(~Q(account__broker=BrokerAccount.Broker.PAPER), instrument_id__in=instruments)
+
+
+def _open() -> QuerySet[AutoTrade]:
     states = [state.value for state in OPEN - {OrderState.CANCELLING}]
-    return AutoTrade.objects.filter(Exists(splits), status__in=states, cancel_requested_at=None)
+    return AutoTrade.objects.filter(status__in=states, cancel_requested_at=None)

@@ -10,7 +10,7 @@ from django.db import transaction
 
 from foundation.clock import database_now
 from journal.models import Entry
-from market.models import CorporateAction
+from market.models import CalendarDay, CorporateAction
 from portfolios.services.books import open_books
 from rules.models import RuleVersion
 from sessions.services.sessions import pause_trading_session, stop_trading_session
@@ -20,7 +20,7 @@ from tests.harness.working import ACCEPTED, at_alpaca, fill, limit_at, place, st
 from tests.integration.trading.protecting import buying, protected, sells, tick
 from trading import tasks
 from trading.core.order_states import OrderState as S
-from trading.core.orders import MARKET_DAY
+from trading.core.orders import MARKET_DAY, OrderTerms, OrderType, TimeInForce
 from trading.management.commands import emergency_stop as command
 from trading.models import AutoTrade
 from trading.services.emergency_stop import arm, drain, drain_all
@@ -344,6 +344,66 @@ def test_orders_that_a_split_has_overtaken_are_cancelled_wherever_they_are(bough
     assert (state_of(elsewhere), state_of(after)) == ("accepted", "accepted")
     assert "old units" in on_paper.status_reason
     assert cancel_split_orders() == 0, "all is asked for"
+
+
+@pytest.mark.parametrize(
+    ("side", "terms"),
+    [
+        (
+            "sell",
+            OrderTerms(OrderType.STOP, TimeInForce.GTC, stop_price=Decimal(95)),
+        ),  # halved, it is reached
+        ("buy", limit_at(30, gtc=True)),  # of a reverse split any sale is
+    ],
+)
+def test_at_a_real_broker_they_are_cancelled_before_the_market_opens_in_new_units(
+    bought: Desk, side: str, terms: OrderTerms
+) -> None:
+    """Or the broker would execute them at the opening, before anybody can ask it not to."""
+    market = bought.market
+    on_paper = works(place(bought, limit_at(120, gtc=True), side="sell"))
+    other = Desk.open(market, owner="erin")
+    if side == "sell":
+        place(other, MARKET_DAY, quantity=20)
+        execute_pending()
+    at_alpaca(other)
+    there, elsewhere = works(place(other, terms, side=side)), works(place(other, limit_at(90), symbol="BBB"))
+    closes_at = market.as_of + timedelta(hours=1)
+    days(market, closes_at - timedelta(hours=7), closes_at + timedelta(hours=17))
+    split(market, at=closes_at + timedelta(hours=17))
+    market.tick(minutes=60)
+    assert (cancel_split_orders(), state_of(there)) == (0, "accepted"), "it closes just now"
+    market.tick()
+    tasks.cancel_split_orders()
+    assert (state_of(there), state_of(elsewhere), state_of(on_paper)) == (
+        "cancelling", "accepted", "accepted",
+    )  # fmt: skip
+    assert "split comes" in there.cancel_reason and "old units" in there.cancel_reason
+    assert cancel_split_orders() == 0, "all is asked for"
+    late = works(place(other, limit_at(40, gtc=True)))
+    assert (cancel_split_orders(), state_of(late)) == (1, "cancelling")
+
+
+def test_a_split_that_is_not_the_next_days_cancels_nothing(desk: Desk) -> None:
+    at_alpaca(desk)
+    trade, close = works(place(desk, limit_at(90, gtc=True))), desk.market.as_of
+    days(desk.market, close - timedelta(hours=7), close + timedelta(hours=17), close + timedelta(days=2))
+    split(desk.market, at=close + timedelta(days=2))
+    desk.market.tick()
+    assert (cancel_split_orders(), state_of(trade)) == (0, "accepted")
+
+
+def days(market: Market, *opens_at: Any) -> None:
+    """Sessions of seven hours."""
+    CalendarDay.objects.bulk_create(
+        CalendarDay(
+            exchange=market.instruments[0].exchange,
+            day=at.date(),
+            opens_at=at,
+            closes_at=at + timedelta(hours=7),
+        )
+        for at in opens_at
+    )
 
 
 def test_without_a_market_no_split_has_overtaken_anything(committed_db: object) -> None:
