@@ -17,7 +17,8 @@ Errors
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -25,9 +26,6 @@ from typing import Any, Protocol
 
 from trading.core.order_states import OrderState
 from trading.core.orders import OrderTerms, OrderType, TimeInForce
-
-DEADLINES_OF_A_LIST = 5
-"""A list is told, or AskFailed, within so many deadlines of one exchange, however many pages it has."""
 
 
 class BrokerError(Exception):
@@ -75,6 +73,27 @@ class ForeignReport(BadReport):
     ) -> None:
         super().__init__(reason, payload=payload)
         self.key, self.is_fill, self.at = key, is_fill, at
+
+
+_before: ContextVar[Callable[[], None] | None] = ContextVar("before each exchange", default=None)
+
+
+@contextmanager
+def before_each_exchange(do: Callable[[], None]) -> Iterator[None]:
+    """Within, `do` is called before each exchange of a question with a broker: one question may take many, page by
+    page, and who holds a lease meanwhile renews it. What it raises ends the question."""
+    token = _before.set(do)
+    try:
+        yield
+    finally:
+        _before.reset(token)
+
+
+def about_to_exchange() -> None:
+    """An adapter calls it before each exchange of a question."""
+    do = _before.get()
+    if do is not None:
+        do()
 
 
 @dataclass(frozen=True)

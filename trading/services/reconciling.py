@@ -12,7 +12,7 @@ from django.db import connection, transaction
 from foundation import leases
 from foundation.kill_points import reach
 from portfolios.models import BrokerAccount
-from trading.brokers.protocol import DEADLINES_OF_A_LIST, Broker, BrokerExecution, BrokerOrder
+from trading.brokers.protocol import Broker, BrokerExecution, BrokerOrder, before_each_exchange
 from trading.core.reconciliation import Finding
 from trading.models import AutoTrade
 from trading.services.breaks import record_breaks
@@ -32,9 +32,8 @@ class TakenOver(Exception):
 
 
 def lease_seconds() -> float:
-    """Longer than any one question to a broker takes, all pages of a list among them: it is renewed before each."""
-    deadlines = settings.BROKER_DEADLINE_SECONDS * (DEADLINES_OF_A_LIST + 1)
-    return max(float(settings.BROKER_LEASE_SECONDS), deadlines)
+    """Longer than any one exchange with a broker takes: it is renewed before each, also between the pages of a list."""
+    return max(float(settings.BROKER_LEASE_SECONDS), settings.BROKER_DEADLINE_SECONDS * 2)
 
 
 @dataclass
@@ -59,10 +58,12 @@ class Run:
         return self.account.pk
 
     def ask(self, question: Callable[[], Answer]) -> Answer:
-        """Put a question to the broker, with the lease renewed for its answer. Raises as the broker, and TakenOver."""
+        """Put a question to the broker, with the lease renewed for each of its answers. Raises as the broker, and
+        TakenOver."""
         self._renew()
         assert not connection.in_atomic_block, "no transaction is held across the network"
-        return question()
+        with before_each_exchange(self._renew):
+            return question()
 
     def ask_for(self, client_order_id: str) -> BrokerOrder | None:
         """One order as it is now."""

@@ -70,7 +70,7 @@ def refused_as_long_as_it_lasts(account: BrokerAccount, outcome: list[Reconcilia
 
 
 def test_nobody_takes_over_while_the_pages_of_a_list_are_told(slow: BrokerAccount) -> None:
-    """They take longer than a claim on an order lives, and than two deadlines."""
+    """They take longer than its lease, which is renewed between them."""
     assert max(LEASE, 2 * DEADLINE) < PAGES * PAGE_SECONDS
     outcome: list[Reconciliation] = []
     assert refused_as_long_as_it_lasts(slow, outcome) > 10

@@ -12,12 +12,12 @@ from trading.brokers.alpaca import reading
 from trading.brokers.alpaca.translation import execution_of_activity, order_of
 from trading.brokers.alpaca.wire import Answer, NoAnswer, Wire
 from trading.brokers.protocol import (
-    DEADLINES_OF_A_LIST,
     AskFailed,
     BrokerExecution,
     BrokerOrder,
     ForeignReport,
     NotConnected,
+    about_to_exchange,
 )
 
 ORDERS_IN_PAGE = 500  # Alpaca's maximum
@@ -25,6 +25,7 @@ ACTIVITIES_IN_PAGE = 100  # Alpaca's maximum
 SINGLE_LOOKS_MAX = 50
 KNOWN_ORDERS_MAX = 10_000
 RETRY_SECONDS_MAX = 300.0
+DEADLINES_OF_A_LIST = 5  # all pages together get this many deadlines of one exchange
 ACTIVITY_MARGIN = timedelta(
     minutes=1
 )  # Alpaca filters by when it wrote the activity, we by when it was filled
@@ -89,6 +90,7 @@ class Asker:
         none_if_missing: bool = False,
     ) -> Any:  # fmt: skip
         """The document, keys struck out. Raises AskFailed, NotConnected (the keys are refused)."""
+        about_to_exchange()
         try:
             answer = self._wire.exchange("GET", path, params=params, within=within)
         except NoAnswer as failure:
