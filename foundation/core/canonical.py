@@ -15,12 +15,18 @@ def plain_decimal(value: Decimal) -> str:
     """Decimal as text without exponent or trailing zeros: Decimal("1E+2") and Decimal("100.00") are "100"."""
     if not value.is_finite():
         raise ValueError(f"not a finite number: {value}")
-    text = format(value, "f")
+    text = str(value)  # in a quarter of the time of `format`
+    if "E" in text:
+        text = format(value, "f")
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 json_string: Callable[[str], str] = encode_basestring
 """Text as a string of canonical JSON, in its quotes."""
+
+
+uuid_text: Callable[[UUID], str] = lru_cache(maxsize=32_768)(str)
+"""As `str`, whose own work takes several times as long: an order's ids are written a dozen times."""
 
 
 @lru_cache(maxsize=4_096)
@@ -39,7 +45,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, UUID):
-        return str(value)
+        return uuid_text(value)
     if isinstance(value, Enum):
         return value.value
     raise TypeError(f"{type(value).__name__} has no canonical form")

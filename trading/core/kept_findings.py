@@ -12,6 +12,7 @@ were approved by stays for ever; who adds, removes or moves a control adds a lis
 from collections.abc import Mapping
 from decimal import Decimal
 from functools import lru_cache
+from sys import intern
 from typing import Any
 
 from foundation.core.canonical import json_string, plain_decimal
@@ -23,7 +24,9 @@ Named = tuple[str, str]
 
 
 def _named(text: str) -> tuple[Named, ...]:
-    return tuple((code, name) for code, _, name in (line.partition(" ") for line in text.split("\n") if line))
+    """The names are the very ones of the controls, so that comparing them takes no time."""
+    lines = [line.partition(" ") for line in text.split("\n") if line]
+    return tuple((intern(code), intern(name)) for code, _, name in lines)
 
 
 LISTS: Mapping[int, tuple[Named, ...]] = {
@@ -78,26 +81,26 @@ NEWEST = max(LISTS)
 
 def kept_text(findings: tuple[Finding, ...]) -> str:
     """Canonical JSON, as it is stored."""
-    kept = [_kept(finding, finding.passed) for finding in findings]
-    if tuple([named for named, _, _ in kept]) != LISTS[NEWEST]:
+    codes, passed, values, limits, notes, limit_names = zip(*findings, strict=True)
+    if not all(passed) or tuple(zip(codes, limit_names, strict=True)) != LISTS[NEWEST]:
         return findings_text(findings)
-    pairs = ",".join([pair for _, pair, _ in kept])
-    notes = ",".join([f'"{place}":{note}' for place, (_, _, note) in enumerate(kept) if note])
-    return f'{{"controls":{NEWEST},"found":[{pairs}],"notes":{{{notes}}}}}'
+    pairs = ",".join(
+        [f"{_value(value)},{_known(limit)}" for value, limit in zip(values, limits, strict=True)]
+    )
+    noted = ",".join([f'"{place}":{json_string(note)}' for place, note in enumerate(notes) if note])
+    return f'{{"controls":{NEWEST},"found":[{pairs}],"notes":{{{noted}}}}}'
 
 
-@lru_cache(maxsize=65_536)  # most are word for word those of the order before
-def _kept(finding: Finding, passed: bool) -> tuple[Named | None, str, str]:
-    """Which control it is of (None: it did not pass), value and limit, and the note. `passed` apart: True and 1 are one
-    key of a cache."""
-    named = (finding.code.value, finding.limit_name) if passed else None
-    note = json_string(finding.note) if finding.note else ""
-    return named, f"{_quoted(finding.value)},{_quoted(finding.limit)}", note
-
-
-def _quoted(value: Any) -> str:
+def _value(value: Any) -> str:
+    """In its quotes. Numbers are others with each order, words and counts the same few."""
     if isinstance(value, Decimal) and value.is_finite():
         return f'"{plain_decimal(round_money(value))}"'  # digits need no escape
+    return _known(value)
+
+
+@lru_cache(maxsize=4_096, typed=True)
+def _known(value: Any) -> str:
+    """In its quotes, as limits are: hardly ever another one."""
     return json_string(finding_text(value))
 
 
