@@ -11,6 +11,8 @@ from functools import lru_cache
 from typing import Any, Literal
 from uuid import UUID
 
+from foundation.core.quick import quick_init
+
 PLATFORM_STREAM = UUID("00000000-0000-0000-0000-000000000001")
 """The stream of rare events that concern no single portfolio; staff alone see it."""
 
@@ -40,6 +42,7 @@ def _is_kind(text: str) -> bool:
     return len(text) <= KIND_LENGTH_MAX and _KIND.fullmatch(text) is not None
 
 
+@quick_init
 @dataclass(frozen=True)
 class Event:
     """One entry to be.

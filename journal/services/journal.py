@@ -19,6 +19,7 @@ from django.utils.module_loading import import_string
 from foundation.arrays import array_text
 from foundation.copying import copy_values
 from foundation.core.canonical import canonical_json
+from foundation.core.quick import quick_init
 from foundation.loading import carried_out, selected
 from foundation.wakeups import wake_on_commit
 from journal.core.chain import entry_hash
@@ -36,6 +37,7 @@ class OutsideTransaction(RuntimeError):
     """journal.append was called outside a transaction: the record could commit without the deed."""
 
 
+@quick_init
 @dataclass(frozen=True)
 class Recorded:
     """Where an event was put."""

@@ -12,6 +12,8 @@ from decimal import Decimal
 from functools import cached_property
 from typing import NamedTuple
 
+from foundation.core.quick import quick_init
+
 SECONDS_A_DAY = 86_400.0
 
 
@@ -31,6 +33,7 @@ class Holding(NamedTuple):
     peak_price: Decimal | None = None
 
 
+@quick_init
 @dataclass(frozen=True)
 class Marks:
     """The day's first equity (None: the day has not begun yet for it) and the highest ever, in currency."""
@@ -39,6 +42,7 @@ class Marks:
     peak_equity: Decimal
 
 
+@quick_init
 @dataclass(frozen=True)
 class Valuation:
     """equity in currency, NaN while the price of something held is unknown.

@@ -12,12 +12,14 @@ from datetime import datetime
 from decimal import Decimal
 
 from foundation.core.money import ZERO, round_money
+from foundation.core.quick import quick_init
 
 
 class Oversold(ValueError):
     """A change takes more than is held."""
 
 
+@quick_init
 @dataclass(frozen=True)
 class PositionState:
     """quantity in units; cost and realised_pnl in currency, before fees; opened_at in market time."""

@@ -15,6 +15,7 @@ from foundation.arrays import array_text
 from foundation.asking import Steps, asking, together
 from foundation.copying import copy_values
 from foundation.core.money import ZERO, round_money
+from foundation.core.quick import quick_init
 from foundation.errors import InvalidInput, NotFound
 from foundation.loading import Row, carried_out, load_where, new, rows_of, where
 from portfolios.core.positions import PositionState, after_buy, after_sell
@@ -31,6 +32,7 @@ Account = LedgerTransfer.Account
 Kind = LedgerTransfer.Kind
 
 
+@quick_init
 @dataclass(frozen=True)
 class Fill:
     """One execution to book. side is buy or sell; price and fee in the portfolio's currency."""

@@ -15,6 +15,7 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from enum import StrEnum
 
 from foundation.core.money import PLACES
+from foundation.core.quick import quick_init
 
 PRICE_MAX = Decimal(10) ** 12  # the columns end there
 # Every client order id that we give begins so: at a broker it tells ours from others.
@@ -46,6 +47,7 @@ NEEDS: dict[OrderType, frozenset[str]] = {
 _TERMS = ("limit_price", "stop_price", "trail_percentage")
 
 
+@quick_init
 @dataclass(frozen=True)
 class OrderTerms:
     """Prices in currency per unit, trail_percentage in percent of the price (above 0, below 100)."""

@@ -14,11 +14,13 @@ from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from foundation.core.money import PLACES, ZERO, round_money
+from foundation.core.quick import quick_init
 
 BPS = Decimal(10_000)
 PERCENT = Decimal(100)
 
 
+@quick_init
 @dataclass(frozen=True, kw_only=True)
 class PaperModel:
     """How the paper market treats an account; what is left out costs and limits nothing.

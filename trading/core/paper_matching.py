@@ -23,6 +23,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from foundation.core.money import round_quantity
+from foundation.core.quick import quick_init
 from trading.core.orders import OrderTerms, OrderType
 from trading.core.paper import PERCENT, PaperModel, fee_of, market_price
 
@@ -30,6 +31,7 @@ STOPS = frozenset({OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TRAILING_STOP
 _DRAWS = 2**64
 
 
+@quick_init
 @dataclass(frozen=True, kw_only=True)
 class PaperOrder:
     """quantity: what is left of `ordered`, above 0. Times are market time; `market_at` is the decision's.
@@ -52,6 +54,7 @@ class PaperOrder:
         return self.side == "buy"
 
 
+@quick_init
 @dataclass(frozen=True, kw_only=True)
 class PaperQuote:
     """One instrument at one snapshot; None is unknown. volume: of the last completed bar, in units."""
@@ -66,6 +69,7 @@ class PaperQuote:
     lot: Decimal
 
 
+@quick_init
 @dataclass(frozen=True)
 class PaperFill:
     """price in currency per unit, fee in currency."""
@@ -75,6 +79,7 @@ class PaperFill:
     fee: Decimal
 
 
+@quick_init
 @dataclass(frozen=True)
 class Progress:
     """What one snapshot did to an order: nothing yet (`waits`, in words for people), or a fill, maybe of a part.

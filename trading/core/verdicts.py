@@ -174,6 +174,7 @@ class Finding(NamedTuple):
         return row | {key: text for key, text in more.items() if text}
 
 
+@quick_init
 @dataclass(frozen=True)
 class Approved:
     """The only thing that order management makes a trade from. Names what the order must name."""

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from foundation.arrays import array_text
 from foundation.copying import copy_values
 from foundation.core.money import ZERO, round_money
+from foundation.core.quick import quick_init
 from foundation.loading import selected
 from journal.core.events import Event
 from portfolios.services.books import Books, Fill
@@ -23,6 +24,7 @@ from trading.services.order_management import move, trade_event
 from trading.services.protections import FilledProtections
 
 
+@quick_init
 @dataclass(frozen=True)
 class ReportedFill:
     """What a broker says was executed of a trade. price in currency per unit, fee in currency."""

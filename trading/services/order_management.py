@@ -17,6 +17,7 @@ from django.db import transaction
 from foundation.arrays import array_text
 from foundation.clock import database_now
 from foundation.copying import copy_in
+from foundation.core.quick import quick_init
 from foundation.errors import Conflict, NotFound
 from foundation.loading import new, selected
 from foundation.wakeups import wake_on_commit
@@ -42,6 +43,7 @@ PAPER = BrokerAccount.Broker.PAPER
 REASON_CHARACTERS_MAX = 255  # the columns end there
 
 
+@quick_init
 @dataclass(frozen=True)
 class Intent:
     """What is to be ordered; everything that the order must name is here or in the Approved."""

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 
 from foundation.core.money import ZERO
+from foundation.core.quick import quick_init
 from market.models import Instrument
 from portfolios.core.limits import EffectiveLimits
 from portfolios.models import BrokerAccount, BrokerCredential
@@ -27,6 +28,7 @@ from trading.services.fresh_state import FreshState
 NAN = Decimal("NaN")
 
 
+@quick_init
 @dataclass(frozen=True)
 class OrderWish:
     """An order that somebody wants, `price` being the last price. `actor_objection`: why he may not have it,
