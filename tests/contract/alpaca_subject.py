@@ -40,5 +40,8 @@ class AlpacaSubject(Subject):
     def move_price(self, price: Decimal) -> None:
         self._simulator.quotes({self.symbol: price})
 
+    def charge(self, amount: Decimal) -> None:
+        self._simulator.activity(KEY, "FEE", -amount, description="TAF fee for proceed of 10 shares")
+
     def settle(self) -> None:
         time.sleep(0.02)

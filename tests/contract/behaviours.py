@@ -11,10 +11,12 @@ import pytest
 from tests.contract.subject import FAR_BELOW, START_PRICE, Subject
 from trading.brokers.protocol import (
     Accepted,
+    ActivityKind,
     BrokerExecution,
     BrokerOrder,
     CancelRefused,
     CancelRequested,
+    CashActivity,
     GateClosed,
     NotCapable,
     Rejected,
@@ -212,6 +214,27 @@ def cash_and_positions_are_what_was_there_and_all_fills(subject: Subject) -> Non
     assert abs(subject.broker.account().cash - cash) < Decimal("0.01"), "it may be told in cents"
     filled(subject, "rest", side="sell", quantity=Decimal(7))
     assert subject.broker.positions() == [], "what was sold wholly is held no more"
+
+
+@behaviour
+def what_it_charges_outside_of_orders_is_told_once_and_in_the_cash(subject: Subject) -> None:
+    if not subject.broker.capabilities.activities:
+        with pytest.raises(NotCapable):
+            subject.broker.cash_activities_since(ages_ago())
+        return
+    filled(subject, "buy")
+    before = subject.broker.account().cash
+    assert subject.broker.cash_activities_since(ages_ago()) == [], "a fill is none of them"
+    for amount in ("0.35", "0.35", "1.20"):
+        subject.charge(Decimal(amount))
+    told = subject.broker.cash_activities_since(ages_ago())
+    assert [(one.kind, one.amount) for one in told if isinstance(one, CashActivity)] == [
+        (ActivityKind.FEE, Decimal(amount)) for amount in ("-0.35", "-0.35", "-1.20")
+    ]
+    assert len({one.activity_id for one in told if isinstance(one, CashActivity)}) == 3
+    assert subject.broker.cash_activities_since(ages_ago()) == told
+    assert subject.broker.account().cash == before - Decimal("1.90")
+    assert subject.broker.cash_activities_since(datetime.now(UTC) + timedelta(days=9)) == []
 
 
 @behaviour

@@ -5,12 +5,13 @@ import itertools
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 
 from tests.contract.subject import START_PRICE, Subject
 from trading.brokers.protocol import (
     Accepted,
+    ActivityKind,
     BrokerAccountState,
     BrokerExecution,
     BrokerOrder,
@@ -19,6 +20,7 @@ from trading.brokers.protocol import (
     CancelRefused,
     CancelRequested,
     Capabilities,
+    CashActivity,
     ExecutionStream,
     Gate,
     NotCapable,
@@ -40,6 +42,7 @@ class _Market:
     orders: dict[str, BrokerOrder] = field(default_factory=dict)
     tickets: dict[str, OrderTicket] = field(default_factory=dict)
     executions: list[BrokerExecution] = field(default_factory=list)
+    activities: list[CashActivity] = field(default_factory=list)
     told: list[StreamEvent] = field(default_factory=list)
 
 
@@ -53,6 +56,7 @@ class ReferenceBroker:
         replaces=True,
         streams=True,
         has_network=False,
+        activities=True,
     )
 
     def __init__(self) -> None:
@@ -112,6 +116,9 @@ class ReferenceBroker:
     def executions_since(self, since: datetime) -> Sequence[BrokerExecution]:
         return [execution for execution in self.market.executions if execution.at >= since]
 
+    def cash_activities_since(self, since: datetime) -> Sequence[CashActivity]:
+        return [one for one in self.market.activities if one.day >= since.date()]
+
     def positions(self) -> Sequence[BrokerPosition]:
         return [BrokerPosition(Subject.symbol, self.market.held)] if self.market.held else []
 
@@ -123,6 +130,14 @@ class ReferenceBroker:
 
     def close(self) -> None:
         """Nothing is open."""
+
+    def charge(self, amount: Decimal) -> None:
+        """A fee that is of no order."""
+        self.market.cash -= amount
+        name = f"activity-{next(self._numbers)}"
+        self.market.activities.append(
+            CashActivity(name, ActivityKind.FEE, -amount, "USD", date.today(), "a fee")  # noqa: DTZ011
+        )
 
     def match(self) -> None:
         """Fill what can be filled at the price now."""
@@ -213,6 +228,9 @@ class ReferenceSubject(Subject):
     def settle(self) -> None:
         self.reference.match()
 
+    def charge(self, amount: Decimal) -> None:
+        self.reference.charge(amount)
+
 
 # Broken on purpose, each in one way.
 
@@ -261,6 +279,17 @@ class NamesFillsAnewForTheStream(ReferenceBroker):
 class ForgetsWhatIsOver(ReferenceBroker):
     def orders_since(self, since: datetime) -> Sequence[BrokerOrder]:
         return self.open_orders()
+
+
+class NamesItsFeesAnew(ReferenceBroker):
+    def cash_activities_since(self, since: datetime) -> Sequence[CashActivity]:
+        told = super().cash_activities_since(since)
+        return [replace(one, activity_id=f"told-{next(self._numbers)}") for one in told]
+
+
+class TellsFeesAsPaid(ReferenceBroker):
+    def cash_activities_since(self, since: datetime) -> Sequence[CashActivity]:
+        return [replace(one, amount=-one.amount) for one in super().cash_activities_since(since)]
 
 
 class ListsAllAsOpen(ReferenceBroker):
@@ -367,6 +396,7 @@ BROKEN: dict[str, list[type[ReferenceBroker]]] = {
     "executions_are_unique_and_sum_to_what_is_filled": [TellsFillsTwice],
     "executions_come_oldest_first_and_only_those_asked_for": [ListsNewestFirst],
     "cash_and_positions_are_what_was_there_and_all_fills": [LosesCash, HoldsTooMuch],
+    "what_it_charges_outside_of_orders_is_told_once_and_in_the_cash": [NamesItsFeesAnew, TellsFeesAsPaid],
     "the_account_says_who_it_is": [TellsNoAccount],
     "open_orders_are_those_that_work": [ListsAllAsOpen],
     "orders_since_are_all_whatever_became_of_them": [ForgetsWhatIsOver],

@@ -48,6 +48,10 @@ class Subject(ABC):
     def settle(self) -> None:
         """Let the market go on for a moment."""
 
+    def charge(self, amount: Decimal) -> None:
+        """A fee that is of no order, at a broker that declares activities."""
+        raise NotImplementedError
+
     def close(self) -> None:
         self.broker.close()
 

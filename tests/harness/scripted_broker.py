@@ -24,6 +24,7 @@ from trading.brokers.protocol import (
     CancelRefused,
     CancelRequested,
     Capabilities,
+    CashActivity,
     ExecutionStream,
     Gate,
     NotCapable,
@@ -41,7 +42,7 @@ Hook = Callable[[], object]
 ACCEPT, LOSE_ANSWER, LOSE_ORDER, REJECT = "accept", "lose answer", "lose order", "reject"
 CAPABILITIES = Capabilities(
     order_types=frozenset(OrderType), times_in_force=frozenset(TimeInForce), fractional=True, replaces=False,
-    streams=False, has_network=True,
+    streams=False, has_network=True, activities=False,
 )  # fmt: skip
 
 
@@ -192,6 +193,9 @@ class ScriptedBroker:
 
     def executions_since(self, since: datetime) -> Sequence[BrokerExecution]:
         return list(self.venue.executions)
+
+    def cash_activities_since(self, since: datetime) -> Sequence[CashActivity]:
+        raise NotCapable("it does not tell")
 
     def positions(self) -> Sequence[BrokerPosition]:
         raise AskFailed("not in this scene")

@@ -23,8 +23,10 @@ from trading.brokers.protocol import (
     BrokerOrder,
     BrokerPosition,
     Capabilities,
+    CashActivity,
     ForeignReport,
     StreamEvent,
+    UnreadableActivity,
 )
 from trading.core.order_states import FINAL, OrderState
 from trading.core.orders import OrderType, TimeInForce
@@ -33,7 +35,8 @@ from trading.models import AutoTrade
 D = Decimal
 CASH = D(100_000)
 CAPABLE = Capabilities(
-    frozenset(OrderType), frozenset(TimeInForce), fractional=True, replaces=False, streams=True, has_network=True
+    frozenset(OrderType), frozenset(TimeInForce), fractional=True, replaces=False, streams=True, has_network=True,
+    activities=True,
 )  # fmt: skip
 Told = StreamEvent | BadReport
 
@@ -52,6 +55,7 @@ class Venue:
     told: list[Told] = field(default_factory=list)
     drops: int = 0
     wrong: dict[str, list[Exception]] = field(default_factory=dict)
+    activities: list[CashActivity | UnreadableActivity] = field(default_factory=list)
     unreadable: list[ForeignReport] = field(default_factory=list)
     """orders (that do not work any more) and fills of somebody else's, of a form that we have no words for"""
 
@@ -146,6 +150,9 @@ class VenueBroker:
         venue = self._asked("executions_since")
         fills = [one for one in venue.executions if one.at >= since]
         return [*fills, *(report for report in venue.unreadable if report.is_fill)]
+
+    def cash_activities_since(self, since: datetime) -> Sequence[CashActivity | UnreadableActivity]:
+        return list(self._asked("cash_activities_since").activities)
 
     def order_by_client_id(self, client_order_id: str) -> BrokerOrder | None:
         orders = self._asked("order_by_client_id").orders.values()

@@ -170,6 +170,19 @@ class Simulator:
     def foreign_cash(self, account: str, amount: Number) -> None:
         self._call("POST", "foreign/cash", {"account": account, "amount": str(amount)})
 
+    def activity(
+        self, account: str, activity_type: str, amount: Number | None, *, in_cash: bool = True, listed: bool = True,
+        listed_after: float = 0.0, **more: Any,
+    ) -> str:  # fmt: skip
+        """Money that the broker moves outside of orders; more: further facts as Alpaca tells them. Its id."""
+        facts = {
+            "account": account,
+            "activity_type": activity_type,
+            "net_amount": amount and str(amount),
+        } | more
+        how = {"in_cash": in_cash, "listed": listed, "listed_after": listed_after}
+        return str(self._call("POST", "activity", facts | how)["id"])
+
     # what goes wrong
 
     def misbehave(self, name: str, **rule: Any) -> int:

@@ -46,6 +46,8 @@ class Account:
     by_client_id: dict[str, Order] = field(default_factory=dict)
     open: dict[str, Order] = field(default_factory=dict)
     fills: list[tuple[Order, Execution]] = field(default_factory=list)
+    activities: list[dict[str, Any]] = field(default_factory=list)
+    """as they are told, but for `listed_from`: the moment from which they are"""
 
     def held_for_sales(self, symbol: str, *, but: Order | None = None) -> Decimal:
         """Units that open sell orders have spoken for."""

@@ -10,7 +10,7 @@ from tests.simulator.wire import Response, json_response
 
 WRONG_SYMBOL = "WRONG"
 _QUANTITIES = ("qty", "filled_qty", "cum_qty", "qty_available")
-_PRICES = ("price", "filled_avg_price", "avg_entry_price", "cash")
+_PRICES = ("price", "filled_avg_price", "avg_entry_price", "cash", "net_amount")
 GATEWAY_PAGE = b"<html>\r\n<head><title>504 Gateway Time-out</title></head>\r\n<body></body>\r\n</html>\r\n"
 
 
@@ -34,6 +34,10 @@ def spoil(rule: Rule, response: Response) -> Response:
     if response.status != 200:
         return response
     body = json.loads(response.body)
+    if rule.name == "listed_twice":
+        assert isinstance(body, list), "of lists only"
+        response.body = json.dumps([item for item in body for _ in range(2)]).encode()
+        return response
     for item in body if isinstance(body, list) else [body]:
         _SPOILERS[rule.name](item)
     response.body = json.dumps(body).encode()

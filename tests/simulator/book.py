@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 from tests.simulator.accounts import Account
-from tests.simulator.clock import Clock
+from tests.simulator.clock import SECOND, Clock, new_york_day, new_york_millis
 from tests.simulator.log import EventLog
 from tests.simulator.market import Market
 from tests.simulator.orders import (
@@ -47,6 +47,24 @@ class Book:
         """A deposit or withdrawal that no client of ours made."""
         self.log.write("foreign_cash", account=account.key, amount=amount)
         account.cash += amount
+
+    def add_activity(
+        self, account: Account, told: dict[str, Any], *, in_cash: bool, listed: bool, listed_after: float
+    ) -> str:
+        """Money that the broker moves outside of orders, and its id. `told`: as Alpaca names its facts. It may be in
+        the cash alone, in the list alone, or be listed only after so many seconds."""
+        at = self.clock.now()
+        name = (
+            told.get("id")
+            or f"{new_york_millis(at)}::{seeded_id('nta', account.key, len(account.activities))}"
+        )
+        moved = Decimal(told["net_amount"]) if in_cash else Decimal(0)
+        self.log.write("activity", account=account.key, id=name, type=told["activity_type"], amount=moved)
+        account.cash += moved
+        if listed:
+            row = {"date": new_york_day(at), "status": "executed", **told, "id": name}
+            account.activities.append(row | {"listed_from": at + int(listed_after * SECOND)})
+        return name
 
     def change_position(self, account: Account, symbol: str, quantity: Decimal) -> None:
         """A transfer of shares that no client of ours made."""

@@ -47,6 +47,11 @@ def _leading_digits(text: str) -> str:
     return text
 
 
+def new_york_day(at: int) -> str:
+    """`2026-11-25`: what is no trade is told with its day."""
+    return datetime.fromtimestamp(at // SECOND, _NEW_YORK).date().isoformat()
+
+
 def new_york_millis(at: int) -> str:
     """`20261125124237123`: how the id of an activity begins."""
     seconds, nanos = divmod(at, SECOND)

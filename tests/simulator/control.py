@@ -12,6 +12,8 @@ POST expire_day                      every open day order ends; account
 POST foreign/order                   account and an order as Alpaca takes it
 POST foreign/position                account, symbol, qty
 POST foreign/cash                    account, amount
+POST activity                        account and the facts as Alpaca tells them (activity_type, net_amount, description,
+                                     …); in_cash: moved with it; listed: told of, listed_after: so many seconds
 POST mischief                        {"rules": […]} with the fields of `mischief.Rule`
 DELETE mischief                      forget all rules
 POST streams/cut                     account; now, or again and again after every: [seconds, seconds] (null ends it)
@@ -196,6 +198,11 @@ class Control:
     def _post_foreign_cash(self, facts: dict[str, Any]) -> dict[str, Any]:
         self.book.change_cash(self.book.accounts[facts["account"]], Decimal(str(facts["amount"])))
         return {}
+
+    def _post_activity(self, facts: dict[str, Any]) -> dict[str, Any]:
+        account = self.book.accounts[facts.pop("account")]
+        how = {name: facts.pop(name) for name in ("in_cash", "listed", "listed_after")}
+        return {"id": self.book.add_activity(account, facts, **how)}
 
     # what goes wrong
 

@@ -1,7 +1,7 @@
-"""Alpaca's two lists: orders and fills, with its filters, its pages and its strict `after`."""
+"""Alpaca's lists: orders, fills and what is no trade, with its filters, its pages and its strict `after`."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 from tests.simulator.accounts import Account
 from tests.simulator.clock import from_text, new_york_millis, to_text
@@ -11,6 +11,7 @@ ORDERS_MAX = 500
 ORDERS_DEFAULT = 50
 FILLS_MAX = 100
 MICROSECOND = 1000
+Row = TypeVar("Row")
 
 
 def list_orders(account: Account, query: Mapping[str, str], *, now: int) -> list[dict[str, Any]]:
@@ -50,12 +51,31 @@ def list_fills(account: Account, query: Mapping[str, str]) -> list[dict[str, Any
     rows = [(order, fill) for order, fill in account.fills if _within(_micros(fill.at), after, until)]
     if not _ascending(query):
         rows.reverse()
-    if token := query.get("page_token"):
-        ids = [activity_id(fill) for _, fill in rows]
-        if token not in ids:
-            raise Refused(422, WRONG_REQUEST, "invalid page_token")
-        rows = rows[ids.index(token) + 1 :]
-    return [_told_fill(order, fill) for order, fill in rows[:size]]
+    page = _after_token(rows, query, lambda row: activity_id(row[1]))[:size]
+    return [_told_fill(order, fill) for order, fill in page]
+
+
+def list_activities(account: Account, query: Mapping[str, str], *, now: int) -> list[dict[str, Any]]:
+    """GET /v2/account/activities of the category non_trade_activity: after (strict, of the day), direction, page_size,
+    page_token."""
+    size = _count(query, "page_size", default=FILLS_MAX, most=FILLS_MAX)
+    day = query.get("after", "")[:10]
+    rows = [one for one in account.activities if one["listed_from"] <= now and one["date"] > day]
+    if not _ascending(query):
+        rows.reverse()
+    page = _after_token(rows, query, lambda row: row["id"])[:size]
+    return [{name: value for name, value in one.items() if name != "listed_from"} for one in page]
+
+
+def _after_token(rows: list[Row], query: Mapping[str, str], id_of: Callable[[Row], str]) -> list[Row]:
+    """What comes after the last id that was seen."""
+    token = query.get("page_token")
+    if not token:
+        return rows
+    ids = [id_of(row) for row in rows]
+    if token not in ids:
+        raise Refused(422, WRONG_REQUEST, "invalid page_token")
+    return rows[ids.index(token) + 1 :]
 
 
 def _told_fill(order: Order, fill: Execution) -> dict[str, Any]:

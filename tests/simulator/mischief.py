@@ -37,6 +37,7 @@ ANSWER = {
     "dribble": "does it and answers in small pieces over `seconds`",
     "garbage": "does it and answers 200 with what is no JSON",
     "wrong_symbol": "does it and names another symbol in the answer",
+    "listed_twice": "answers with each row of a list twice",
     "nan": "does it and answers with NaN for quantities and prices",
     "negative_quantity": "does it and answers with negative quantities",
 }

@@ -9,7 +9,7 @@ from tests.simulator.accounts import Account, told_account, told_positions
 from tests.simulator.answers import spoil
 from tests.simulator.book import Book
 from tests.simulator.clock import Clock
-from tests.simulator.listings import list_fills, list_orders
+from tests.simulator.listings import list_activities, list_fills, list_orders
 from tests.simulator.matching import Matching
 from tests.simulator.mischief import ANSWER, BEFORE, WORK, Mischief, Occasion, Rule
 from tests.simulator.orders import (
@@ -36,6 +36,7 @@ ENDPOINTS = (
     "positions",
     "account",
     "fills",
+    "activities",
 )
 
 
@@ -52,6 +53,8 @@ def find_endpoint(method: str, path: str, query: Any) -> tuple[str, str]:
     if found := plain.get((method, path)):
         return found, ""
     if (method, path) == ("GET", "/v2/account/activities"):
+        if query.get("category") == "non_trade_activity":
+            return "activities", ""
         wanted = query.get("activity_types") or query.get("activity_type")
         if wanted != "FILL":
             raise Refused(422, WRONG_REQUEST, f"invalid activity type: {wanted}")
@@ -84,6 +87,7 @@ class Rest:
             "positions": self._positions,
             "account": self._account,
             "fills": self._fills,
+            "activities": self._activities,
         }
 
     async def answer(self, request: Request) -> Response:
@@ -220,6 +224,9 @@ class Rest:
 
     def _fills(self, account: Account, request: Request, *_: Any) -> Response:
         return json_response(200, list_fills(account, request.query))
+
+    def _activities(self, account: Account, request: Request, *_: Any) -> Response:
+        return json_response(200, list_activities(account, request.query, now=self.clock.now()))
 
 
 def _body(request: Request) -> Any:

@@ -155,6 +155,10 @@ def _foreign_cash(witness: Witness, event: dict[str, Any]) -> None:
     witness.cash[event["account"]] += Decimal(event["amount"])
 
 
+def _activity(witness: Witness, event: dict[str, Any]) -> None:
+    witness.cash[event["account"]] += Decimal(event["amount"])
+
+
 def _foreign_position(witness: Witness, event: dict[str, Any]) -> None:
     witness.positions[event["account"]][event["symbol"]] += Decimal(event["quantity"])
 
@@ -178,6 +182,7 @@ _ADDERS = {
     "rejected": _ended,
     "replaced": _ended,
     "foreign_cash": _foreign_cash,
+    "activity": _activity,
     "foreign_position": _foreign_position,
     "mischief": _mischief,
 }

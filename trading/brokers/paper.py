@@ -26,12 +26,14 @@ from trading.brokers.protocol import (
     CancelOutcome,
     CancelRefused,
     CancelRequested,
+    CashActivity,
     ExecutionStream,
     Gate,
     NotCapable,
     OrderTicket,
     Rejected,
     SubmitOutcome,
+    UnreadableActivity,
 )
 from trading.core.order_states import FINAL, WORKING, OrderState
 from trading.core.orders import OrderTerms
@@ -109,6 +111,9 @@ class PaperBroker:
             account_number=self._account.account_number, currency=portfolio.base_currency,
             cash=ledger_balance(portfolio.id),
         )  # fmt: skip
+
+    def cash_activities_since(self, since: datetime) -> Sequence[CashActivity | UnreadableActivity]:
+        raise NotCapable("The paper market charges nothing outside of its fills.")
 
     def stream(self) -> AbstractContextManager[ExecutionStream]:
         raise NotCapable(

@@ -10,4 +10,5 @@ PAPER_CAPABILITIES = Capabilities(
     replaces=False,
     streams=False,
     has_network=False,
+    activities=False,  # what it charges is part of its fills
 )

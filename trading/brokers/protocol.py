@@ -13,15 +13,17 @@ Errors
     ├── NotSent            there was no connection to send an order over: certainly no byte of it has left
     ├── AskFailed          a question was not answered: ask again later. `retry_after_seconds` where it said so
     └── BadReport          it said something that cannot be true; nothing of it may be used
-        └── ForeignReport  the same of an order that is not ours: ours are told all the same
+        ├── ForeignReport  the same of an order that is not ours: ours are told all the same
+        └── UnreadableActivity  money moved outside of orders, and we have no words for how
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
+from enum import StrEnum
 from typing import Any, Protocol
 
 from trading.core.order_states import OrderState
@@ -96,6 +98,15 @@ def about_to_exchange() -> None:
         do()
 
 
+class UnreadableActivity(BadReport):
+    """Money moved outside of orders in a way that nobody books by itself: of a kind that we do not know, or told in
+    what cannot be. `key` is the broker's id of it; `amount`: what it added to the cash, where it says so."""
+
+    def __init__(self, reason: str, *, payload: Any, key: str, amount: Decimal | None = None) -> None:
+        super().__init__(reason, payload=payload)
+        self.key, self.amount = key, amount
+
+
 @dataclass(frozen=True)
 class Capabilities:
     """What a broker does for us. An order that asks for more is refused before it is made."""
@@ -109,6 +120,8 @@ class Capabilities:
     """whether it tells of executions by itself"""
     has_network: bool
     """whether an answer can be lost on the way; without, an order is never unknown"""
+    activities: bool
+    """whether it tells of the money that it charges and pays outside of orders"""
 
 
 @dataclass(frozen=True)
@@ -156,6 +169,31 @@ class BrokerExecution:
     fee: Decimal
     at: datetime
     """the broker's time"""
+
+
+class ActivityKind(StrEnum):
+    FEE = "fee"
+    DIVIDEND = "dividend"
+    INTEREST = "interest"
+    TRANSFER = "transfer"  # of cash, into the account or out of it
+
+
+@dataclass(frozen=True)
+class CashActivity:
+    """Money that the broker moved outside of orders. activity_id: the same whenever it is told.
+
+    amount: what it added to the cash, below zero for what it took. currency: empty: the account's. day: the broker's.
+    is_cancelled: it was told before, and moved nothing after all.
+    """
+
+    activity_id: str
+    kind: ActivityKind
+    amount: Decimal
+    currency: str
+    day: date
+    detail: str
+    symbol: str = ""
+    is_cancelled: bool = False
 
 
 @dataclass(frozen=True)
@@ -267,6 +305,11 @@ class Broker(Protocol):
 
     def executions_since(self, since: datetime) -> Sequence[BrokerExecution | ForeignReport]:
         """Every fill at or after `since` (broker's time), oldest first, or AskFailed."""
+        ...
+
+    def cash_activities_since(self, since: datetime) -> Sequence[CashActivity | UnreadableActivity]:
+        """All money that moved outside of orders on the broker's day of `since` or later, perhaps with some of the days
+        before, or AskFailed. Raises NotCapable where the broker does not tell."""
         ...
 
     def positions(self) -> Sequence[BrokerPosition]: ...

@@ -2,6 +2,7 @@
 
 import time
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 import httpx
 import pytest
@@ -317,3 +318,19 @@ def test_every_answer_tells_the_rate_as_alpaca_does(alice):
     for answer in (alice.submit(), alice.http.get("/v2/account"), alice.http.get("/v2/orders/none")):
         assert int(answer.headers["x-ratelimit-remaining"]) > 0
         assert 0 <= int(answer.headers["x-ratelimit-reset"]) - time.time() <= 61
+
+
+def test_what_is_no_trade_is_a_list_of_its_own(alice, simulator):
+    names = [simulator.activity("ALICE", "FEE", f"-0.0{n}", activity_sub_type="TAF") for n in (1, 2, 3)]
+    simulator.activity("ALICE", "DIV", "5", date="2020-01-02", symbol="AAPL")
+    simulator.activity("ALICE", "INT", "7", listed_after=60)
+    day = datetime.now(UTC).date() - timedelta(days=2)
+    asked = {"category": "non_trade_activity", "after": day.isoformat(), "direction": "asc", "page_size": "2"}
+    first = alice.get("account/activities", **asked)
+    assert [(row["id"], row["activity_type"], row["net_amount"]) for row in first] == [
+        (names[0], "FEE", "-0.01"), (names[1], "FEE", "-0.02"),
+    ]  # fmt: skip
+    (last,) = alice.get("account/activities", **asked, page_token=names[1])
+    assert (last["id"], last["status"], last["activity_sub_type"]) == (names[2], "executed", "TAF")
+    assert alice.get("account")["cash"] == "100011.94"
+    assert simulator.witness().cash["ALICE"] == Decimal("100011.94")

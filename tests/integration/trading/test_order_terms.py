@@ -113,7 +113,7 @@ def test_what_the_broker_cannot_do_is_refused_with_what_it_could(
 ) -> None:
     poor = Capabilities(
         order_types=frozenset({OrderType.MARKET, OrderType.LIMIT}), times_in_force=frozenset({TimeInForce.DAY}),
-        fractional=False, replaces=False, streams=False, has_network=False,
+        fractional=False, replaces=False, streams=False, has_network=False, activities=False,
     )  # fmt: skip
     monkeypatch.setattr("trading.services.risk_management.capabilities_of", lambda account: poor)
     assert connections.capabilities_of(desk.portfolio.broker_account).fractional

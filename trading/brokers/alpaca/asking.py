@@ -1,7 +1,7 @@
 """Questions to Alpaca: answered wholly, or AskFailed. Lists come in pages, and half a list is no answer."""
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,14 +9,17 @@ from foundation.core.money import ZERO
 from foundation.sockets import Deadline
 from portfolios.services.credentials import ApiKeys
 from trading.brokers.alpaca import reading
+from trading.brokers.alpaca.activities import activity_of
 from trading.brokers.alpaca.translation import execution_of_activity, order_of
 from trading.brokers.alpaca.wire import Answer, NoAnswer, Wire
 from trading.brokers.protocol import (
     AskFailed,
     BrokerExecution,
     BrokerOrder,
+    CashActivity,
     ForeignReport,
     NotConnected,
+    UnreadableActivity,
     about_to_exchange,
 )
 
@@ -30,6 +33,8 @@ ACTIVITY_MARGIN = timedelta(
     minutes=1
 )  # Alpaca filters by when it wrote the activity, we by when it was filled
 INSTANT = timedelta(microseconds=1)
+# What is no fill has a day and no time: New York's, which may be the one before ours, and `after` leaves its own out.
+DAYS_MARGIN = timedelta(days=2)
 # So long after a fill its order may not be found yet: what one part of a broker has written, another shows later.
 APPEARS_WITHIN = timedelta(minutes=1)
 
@@ -175,27 +180,39 @@ class Asker:
 
     def _activities(self, since: datetime, within: Deadline) -> list[Mapping[str, Any]]:
         found: dict[str, Mapping[str, Any]] = {}
+        after = (since - ACTIVITY_MARGIN).replace(microsecond=0)
+        for activity in self._each("/v2/account/activities/FILL", {"after": _written(after)}, within):
+            reading.text(activity, "order_id")
+            if reading.moment(activity, "transaction_time") >= since:
+                found[activity["id"]] = activity
+        return list(found.values())
+
+    def cash_activities(self, since: datetime) -> list[CashActivity | UnreadableActivity]:
+        """Of all types, so that none which nobody has heard of moves money unseen."""
+        after = _written((since - DAYS_MARGIN).replace(microsecond=0))
+        params = {"category": "non_trade_activity", "after": after}
+        told = {
+            activity["id"]: activity_of(activity)
+            for activity in self._each("/v2/account/activities", params, self.whole_list())
+        }
+        return [one for one in told.values() if one is not None]
+
+    def _each(self, path: str, params: Mapping[str, str], within: Deadline) -> Iterator[Mapping[str, Any]]:
+        """Activities with an id, page after page, oldest first; one that came already may come again."""
         seen: set[str] = set()
-        params = {
-            "after": _written((since - ACTIVITY_MARGIN).replace(microsecond=0)), "direction": "asc",
-            "page_size": str(ACTIVITIES_IN_PAGE),
-        }  # fmt: skip
+        asked = {**params, "direction": "asc", "page_size": str(ACTIVITIES_IN_PAGE)}
         while True:
-            page = reading.rows(
-                self.ask("/v2/account/activities/FILL", params, within=within), "the list of fills"
-            )
+            page = reading.rows(self.ask(path, asked, within=within), "the list of activities")
             before = len(seen)
             for payload in page:
                 activity = reading.document(payload, "the activity")
-                reading.text(activity, "order_id")
                 seen.add(reading.text(activity, "id"))
-                if reading.moment(activity, "transaction_time") >= since:
-                    found[activity["id"]] = activity
+                yield activity
             if len(page) < ACTIVITIES_IN_PAGE:
-                return list(found.values())
+                return
             if len(seen) == before:
-                raise AskFailed("the list of fills does not end")
-            params["page_token"] = page[-1]["id"]
+                raise AskFailed("the list of activities does not end")
+            asked["page_token"] = page[-1]["id"]
 
     def _orders_of(
         self, activities: Iterable[Mapping[str, Any]], since: datetime, within: Deadline

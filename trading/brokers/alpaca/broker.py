@@ -30,6 +30,7 @@ from trading.brokers.protocol import (
     CancelRefused,
     CancelRequested,
     Capabilities,
+    CashActivity,
     ExecutionStream,
     ForeignReport,
     Gate,
@@ -40,6 +41,7 @@ from trading.brokers.protocol import (
     Rejected,
     SubmitOutcome,
     Unknown,
+    UnreadableActivity,
 )
 from trading.core.orders import OrderTerms, OrderType, TimeInForce
 
@@ -51,6 +53,7 @@ CAPABILITIES = Capabilities(
     replaces=True,
     streams=True,
     has_network=True,
+    activities=True,
 )
 # A 4xx that does not say whether the order was taken: a time-out of its own, a state that changed meanwhile, a request
 # that it thinks was replayed, a rate that is used up.
@@ -154,6 +157,9 @@ class AlpacaBroker:
 
     def executions_since(self, since: datetime) -> Sequence[BrokerExecution | ForeignReport]:
         return self._asker.executions(since)
+
+    def cash_activities_since(self, since: datetime) -> Sequence[CashActivity | UnreadableActivity]:
+        return self._asker.cash_activities(since)
 
     def positions(self) -> Sequence[BrokerPosition]:
         payload = reading.rows(self._asker.ask("/v2/positions"), "the list of positions")

@@ -6,7 +6,7 @@ Payloads come here with the keys struck out (`struck`), so that no record, log o
 import json
 import re
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -125,3 +125,11 @@ def moment(payload: Mapping[str, Any], name: str) -> datetime:
     if at is None or at.tzinfo is None:
         raise bad(f"{name} is no time with a zone", payload)
     return at
+
+
+def day(payload: Mapping[str, Any], name: str) -> date:
+    """Alpaca tells a day alone, or as a moment on it."""
+    try:
+        return date.fromisoformat(text(payload, name)[:10])
+    except ValueError:
+        raise bad(f"{name} is no day", payload) from None
