@@ -1,11 +1,13 @@
 """What the trading room tells the journal: decisions, orders and their fills, stops, brokers."""
 
+from datetime import date
 from decimal import Decimal
 from typing import Any, Literal, NotRequired, TypedDict
 from uuid import UUID
 
 from journal.core.kinds import EITHER, PLATFORM, EventKind, register
 from portfolios.models import BrokerAccount
+from trading.brokers.protocol import ActivityKind
 from trading.core.breakers import Breaker
 from trading.core.order_states import OrderState
 from trading.core.orders import OrderType, TimeInForce
@@ -232,6 +234,22 @@ class BrokerBreak(TypedDict):
     detail: str
 
 
+class ActivityBooked(TypedDict):
+    """`amount` is what it added to the cash, below zero for what was taken; `cash` is what the portfolio has then.
+    `day` is the broker's; `symbol` is empty where it is of none."""
+
+    account_id: UUID
+    activity_id: str
+    kind: ActivityKind
+    entry_id: UUID
+    amount: Decimal
+    currency: str
+    cash: Decimal
+    day: date
+    symbol: str
+    detail: str
+
+
 class BreakExplained(BrokerBreak):
     explanation: str
     actor: str
@@ -310,6 +328,11 @@ register(
     EventKind("streams.failing", "The executions of an account cannot be followed", AccountTrouble),
     EventKind("streams.not_connected", "An account cannot be used to follow executions", AccountTrouble),
     EventKind("broker.not_connected", "Orders cannot be sent to the broker", NotConnected),
+    EventKind(
+        "account.activity_booked",
+        "The broker moved money outside of orders, and it is booked",
+        ActivityBooked,
+    ),
     EventKind("account.connected", "The account is one at a broker", AccountConnected),
     EventKind("account.disconnected", "The account is on paper again", AccountDisconnected),
     EventKind("account.keys_replaced", "The account has other keys", KeysReplaced),

@@ -22,14 +22,16 @@ class LedgerTransfer(models.Model):
         CAPITAL = "capital"  # what its owner paid in and took out
         MARKET = "market"  # the counterparty of every fill
         FEES = "fees"  # what trading cost
-        INCOME = "income"  # what holdings paid: dividends
+        INCOME = "income"  # what holdings and cash paid: dividends, interest
 
     class Kind(models.TextChoices):
         DEPOSIT = "deposit"
         WITHDRAWAL = "withdrawal"
         FILL = "fill"
         FEE = "fee"
+        BROKER_FEE = "broker_fee"  # charged outside of fills
         DIVIDEND = "dividend"
+        INTEREST = "interest"
         SPLIT = "split"  # units that came or went without a price
         CASH_IN_LIEU = "cash_in_lieu"  # the fraction that a split left, sold
         REVERSAL = "reversal"

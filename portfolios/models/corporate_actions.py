@@ -17,8 +17,8 @@ class CorporateActionBooking(models.Model):
     """What a corporate action is to one portfolio. `booked_at` empty: it waits, and `waiting_for` says why.
 
     Written by `services.corporate_actions`, and by a reversal. `entry_id` is empty where there was nothing to
-    book (a dividend below half a cent). It is made anew once it is reversed (or was nothing) and the portfolio is
-    entitled to another quantity than then.
+    book (a dividend below half a cent, or one that a real broker pays). It is made anew once it is reversed (or was
+    nothing) and the portfolio is entitled to another quantity than then.
     """
 
     action = models.ForeignKey(CorporateAction, on_delete=models.PROTECT, related_name="bookings")
@@ -33,6 +33,11 @@ class CorporateActionBooking(models.Model):
         max_digits=20, decimal_places=8, default=0, help_text="Of the position, by the reversal"
     )
     entry_id = models.UUIDField(null=True, unique=True, help_text="The entry in the ledger")
+    paid_by_broker = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="A dividend at a real broker: what it pays is booked as it tells",
+    )
     waiting_for = models.CharField(max_length=255, blank=True)
     created_at = models.DateTimeField(db_default=Now())
     booked_at = models.DateTimeField(null=True, help_text="Database time")
@@ -48,6 +53,9 @@ class CorporateActionBooking(models.Model):
             models.CheckConstraint(
                 condition=Q(booked_at__isnull=False) | Q(entry_id=None),
                 name="corporate_action_entry_when_booked",
+            ),
+            models.CheckConstraint(
+                condition=Q(paid_by_broker=False) | Q(entry_id=None), name="corporate_action_paid_once"
             ),
             models.CheckConstraint(
                 condition=Q(reversed_at__isnull=False) | Q(reversal_pnl=0),

@@ -95,6 +95,11 @@ class BrokerAccount(models.Model):
         null=True,
         help_text="To the broker that it has now, database time; what happened there before is not ours",
     )
+    activities_since = models.DateTimeField(
+        null=True,
+        help_text="What the broker charges and pays outside of orders is booked from then on, database time; empty: "
+        "what it has told of by the next reconciliation is in the cash that the account began with",
+    )
     # How the paper market treats this account; a real broker's own costs are what it charges.
     fee_bps = models.DecimalField(max_digits=8, decimal_places=4, default=1, help_text="Of the traded value")
     fee_per_unit = models.DecimalField(

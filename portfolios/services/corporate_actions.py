@@ -2,7 +2,8 @@
 
 The ex time is market time, and who held how much is read from the ledger, so that it does not matter when an
 action is booked: a buy at the new price is not split, a sell after the ex time keeps its dividend. Nothing is
-booked before market time has reached the ex time. A dividend is paid at its ex time.
+booked before market time has reached the ex time. A dividend is paid at its ex time. At a real broker it is not ours
+to pay: what that pays, and when, is booked as it tells (`services.broker_cash`), and here that it is nothing.
 
     begin    an action whose ex time is reached gets its settlement
     enrol    each entitled portfolio gets a row that waits; sweeps look again for a while, for fills on their way
@@ -31,7 +32,7 @@ from market.models import CorporateAction
 from market.selectors import market_now
 from portfolios.core.corporate_actions import dividend, in_cents, split
 from portfolios.core.positions import after_sell, after_split
-from portfolios.models import CorporateActionBooking, CorporateActionSettlement, LedgerTransfer
+from portfolios.models import BrokerAccount, CorporateActionBooking, CorporateActionSettlement, LedgerTransfer
 from portfolios.models.corporate_actions import IN_FORCE, WAITS
 from portfolios.selectors import held_before
 from portfolios.services.books import Books, open_books
@@ -194,6 +195,7 @@ class Batch:
     books: Books
     quantities: dict[uuid.UUID, Decimal]
     after_others: set[uuid.UUID]
+    at_brokers: set[uuid.UUID]
     wrong: dict[uuid.UUID, uuid.UUID | None]  # portfolio -> the entry of an action that was withdrawn since
     now: datetime
     events: list[Event] = field(default_factory=list)
@@ -220,15 +222,19 @@ def _book_batch(action: CorporateAction, portfolio_ids: Sequence[uuid.UUID]) -> 
     )
     earlier = others.filter(WAITS, action__ex_at__lt=action.ex_at, action__withdrawn_at=None)
     wrong = others.filter(IN_FORCE, action__withdrawn_at__isnull=False)
+    real = BrokerAccount.objects.filter(portfolio_id__in=portfolio_ids).exclude(
+        broker=BrokerAccount.Broker.PAPER
+    )
     batch = Batch(
         action, books, held, set(earlier.values_list("portfolio_id", flat=True)),
-        dict(wrong.values_list("portfolio_id", "entry_id")), database_now(),
+        set(real.values_list("portfolio_id", flat=True)), dict(wrong.values_list("portfolio_id", "entry_id")),
+        database_now(),
     )  # fmt: skip
     booked = sum(_book_one(batch, row) for row in rows)
     books.save()
     rescale_peaks(batch.split_positions, new_units=action.new_units or 1, old_units=action.old_units or 1)
     CorporateActionBooking.objects.bulk_update(
-        rows, ["quantity", "realised_pnl", "entry_id", "waiting_for", "booked_at"]
+        rows, ["quantity", "realised_pnl", "entry_id", "paid_by_broker", "waiting_for", "booked_at"]
     )
     append(batch.events)
     return booked
@@ -270,6 +276,9 @@ def _book_dividend(batch: Batch, row: CorporateActionBooking) -> Waits | None:
     """Cash against income. It is realised profit of the portfolio, not of the position."""
     action, portfolio = batch.action, batch.books.portfolios[row.portfolio_id]
     assert action.amount is not None
+    row.paid_by_broker = row.portfolio_id in batch.at_brokers
+    if row.paid_by_broker:
+        return None
     cash = dividend(row.quantity, amount=action.amount)
     if portfolio.cash + cash >= CASH_BOUND:
         return Waits("with it the cash would reach 10^12, more than the books can hold", alert=True)

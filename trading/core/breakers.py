@@ -26,6 +26,8 @@ from foundation.core.money import as_decimal
 from portfolios.core.limits import for_entries
 
 EPISODE_CHARACTERS_MAX = 64
+OF_CASH = frozenset({"cash", "activity"})
+"""Kinds of breaks that are no doubt about what a sell reduces: money is all that differs."""
 
 
 class Breaker(StrEnum):
@@ -198,8 +200,8 @@ def repeated_execution(
 
 
 def breaker_of_break(kind: str) -> Breaker:
-    """Which one a break of this kind trips: a fee that nobody has booked yet is no doubt about what a sell reduces."""
-    return Breaker.CASH_DIFFERENCE if kind == "cash" else Breaker.RECONCILIATION
+    """Which one a break of this kind trips."""
+    return Breaker.CASH_DIFFERENCE if kind in OF_CASH else Breaker.RECONCILIATION
 
 
 def reconciliation(*, released_at: datetime | None, kind: str, key: str, detail: str) -> Tripped:

@@ -44,7 +44,8 @@ class Holdings:
 
 @dataclass(frozen=True)
 class Awaited:
-    """Fills that the broker has told of and that could not be booked: what they would change in our holdings."""
+    """Fills, and money moved outside of orders, that the broker has told of and that could not be booked: what they
+    would change in our holdings."""
 
     units: Mapping[str, Decimal] = field(default_factory=dict)
     cash: Decimal = ZERO

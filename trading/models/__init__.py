@@ -2,7 +2,8 @@
 
 `decisions` is the only writer of decisions, `cooldowns` of when a rule acted, `order_management` of a trade's
 status and of counted messages, `bookkeeping` of executions, `emergency_stop` of halts, `protections` of positions'
-protections, `broker_messages` of what was said to brokers, `reconciliation` and `breaks` of how the books compare.
+protections, `broker_messages` of what was said to brokers, `reconciliation` and `breaks` of how the books compare,
+`reconciling_cash` of what brokers move outside of orders.
 """
 
 from trading.models.decisions import Decision, RuleAct
@@ -10,10 +11,10 @@ from trading.models.halts import Halt
 from trading.models.messages import BrokerMessage, OrderMessage
 from trading.models.performance import SessionPerformance
 from trading.models.protections import Protection
-from trading.models.reconciliation import Reconciliation, ReconciliationBreak
+from trading.models.reconciliation import BrokerActivity, Reconciliation, ReconciliationBreak
 from trading.models.trades import AutoTrade, Execution, Side
 
 __all__ = [
-    "AutoTrade", "BrokerMessage", "Decision", "Execution", "Halt", "OrderMessage", "Protection", "Reconciliation",
-    "ReconciliationBreak", "RuleAct", "SessionPerformance", "Side",
+    "AutoTrade", "BrokerActivity", "BrokerMessage", "Decision", "Execution", "Halt", "OrderMessage", "Protection",
+    "Reconciliation", "ReconciliationBreak", "RuleAct", "SessionPerformance", "Side",
 ]  # fmt: skip

@@ -8,6 +8,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from portfolios.models import BrokerAccount
+from trading.brokers.protocol import ActivityKind
 
 
 class Reconciliation(models.Model):
@@ -51,6 +52,7 @@ class ReconciliationBreak(models.Model):
         EXECUTION = "execution"  # a fill that cannot be booked
         POSITION = "position"
         CASH = "cash"
+        ACTIVITY = "activity"  # money that the broker moved outside of orders, and that nobody could book
         BAD_REPORT = "bad_report"  # what cannot be true: quarantined as it came
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -83,3 +85,37 @@ class ReconciliationBreak(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.key}"
+
+
+class BrokerActivity(models.Model):
+    """Money that a real broker moved outside of orders, unique by its id there: told twice, it is booked once. Written
+    by `trading.services.reconciling_cash` only."""
+
+    id = models.BigAutoField(primary_key=True)
+    account = models.ForeignKey(BrokerAccount, on_delete=models.PROTECT, related_name="+", db_index=False)
+    activity_id = models.CharField(max_length=200, help_text="The broker's")
+    kind = models.CharField(
+        max_length=20, choices=[(kind.value, kind.value) for kind in ActivityKind], blank=True
+    )
+    amount = models.DecimalField(
+        max_digits=20, decimal_places=8, default=0, help_text="What it added to the cash"
+    )
+    entry_id = models.UUIDField(
+        null=True,
+        unique=True,
+        help_text="The entry in the ledger; empty: it was there before, and is in the cash that the account began with",
+    )
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["account", "activity_id"], name="broker_activity_once"),
+            models.CheckConstraint(
+                condition=Q(entry_id=None, kind="", amount=0)
+                | (Q(entry_id__isnull=False) & ~Q(kind="") & ~Q(amount=0)),
+                name="broker_activity_booked_whole",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.amount}"

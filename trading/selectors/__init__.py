@@ -26,7 +26,7 @@ from portfolios.selectors import visible_portfolios
 from portfolios.standing import AnyUser, is_superuser, standing_anywhere
 from rules.models import TradingRule
 from sessions.models import TradingSession
-from trading.core.breakers import Breaker
+from trading.core.breakers import OF_CASH, Breaker
 from trading.core.order_states import OPEN, OrderState
 from trading.core.orders import OrderType
 from trading.core.track_record import BookedFill, TrackRecord, round_trips, track_record
@@ -139,7 +139,7 @@ def shown_halts(user: AnyUser) -> QuerySet[Halt]:
     breaks = ReconciliationBreak.objects.filter(
         account_id=Cast(OuterRef("scope_id"), UUIDField()), ended_at=None
     )
-    of_cash = Q(kind=ReconciliationBreak.Kind.CASH)
+    of_cash = Q(kind__in=OF_CASH)
 
     def counted(mine: Q) -> Coalesce:
         rows = breaks.filter(mine).order_by().values("account_id").values(count=Count("*"))

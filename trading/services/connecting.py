@@ -19,6 +19,7 @@ from django.db import IntegrityError, transaction
 
 from foundation.clock import database_now
 from foundation.errors import Conflict, InvalidInput, NotFound, Unavailable, Unprocessable
+from foundation.wakeups import wake_on_commit
 from journal.core.events import AlertSpec, Event
 from journal.services.journal import append
 from portfolios.core.access import Action
@@ -42,6 +43,8 @@ from trading.models import AutoTrade
 from trading.services.breaks import end_of_connection
 
 CONNECTABLE = (BrokerAccount.Broker.ALPACA,)
+RECONCILE = "trading.tasks.reconcile_due"
+COLUMNS = ("broker", "is_live", "account_number", "connected_at", "activities_since")
 
 
 @dataclass(frozen=True)
@@ -122,8 +125,8 @@ def disconnect_account(*, portfolio_id: uuid.UUID, actor: AbstractBaseUser) -> B
     }  # fmt: skip
     forget_credentials(account=account)
     account.broker, account.is_live, account.account_number = BrokerAccount.Broker.PAPER, False, ""
-    account.connected_at = None
-    account.save(update_fields=["broker", "is_live", "account_number", "connected_at"])
+    account.connected_at = account.activities_since = None
+    account.save(update_fields=COLUMNS)
     told = f"{actor.get_username()} disconnected the account from {was['broker']}: it trades on paper"
     append(
         [
@@ -211,16 +214,17 @@ def _connect(
     _require_idle(portfolio.id)
     _require_fit(found, portfolio)
     account.broker, account.is_live, account.account_number = broker, is_live, state.account_number
-    account.connected_at = database_now()
+    account.connected_at, account.activities_since = database_now(), None
     try:
         with transaction.atomic():
-            account.save(update_fields=["broker", "is_live", "account_number", "connected_at"])
+            account.save(update_fields=COLUMNS)
     except IntegrityError:
         raise Conflict(
             "Another portfolio is connected to this account: one account serves one portfolio.",
             code="account_taken",
         ) from None
     seal_credentials(account=account, keys=keys, actor=actor)
+    wake_on_commit(RECONCILE, queue="broker")  # which notes the money that has moved there until now
     events = [*end_of_connection(account_id=account.pk), *_bring_cash(books, portfolio, state.cash, actor)]
     payload = {
         "broker": broker, "is_live": is_live, "account_number": state.account_number, "key": keys.hint,

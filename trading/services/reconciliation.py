@@ -39,6 +39,7 @@ from trading.services import breaks
 from trading.services.account_alerts import alert_once
 from trading.services.faults import TRANSIENT
 from trading.services.reconciling import CLOCK_SLACK, Run, TakenOver, lease_seconds
+from trading.services.reconciling_cash import book_activities
 from trading.services.reconciling_holdings import compare_holdings
 from trading.services.reconciling_orders import AskedOrders, apply_orders, ask_orders
 
@@ -104,6 +105,7 @@ def _carry_out(
         reach("reconcile.asked", detail=f"account {account.pk}")
         apply_orders(run, orders)
         breaks.end_booked(account_id=account.pk)
+        book_activities(run)
         compare_holdings(run)
         breaks.end_gone(account_id=account.pk, kinds=STATES, seen=run.seen)
     except BadReport as error:
@@ -169,10 +171,10 @@ def _hour(at: datetime) -> datetime:
 
 
 def _unbooked(account_id: uuid.UUID) -> list[datetime]:
-    """When fills were executed that could not be booked, and when they were found: it may have been days later."""
-    rows = ReconciliationBreak.objects.filter(
-        account_id=account_id, kind=ReconciliationBreak.Kind.EXECUTION, ended_at=None
-    )
+    """When fills were executed that could not be booked, and when they were found: it may have been days later. Of
+    other money, when it was found."""
+    kinds = (ReconciliationBreak.Kind.EXECUTION, ReconciliationBreak.Kind.ACTIVITY)
+    rows = ReconciliationBreak.objects.filter(account_id=account_id, kind__in=kinds, ended_at=None)
     times = list[datetime]()
     for found_at, told in rows.values_list("found_at", "theirs__at"):
         times.append(found_at)

@@ -1,7 +1,8 @@
 """Positions and cash compared with the broker's, while both may be moving.
 
 A difference is a break only when two looks a moment apart saw the same one, and our books did not move while the
-broker was asked: everything else is a fill on its way, which the stream or the next look books.
+broker was asked: everything else is a fill on its way, which the stream or the next look books. For some minutes after
+money was booked that the broker moved outside of orders, its cash may not show it, and a difference of cash is none.
 """
 
 import time
@@ -17,6 +18,7 @@ from portfolios.models import Portfolio, Position
 from trading.core.reconciliation import Awaited, Finding, Holdings, compare, confirmed, moved
 from trading.models import Execution, ReconciliationBreak
 from trading.services.reconciling import CLOCK_SLACK, Run
+from trading.services.reconciling_cash import awaits_its_cash, book_activities
 from trading.services.reconciling_orders import AskedOrders, book_executions, readable
 
 LOOKS_MAX = 4
@@ -34,17 +36,18 @@ def compare_holdings(run: Run) -> None:
             told = run.ask(lambda: run.broker.executions_since(recently))
             late.executions = list(readable(run, late, told))
             run.record(book_executions(run, late))
+            book_activities(run)
         before = _ours(run)
         theirs = _theirs(run)
         with transaction.atomic():
             Portfolio.objects.select_for_update(no_key=True).get(pk=run.account.portfolio_id)
             ours = _ours(run)
             on_the_way = moved(before, ours)
-            found = [
-                one
-                for one in compare(ours=ours, theirs=theirs, awaited=_awaited(run))
-                if (one.kind, one.key) not in on_the_way
-            ]
+            found = compare(ours=ours, theirs=theirs, awaited=_awaited(run))
+            if awaits_its_cash(run.account_id):
+                run.seen |= {("cash", one.key) for one in found if one.kind == "cash"}
+                found = [one for one in found if one.kind != "cash"]
+            found = [one for one in found if (one.kind, one.key) not in on_the_way]
             sure = confirmed(first or [], found)
             settled = not on_the_way and len(sure) == len(found)
             if settled or look == LOOKS_MAX - 1:
@@ -71,14 +74,17 @@ def _theirs(run: Run) -> Holdings:
 
 
 def _awaited(run: Run) -> Awaited:
-    """What the fills would change that are recorded as not bookable."""
+    """What that would change which is recorded as not bookable: fills, and money that moved outside of orders."""
     booked = Execution.objects.filter(account_id=run.account_id, execution_id=OuterRef("key"))
-    rows = ReconciliationBreak.objects.filter(
-        ~Exists(booked), account_id=run.account_id, kind=ReconciliationBreak.Kind.EXECUTION, ended_at=None
-    )
+    rows = ReconciliationBreak.objects.filter(account_id=run.account_id, ended_at=None)
     units: dict[str, Decimal] = {}
     cash = ZERO
-    for told in rows.values_list("theirs", flat=True):
+    money = rows.filter(kind=ReconciliationBreak.Kind.ACTIVITY, theirs__amount__isnull=False)
+    for ours, theirs in money.values_list("ours", "theirs"):
+        if theirs["amount"] is not None:
+            cash += as_decimal(theirs["amount"]) - as_decimal(ours.get("amount") or 0)
+    fills = rows.filter(~Exists(booked), kind=ReconciliationBreak.Kind.EXECUTION)
+    for told in fills.values_list("theirs", flat=True):
         if {"symbol", "side", "units", "price", "fee"} <= told.keys():
             quantity, price, fee = _numbers(told)
             sign = 1 if told["side"] == "buy" else -1

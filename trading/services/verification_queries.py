@@ -5,6 +5,7 @@ rows that they look at. What depends on the order of the entries is replayed ins
 """
 
 from trading.core.order_states import OrderState
+from trading.services.verification_of_activities import ACTIVITIES
 
 _STATES = ", ".join(f"'{state.value}'" for state in OrderState)
 
@@ -114,8 +115,10 @@ FILLS: dict[str, str] = {
             SELECT portfolio_id, sum(realised_pnl + reversal_pnl) AS pnl
             FROM portfolios_corporateactionbooking GROUP BY portfolio_id) b ON b.portfolio_id = p.id
         LEFT JOIN (
-            SELECT portfolio_id, sum(CASE WHEN credit_account = 'income' THEN amount ELSE -amount END) AS pnl
-            FROM ledger_transfers WHERE 'income' IN (debit_account, credit_account) GROUP BY portfolio_id) i
+            SELECT l.portfolio_id, sum(CASE WHEN l.debit_account = 'cash' THEN l.amount ELSE -l.amount END) AS pnl
+            FROM ledger_transfers l LEFT JOIN ledger_transfers r ON r.id = l.reverses_id
+            WHERE 'income' IN (l.debit_account, l.credit_account) OR coalesce(r.kind, l.kind) = 'broker_fee'
+            GROUP BY l.portfolio_id) i
             ON i.portfolio_id = p.id
         WHERE p.realised_pnl <> coalesce(e.pnl, 0) + coalesce(b.pnl, 0) + coalesce(i.pnl, 0)""",
     "position profit = Σ executions and splits": """
@@ -202,7 +205,7 @@ CORPORATE_ACTIONS: dict[str, str] = {
         FROM portfolios_corporateactionbooking b JOIN market_corporateaction a ON a.id = b.action_id
         LEFT JOIN ledger_transfers l ON l.entry_id = b.entry_id AND l.kind = 'dividend'
             AND (l.debit_account, l.credit_account) = ('cash', 'income')
-        WHERE a.kind = 'dividend' AND b.booked_at IS NOT NULL
+        WHERE a.kind = 'dividend' AND b.booked_at IS NOT NULL AND NOT b.paid_by_broker
         GROUP BY b.id, a.id HAVING coalesce(sum(l.amount), 0) <> round(b.quantity * a.amount, 2)""",
     "splits give new for old": """
         SELECT format('portfolio %%s: %%s:%%s on %%s units: the ledger says %%s units afterwards',
@@ -225,7 +228,8 @@ CORPORATE_ACTIONS: dict[str, str] = {
         SELECT format('transfer %%s: a %%s of entry %%s, which no corporate action has booked', l.id, l.kind, l.entry_id)
         FROM ledger_transfers l LEFT JOIN portfolios_corporateactionbooking b
             ON b.entry_id = l.entry_id AND b.portfolio_id = l.portfolio_id
-        WHERE l.kind IN ('dividend', 'split', 'cash_in_lieu') AND b.id IS NULL""",
+        WHERE l.kind IN ('dividend', 'split', 'cash_in_lieu') AND b.id IS NULL AND NOT EXISTS (
+            SELECT FROM trading_brokeractivity x WHERE x.entry_id = l.entry_id)""",
     "corporate actions know of their reversals": """
         SELECT format('entry %%s: reversed at %%s, reversing transfers in the ledger: %%s',
                       b.entry_id, coalesce(b.reversed_at::text, 'no time'), count(r.id))
@@ -304,8 +308,8 @@ AT_BROKERS: dict[str, str] = {
         FROM trading_reconciliationbreak b
         WHERE b.ended_at IS NULL AND NOT EXISTS (
             SELECT FROM trading_halt h WHERE h.scope = 'account' AND h.scope_id = b.account_id::text
-                AND (h.mode = 'halt' OR b.kind = 'cash') AND h.released_at IS NULL)
+                AND (h.mode = 'halt' OR b.kind IN ('cash', 'activity')) AND h.released_at IS NULL)
         GROUP BY b.account_id""",
 }
 
-CHECKS = FILLS | CORPORATE_ACTIONS | ORDERS | AT_BROKERS
+CHECKS = FILLS | CORPORATE_ACTIONS | ACTIVITIES | ORDERS | AT_BROKERS

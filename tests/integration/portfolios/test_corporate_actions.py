@@ -12,6 +12,7 @@ from foundation.clock import database_now
 from journal.models import Alert, Entry
 from market.services.corporate_actions import NewCorporateAction, record
 from portfolios.models import (
+    BrokerAccount,
     CorporateActionBooking,
     CorporateActionSettlement,
     LedgerTransfer,
@@ -26,6 +27,7 @@ from tests.harness.databases import CommittedDatabase
 from tests.harness.trading import Market
 from tests.integration.portfolios.conftest import Holder, dividend, split
 from trading.services.replaying import replay_differences
+from trading.services.verification import book_differences
 
 pytestmark = [pytest.mark.integration]
 D = Decimal
@@ -67,6 +69,23 @@ def test_a_dividend_is_income(alice: Holder, market: Market) -> None:
     event = Entry.objects.filter(stream_id=alice.portfolio_id).latest("seq")
     assert (event.kind, event.at) == ("dividend.booked", action.ex_at)
     assert list(replay_differences()) == []
+
+
+def test_a_dividend_at_a_real_broker_is_the_brokers_to_pay(alice: Holder, market: Market) -> None:
+    """What it pays is booked as it tells; ours would be the second. Nor is it made up for once it is on paper again."""
+    account = BrokerAccount.objects.get(portfolio_id=alice.portfolio_id)
+    account.broker, account.account_number = BrokerAccount.Broker.ALPACA, "PA1"
+    account.save()
+    action = dividend(market)
+    assert apply_corporate_action(action.id) == Applied(booked=1, waiting=0)
+    account.broker, account.account_number = BrokerAccount.Broker.PAPER, ""
+    account.save()
+    assert apply_corporate_action(action.id) == Applied(booked=0, waiting=0)
+    booking = CorporateActionBooking.objects.get()
+    assert (booking.paid_by_broker, booking.entry_id, booking.quantity) == (True, None, 100)
+    assert (kinds(alice), alice.portfolio.cash) == (["deposit", "fill", "fill"], D(95_000))
+    assert not Entry.objects.filter(kind="dividend.booked").exists()
+    assert [line for line in book_differences() if "dividend" in line or "action" in line] == []
 
 
 def test_who_held_it_just_before_the_ex_time_is_paid(alice: Holder, market: Market) -> None:

@@ -109,6 +109,7 @@ class TestAgreement:
             "orders_since",
             "executions_since",
             "open_orders",
+            "cash_activities_since",
             "account",
             "positions",
             "close",

@@ -123,6 +123,15 @@ CORRUPTIONS = {
     "what is in doubt stays reserved": (
         "UPDATE auto_trades SET status = 'unknown', filled_quantity = 0, executed_price = NULL"
     ),
+    "one entry in the ledger for each activity of a broker": (
+        "INSERT INTO trading_brokeractivity (account_id, activity_id, kind, amount, entry_id) "
+        "SELECT id, 'a fee', 'fee', -1, gen_random_uuid() FROM portfolios_brokeraccount LIMIT 1"
+    ),
+    "what a broker charges and pays is one of its activities": (
+        "INSERT INTO ledger_transfers (entry_id, portfolio_id, kind, debit_account, credit_account, asset, amount, "
+        "execution_id, memo) SELECT gen_random_uuid(), id, 'broker_fee', 'fees', 'cash', 'USD', 1, '', '' "
+        "FROM portfolios_portfolio LIMIT 1"
+    ),
     "an open break halts its account": (
         "INSERT INTO trading_reconciliationbreak (id, account_id, kind, key, ours, theirs, detail, explanation) "
         "SELECT gen_random_uuid(), id, 'cash', 'USD', '{}', '{}', 'more', '' FROM portfolios_brokeraccount"
