@@ -3,7 +3,7 @@
 import uuid
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import NamedTuple
@@ -177,6 +177,11 @@ class History:
             and order.side == side
             for order in self.open_orders
         )
+
+    def without(self, order_ids: Collection[uuid.UUID]) -> "History":
+        """A look at what it would be once these orders had ended; what becomes of one in doubt, nobody knows."""
+        left = [order for order in self.open_orders if order.doubtful or order.id not in order_ids]
+        return replace(self, open_orders=left)
 
     def gone(self, order_ids: Collection[uuid.UUID]) -> None:
         """Orders that were ended just now, to make way: what comes in their place does not meet them."""

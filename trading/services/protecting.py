@@ -4,14 +4,14 @@ Everything that is to be written is collected; reservations stand in the open bo
 """
 
 import uuid
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from foundation.core.canonical import plain_decimal
-from foundation.core.money import round_money
+from foundation.core.money import ZERO, round_money
 from journal.core.events import AlertSpec, Event, Severity
 from market.core.snapshot import MarketSnapshot
 from portfolios.models import Position
@@ -28,7 +28,7 @@ from trading.services.fresh_state import FreshState, fresh_states
 from trading.services.history import made_way
 from trading.services.order_management import request_cancels
 from trading.services.protections import Key, percentages_of
-from trading.services.reducing import Reduction, sell
+from trading.services.reducing import Reduction, refusal_beforehand, sell
 
 
 @dataclass
@@ -91,21 +91,48 @@ class Protector:
     def _sell(self, row: Protection, position: Position, state: FreshState, threshold: Threshold) -> None:
         """All that is free, once the orders that buy or wait for another price are out of the way.
 
-        At the paper broker they are gone at once. What a real one still works on stays reserved until it says that
-        the cancel is done, and is sold then; what is promised to a sale at market is on its way already.
+        They are cancelled for a sale that may go out only: in a closed market, or at a price that nobody would sell
+        at, they go on protecting the position. At the paper broker they are gone at once. What a real one still works
+        on stays reserved until it says that the cancel is done, and is sold then; what is promised to a sale at market
+        is on its way already.
         """
-        self._clear_the_way(row, state, threshold)
-        quantity = position.quantity - position.reserved_quantity
-        if quantity <= 0:
+        in_the_way = self.in_the_way.get((row.portfolio_id, row.instrument_id), [])
+        freed = sum((self._promised(trade) for trade in in_the_way), ZERO)
+        free = position.quantity - position.reserved_quantity
+        if free + freed <= 0:
             return
-        price = self.prices[row.instrument_id]
+        draft, trade = None, None
+        reduction = self._reduction(row, state, threshold, quantity=free + freed)
+        if in_the_way:
+            ids = {order.id for order in in_the_way}
+            draft = refusal_beforehand(state, reduction, in_the_way=ids, freed=freed)
+        if draft is None:
+            self._clear_the_way(in_the_way, state, threshold)
+            free = position.quantity - position.reserved_quantity
+            if free <= 0:
+                return
+            draft, trade = sell(state, replace(reduction, quantity=free))
+        self._tell(row, state, threshold, draft, trade)
+
+    def _promised(self, trade: AutoTrade) -> Decimal:
+        """Units that the order keeps from others."""
+        reservation = self.books.reservations.get(trade.id)
+        return reservation.quantity if reservation is not None else ZERO
+
+    def _reduction(
+        self, row: Protection, state: FreshState, threshold: Threshold, *, quantity: Decimal
+    ) -> Reduction:
         symbol = state.view.instruments[row.instrument_id].symbol
-        reduction = Reduction(
+        price = self.prices[row.instrument_id]
+        return Reduction(
             instrument_id=row.instrument_id, quantity=quantity, session_id=None,
             origin=AutoTrade.Origin.PROTECTION, actor=f"protection:{row.id} {threshold.kind.value}",
             why=threshold.kind.words, explanation=_explained(threshold, symbol=symbol, price=price, row=row),
         )  # fmt: skip
-        draft, trade = sell(state, reduction)
+
+    def _tell(
+        self, row: Protection, state: FreshState, threshold: Threshold, draft: Draft, trade: AutoTrade | None
+    ) -> None:
         self.drafts.append(draft)
         if trade is not None:
             self.trades.append(trade)
@@ -113,17 +140,17 @@ class Protector:
             return  # told already; the decision counts that it repeats
         draft.own_row = True
         self._refused(row, draft.code)
-        self.events.append(_event(row, draft, trade, threshold, price=price, at=state.view.snapshot.as_of))
+        price, at = self.prices[row.instrument_id], state.view.snapshot.as_of
+        self.events.append(_event(row, draft, trade, threshold, price=price, at=at))
 
-    def _clear_the_way(self, row: Protection, state: FreshState, threshold: Threshold) -> None:
-        """Cancel what is in the way of selling this instrument, whoever wanted it."""
-        symbol = state.view.instruments[row.instrument_id].symbol
-        in_the_way = self.in_the_way.get((row.portfolio_id, row.instrument_id), [])
+    def _clear_the_way(
+        self, in_the_way: Sequence[AutoTrade], state: FreshState, threshold: Threshold
+    ) -> None:
+        """Cancel these orders, whoever wanted them."""
         if not in_the_way:
             return
-        events = request_cancels(
-            in_the_way, books=self.books, reason=f"the {threshold.kind.words} of {symbol} sells at market"
-        )
+        reason = f"the {threshold.kind.words} of {in_the_way[0].symbol} sells at market"
+        events = request_cancels(in_the_way, books=self.books, reason=reason)
         made_way(state.history, in_the_way)
         self.cleared += events
 

@@ -4,8 +4,8 @@ The same path as a rule's sale takes: a decision that tells why, every control, 
 """
 
 import uuid
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -14,7 +14,7 @@ from foundation.core.money import ZERO
 from journal.core.events import Event
 from market.core.snapshot import MarketSnapshot
 from trading.core.kept_findings import kept_text
-from trading.core.risk import Refused
+from trading.core.risk import Approved, Refused
 from trading.models import AutoTrade
 from trading.services.decisions import Draft, Outcome, Recorded, record
 from trading.services.fresh_state import FreshState
@@ -41,6 +41,29 @@ class Reduction:
 
 def sell(state: FreshState, reduction: Reduction) -> tuple[Draft, AutoTrade | None]:
     """The decision, and the unsaved trade if it may go out; the trade belongs to the state's session."""
+    draft, approved = _decide(state, reduction)
+    if approved is None:
+        return draft, None
+    intent = Intent(
+        decision_id=draft.id, rule_id=None, rule_version_id=None, approved=approved,
+        instrument=state.view.instruments[reduction.instrument_id], origin=reduction.origin, actor=reduction.actor,
+    )  # fmt: skip
+    return draft, make_trade(state, intent)
+
+
+def refusal_beforehand(
+    state: FreshState, reduction: Reduction, *, in_the_way: Collection[uuid.UUID], freed: Decimal
+) -> Draft | None:
+    """The decision against the sale, if a control refuses it even once these orders have ended and given `freed` units
+    back: then they need not be cancelled for it, and go on protecting what they protect. Else None."""
+    cleared = replace(state, history=state.history.without(in_the_way))
+    draft, approved = _decide(cleared, reduction, freed=freed)
+    return draft if approved is None else None
+
+
+def _decide(
+    state: FreshState, reduction: Reduction, *, freed: Decimal = ZERO
+) -> tuple[Draft, Approved | None]:
     instrument = state.view.instruments[reduction.instrument_id]
     quantity, price = reduction.quantity, state.price(instrument)
     draft = Draft(
@@ -51,7 +74,7 @@ def sell(state: FreshState, reduction: Reduction) -> tuple[Draft, AutoTrade | No
     )  # fmt: skip
     if price is None:
         return draft, None
-    wish = OrderWish("sell", quantity, instrument, price, protective=True)
+    wish = OrderWish("sell", quantity, instrument, price, protective=True, freed=freed)
     verdict = validate_trade(state, wish)
     draft.checks = StoredJson(kept_text(verdict.findings))
     if isinstance(verdict, Refused):
@@ -59,11 +82,7 @@ def sell(state: FreshState, reduction: Reduction) -> tuple[Draft, AutoTrade | No
         return draft, None
     draft.outcome = Outcome.TRADED
     draft.detail = f"sell {quantity.normalize():f} {instrument.symbol}: {reduction.why}"
-    intent = Intent(
-        decision_id=draft.id, rule_id=None, rule_version_id=None, approved=verdict, instrument=instrument,
-        origin=reduction.origin, actor=reduction.actor,
-    )  # fmt: skip
-    return draft, make_trade(state, intent)
+    return draft, verdict
 
 
 def store(

@@ -35,6 +35,7 @@ class OrderWish:
     however good it is.
 
     `protective`: it flattens, or protects a position. `recommended_at`: market time of the advice it rests on.
+    `freed`: units that orders which make way for it would give back.
     """
 
     side: str
@@ -46,6 +47,7 @@ class OrderWish:
     recommended_at: datetime | None = None
     actor_objection: str = ""
     terms: OrderTerms = MARKET_DAY
+    freed: Decimal = ZERO
 
 
 def validate_trade(state: FreshState, wish: OrderWish) -> Approved | Refused:
@@ -94,7 +96,7 @@ def request_of(state: FreshState, wish: OrderWish) -> RiskRequest:
         relative_volume=market.fact("relative_volume") if "min_relative_volume" in limits.asked else NAN,
         equity=state.equity(),
         free_cash=portfolio.cash - portfolio.reserved_cash,
-        free_quantity=position.quantity - position.reserved_quantity,
+        free_quantity=position.quantity - position.reserved_quantity + wish.freed,
         position_value=exposure,
         gross_exposure=sum(exposures.values(), ZERO),
         sector_exposure=_sector_exposure(state, instrument.sector),
