@@ -46,7 +46,8 @@ def objection(r: RiskRequest) -> str | None:
         return "STALE_DATA"
     if abs(r.execution_price - r.price) / r.price * HUNDRED > limits["max_price_deviation_percentage"]:
         return "PRICE_COLLAR"
-    if abs(r.price - r.bar_close) / r.bar_close * HUNDRED > limits["max_price_move_percentage"]:
+    moved = abs(r.price - r.bar_close) / r.bar_close * HUNDRED
+    if moved > limits["max_price_move_percentage"] and not r.protective:
         return "PRICE_COLLAR"
     return _of_a_buy(r, limits) if buys else _of_a_sell(r, limits)
 

@@ -203,7 +203,7 @@ class BookModel:
         yield "NOT_PERMITTED", buys and w.symbol in self.restricted
         yield "MARKET_CLOSED", not world.is_open
         yield "STALE_DATA", world.stale and not w.protective
-        yield "PRICE_COLLAR", abs(quote.price - quote.close) / quote.close * 100 > 50
+        yield "PRICE_COLLAR", abs(quote.price - quote.close) / quote.close * 100 > 50 and not w.protective
         if buys:
             yield "MAX_ORDER_VALUE", w.quantity * quote.price > limit["max_order_value"]
             yield "MAX_ORDER_QUANTITY", w.quantity > limit["max_order_quantity"]

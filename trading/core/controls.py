@@ -30,6 +30,7 @@ class Reductions(StrEnum):
     IN_HALT = "in mode halt, not in reduce_only"
     MARKET_ORDERS = "yes, unless it has a limit price, is a protection or a flatten"
     KNOWN = "yes, when the reference is known"
+    KNOWN_AND_UNPROTECTED = "yes, when the reference is known, unless it is a protection or a flatten"
     UNLIKE_TWINS = (
         f"yes; of a protection or a flatten only one of these, within {PROTECTIVE_TWIN_SECONDS} seconds"
     )
@@ -145,6 +146,21 @@ def _distance_percentage(price: Decimal, reference: Decimal) -> Decimal:
     if price.is_nan() or reference.is_nan():
         return Decimal("NaN")
     return abs(_percent(price - reference, reference))
+
+
+def _close_to_the_bar() -> Check:
+    """Whoever protects or flattens sells after a fall, the deeper the more: a day's close does not tell that its price
+    is wrong. Jumps of the feed are put aside before anybody sees them (`market.core.quote_checks`)."""
+    check = _limited(
+        CODE.PRICE_COLLAR, "max_price_move_percentage",
+        lambda r: _distance_percentage(r.price, r.bar_close), blocks_reductions=True,
+    )  # fmt: skip
+
+    def checked(r: RiskRequest) -> Finding:
+        finding = check(r)
+        return finding._replace(passed=True) if r.protective else finding
+
+    return checked
 
 
 def _collar(r: RiskRequest) -> Decimal:
@@ -284,10 +300,8 @@ CONTROLS: tuple[Control, ...] = (
             RTS + "15(1)(a)", _limited(CODE.PRICE_COLLAR, "max_price_deviation_percentage",
             _collar, blocks_reductions=True),
             ("max_price_deviation_percentage",)),
-    Control(CODE.PRICE_COLLAR, "the last price is too far from the last completed bar's close", Reductions.KNOWN,
-            RTS + "15(1)(a)", _limited(CODE.PRICE_COLLAR, "max_price_move_percentage",
-            lambda r: _distance_percentage(r.price, r.bar_close), blocks_reductions=True),
-            ("max_price_move_percentage",)),
+    Control(CODE.PRICE_COLLAR, "the last price is too far from the last completed bar's close",
+            Reductions.KNOWN_AND_UNPROTECTED, RTS + "15(1)(a)", _close_to_the_bar(), ("max_price_move_percentage",)),
     _most(CODE.MAX_ORDER_VALUE, "max_order_value", "the order is worth more", RTS + "15(1)(b)", lambda r: r.value),
     _most(CODE.MAX_ORDER_QUANTITY, "max_order_quantity", "the order has more units", RTS + "15(1)(c)",
           lambda r: r.quantity),

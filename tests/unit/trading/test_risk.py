@@ -189,6 +189,14 @@ def test_a_protection_sells_on_an_old_price() -> None:
     assert code_of(replace(SELL, protective=True, price_age_seconds=D(9_999))) is None
 
 
+def test_a_protection_sells_however_far_the_price_has_fallen() -> None:
+    fallen = replace(SELL, bar_close=D(1_000))
+    assert code_of(fallen) == "PRICE_COLLAR"
+    assert code_of(replace(fallen, protective=True)) is None
+    too_low = replace(SELL, protective=True, execution_price=D("97.99"))
+    assert code_of(too_low) == "PRICE_COLLAR", "the last price is of this moment, and the bid far from it"
+
+
 def test_an_unknown_reference_never_holds_a_position_captive() -> None:
     assert code_of(replace(SELL, bar_close=NAN)) is None
     assert code_of(replace(BUY, bar_close=NAN)) == "PRICE_COLLAR"
