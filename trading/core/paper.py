@@ -56,11 +56,12 @@ def _impact_bps(*, quantity: Decimal, volume: Decimal | None, model: PaperModel)
 def market_price(
     *, side: str, quantity: Decimal, touch: Decimal, volume: Decimal | None, tick: Decimal, model: PaperModel
 ) -> Decimal:
-    """What a fill of so much costs a unit. Rounded to the tick against the order, so that rounding never flatters."""
+    """What a fill of so much costs a unit. Rounded to the tick against the order, so that rounding never flatters: a
+    sale gets a tick at least, and where less is bid, what is bid."""
     worse = (model.slippage_bps + _impact_bps(quantity=quantity, volume=volume, model=model)) / BPS
     if side == "buy":
         return _to_tick(touch * (1 + worse), tick, ROUND_CEILING)
-    return max(_to_tick(touch * (1 - worse), tick, ROUND_FLOOR), tick)
+    return max(_to_tick(touch * (1 - worse), tick, ROUND_FLOOR), min(tick, touch))
 
 
 def _to_tick(price: Decimal, tick: Decimal, rounding: str) -> Decimal:

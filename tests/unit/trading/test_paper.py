@@ -42,6 +42,11 @@ def test_slippage_and_rounding_go_against_the_order() -> None:
     assert price("sell", "0.01", model=PaperModel(slippage_bps=D(5000))) == D("0.01")  # never free
 
 
+def test_what_is_bid_below_a_tick_is_not_sold_at_a_tick() -> None:
+    assert price("sell", "0.004", model=FREE) == price("sell", "0.004", model=DEAR) == D("0.004")
+    assert price("sell", "0.014", model=DEAR) == D("0.01")
+
+
 @pytest.mark.parametrize(
     ("quantity", "volume", "expected"),
     [
