@@ -57,9 +57,11 @@ class PaperOrder:
 @quick_init
 @dataclass(frozen=True, kw_only=True)
 class PaperQuote:
-    """One instrument at one snapshot; None is unknown. volume: of the last completed bar, in units."""
+    """One instrument at one snapshot; None is unknown. quoted_at: market time of this very quote. volume: of the last
+    completed bar, in units."""
 
     as_of: datetime
+    quoted_at: datetime
     is_open: bool
     bid: Decimal | None
     ask: Decimal | None
@@ -183,14 +185,15 @@ def _fillable(order: PaperOrder, quote: PaperQuote, model: PaperModel) -> Decima
 
 
 def _is_lucky(order: PaperOrder, quote: PaperQuote, model: PaperModel) -> bool:
-    """Uniform in [0, 1) from the seed, what was ordered and when, and the snapshot's market time: the same in every
-    process, whenever it is asked, and in another run of the same market, whose ids are others."""
+    """Uniform in [0, 1) from the seed, what was ordered and when, and the quote's market time: the same in every
+    process, whenever it is asked, and in another run of the same market, whose ids are others. A quote that stands over
+    many snapshots is one chance, not many."""
     terms = order.terms
     asked: tuple[object, ...] = (
         order.symbol, order.side, _plain(order.ordered), terms.order_type.value, terms.time_in_force.value,
         _plain(terms.limit_price), _plain(terms.stop_price), _plain(terms.trail_percentage),
     )  # fmt: skip
-    facts = (model.seed, *asked, order.market_at.astimezone(UTC), quote.as_of.astimezone(UTC))
+    facts = (model.seed, *asked, order.market_at.astimezone(UTC), quote.quoted_at.astimezone(UTC))
     draw = int.from_bytes(hashlib.blake2b(" ".join(map(str, facts)).encode(), digest_size=8).digest())
     return draw * PERCENT < model.touch_fill_percentage * _DRAWS
 

@@ -1,6 +1,7 @@
 """Trades and snapshots in the words of the pure paper market."""
 
 import math
+from datetime import UTC, datetime
 from decimal import Decimal
 
 from market.core.snapshot import MarketSnapshot
@@ -39,13 +40,19 @@ def quote_of(instrument: Instrument, snapshot: MarketSnapshot) -> PaperQuote:
     place = snapshot.index(symbol)
     trades = place is not None and snapshot.trades(place)
     return PaperQuote(
-        as_of=snapshot.as_of,
+        as_of=snapshot.as_of, quoted_at=_quoted_at(snapshot, place),
         is_open=place is not None and bool(snapshot.is_open[place]),
         bid=snapshot.bid_price(symbol) if trades else None,
         ask=snapshot.ask_price(symbol) if trades else None,
         last=snapshot.price(symbol) if trades else None,
         volume=_volume(snapshot, place), tick=instrument.tick_size, lot=instrument.lot_size,
     )  # fmt: skip
+
+
+def _quoted_at(snapshot: MarketSnapshot, place: int | None) -> datetime:
+    """Of what was never quoted the snapshot's own time: nothing is filled at it."""
+    at = math.nan if place is None else float(snapshot.market_time[place])
+    return datetime.fromtimestamp(at, UTC) if math.isfinite(at) else snapshot.as_of
 
 
 def _volume(snapshot: MarketSnapshot, place: int | None) -> Decimal | None:

@@ -25,7 +25,7 @@ def quote(last: str = "100.00", *, bid: str | None = None, ask: str | None = Non
         "as_of": NOON, "is_open": True, "last": D(last), "bid": D(bid) if bid else D(last) - D("0.01"),
         "ask": D(ask) if ask else D(last) + D("0.01"), "volume": None, "tick": D("0.01"), "lot": D(1),
     }  # fmt: skip
-    return PaperQuote(**{**known, **more})
+    return PaperQuote(**{"quoted_at": more.get("as_of", NOON), **known, **more})
 
 
 def order(
@@ -158,6 +158,14 @@ def test_what_is_left_of_an_order_has_the_luck_of_the_whole() -> None:
     assert touches(half) == touches(half, ordered=D(10), quantity="3")
 
 
+def test_a_quote_that_stands_is_one_chance_however_many_snapshots_show_it() -> None:
+    rare, resting = PaperModel(touch_fill_percentage=D(10)), order("buy", "limit", limit="100.01")
+    for said in range(30):
+        quoted_at = NOON + said * SECOND
+        shown = [quote(as_of=NOON + place * SECOND, quoted_at=quoted_at) for place in range(30, 60)]
+        assert len({fills(resting, each, rare) for each in shown}) == 1
+
+
 def test_a_price_through_the_limit_needs_no_luck() -> None:
     unlucky = PaperModel(touch_fill_percentage=D(0))
     assert not fills(order("buy", "limit", limit="100.01"), quote(), unlucky)
@@ -288,7 +296,7 @@ volumes = st.one_of(st.none(), st.integers(0, 5000).map(D))
 def quotes(draw: st.DrawFn) -> PaperQuote:
     last, below, above = draw(cents), draw(st.integers(0, 50)), draw(st.integers(0, 50))
     return PaperQuote(
-        as_of=NOON + draw(st.integers(0, 3)) * SECOND, is_open=draw(st.booleans()),
+        as_of=NOON + draw(st.integers(0, 3)) * SECOND, quoted_at=NOON, is_open=draw(st.booleans()),
         bid=max(last - D(below) / 100, D("0.01")), ask=last + D(above) / 100, last=last, volume=draw(volumes),
         tick=D("0.01"), lot=draw(st.sampled_from([D(1), D(10), D("0.001")])),
     )  # fmt: skip
