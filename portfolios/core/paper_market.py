@@ -19,7 +19,7 @@ class Setting:
 SETTINGS: tuple[Setting, ...] = (
     Setting("fee_bps", 4, Decimal(1000), "basis points", "fee of the traded value"),
     Setting("fee_per_unit", 6, Decimal(1000), "currency", "fee for each unit"),
-    Setting("fee_minimum", 4, Decimal(10_000), "currency", "the least fee of a fill"),
+    Setting("fee_minimum", 4, Decimal(10_000), "currency", "the least fee of an order"),
     Setting("slippage_bps", 4, Decimal(1000), "basis points", "against every fill, whatever its size"),
     Setting(
         "price_impact_bps", 4, Decimal(5000), "basis points",

@@ -2,7 +2,8 @@
 
     price   = touch × (1 ± (slippage_bps + price_impact_bps × share²) / 10,000), at the tick, against the order
     share   = quantity filled / volume of the last completed bar, at most 1; unknown volume counts as all of it
-    fee     = max(value × fee_bps / 10,000 + quantity × fee_per_unit, fee_minimum), for each fill
+    fee     = max(value × fee_bps / 10,000 + quantity × fee_per_unit, fee_minimum), of an order: each fill pays what
+              the order owes with it and has not paid yet
 
 The square of the share of the volume, and a share of the volume as the most that is filled at once, are those of
 zipline's and LEAN's `VolumeShareSlippageModel` (zipline `finance/slippage.py`, LEAN
@@ -40,10 +41,24 @@ class PaperModel:
     seed: int = 0
 
 
-def fee_of(*, quantity: Decimal, price: Decimal, model: PaperModel) -> Decimal:
-    """Of one fill, in currency."""
-    share = quantity * price * model.fee_bps / BPS + quantity * model.fee_per_unit
-    return round_money(max(share, model.fee_minimum))
+@dataclass(frozen=True)
+class Paid:
+    """What was filled of an order so far: units, their value, and the fees of it, in currency."""
+
+    quantity: Decimal = ZERO
+    value: Decimal = ZERO
+    fees: Decimal = ZERO
+
+
+NOTHING = Paid()
+
+
+def fee_of(*, quantity: Decimal, price: Decimal, model: PaperModel, before: Paid = NOTHING) -> Decimal:
+    """Of one fill, in currency. The minimum is of the order, as brokers have it (and LEAN's fee models), so an order in
+    many parts pays it once."""
+    value, units = before.value + quantity * price, before.quantity + quantity
+    owed = max(value * model.fee_bps / BPS + units * model.fee_per_unit, model.fee_minimum)
+    return max(round_money(owed) - before.fees, ZERO)
 
 
 def _impact_bps(*, quantity: Decimal, volume: Decimal | None, model: PaperModel) -> Decimal:
@@ -70,7 +85,7 @@ def _to_tick(price: Decimal, tick: Decimal, rounding: str) -> Decimal:
 
 def cost_to_reserve(*, quantity: Decimal, ask: Decimal, costs: PaperModel, cushion_bps: Decimal) -> Decimal:
     """Cash to set aside for a buy: value at the ask, slippage, the most impact, a cushion for the market's move, and
-    the fee of one fill.
+    the fee.
 
     The volume at the fill is not known yet, so the impact is that of the largest share that a fill may have.
     """

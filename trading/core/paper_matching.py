@@ -25,7 +25,7 @@ from decimal import Decimal
 from foundation.core.money import round_quantity
 from foundation.core.quick import quick_init
 from trading.core.orders import OrderTerms, OrderType
-from trading.core.paper import PERCENT, PaperModel, fee_of, market_price
+from trading.core.paper import NOTHING, PERCENT, Paid, PaperModel, fee_of, market_price
 
 STOPS = frozenset({OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TRAILING_STOP})
 _DRAWS = 2**64
@@ -36,7 +36,7 @@ _DRAWS = 2**64
 class PaperOrder:
     """quantity: what is left of `ordered`, above 0. Times are market time; `market_at` is the decision's.
 
-    triggered_at, best_price: what the last look at it remembered (`Progress`).
+    triggered_at, best_price: what the last look at it remembered (`Progress`). paid: of its fills before.
     """
 
     symbol: str
@@ -48,6 +48,7 @@ class PaperOrder:
     expires_at: datetime | None = None
     triggered_at: datetime | None = None
     best_price: Decimal | None = None
+    paid: Paid = NOTHING
 
     @property
     def buys(self) -> bool:
@@ -168,7 +169,7 @@ def _fill(order: PaperOrder, quote: PaperQuote, model: PaperModel) -> PaperFill 
     )
     if limit is not None:
         price = min(price, limit) if order.buys else max(price, limit)
-    return PaperFill(quantity, price, fee_of(quantity=quantity, price=price, model=model))
+    return PaperFill(quantity, price, fee_of(quantity=quantity, price=price, model=model, before=order.paid))
 
 
 def _fillable(order: PaperOrder, quote: PaperQuote, model: PaperModel) -> Decimal | str:

@@ -7,6 +7,7 @@ from decimal import Decimal
 from market.core.snapshot import MarketSnapshot
 from market.models import Instrument
 from trading.core.orders import OrderTerms, OrderType, TimeInForce
+from trading.core.paper import NOTHING, Paid
 from trading.core.paper_matching import PaperOrder, PaperQuote, Progress
 from trading.core.paper_matching import match as match_order
 from trading.models import AutoTrade
@@ -29,8 +30,13 @@ def order_of(trade: AutoTrade) -> PaperOrder:
         symbol=trade.symbol, side=trade.trade_type, ordered=trade.quantity,
         quantity=trade.quantity - trade.filled_quantity, terms=terms, market_at=trade.market_at,
         expires_at=None if untouched else trade.expires_at, triggered_at=trade.triggered_at,
-        best_price=trade.best_price,
+        best_price=trade.best_price, paid=_paid(trade) if trade.filled_quantity else NOTHING,
     )  # fmt: skip
+
+
+def _paid(trade: AutoTrade) -> Paid:
+    assert trade.executed_price is not None
+    return Paid(trade.filled_quantity, trade.filled_quantity * trade.executed_price, trade.fees)
 
 
 def quote_of(instrument: Instrument, snapshot: MarketSnapshot) -> PaperQuote:

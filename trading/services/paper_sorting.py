@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 
@@ -66,7 +66,10 @@ def _sort_one(
     trade: AutoTrade, progress: Progress, done: Sorted, *, snapshot: MarketSnapshot, books: Books, now: datetime
 ) -> None:  # fmt: skip
     waits_outside = trade.status == OrderState.PENDING and trade.order_type == OrderType.MARKET
-    if progress.fill is not None:
+    if progress.fill is not None and trade.trade_type == "sell":
+        if progress.fill.fee > progress.fill.quantity * progress.fill.price:
+            progress = replace(progress, fill=_within_cash(trade, progress.fill, books, done.spent))
+    elif progress.fill is not None:
         beyond = _beyond_reserve(trade, progress.fill, books, done.spent)
         if beyond is not None:
             # What works has been accepted: it is taken back, not refused.
@@ -131,8 +134,6 @@ def _beyond_reserve(
 ) -> str | None:
     """Why a buy cannot be paid: the market has moved beyond what was reserved and what is free besides. A part is paid
     from its part of what is reserved."""
-    if trade.trade_type != "buy":
-        return None
     portfolio, reserved = books.portfolios[trade.portfolio_id], books.reservations[trade.id].cash
     left = trade.quantity - trade.filled_quantity
     kept = round_money(reserved * ((left - fill.quantity) / left))
@@ -144,3 +145,15 @@ def _beyond_reserve(
         return f"the price moved to {fill.price.normalize():f}, beyond what was reserved and what is free"
     spent[portfolio.id] = spent.get(portfolio.id, ZERO) + extra
     return None
+
+
+def _within_cash(
+    trade: AutoTrade, fill: PaperFill, books: Books, spent: dict[uuid.UUID, Decimal]
+) -> PaperFill:
+    """A sale's fee comes from what it brings, and from what is free besides; there is no more."""
+    beyond = max(fill.fee - round_money(fill.quantity * fill.price), ZERO)
+    portfolio = books.portfolios[trade.portfolio_id]
+    free = max(portfolio.cash - portfolio.reserved_cash - spent.get(portfolio.id, ZERO), ZERO)
+    extra = min(beyond, free)
+    spent[portfolio.id] = spent.get(portfolio.id, ZERO) + extra
+    return replace(fill, fee=fill.fee - (beyond - extra))

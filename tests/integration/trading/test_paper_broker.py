@@ -115,12 +115,12 @@ def test_orders_executions_positions_and_cash(desk: Desk, market: Market, broker
     fills = broker.executions_since(before)
     assert [(row.quantity, row.price, row.fee) for row in fills] == [
         (6, D("100.10"), 1),
-        (4, D("100.10"), 1),
+        (4, D("100.10"), 0),
     ]
     assert len({row.execution_id for row in fills}) == 2
     assert broker.positions() == [BrokerPosition("AAA", D(10))]
     told = broker.account()
-    assert (told.cash, told.currency, told.trading_objection) == (100_000 - D("1001.00") - 2, "USD", "")
+    assert (told.cash, told.currency, told.trading_objection) == (100_000 - D("1001.00") - 1, "USD", "")
 
 
 def test_it_is_a_witness_beside_our_columns(desk: Desk, market: Market, broker: PaperBroker) -> None:

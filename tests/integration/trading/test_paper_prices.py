@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import pytest
 
+from portfolios.services.portfolios import withdraw
 from tests.harness.paper import fresh, holding, order, paper_market, wide_limits
 from tests.harness.trading import Desk, Market
 from trading.models import AutoTrade
@@ -46,7 +47,9 @@ def test_what_is_not_quoted_since_the_open_is_not_traded(desk: Desk, market: Mar
     assert tick(market) == 0
     del market.quoted_at["AAA"]
     assert tick(market, AAA=100.5) == 2
-    assert {fresh(rests).executed_price, fresh(sweeps).executed_price} == {D("100.62")}, "a basis point of slippage"
+    assert {fresh(rests).executed_price, fresh(sweeps).executed_price} == {D("100.62")}, (
+        "a basis point of slippage"
+    )
 
 
 def test_a_price_of_before_the_open_triggers_no_stop_and_leads_no_trailing_stop(
@@ -59,3 +62,28 @@ def test_a_price_of_before_the_open_triggers_no_stop_and_leads_no_trailing_stop(
     market.quoted_at["AAA"] = market.as_of - timedelta(days=3)
     assert tick(market, AAA=90.0) == 0 and tick(market, AAA=120.0) == 0
     assert (fresh(stop).triggered_at, fresh(trail).best_price) == (None, 100)
+
+
+# Fees
+
+
+def test_no_fee_makes_cash_negative(desk: Desk, market: Market) -> None:
+    """Ten parts of a penny stock, which bring less than the fee's minimum: it is paid from what they bring."""
+    market.tick(AAA=0.04)
+    holding(desk, 1000)
+    desk.refresh()
+    withdraw(
+        portfolio_id=desk.portfolio.id,
+        amount=desk.portfolio.cash.quantize(D("0.01"), "ROUND_DOWN"),
+        actor=None,
+    )
+    paper_market(desk, volume_limit_percentage="10", fee_minimum="5", fee_bps="0", slippage_bps="0")
+    market.volumes["AAA"] = 1000
+    sale = order(desk, "sell", 1000)
+    cash = []
+    for _ in range(10):
+        assert tick(market) == 1
+        cash.append(desk.refresh().portfolio.cash)
+    assert state(sale) == ("filled", 1000)
+    assert all(0 <= each < 40 for each in cash) and cash[0] == 0, "all of the first part went for the fee"
+    assert fresh(sale).fees == 5 and cash[-1] > 30, "and the rest of it with the second"

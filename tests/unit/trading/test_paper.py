@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trading.core.paper import PaperModel, cost_to_reserve, fee_of, market_price
+from trading.core.paper import Paid, PaperModel, cost_to_reserve, fee_of, market_price
 
 D = Decimal
 FREE = PaperModel()
@@ -70,6 +70,17 @@ def test_fees_are_of_the_value_and_of_each_unit_and_have_a_minimum() -> None:
     assert fee_of(quantity=D(199), price=D(50), model=per_unit) == 1
     assert fee_of(quantity=D(200), price=D(50), model=per_unit) == 1
     assert fee_of(quantity=D(201), price=D(50), model=per_unit) == D("1.005")
+
+
+def test_an_order_in_parts_pays_what_it_would_pay_at_once() -> None:
+    """The minimum with its first part; then nothing until its share is more; then the rest of its share."""
+    model, before, fees = PaperModel(fee_bps=D(10), fee_minimum=D(5)), Paid(), []
+    for quantity in (D(10), D(20), D(30), D(40)):
+        fee = fee_of(quantity=quantity, price=D(100), model=model, before=before)
+        fees.append(fee)
+        before = Paid(before.quantity + quantity, before.value + quantity * 100, before.fees + fee)
+    assert fees == [5, 0, 1, 4]
+    assert sum(fees) == fee_of(quantity=D(100), price=D(100), model=model)
 
 
 @settings(max_examples=200)
