@@ -27,7 +27,8 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         "volume_limit_percentage", 4, Decimal(100), "percent",
-        "of the last completed bar's volume, the most that an order gets on one snapshot; 0: no limit",
+        "of the last completed day's volume, the most that a portfolio trades of an instrument until the next day"
+        " completes; 0: no limit",
     ),
     Setting(
         "latency_ms", 0, Decimal(60_000), "milliseconds of market time",

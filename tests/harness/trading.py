@@ -46,6 +46,7 @@ class Market:
     as_of: datetime = OPENING
     volatilities: dict[str, float] = field(default_factory=dict)  # a fraction a year; unknown where absent
     volumes: dict[str, float] = field(default_factory=dict)  # of the last completed bar; unknown where absent
+    bar_at: datetime | None = None  # when the last bar completed; None: just now
     quoted_at: dict[str, datetime] = field(default_factory=dict)  # where that is not the tick's time
 
     def __post_init__(self) -> None:
@@ -94,7 +95,7 @@ class Market:
             snapshot=MarketSnapshot(
                 version=0, as_of=self.as_of, symbols=SYMBOLS, fields=FIELDS, values=values,
                 instrument_ids=tuple(row.id for row in self.instruments),
-                completed=completed,
+                completed=completed, bar_at=np.full((2, count), (self.bar_at or self.as_of).timestamp()),
                 market_time=np.array([self.quoted_at.get(s, self.as_of).timestamp() for s in SYMBOLS]),
                 price_received_at=np.full(count, received),
                 bid=np.round(price * 0.999, 2), ask=np.round(price * 1.001, 2),

@@ -12,9 +12,10 @@ stop_limit     triggered in the same way, from then on a limit order
 trailing_stop  its stop is `trail_percentage` behind the best last price since it reached the market
 
 An order reaches the market with the first snapshot whose market time is `latency_ms` after its decision. Closed, the
-market fills and triggers nothing. On one snapshot an order gets at most `volume_limit_percentage` of the last
-completed bar's volume, down to the lot; the rest works on. Whether an order is looked at twice on one snapshot is the
-caller's care: chance answers the same question always in the same way.
+market fills and triggers nothing. All orders of a portfolio in an instrument get at most `volume_limit_percentage` of
+the volume of the last completed bar, which is a day's, until the next one completes, down to the lot; the rest works
+on. Whether an order is looked at twice on one snapshot is the caller's care: chance answers the same question always
+in the same way.
 """
 
 import hashlib
@@ -22,7 +23,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from foundation.core.money import round_quantity
+from foundation.core.money import ZERO, round_quantity
 from foundation.core.quick import quick_init
 from trading.core.orders import OrderTerms, OrderType
 from trading.core.paper import NOTHING, PERCENT, Paid, PaperModel, fee_of, market_price
@@ -97,8 +98,11 @@ class Progress:
     best_price: Decimal | None = None
 
 
-def match(order: PaperOrder, quote: PaperQuote, model: PaperModel) -> Progress:
-    """An order decided on a snapshot may be filled on that same one: its decision knew no other price."""
+def match(order: PaperOrder, quote: PaperQuote, model: PaperModel, *, taken: Decimal = ZERO) -> Progress:
+    """An order decided on a snapshot may be filled on that same one: its decision knew no other price.
+
+    taken: units of the quote's volume that are used up.
+    """
     assert order.quantity > 0
     if order.expires_at is not None and quote.as_of > order.expires_at:
         return Progress(None, "its time in force is over", True, order.triggered_at, order.best_price)
@@ -111,7 +115,7 @@ def match(order: PaperOrder, quote: PaperQuote, model: PaperModel) -> Progress:
         if triggered_at is None and order.terms.order_type in STOPS:
             result = "its stop price is not reached"
         else:
-            result = _fill(order, quote, model)
+            result = _fill(order, quote, model, taken)
     fill, waits = (result, "") if isinstance(result, PaperFill) else (None, result)
     left = order.quantity - (fill.quantity if fill is not None else 0)
     ends = order.expires_at is not None and quote.as_of >= order.expires_at and left > 0
@@ -151,7 +155,7 @@ def _reaches_stop(order: PaperOrder, quote: PaperQuote, best: Decimal | None) ->
     return quote.last >= stop if order.buys else quote.last <= stop
 
 
-def _fill(order: PaperOrder, quote: PaperQuote, model: PaperModel) -> PaperFill | str:
+def _fill(order: PaperOrder, quote: PaperQuote, model: PaperModel, taken: Decimal) -> PaperFill | str:
     """A fill, or why there is none."""
     touch = quote.ask if order.buys else quote.bid
     assert touch is not None
@@ -161,7 +165,7 @@ def _fill(order: PaperOrder, quote: PaperQuote, model: PaperModel) -> PaperFill 
             return "the price has not reached its limit"
         if touch == limit and not _is_lucky(order, quote, model):
             return "the price only touches its limit"
-    quantity = _fillable(order, quote, model)
+    quantity = _fillable(order, quote, model, taken)
     if isinstance(quantity, str):
         return quantity
     price = market_price(
@@ -172,13 +176,13 @@ def _fill(order: PaperOrder, quote: PaperQuote, model: PaperModel) -> PaperFill 
     return PaperFill(quantity, price, fee_of(quantity=quantity, price=price, model=model, before=order.paid))
 
 
-def _fillable(order: PaperOrder, quote: PaperQuote, model: PaperModel) -> Decimal | str:
+def _fillable(order: PaperOrder, quote: PaperQuote, model: PaperModel, taken: Decimal) -> Decimal | str:
     """How much of what is left the volume allows, or why nothing."""
     if model.volume_limit_percentage == 0:
         return order.quantity
     if quote.volume is None:
         return "the volume is unknown"
-    capacity = quote.volume * model.volume_limit_percentage / PERCENT
+    capacity = max(quote.volume * model.volume_limit_percentage / PERCENT - taken, ZERO)
     if order.quantity <= capacity:
         return order.quantity
     quantity = round_quantity(capacity, quote.lot)

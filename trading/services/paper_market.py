@@ -4,6 +4,7 @@ import math
 from datetime import UTC, datetime
 from decimal import Decimal
 
+from foundation.core.money import ZERO
 from market.core.snapshot import MarketSnapshot
 from market.models import Instrument
 from trading.core.orders import OrderTerms, OrderType, TimeInForce
@@ -68,6 +69,7 @@ def _volume(snapshot: MarketSnapshot, place: int | None) -> Decimal | None:
     return Decimal(repr(volume)) if math.isfinite(volume) else None
 
 
-def match(trade: AutoTrade, *, snapshot: MarketSnapshot) -> Progress:
-    """Its account and instrument are looked at, too."""
-    return match_order(order_of(trade), quote_of(trade.instrument, snapshot), costs_of(trade.account))
+def match(trade: AutoTrade, *, snapshot: MarketSnapshot, taken: Decimal = ZERO) -> Progress:
+    """Its account and instrument are looked at, too. taken: units that its portfolio has had of the bar's volume."""
+    quote = quote_of(trade.instrument, snapshot)
+    return match_order(order_of(trade), quote, costs_of(trade.account), taken=taken)

@@ -19,6 +19,7 @@ from trading.models import AutoTrade
 from trading.services.bookkeeping import ReportedFill
 from trading.services.objections import PENDING_SECONDS_MAX, objection_to
 from trading.services.paper_market import match
+from trading.services.paper_volume import Key, key_of, taken_since_bar
 
 Path = tuple[OrderState, ...]
 
@@ -38,6 +39,7 @@ class Sorted:
     remembered: list[AutoTrade] = field(default_factory=list)
     changed: set[uuid.UUID] = field(default_factory=set)
     spent: dict[uuid.UUID, Decimal] = field(default_factory=dict)  # of what was free, by portfolio
+    taken: dict[Key, Decimal] = field(default_factory=dict)  # of the volume
 
     def end(self, trade: AutoTrade, state: OrderState, reason: str) -> None:
         self.ended.setdefault(((OrderState(trade.status), state), reason), []).append(trade)
@@ -51,6 +53,7 @@ def sort(trades: Sequence[AutoTrade], *, halts: Halts, snapshot: MarketSnapshot,
         instrument_ids={trade.instrument_id for trade in trades},
         after=min(trade.market_at for trade in trades), until=snapshot.as_of,
     )  # fmt: skip
+    done.taken |= taken_since_bar(trades, snapshot=snapshot)
     for trade in trades:
         works = trade.status != OrderState.PENDING
         split_at = splits.get(trade.instrument_id)
@@ -58,7 +61,8 @@ def sort(trades: Sequence[AutoTrade], *, halts: Halts, snapshot: MarketSnapshot,
         if objection is not None:
             done.end(trade, OrderState.CANCELLED, objection)
         elif trade.status == OrderState.PENDING or trade.matched_slot < snapshot.version:
-            _sort_one(trade, match(trade, snapshot=snapshot), done, snapshot=snapshot, books=books, now=now)
+            progress = match(trade, snapshot=snapshot, taken=done.taken.get(key_of(trade), ZERO))
+            _sort_one(trade, progress, done, snapshot=snapshot, books=books, now=now)
     return done
 
 
@@ -118,6 +122,7 @@ def _fill(
         )
     )  # fmt: skip
     done.changed.add(trade.id)
+    done.taken[key_of(trade)] = done.taken.get(key_of(trade), ZERO) + fill.quantity
     if not complete or trade.triggered_at is not None:
         done.remembered.append(trade)
     if expired:

@@ -116,8 +116,8 @@ def test_a_part_that_cannot_be_paid_ends_the_order_and_what_was_filled_stays(
 ) -> None:
     """The fee has been raised since it was reserved."""
     paper_market(desk, volume_limit_percentage="10", fee_bps="0", slippage_bps="0")
-    market.volumes["AAA"] = 1000
-    works, waits = order(desk, "buy", 800), order(desk, "buy", 100)
+    market.volumes["AAA"] = 2000
+    waits, works = order(desk, "buy", 100), order(desk, "buy", 800)
     tick(market)
     assert (state(works), state(waits)) == (("partially_filled", 100), ("filled", 100))
     second = order(desk, "buy", 50)

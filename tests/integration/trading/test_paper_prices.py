@@ -4,6 +4,8 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from portfolios.services.portfolios import withdraw
 from tests.harness.paper import fresh, holding, order, paper_market, wide_limits
@@ -62,6 +64,47 @@ def test_a_price_of_before_the_open_triggers_no_stop_and_leads_no_trailing_stop(
     market.quoted_at["AAA"] = market.as_of - timedelta(days=3)
     assert tick(market, AAA=90.0) == 0 and tick(market, AAA=120.0) == 0
     assert (fresh(stop).triggered_at, fresh(trail).best_price) == (None, 100)
+
+
+# A day's volume
+
+
+def test_a_days_volume_is_given_once_however_many_snapshots_and_orders(desk: Desk, market: Market) -> None:
+    """A tenth of 400 until the next day's bar completes; buys and sells share it."""
+    paper_market(desk, volume_limit_percentage="10")
+    market.volumes["AAA"] = 400
+    market.bar_at = market.as_of
+    assert order(desk, "buy", 30) and tick(market) == 1 and desk.held("AAA") == 30
+    sale = order(desk, "sell", 20)
+    assert tick(market) == 1 and state(sale) == ("partially_filled", 10)
+    for _ in range(3):
+        assert tick(market) == 0 and state(sale) == ("partially_filled", 10)
+    market.volumes["BBB"] = 400
+    first, second = order(desk, "buy", 30, "BBB"), order(desk, "buy", 30, "BBB")
+    assert tick(market) == 2, "each instrument has its own"
+    assert (state(first), state(second)) == (("filled", 30), ("partially_filled", 10))
+    market.bar_at = market.as_of + timedelta(seconds=30)
+    assert tick(market) == 2
+    assert (state(sale), state(second)) == (("filled", 20), ("filled", 30))
+
+
+def test_each_portfolio_has_a_days_volume_for_itself(desk: Desk, market: Market) -> None:
+    other = Desk.open(market, owner="bob")
+    market.volumes["AAA"] = 400
+    market.bar_at = market.as_of
+    for each in (desk, other):
+        paper_market(each, volume_limit_percentage="10")
+        order(each, "buy", 50)
+    assert tick(market) == 2
+    assert (desk.held("AAA"), other.held("AAA")) == (40, 40)
+
+
+def test_what_has_no_limit_asks_for_no_volume(desk: Desk, market: Market) -> None:
+    order(desk)
+    market.tick()
+    with CaptureQueriesContext(connection) as captured:
+        assert execute_pending() == 1
+    assert not any("sum(t.amount)" in query["sql"] for query in captured)
 
 
 # Fees

@@ -105,6 +105,16 @@ def test_a_fill_is_at_most_its_share_of_the_volume_in_whole_lots(
     assert (progress.fill.quantity if progress.fill else None) == (D(quantity) if quantity else None)
 
 
+@pytest.mark.parametrize(
+    ("taken", "quantity"), [("0", "9"), ("1", "8"), ("8", "1"), ("8.5", "1"), ("9", None), ("20", None)]
+)
+def test_of_what_is_used_up_nothing_is_left(taken: str, quantity: str | None) -> None:
+    limited = PaperModel(volume_limit_percentage=D(10))
+    progress = match(order(), quote(volume=D(99)), limited, taken=D(taken))
+    assert (progress.fill.quantity if progress.fill else None) == (D(quantity) if quantity else None)
+    assert fills(order(), quote(volume=D(99)), FREE), "without a limit nothing is used up"
+
+
 def test_what_is_left_may_be_less_than_a_lot() -> None:
     limited = PaperModel(volume_limit_percentage=D(10))
     assert filled(match(order(quantity="0.5"), quote(volume=D(100)), limited)).quantity == D("0.5")
