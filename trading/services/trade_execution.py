@@ -4,9 +4,9 @@ A batch locks the portfolios of trades that are due (`paper_due`; SKIP LOCKED), 
 reads the halts and keeps it to its commit: so a halt that is drained has seen every batch that had not seen it end. The
 snapshot is read last, so no trade is filled on a market older than the one it was decided on.
 
-Trades are due in one order, by portfolio and then by age. A visit goes through it once, from the last trade of a batch
-to the next, so that a portfolio with more trades than a batch holds goes on in the next one, nobody is passed over, and
-what cannot be matched holds up nobody behind it.
+Trades are due in one order, by portfolio and then by age (`paper_due`). A visit goes through it once, from the last
+trade of a batch to the next, so that a portfolio with more trades than a batch holds goes on in the next one, nobody is
+passed over, and what cannot be matched holds up nobody behind it.
 """
 
 import uuid
@@ -54,7 +54,7 @@ _OPEN = [OrderState.PENDING.value, *(state.value for state in WORKING)]
 _STILL_DUE = """
     t.id = ANY(%s::uuid[]) AND t.portfolio_id = ANY(%s::uuid[]) AND t.status = ANY(%s)
     AND EXISTS (SELECT FROM portfolios_brokeraccount a WHERE a.id = t.account_id AND a.broker = 'paper')
-    ORDER BY t.created_at, t.id
+    ORDER BY t.created_at, t.symbol, t.id
 """
 
 

@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from portfolios.services.portfolios import withdraw
 from tests.harness.paper import fresh, holding, order, paper_market, wide_limits
 from tests.harness.trading import Desk, Market
-from trading.models import AutoTrade
+from trading.models import AutoTrade, Execution
 from trading.services.trade_execution import execute_pending
 from trading.services.verification import book_differences
 
@@ -130,3 +130,20 @@ def test_no_fee_makes_cash_negative(desk: Desk, market: Market) -> None:
     assert state(sale) == ("filled", 1000)
     assert all(0 <= each < 40 for each in cash) and cash[0] == 0, "all of the first part went for the fee"
     assert fresh(sale).fees == 5 and cash[-1] > 30, "and the rest of it with the second"
+
+
+# In which order
+
+
+def test_what_was_made_together_is_filled_in_the_order_of_symbols(market: Market) -> None:
+    """Ids are by chance, and would fill another run of the same market in another order."""
+    desks = [Desk.open(market, owner=f"owner-{n}") for n in range(5)]
+    market.tick()
+    for desk in desks:
+        for symbol in ("CCC", "AAA", "BBB"):
+            order(desk, "buy", 1, symbol)
+    AutoTrade.objects.update(created_at=AutoTrade.objects.earliest("created_at").created_at)
+    assert execute_pending() == 15
+    for desk in desks:
+        fills = Execution.objects.filter(trade__portfolio=desk.portfolio).order_by("id")
+        assert list(fills.values_list("trade__symbol", flat=True)) == ["AAA", "BBB", "CCC"]
