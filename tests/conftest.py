@@ -4,6 +4,7 @@ db            pytest-django's: one transaction, rolled back; the application's r
 committed_db  a database of its own, for tests that commit or start other processes
 processes     the Procfile's processes on a committed_db
 simulator     a broker that misbehaves by script, as a process of its own
+at_simulator  Alice's portfolio at such a broker
 market_data   a source of market data that does, too
 """
 
@@ -27,4 +28,5 @@ pytest_plugins = [
     "tests.harness.simulator",
     "tests.harness.stage",
     "tests.harness.words",
+    "tests.harness.at_simulator",  # after the simulator, which it imports
 ]

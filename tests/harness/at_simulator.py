@@ -1,27 +1,54 @@
-"""A portfolio whose account is one at the broker's simulator, spoken to by the product's own adapter."""
+"""Alice's portfolio at the broker simulator: the real adapter, over real sockets, to a process of its own."""
 
-from typing import Any
+from collections.abc import Iterator
 
-from foundation.clock import database_now
+import pytest
+
 from portfolios.models import BrokerAccount
-from portfolios.services.credentials import ApiKeys, seal_credentials
+from portfolios.services.credentials import ApiKeys
 from tests.harness.at_broker import connect
 from tests.harness.simulator import Simulator
-from tests.harness.trading import Desk
+from tests.harness.trading import SYMBOLS, Desk
+from trading.brokers.alpaca.broker import AlpacaBroker
+from trading.models import Reconciliation, ReconciliationBreak
+from trading.services import held_brokers, reconciliation, reconciling_holdings
+from trading.services.reconciliation import reconcile
 
-KEY, SECRET, NUMBER = "PKSIMULATOR000000001", "secret-of-the-simulator-000000000000000001", "PA000000001"
+KEY, SECRET = "ALICE", "secret"
 
 
-def open_account(simulator: Simulator) -> None:
-    """At the simulator, with as much cash as a desk has."""
-    simulator.account(KEY, secret=SECRET, cash=100_000, number=NUMBER)
+class AtSimulator:
+    """One portfolio; nothing there is filled unless the test says so."""
+
+    def __init__(self, desk: Desk, simulator: Simulator) -> None:
+        self.desk, self.simulator = desk, simulator
+        self.account_number = simulator.account(KEY, secret=SECRET)
+        self.account = connect(desk, account_number=self.account_number)
+        simulator.quotes(dict.fromkeys(SYMBOLS, "100"))
+        simulator.policy(hold=True)
+
+    def broker(self, account: BrokerAccount) -> AlpacaBroker:
+        assert account.pk == self.account.pk
+        return AlpacaBroker(
+            base_url=self.simulator.base_url, keys=ApiKeys(key_id=KEY, secret=SECRET),
+            account_number=self.account_number, deadline_seconds=5.0,
+        )  # fmt: skip
+
+    def reconcile(self) -> Reconciliation:
+        return reconcile(account_id=self.account.pk, trigger="periodic")
+
+    def breaks(self) -> list[tuple[str, str]]:
+        """(kind, key) of those that are open."""
+        rows = ReconciliationBreak.objects.filter(account=self.account, ended_at=None)
+        return sorted(rows.values_list("kind", "key"))
 
 
-def connect_to_simulator(desk: Desk, simulator: Simulator, settings: Any) -> BrokerAccount:
-    """The desk's account is that one as of now."""
-    settings.ALPACA_PAPER_URL, settings.CREDENTIAL_KEYS = simulator.base_url, {"test": b"k" * 32}
-    account = connect(desk, account_number=NUMBER)
-    account.connected_at = database_now()
-    account.save()
-    seal_credentials(account=account, keys=ApiKeys(key_id=KEY, secret=SECRET), actor=desk.owner)
-    return account
+@pytest.fixture
+def at_simulator(desk: Desk, simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[AtSimulator]:
+    scene = AtSimulator(desk, simulator)
+    monkeypatch.setattr(held_brokers, "broker_of", scene.broker)
+    monkeypatch.setattr(reconciliation, "broker_of", scene.broker)
+    monkeypatch.setattr(reconciling_holdings, "SECOND_LOOK_SECONDS", 0.0)
+    held_brokers.let_all_go()
+    yield scene
+    held_brokers.let_all_go()

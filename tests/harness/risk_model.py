@@ -28,10 +28,10 @@ LEGAL = {
     for old, new in {
         "pending": "submitting cancelled expired rejected",
         "submitting": "accepted partially_filled filled rejected unknown cancelled expired pending",
-        "accepted": "partially_filled filled cancelling cancelled rejected expired unknown",
+        "accepted": "partially_filled filled cancelling cancelled rejected expired",
         "partially_filled": "filled cancelling cancelled expired unknown",
-        "cancelling": "cancelled partially_filled filled accepted rejected expired unknown",
-        "unknown": "submitting accepted partially_filled filled cancelling cancelled rejected expired quarantined",
+        "cancelling": "cancelled partially_filled filled rejected expired unknown",
+        "unknown": "submitting accepted partially_filled filled cancelled rejected expired quarantined",
         "quarantined": "accepted partially_filled filled cancelled rejected expired",
         "cancelled": LATE, "expired": LATE, "rejected": LATE, "filled": "",
     }.items()

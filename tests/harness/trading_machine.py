@@ -66,10 +66,10 @@ class TradingMachine(AskingMachine):
             return
         self._take(order, state)
 
-    @precondition(lambda self: self._orders(["submitting", "accepted", "partially_filled", "cancelling"]))
+    @precondition(lambda self: self._orders(["submitting", "partially_filled", "cancelling"]))
     @rule(pick=PICK)
     def nobody_knows(self, pick: int) -> None:
-        _, order = self._pick(["submitting", "accepted", "partially_filled", "cancelling"], pick)
+        _, order = self._pick(["submitting", "partially_filled", "cancelling"], pick)
         self._take(order, "unknown")
 
     @precondition(lambda self: self._orders(ANSWERS))

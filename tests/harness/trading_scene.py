@@ -56,8 +56,8 @@ ANSWERS = {
     "submitting": ("works", "rejected", "expired"),
     "accepted": ("cancelling", "cancelled", "rejected", "expired"),
     "partially_filled": ("cancelling", "cancelled", "expired"),
-    "cancelling": ("cancelled", "works", "expired"),
-    "unknown": ("works", "submitting", "cancelled", "expired", "quarantined", "cancelling"),
+    "cancelling": ("cancelled", "rejected", "expired"),
+    "unknown": ("works", "submitting", "cancelled", "expired", "quarantined"),
     "quarantined": ("works", "cancelled", "expired"),
 }
 

@@ -5,7 +5,8 @@ The rules, in the order in which they decide (`settle`):
 1. What cannot be is a contradiction, and changes nothing.
 2. A new fill is always booked, whatever our state. With the last one the trade is filled.
 3. The broker says that it is over (cancelled, rejected, expired, filled): so it is, once every fill that the broker
-   counts is booked. Until then it is an order that the broker has, and someone must ask for the fills.
+   counts is booked. Until then it is an order that the broker has, and someone must ask for the fills; one that was in
+   doubt stays so, for whoever asks for it asks for them.
 4. The broker says that it works. Then it does; and is cancelled if somebody has wished for it meanwhile.
 5. We had given it up, and it works: it is cancelled at the broker, with its exposure reserved again. If it was the
    broker itself that told of the end, a word without a fill that it works is an old one, and changes nothing.
@@ -16,7 +17,7 @@ from decimal import Decimal
 
 from foundation.core.canonical import plain_decimal
 from foundation.core.money import ZERO
-from trading.core.order_states import FINAL, OrderState
+from trading.core.order_states import DOUBTFUL, FINAL, OrderState
 
 S = OrderState
 # What a broker may say of an order; each of the first three: it works there.
@@ -131,6 +132,8 @@ def _when_over(
         return (*filling, told.state)
     if ours.state == S.CANCELLING:
         return (*filling, S.CANCELLING) if filling else ()
+    if ours.state in DOUBTFUL:
+        return (*filling, S.UNKNOWN) if filling else ()
     if after > 0:
         return (S.PARTIALLY_FILLED,)
     return (S.ACCEPTED,)

@@ -36,16 +36,14 @@ MOVES: dict[OrderState, frozenset[OrderState]] = {
     S.SUBMITTING: frozenset(
         {S.ACCEPTED, S.PARTIALLY_FILLED, S.FILLED, S.REJECTED, S.UNKNOWN, S.CANCELLED, S.EXPIRED, S.PENDING}
     ),
-    S.ACCEPTED: frozenset(
-        {S.PARTIALLY_FILLED, S.FILLED, S.CANCELLING, S.CANCELLED, S.REJECTED, S.EXPIRED, S.UNKNOWN}
-    ),
+    S.ACCEPTED: frozenset({S.PARTIALLY_FILLED, S.FILLED, S.CANCELLING, S.CANCELLED, S.REJECTED, S.EXPIRED}),
+    # unknown: in doubt before this fill, and the broker says that it is over and has not told of all fills
     S.PARTIALLY_FILLED: frozenset({S.FILLED, S.CANCELLING, S.CANCELLED, S.EXPIRED, S.UNKNOWN}),
-    # accepted: the broker refused to cancel and the order goes on working
-    S.CANCELLING: frozenset(
-        {S.CANCELLED, S.PARTIALLY_FILLED, S.FILLED, S.ACCEPTED, S.REJECTED, S.EXPIRED, S.UNKNOWN}
-    ),
-    # anything: once the broker answers, the truth may be any state; submitting: the same id is sent again
-    S.UNKNOWN: frozenset(set(S) - {S.UNKNOWN, S.PENDING}),
+    # unknown: it cannot be cancelled any more, and what the broker says of it cannot be true
+    S.CANCELLING: frozenset({S.CANCELLED, S.PARTIALLY_FILLED, S.FILLED, S.REJECTED, S.EXPIRED, S.UNKNOWN}),
+    # anything: once the broker answers, the truth may be any state (what is to be cancelled works first); submitting:
+    # the same id is sent again
+    S.UNKNOWN: frozenset(set(S) - {S.UNKNOWN, S.PENDING, S.CANCELLING}),
     S.QUARANTINED: frozenset({S.ACCEPTED, S.PARTIALLY_FILLED, S.FILLED, S.CANCELLED, S.REJECTED, S.EXPIRED}),
     # a fill after a cancel: the venue was faster than our wish. Cancelling: an order that turns up working after
     # we gave it up is cancelled at the broker; what it filled until then is booked

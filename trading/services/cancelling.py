@@ -1,7 +1,9 @@
 """Cancels at real brokers: asked for until the broker says what has become of the order.
 
 `cancelling` with `claimed_until` empty or past is due: a new wish, a repetition, or a claim whose worker was lost. A
-cancel told twice does no harm.
+cancel told twice does no harm. An order that can be cancelled no more, and of which the broker does not know, or says
+what cannot be true, or never tells of the fills that it counts, is in doubt: asked for by recovery, and ended by a
+person in the end.
 """
 
 from dataclasses import dataclass
@@ -25,7 +27,7 @@ from trading.brokers.protocol import (
     NotConnected,
     Unknown,
 )
-from trading.core.order_states import OrderState
+from trading.core.order_states import FINAL, OrderState
 from trading.models import AutoTrade, BrokerMessage
 from trading.services import claims
 from trading.services.asking import ask, learn
@@ -41,14 +43,18 @@ from trading.services.rounds import recorded
 log = structlog.get_logger(__name__)
 S = OrderState
 CANCEL = BrokerMessage.Kind.CANCEL
+# A broker lists a fill some seconds after its order counts it: half a minute of asking, with the backoff.
+ASKS_FOR_FILLS = 5
 
 
 @dataclass(frozen=True)
 class _Answer:
-    """What the broker said; `order`: what it is, where the cancel was refused and the broker could say."""
+    """What the broker said; `order`: what it is, where the cancel was refused and the broker could say. `doubt`: why
+    nobody can know what it is."""
 
     outcome: CancelOutcome
     order: BrokerOrder | None = None
+    doubt: str = ""
 
 
 def cancel_at_broker(item: Due) -> bool:
@@ -70,9 +76,16 @@ def cancel_at_broker(item: Due) -> bool:
         _failed(claim, answer.outcome)
         return False
     pauses.worked(trade.account_id)
-    if answer.order is not None and _learned(claim, broker, answer.order):
-        return True
-    recorded(partial(_record, claim, answer.outcome, is_there=answer.order is not None))
+    doubt = answer.doubt
+    if answer.order is not None:
+        try:
+            if _learned(claim, broker, answer.order):
+                return True
+            if answer.order.state in FINAL and trade.asks >= ASKS_FOR_FILLS:
+                doubt = f"it is {answer.order.state}, and not all of its fills are told"
+        except BadReport as error:
+            doubt = _not_true(trade, error)
+    recorded(partial(_record, claim, answer.outcome, doubt=doubt))
     return True
 
 
@@ -88,9 +101,7 @@ def _cancel(trade: AutoTrade, broker: Broker) -> _Answer:
     try:
         outcome = broker.cancel(_as_known(trade)) if trade.broker_order_id else CancelRefused("it has no id")
         reach("cancel.sent", detail=trade.client_order_id)
-        if isinstance(outcome, CancelRefused):
-            return _Answer(outcome, ask(broker, trade))
-        return _Answer(outcome)
+        return _what_it_is(outcome, trade, broker) if isinstance(outcome, CancelRefused) else _Answer(outcome)
     except TRANSIENT:
         raise
     except AskFailed as error:
@@ -102,6 +113,15 @@ def _cancel(trade: AutoTrade, broker: Broker) -> _Answer:
         return _Answer(Unknown(str(error)))
 
 
+def _what_it_is(refused: CancelRefused, trade: AutoTrade, broker: Broker) -> _Answer:
+    """Raises AskFailed."""
+    try:
+        order = ask(broker, trade)
+    except BadReport as error:
+        return _Answer(refused, doubt=_not_true(trade, error))
+    return _Answer(refused, order, "" if order is not None else "the broker does not know it")
+
+
 def _as_known(trade: AutoTrade) -> BrokerOrder:
     return BrokerOrder(
         client_order_id=trade.client_order_id, broker_order_id=trade.broker_order_id, symbol=trade.symbol,
@@ -111,28 +131,30 @@ def _as_known(trade: AutoTrade) -> BrokerOrder:
 
 
 def _learned(claim: Claim, broker: Broker, order: BrokerOrder) -> bool:
-    """Whether the order's state, as asked for, has ended the cancelling."""
+    """Whether the order's state, as asked for, has ended the cancelling. Raises BadReport."""
     try:
         known = learn(
             broker, claim.trade, order, kind=CANCEL, sent_at=claim.at, fence=claim.fence, told_by="cancel"
         )
     except StaleClaim:
         return True
-    except BadReport as error:
-        tell_bad_report(claim.trade, str(error))
-        return False
     return known.status != S.CANCELLING
+
+
+def _not_true(trade: AutoTrade, error: BadReport) -> str:
+    tell_bad_report(trade, str(error))
+    return f"what the broker says of it cannot be true: {error}"
 
 
 def _failed(claim: Claim, outcome: Unknown) -> None:
     let_go(claim.trade.account_id)
     pauses.failed(claim.trade.account_id, at_least=outcome.retry_after_seconds)
-    recorded(partial(_record, claim, outcome, is_there=True))
+    recorded(partial(_record, claim, outcome))
 
 
 @transaction.atomic
-def _record(claim: Claim, outcome: CancelOutcome, *, is_there: bool) -> None:
-    """It is asked for again after a while; what the broker does not know any more is in doubt."""
+def _record(claim: Claim, outcome: CancelOutcome, *, doubt: str = "") -> None:
+    """It is asked for again after a while, unless it is in doubt."""
     _, trade = claims.lock(claim.trade.id)
     if trade.fence != claim.fence or trade.status != S.CANCELLING:
         return
@@ -143,9 +165,8 @@ def _record(claim: Claim, outcome: CancelOutcome, *, is_there: bool) -> None:
     else:
         name, detail, retry_after = "unknown", outcome.reason, outcome.retry_after_seconds
     note_message(trade, CANCEL, name, detail=detail, sent_at=claim.at)
-    if isinstance(outcome, CancelRefused) and not is_there:
-        reason = f"its cancel was refused, and the broker does not know it: {outcome.reason}"
-        append(become_unknown(trade, reason=reason))
+    if doubt:
+        append(become_unknown(trade, reason=f"its cancel was refused ({detail}), and {doubt}"))
         return
     wait = backoff(trade.asks + 1, retry_after_seconds=retry_after)
     claims.hand_back(trade, claimed_until=database_now() + wait, asks=trade.asks + 1)

@@ -29,7 +29,7 @@ from market.services import snapshots
 from portfolios.services.books import Books, open_books
 from trading.brokers.protocol import BadReport, BrokerError, BrokerExecution, BrokerOrder
 from trading.core.order_reports import NOT_KNOWN_THERE, Ours, Settlement, Told, settle
-from trading.core.order_states import FINAL, OrderState
+from trading.core.order_states import DOUBTFUL, FINAL, OrderState
 from trading.core.paper import BPS
 from trading.models import AutoTrade, BrokerMessage, OrderMessage
 from trading.services.bookkeeping import ReportedFill, book_fills
@@ -166,6 +166,8 @@ def _carry_out(
     if path[-1] in FINAL:
         return events + end_open([trade], *path, books=books, reason=_reason(order, told_by))
     reason = trade.cancel_reason if path[-1] == OrderState.CANCELLING else ""
+    if path[-1] == OrderState.UNKNOWN:
+        reason = f"the broker says that it is {order.state}, and not all of its fills are told"
     if done.turned_up:
         reason = f"it turned up at the broker after it was {done.path[0]}"
         _reserve_again(trade, books)
@@ -173,7 +175,7 @@ def _carry_out(
     moved = move([trade], *path, reason=reason)
     assert moved, "its portfolio and its row are locked"
     if trade.status == done.path[0]:
-        return events  # a fill while it is being cancelled
+        return events  # a fill while it is being cancelled, or is in doubt
     told = trade_event(
         trade, f"trade.{trade.status}", at=database_now(), broker_order_id=order.broker_order_id,
         reason=reason, told_by=told_by,
@@ -231,7 +233,7 @@ def _market_time(at: datetime, snapshot: MarketSnapshot | None) -> datetime:
 def _store_claim(trade: AutoTrade, before: OrderState, done: Settlement) -> None:
     """Nobody has to send it or to ask for it any more; a new cancel is due at once."""
     columns: dict[str, Any] = {}
-    if len(done.path) > 1 and before in NOT_KNOWN_THERE:
+    if len(done.path) > 1 and before in NOT_KNOWN_THERE and done.path[-1] not in DOUBTFUL:
         columns |= {"claimed_by": "", "claimed_until": None, "ask_at": None, "asks": 0}
     if done.cancels:
         columns |= {"claimed_by": "", "claimed_until": None}

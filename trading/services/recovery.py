@@ -13,6 +13,7 @@ from functools import partial
 import structlog
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Q
 
 from foundation.clock import database_now
 from foundation.kill_points import reach
@@ -42,7 +43,7 @@ log = structlog.get_logger(__name__)
 S = OrderState
 ASK = BrokerMessage.Kind.ASK
 RECOVER_TASK, RECOVER_QUEUE = "trading.tasks.recover_due", "broker"
-NO_ANSWER, BAD_ANSWER, NOT_FOUND = "no_answer", "bad_answer", "not_found"
+NO_ANSWER, BAD_ANSWER, NOT_FOUND, NO_FILLS = "no_answer", "bad_answer", "not_found", "no_fills"
 # The same id is sent so often at most; then the broker is not worth another try.
 ATTEMPTS_MAX = 5
 
@@ -104,13 +105,17 @@ def _claim(item: Due) -> Claim | None:
 def _found(claim: Claim, broker: Broker, order: BrokerOrder) -> bool:
     trade = claim.trade
     try:
-        learn(broker, trade, order, kind=ASK, sent_at=claim.at, fence=claim.fence, told_by="recovery")
+        known = learn(broker, trade, order, kind=ASK, sent_at=claim.at, fence=claim.fence, told_by="recovery")
     except StaleClaim:
         return False
     except BadReport as error:
         _unanswered(claim, error)
         return False
-    return True
+    if known.status not in DOUBTFUL:
+        return True
+    reason = f"it says that the order is {order.state}, and has not told of all its fills"
+    recorded(partial(_record_unanswered, claim, NO_FILLS, reason=reason))
+    return False
 
 
 def _unanswered(claim: Claim, error: Exception) -> None:
@@ -136,7 +141,7 @@ def _unanswered(claim: Claim, error: Exception) -> None:
 
 
 @transaction.atomic
-def _record_unanswered(claim: Claim, outcome: str, *, reason: str, retry_after: float | None) -> None:
+def _record_unanswered(claim: Claim, outcome: str, *, reason: str, retry_after: float | None = None) -> None:
     _, trade = claims.lock(claim.trade.id)
     if trade.fence != claim.fence or trade.status not in DOUBTFUL:
         return
@@ -152,8 +157,9 @@ def _record_unanswered(claim: Claim, outcome: str, *, reason: str, retry_after: 
 
 
 def _last_answer(trade: AutoTrade) -> datetime:
-    """Since when nobody has answered: the last word about it, or its last sending (database time)."""
-    told = trade.messages.exclude(outcome__in=[NO_ANSWER, BAD_ANSWER]).order_by("-answered_at")
+    """Since when nobody has answered: the last word that settled anything, or its last sending (database time). What
+    was asked for and has left it in doubt did not, but for "no such order"."""
+    told = trade.messages.exclude(Q(kind=ASK) & ~Q(outcome=NOT_FOUND)).order_by("-answered_at")
     last = told.values_list("answered_at", flat=True).first()
     sent = trade.sent_at or trade.created_at
     return max(last, sent) if last is not None else sent

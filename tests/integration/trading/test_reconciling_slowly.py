@@ -11,7 +11,7 @@ from django.db import connection
 from foundation.clock import database_now
 from portfolios.models import BrokerAccount
 from tests.harness.at_broker import connect
-from tests.harness.at_simulator import KEY, connect_to_simulator, open_account
+from tests.harness.connected_to_simulator import KEY, connect_to_simulator, open_account
 from tests.harness.scripted_stream import Venue, VenueBroker
 from tests.harness.simulator import Simulator
 from tests.harness.trading import Desk
