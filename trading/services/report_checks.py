@@ -1,7 +1,7 @@
 """Whether what a broker tells of an order can be true of the trade that we have made. Everything here only reads.
 
 A sale takes no units that are not held, or that are promised to another order; a price is believed within a factor of
-the one that the trade was decided on.
+those that the trade was decided on: the last one then, its limit and its stop.
 """
 
 import contextlib
@@ -24,7 +24,8 @@ from trading.services.faults import TRANSIENT
 
 log = structlog.get_logger(__name__)
 
-# A fill's price is believed within this factor of the price that the trade was decided on, either way.
+# A fill's price is believed within this factor of the prices that the trade was decided on, below the lowest and above
+# the highest of them: a limit that waits for a crash is filled in it.
 PRICE_FACTOR_MAX = 10
 OF_THE_SCHEMA = (ProgrammingError, NotSupportedError)
 ID_CHARACTERS_MAX = 100
@@ -119,11 +120,10 @@ def new_fill(
         (round_money(quantity) != quantity, "the executed quantity has more than 8 decimals"),
         (execution.at.tzinfo is None, "the execution's time has no zone"),
     )
-    reference = trade.trigger_price
-    if not reference / PRICE_FACTOR_MAX <= price <= reference * PRICE_FACTOR_MAX:
-        raise bad(
-            f"the price {price} is more than {PRICE_FACTOR_MAX} times away from {plain_decimal(reference)}"
-        )
+    prices = [one for one in (trade.trigger_price, trade.limit_price, trade.stop_price) if one is not None]
+    if not min(prices) / PRICE_FACTOR_MAX <= price <= max(prices) * PRICE_FACTOR_MAX:
+        away_from = " and ".join(plain_decimal(one) for one in prices)
+        raise bad(f"the price {price} is more than {PRICE_FACTOR_MAX} times away from {away_from}")
     known = Execution.objects.filter(account_id=trade.account_id, execution_id=execution.execution_id).first()
     if known is not None:
         same = (known.trade_id, known.quantity, known.price) == (trade.id, quantity, round_money(price))

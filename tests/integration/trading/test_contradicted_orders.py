@@ -9,6 +9,7 @@ from portfolios.models import Reservation
 from tests.harness.at_broker import execution_of, order_of, ordered
 from tests.harness.at_simulator import AtSimulator
 from tests.harness.trading import Desk
+from tests.harness.working import limit_at, place
 from tests.integration.trading.at_brokers import clean, pass_time, reserved, scene, state
 from tests.integration.trading.steps import risk_officer
 from trading.brokers.protocol import BadReport
@@ -149,3 +150,12 @@ def test_a_cancel_that_is_refused_waits_for_the_fills_for_a_while_only(
     pass_time(31)
     recover_due()
     assert (state(trade), desk.held("AAA"), clean()) == ("filled", 10, True)
+
+
+def test_a_limit_that_waits_for_a_crash_is_filled_in_it(at_simulator: AtSimulator) -> None:
+    trade = place(at_simulator.desk, limit_at(9, gtc=True))
+    send_due()
+    at_simulator.simulator.fill(trade.client_order_id, price=9)
+    assert at_simulator.reconcile().fills_booked == 1
+    assert (state(trade), trade.executed_price, at_simulator.breaks()) == ("filled", 9, [])
+    assert clean()
