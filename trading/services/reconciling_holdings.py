@@ -20,6 +20,7 @@ from trading.models import Execution, ReconciliationBreak
 from trading.services.reconciling import CLOCK_SLACK, Run
 from trading.services.reconciling_cash import awaits_its_cash, book_activities
 from trading.services.reconciling_orders import AskedOrders, book_executions, readable
+from trading.services.reconciling_splits import of_splits
 
 LOOKS_MAX = 4
 SECOND_LOOK_SECONDS = 0.5
@@ -48,14 +49,17 @@ def compare_holdings(run: Run) -> None:
                 run.seen |= {("cash", one.key) for one in found if one.kind == "cash"}
                 found = [one for one in found if one.kind != "cash"]
             found = [one for one in found if (one.kind, one.key) not in on_the_way]
+            split = of_splits(run, found, ours=ours, theirs=theirs)
+            found = [one for one in found if (one.kind, one.key) not in split]
             sure = confirmed(first or [], found)
             settled = not on_the_way and len(sure) == len(found)
             if settled or look == LOOKS_MAX - 1:
                 run.record(sure)
         if settled:
+            run.seen |= split
             return
         first = found
-    run.seen |= on_the_way | {(one.kind, one.key) for one in found}
+    run.seen |= split | on_the_way | {(one.kind, one.key) for one in found}
 
 
 def _ours(run: Run) -> Holdings:
