@@ -79,8 +79,7 @@ COLUMNS: tuple[tuple[str, int], ...] = tuple(
 COLUMN_OF: Mapping[tuple[str, int], int] = {column: place for place, column in enumerate(COLUMNS)}
 LEVELS: tuple[Level, ...] = tuple(_LEVEL_OF_KIND[CATALOGUE[name].kind] for name, _ in COLUMNS)
 WHERE_NOT_HELD: tuple[float, ...] = tuple(
-    math.nan if CATALOGUE[name].where_not_held is None else CATALOGUE[name].where_not_held
-    for name, _ in COLUMNS
+    math.nan if told is None else told for told in (CATALOGUE[name].where_not_held for name, _ in COLUMNS)
 )
 NO_COLUMN = len(COLUMNS)  # the right side of a test against a number alone
 _BASE = NO_COLUMN + 1

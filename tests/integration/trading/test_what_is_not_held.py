@@ -51,6 +51,12 @@ def order(desk: Desk, side: str, units: int, symbol: str = "AAA") -> AutoTrade:
     )
 
 
+def of_rules(desk: Desk) -> list[tuple[str, str | None]]:
+    """What was decided of rules: symbol and outcome."""
+    rows = desk.portfolio.decisions.filter(rule__isnull=False).order_by("instrument__symbol", "outcome")
+    return list(rows.values_list("instrument__symbol", "outcome"))
+
+
 def known_quantity(desk: Desk) -> Any:
     """What a replay of the last evaluation says of AAA."""
     run = EvaluationRun.objects.latest("id")
@@ -64,7 +70,7 @@ def test_it_buys_once_and_again_when_all_is_sold(market: Market) -> None:
     market.tick()
     desk = Desk.open(market, config=ONLY_AAA, rules=(BUY_IF_NONE,))
     assert (evaluated(desk), known_quantity(desk)) == (1, 0)
-    assert [(trade.side, trade.quantity) for trade in desk.trades()] == [("buy", 10)]
+    assert [(trade.trade_type, trade.quantity) for trade in desk.trades()] == [("buy", 10)]
     assert (evaluated(desk), known_quantity(desk)) == (0, None), "its buy is under way"
     execute_pending()
     assert desk.held("AAA") == 10
@@ -74,7 +80,7 @@ def test_it_buys_once_and_again_when_all_is_sold(market: Market) -> None:
     execute_pending()
     assert desk.held("AAA") == 0
     assert (evaluated(desk), known_quantity(desk)) == (1, 0)
-    assert [trade.side for trade in desk.trades()] == ["buy", "sell", "buy"]
+    assert [trade.trade_type for trade in desk.trades()] == ["buy", "sell", "buy"]
 
 
 def test_two_such_rules_and_a_person_buy_the_first_shares_once(market: Market) -> None:
@@ -88,7 +94,7 @@ def test_two_such_rules_and_a_person_buy_the_first_shares_once(market: Market) -
     order(desk, "sell", 3)
     execute_pending()
     assert evaluated(desk) == 2
-    assert sorted(row.outcome for row in desk.decisions()) == ["outranked", "traded"]
+    assert of_rules(desk) == [("AAA", "outranked"), ("AAA", "traded")]
     assert evaluated(desk) == 0
     execute_pending()
     assert (desk.held("AAA"), evaluated(desk)) == (10, 0)
@@ -104,7 +110,7 @@ def test_an_exit_stays_with_what_is_held(market: Market) -> None:
     execute_pending()
     assert (desk.held("AAA"), desk.held("BBB")) == (0, 30)
     assert evaluated(desk) == 0
-    assert [row.outcome for row in desk.decisions()] == ["traded"]
+    assert of_rules(desk) == [("AAA", "traded")]
 
 
 def test_a_preview_says_what_an_evaluation_does(market: Market) -> None:
@@ -124,7 +130,7 @@ def test_a_preview_says_what_an_evaluation_does(market: Market) -> None:
         "CCC": "True for CCC: position quantity is 0, equal to 0.",
     }
     desk.evaluate()
-    assert [row.instrument.symbol for row in desk.decisions() if row.instrument] == ["CCC"]
+    assert of_rules(desk) == [("CCC", "traded")]
 
 
 def test_a_split_on_its_way_does_not_make_it_none(market: Market) -> None:

@@ -1,17 +1,20 @@
 """A guard on the tests that use generated scenes: what is never generated is never tested."""
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 from hypothesis import given, settings
 
+from rules.core.compiler import compile_segment
 from rules.core.conditions import parse_conditions
 from rules.core.explanation import explain
 from rules.core.fields import CATALOGUE
 from rules.core.language import BAR_OPERATORS, NESTING_MAX, Comparison, Constant, FieldReference, Operator
 from rules.core.program import compile_program
+from rules.core.segment import Bound
 from tests.harness.rule_facts import UNLISTED
-from tests.harness.rules import depth_of
+from tests.harness.rules import conditions_on_the_quantity, depth_of
 from tests.harness.scenes import (
     MORE_SYMBOLS,
     RUNGS_MIN,
@@ -48,13 +51,6 @@ def test_scenes_reach_every_operator_field_and_shape():
         met["true for what left the market"] += any(symbol == UNLISTED for _, symbol, _ in told)
         met["true for several owners"] += len({owner for _, _, owner in told}) > 1
         met["unknown"] += None in outcomes(scene)
-        met["true of what is not held"] += any(
-            symbol is not None
-            and symbol not in scene.owners[owner].positions
-            and reads_quantity(scene, key, owner)
-            for key, symbol, owner in told
-        )
-        met["being bought"] += any(portfolio.awaited for portfolio in scene.owners.values())
         met["silent"] += not told
 
     collect()
@@ -85,12 +81,25 @@ def test_ladders_are_long_and_are_climbed():
     assert all(count > 20 for count in met.values()), met
 
 
-def reads_quantity(scene: Scene, key, owner) -> bool:
-    """Whether it is a rule of one comparison, of the quantity with a number."""
-    rules = [rule for rule in scene.rules if (rule.key, rule.owner) == (key, owner)]
-    return {(step.field, type(step.value)) for step in comparisons_in(rules)} == {
-        ("position_quantity", Constant)
-    }
+def test_what_is_not_held_decides_in_some_scenes():
+    """It would be told otherwise if all that is not held were being bought, of which nobody knows the quantity."""
+    bounds: set[int] = set()
+    met: Counter[str] = Counter()
+
+    @settings(max_examples=150, deadline=None, database=None, derandomize=True)
+    @given(scenes(sources(about=conditions_on_the_quantity), symbols=MORE_SYMBOLS))
+    def collect(scene):
+        bounds.update(compile_segment(scene.rules).bound.tolist())
+        program, everything = compile_program(scene.rules), frozenset(scene.market.symbols)
+        bought = {owner: replace(facts, awaited=everything) for owner, facts in scene.owners.items()}
+        met["decides"] += program.evaluate(scene.market, scene.owners) != program.evaluate(
+            scene.market, bought
+        )
+        met["being bought"] += any(facts.awaited for facts in scene.owners.values())
+
+    collect()
+    assert bounds >= {Bound.ELIGIBLE, Bound.HELD, Bound.HELD_ELIGIBLE, Bound.UNHELD_TOO}
+    assert all(count >= 3 for count in met.values()), met
 
 
 def outcomes(scene: Scene) -> list[bool | None]:
