@@ -24,9 +24,9 @@ from trading.brokers.protocol import (
     BrokerPosition,
     Capabilities,
     CashActivity,
-    ForeignReport,
     StreamEvent,
     UnreadableActivity,
+    UnreadableReport,
 )
 from trading.core.order_states import FINAL, OrderState
 from trading.core.orders import OrderType, TimeInForce
@@ -56,8 +56,8 @@ class Venue:
     drops: int = 0
     wrong: dict[str, list[Exception]] = field(default_factory=dict)
     activities: list[CashActivity | UnreadableActivity] = field(default_factory=list)
-    unreadable: list[ForeignReport] = field(default_factory=list)
-    """orders (that do not work any more) and fills of somebody else's, of a form that we have no words for"""
+    unreadable: list[UnreadableReport] = field(default_factory=list)
+    """orders (that do not work any more) and fills, of a form that we have no words for"""
 
     def works(self, trade: AutoTrade) -> BrokerOrder:
         """It has the order by now."""
@@ -140,13 +140,13 @@ class VenueBroker:
     def open_orders(self) -> Sequence[BrokerOrder]:
         return [order for order in self._asked("open_orders").orders.values() if order.state not in FINAL]
 
-    def orders_since(self, since: datetime) -> Sequence[BrokerOrder | ForeignReport]:
+    def orders_since(self, since: datetime) -> Sequence[BrokerOrder | UnreadableReport]:
         venue = self._asked("orders_since")
         orders = venue.orders.values()
         told = [order for order in orders if order.submitted_at is None or order.submitted_at >= since]
         return [*told, *(report for report in venue.unreadable if not report.is_fill)]
 
-    def executions_since(self, since: datetime) -> Sequence[BrokerExecution | ForeignReport]:
+    def executions_since(self, since: datetime) -> Sequence[BrokerExecution | UnreadableReport]:
         venue = self._asked("executions_since")
         fills = [one for one in venue.executions if one.at >= since]
         return [*fills, *(report for report in venue.unreadable if report.is_fill)]

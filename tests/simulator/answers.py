@@ -38,7 +38,8 @@ def spoil(rule: Rule, response: Response) -> Response:
         assert isinstance(body, list), "of lists only"
         response.body = json.dumps([item for item in body for _ in range(2)]).encode()
         return response
-    for item in body if isinstance(body, list) else [body]:
+    items = body if isinstance(body, list) else [body]
+    for item in items[:1] if rule.name == "new_status" else items:
         _SPOILERS[rule.name](item)
     response.body = json.dumps(body).encode()
     return response
@@ -61,8 +62,14 @@ def negative_quantity(item: dict[str, Any]) -> None:
             item[name] = f"-{item[name].lstrip('-')}"
 
 
+def new_status(item: dict[str, Any]) -> None:
+    if "status" in item:
+        item["status"] = "pending_something"
+
+
 _SPOILERS: dict[str, Callable[[dict[str, Any]], None]] = {
     "wrong_symbol": wrong_symbol,
     "nan": not_a_number,
     "negative_quantity": negative_quantity,
+    "new_status": new_status,
 }

@@ -40,6 +40,7 @@ ANSWER = {
     "listed_twice": "answers with each row of a list twice",
     "nan": "does it and answers with NaN for quantities and prices",
     "negative_quantity": "does it and answers with negative quantities",
+    "new_status": "does it and gives the first order of the answer a status that nobody has heard of",
 }
 STREAM = {
     "stream_twice": "tells an event twice, with the same execution id",

@@ -13,8 +13,10 @@ Errors
     ├── NotSent            there was no connection to send an order over: certainly no byte of it has left
     ├── AskFailed          a question was not answered: ask again later. `retry_after_seconds` where it said so
     └── BadReport          it said something that cannot be true; nothing of it may be used
-        ├── ForeignReport  the same of an order that is not ours: ours are told all the same
-        └── UnreadableActivity  money moved outside of orders, and we have no words for how
+        ├── UnreadableReport   the same of one order or fill in a list: the others are told all the same
+        │   ├── ForeignReport  it is not ours
+        │   └── OwnReport      it is ours
+        └── UnreadableActivity money moved outside of orders, and we have no words for how
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -66,15 +68,30 @@ class BadReport(BrokerError):
         self.payload = payload
 
 
-class ForeignReport(BadReport):
-    """An order that is certainly not ours, or a fill of one, of a form that we have no words for: ordered by value,
-    in several legs, in smaller parts than we count. `key` is the broker's id of it; `at`: when, where it says so."""
+class UnreadableReport(BadReport):
+    """An order, or a fill of one, of a form that we have no words for. `key` is the broker's id of it; `at`: when,
+    where it says so."""
 
     def __init__(
         self, reason: str, *, payload: Any, key: str, is_fill: bool = False, at: datetime | None = None
     ) -> None:
         super().__init__(reason, payload=payload)
         self.key, self.is_fill, self.at = key, is_fill, at
+
+
+class ForeignReport(UnreadableReport):
+    """Certainly not ours: ordered by value, in several legs, in smaller parts than we count."""
+
+
+class OwnReport(UnreadableReport):
+    """Ours, by its client id: a status that is new, a number that is none."""
+
+    def __init__(
+        self, reason: str, *, payload: Any, key: str, client_order_id: str, is_fill: bool = False,
+        at: datetime | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__(reason, payload=payload, key=key, is_fill=is_fill, at=at)
+        self.client_order_id = client_order_id
 
 
 _before: ContextVar[Callable[[], None] | None] = ContextVar("before each exchange", default=None)
@@ -294,16 +311,16 @@ class Broker(Protocol):
         """None: the broker has no order of this id, as far as it knows now. Raises AskFailed, BadReport."""
         ...
 
-    def open_orders(self) -> Sequence[BrokerOrder | ForeignReport]:
-        """All of them, or AskFailed. Somebody else's that cannot be read is there as the report of it, in each of
-        these lists: it hides none of ours."""
+    def open_orders(self) -> Sequence[BrokerOrder | UnreadableReport]:
+        """All of them, or AskFailed. One that cannot be read is there as the report of it, in each of these lists: it
+        hides no other."""
         ...
 
-    def orders_since(self, since: datetime) -> Sequence[BrokerOrder | ForeignReport]:
+    def orders_since(self, since: datetime) -> Sequence[BrokerOrder | UnreadableReport]:
         """Every order submitted at or after `since` (broker's time), whatever became of it, or AskFailed."""
         ...
 
-    def executions_since(self, since: datetime) -> Sequence[BrokerExecution | ForeignReport]:
+    def executions_since(self, since: datetime) -> Sequence[BrokerExecution | UnreadableReport]:
         """Every fill at or after `since` (broker's time), oldest first, or AskFailed."""
         ...
 

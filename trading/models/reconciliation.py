@@ -21,6 +21,7 @@ class Reconciliation(models.Model):
         MANUAL = "manual"
 
     BAD_REPORT = "bad report: "  # a failure that begins so: it was told what cannot be true
+    UNREAD = BAD_REPORT + "an order of ours cannot be read: "  # of that alone; all others were looked at
 
     id = models.BigAutoField(primary_key=True)
     account = models.ForeignKey(BrokerAccount, on_delete=models.PROTECT, related_name="reconciliations")
@@ -39,6 +40,11 @@ class Reconciliation(models.Model):
 
     def __str__(self) -> str:
         return f"{self.trigger} reconciliation of {self.account}"
+
+    @property
+    def looked_at_orders(self) -> bool:
+        """Whether what the broker has told of orders that can be read is in the books."""
+        return not self.failure or self.failure.startswith(self.UNREAD)
 
 
 class ReconciliationBreak(models.Model):

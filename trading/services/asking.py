@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from trading.brokers.protocol import AskFailed, BadReport, Broker, BrokerOrder, ForeignReport
+from trading.brokers.protocol import AskFailed, BadReport, Broker, BrokerOrder, OwnReport, UnreadableReport
 from trading.models import AutoTrade
 from trading.services.order_reports import apply_report, misses_fills
 from trading.services.rounds import recorded
@@ -44,7 +44,9 @@ def learn(
         log.warning("executions_not_told", trade_id=str(trade.id), reason=str(error))
         return known
     for execution in executions:
-        if not isinstance(execution, ForeignReport) and execution.broker_order_id == order.broker_order_id:
+        if isinstance(execution, OwnReport) and execution.client_order_id == trade.client_order_id:
+            raise execution
+        if not isinstance(execution, UnreadableReport) and execution.broker_order_id == order.broker_order_id:
             known = recorded(
                 lambda told=execution: apply_report(  # type: ignore[misc]
                     account_id=trade.account_id, order=order, execution=told, told_by=told_by

@@ -133,7 +133,7 @@ class Follower(threading.Thread):
                     raise AskFailed(str(error)) from error
                 self._ending.wait(BUSY_STEP_SECONDS)
             else:
-                if done.failure:
+                if not done.looked_at_orders:
                     raise AskFailed(done.failure)
                 return
 

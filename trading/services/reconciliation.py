@@ -105,6 +105,9 @@ def _carry_out(
         reach("reconcile.asked", detail=f"account {account.pk}")
         apply_orders(run, orders)
         breaks.end_booked(account_id=account.pk)
+        if orders.unread:  # and what it has filled: nothing can be said of what is held
+            first = next(iter(orders.unread.values()))
+            return f"{Reconciliation.UNREAD}{first}", orders, run
         book_activities(run)
         compare_holdings(run)
         breaks.end_gone(account_id=account.pk, kinds=STATES, seen=run.seen)

@@ -37,6 +37,8 @@ def compare_holdings(run: Run) -> None:
             told = run.ask(lambda: run.broker.executions_since(recently))
             late.executions = list(readable(run, late, told))
             run.record(book_executions(run, late))
+            if late.unread:  # since the first look: the next reconciliation begins with it
+                raise next(iter(late.unread.values()))
             book_activities(run)
         before = _ours(run)
         theirs = _theirs(run)

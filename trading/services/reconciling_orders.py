@@ -10,7 +10,14 @@ from django.conf import settings
 
 from foundation.clock import database_now
 from foundation.core.money import round_money
-from trading.brokers.protocol import BadReport, BrokerExecution, BrokerOrder, ForeignReport
+from trading.brokers.protocol import (
+    BadReport,
+    BrokerExecution,
+    BrokerOrder,
+    ForeignReport,
+    OwnReport,
+    UnreadableReport,
+)
 from trading.core.order_states import FINAL, WORKING, OrderState
 from trading.core.reconciliation import Finding
 from trading.models import AutoTrade, Execution, ReconciliationBreak
@@ -19,19 +26,24 @@ from trading.services.reconciling import Run
 log = structlog.get_logger(__name__)
 Kind = ReconciliationBreak.Kind
 Row = TypeVar("Row", BrokerOrder, BrokerExecution)
+# Of so many orders of ours in one look something cannot be read, and the others still count: more than a few, and it is
+# the broker that cannot be read.
+UNREAD_MAX = 5
 # By our books at the broker; those of unknown outcome are asked for by recovery.
 AT_THE_BROKER = [state.value for state in (*WORKING, OrderState.CANCELLING)]
 
 
 @dataclass
 class AskedOrders:
-    """What the broker has told of. `open_ids`: its ids of the orders that worked at the last look."""
+    """What the broker has told of. `open_ids`: its ids of the orders that worked at the last look. `unread`: of orders
+    of ours, by client id, what cannot be read."""
 
     by_id: dict[str, BrokerOrder] = field(default_factory=dict)
     by_client_id: dict[str, BrokerOrder] = field(default_factory=dict)
     open_ids: set[str] = field(default_factory=set)
     executions: list[BrokerExecution] = field(default_factory=list)
     unreadable: list[Finding] = field(default_factory=list)
+    unread: dict[str, OwnReport] = field(default_factory=dict)
 
     def put(self, order: BrokerOrder) -> None:
         self.by_id[order.broker_order_id] = self.by_client_id[order.client_order_id] = order
@@ -47,16 +59,20 @@ def ask_orders(run: Run) -> AskedOrders:
     for order in readable(run, asked, run.ask(run.broker.open_orders), works=True):
         asked.put(order)
         asked.open_ids.add(order.broker_order_id)
+    if len(asked.unread) > UNREAD_MAX:
+        raise next(iter(asked.unread.values()))
     return asked
 
 
 def readable(
-    run: Run, asked: AskedOrders, rows: Iterable[Row | ForeignReport], *, works: bool = False
+    run: Run, asked: AskedOrders, rows: Iterable[Row | UnreadableReport], *, works: bool = False
 ) -> Iterator[Row]:
-    """What can be read; the rest is not ours, and found as that: it keeps nothing else from being looked at."""
+    """What can be read; the rest is found as what cannot: it keeps nothing else from being looked at."""
     for row in rows:
-        if not isinstance(row, ForeignReport):
+        if not isinstance(row, UnreadableReport):
             yield row
+        elif isinstance(row, OwnReport):
+            asked.unread.setdefault(row.client_order_id, row)
         elif works or row.at is None or row.at >= run.floor:
             asked.unreadable.append(foreign_report(row))
 
@@ -74,7 +90,7 @@ def apply_orders(run: Run, asked: AskedOrders) -> None:
         if trade is not None and _says_more(trade, order):
             findings += _apply_order(run, asked, trade)
     findings += _missing(run, asked)
-    run.record(findings)
+    run.record([*findings, *map(_unread, asked.unread.values())])
 
 
 def _trades_of(run: Run, asked: AskedOrders) -> dict[str, AutoTrade]:
@@ -120,6 +136,24 @@ def foreign_report(report: ForeignReport) -> Finding:
         f"{what} that is not ours and cannot be read: {report}",
         theirs={"said": report.payload},
     )
+
+
+def _unread(report: OwnReport) -> Finding:
+    detail = f"{'a fill of an' if report.is_fill else 'an'} order of ours cannot be read: {report}"
+    return Finding(
+        Kind.BAD_REPORT, f"order {report.client_order_id}", detail, theirs={"said": report.payload}
+    )
+
+
+def _ask_for(run: Run, asked: AskedOrders, client_order_id: str) -> BrokerOrder | None:
+    """One order as it is now; None: the broker does not know it, or it cannot be read, which is found (`unread`)."""
+    try:
+        return run.ask_for(client_order_id)
+    except BadReport as error:
+        asked.unread[client_order_id] = OwnReport(
+            str(error), payload=error.payload, key=client_order_id, client_order_id=client_order_id
+        )
+        return None
 
 
 def _told(order: BrokerOrder) -> dict[str, Any]:
@@ -179,9 +213,10 @@ def _book(run: Run, asked: AskedOrders, execution: BrokerExecution) -> str:
     """Why the fill cannot be booked; empty when it is. Never more than the broker itself counts as filled."""
     order = asked.by_client_id.get(execution.client_order_id)
     if order is None or _filled(run, execution) + execution.quantity > order.filled_quantity:
-        order = run.ask_for(execution.client_order_id)  # it has gone on since it was asked for
+        order = _ask_for(run, asked, execution.client_order_id)  # it has gone on since it was asked for
         if order is None:
-            return "a fill of an order that the broker does not know"
+            unread = asked.unread.get(execution.client_order_id)
+            return f"its order cannot be read: {unread}" if unread else "the broker does not know its order"
         asked.put(order)
     filled = _filled(run, execution)
     if Execution.objects.filter(account_id=run.account_id, execution_id=execution.execution_id).exists():
@@ -218,7 +253,7 @@ def _apply_order(run: Run, asked: AskedOrders, trade: AutoTrade) -> list[Finding
     order = asked.by_client_id[trade.client_order_id]
     is_old = order.state not in FINAL and order.broker_order_id not in asked.open_ids
     if is_old or trade.status in FINAL or trade.filled_quantity > order.filled_quantity:
-        fresh = _fresh(run, trade)
+        fresh = _fresh(run, asked, trade)
         if fresh is None:
             return []
         order = fresh
@@ -236,13 +271,13 @@ def _apply_order(run: Run, asked: AskedOrders, trade: AutoTrade) -> list[Finding
     return []
 
 
-def _fresh(run: Run, trade: AutoTrade) -> BrokerOrder | None:
+def _fresh(run: Run, asked: AskedOrders, trade: AutoTrade) -> BrokerOrder | None:
     """The order as it is now; None: not to be judged this time."""
     if run.asks_left <= 0:
         log.warning("reconciliation_asks_no_more", account_id=str(run.account_id))
         run.seen.add((Kind.ORDER, trade.client_order_id))
         return None
-    return run.ask_for(trade.client_order_id)
+    return _ask_for(run, asked, trade.client_order_id)
 
 
 def _missing(run: Run, asked: AskedOrders) -> list[Finding]:
@@ -250,7 +285,7 @@ def _missing(run: Run, asked: AskedOrders) -> list[Finding]:
     before the settle time: it may be on its way through the broker."""
     working = AutoTrade.objects.filter(
         account_id=run.account_id, status__in=AT_THE_BROKER, sent_at__isnull=False
-    ).exclude(client_order_id__in=list(asked.by_client_id))
+    ).exclude(client_order_id__in=[*asked.by_client_id, *asked.unread])
     settled = database_now() - timedelta(
         seconds=settings.BROKER_LEASE_SECONDS
         + settings.BROKER_DEADLINE_SECONDS
@@ -261,10 +296,12 @@ def _missing(run: Run, asked: AskedOrders) -> list[Finding]:
         if run.asks_left <= 0:
             run.seen.add((Kind.ORDER, trade.client_order_id))
             continue
-        order = run.ask_for(trade.client_order_id)
+        order = _ask_for(run, asked, trade.client_order_id)
         if order is not None:
             asked.put(order)
             findings += _apply_order(run, asked, trade)
+        elif trade.client_order_id in asked.unread:
+            continue
         elif trade.sent_at is not None and trade.sent_at < settled and _still_works(trade):
             findings.append(_of_order(trade, "it works by our books, and the broker does not know it", {}))
     return findings

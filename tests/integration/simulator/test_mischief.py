@@ -243,6 +243,17 @@ def negative_quantity(alice, simulator):
     assert simulator.witness().order("one").quantity == 10
 
 
+@scene
+def new_status(alice, simulator):
+    simulator.policy(hold=True)
+    alice.submit()
+    alice.submit("two")
+    simulator.misbehave("new_status", endpoints=["orders"], count=1)
+    first, second = alice.get("orders")
+    assert first["status"] == "pending_something" != second["status"]
+    assert all(order["status"] != "pending_something" for order in alice.get("orders"))
+
+
 # on the stream
 
 

@@ -23,7 +23,7 @@ from tests.harness.at_broker import connect, ordered, report
 from tests.harness.scripted_stream import Venue, VenueBroker, foreign
 from tests.harness.trading import Desk
 from tests.integration.trading.steps import risk_officer
-from trading.brokers.protocol import AskFailed, BadReport, ForeignReport, NotConnected
+from trading.brokers.protocol import AskFailed, BadReport, ForeignReport, NotConnected, OwnReport
 from trading.core.order_states import OrderState
 from trading.models import AutoTrade, Execution, Halt, Reconciliation, ReconciliationBreak
 from trading.services import reconciliation, reconciling, reconciling_holdings
@@ -620,6 +620,25 @@ class TestTheBrokerCannotBeAsked:
         (row,) = ReconciliationBreak.objects.all()
         assert (row.kind, row.theirs) == ("bad_report", {"said": {"qty": "nan"}})
         assert scene.halted()
+
+    def test_an_order_of_ours_that_cannot_be_read_when_it_is_asked_for_stops_nothing_else(
+        self, scene: Scene
+    ) -> None:
+        odd, good = scene.sent(), scene.sent(symbol="BBB")
+        del scene.venue.orders[f"b-{odd.id.hex}"]  # in no list, so it is asked for by its id
+        scene.venue.fills(scene.order(good), 5, tell=False)
+        scene.venue.wrong["order_by_client_id"] = [BadReport("its status is not known", payload={})]
+        done = scene.reconcile()
+        assert (done.failure, done.fills_booked) == (f"{Reconciliation.UNREAD}its status is not known", 1)
+        assert scene.breaks() == [("bad_report", f"order {odd.client_order_id}")]
+
+    def test_orders_of_ours_that_cannot_be_read_by_the_dozen_are_one_break(self, scene: Scene) -> None:
+        scene.venue.unreadable = [
+            OwnReport("qty is no number", payload={"qty": "NaN"}, key=f"b-{n}", client_order_id=f"at-{n}")
+            for n in range(12)
+        ]
+        assert scene.reconcile().failure == "bad report: qty is no number"
+        assert len(scene.breaks()) == 1 and scene.halted()
 
     def test_an_explanation_reopens_no_account_that_cannot_be_read(self, scene: Scene) -> None:
         """Nobody would learn of its fills."""

@@ -21,7 +21,14 @@ from tests.harness.at_broker import connect, ordered, report
 from tests.harness.processes import Processes
 from tests.harness.scripted_stream import Venue, VenueBroker, foreign, store
 from tests.harness.trading import Desk
-from trading.brokers.protocol import AskFailed, BadReport, ForeignReport, NotConnected, StreamEvent
+from trading.brokers.protocol import (
+    AskFailed,
+    BadReport,
+    ForeignReport,
+    NotConnected,
+    OwnReport,
+    StreamEvent,
+)
 from trading.core.order_states import OrderState
 from trading.models import AutoTrade, Execution, Halt, Reconciliation, ReconciliationBreak
 from trading.services import following, reconciling_holdings, watching
@@ -244,6 +251,24 @@ class TestFollowing:
         until(lambda: status_of(trade) == "filled")
         assert scene.breaks() == [("foreign_order", "in-dollars")]
         assert len(scene.connections) == 1
+
+    def test_an_order_of_ours_that_cannot_be_read_keeps_nobody_from_following_the_others(
+        self, scene: Scene
+    ) -> None:
+        trade, other = scene.sent(quantity=10), scene.sent(quantity=5, symbol="BBB")
+        del scene.venue.orders[f"b-{other.id.hex}"]
+        scene.venue.unreadable = [
+            OwnReport(
+                "its status is not known", payload={"status": "odd"}, key=f"b-{other.id.hex}",
+                client_order_id=other.client_order_id,
+            )
+        ]  # fmt: skip
+        scene.follow()
+        until(lambda: Reconciliation.objects.filter(failure__startswith=Reconciliation.UNREAD).exists())
+        scene.venue.fills(scene.order(trade), 10)
+        until(lambda: status_of(trade) == "filled")
+        assert (len(scene.connections), status_of(other)) == (1, "accepted")
+        assert scene.breaks() == [("bad_report", f"order {other.client_order_id}")]
 
     def test_bad_reports_are_quarantined_and_it_goes_on(self, scene: Scene) -> None:
         trade = scene.sent(quantity=10)

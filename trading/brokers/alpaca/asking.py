@@ -10,16 +10,16 @@ from foundation.sockets import Deadline
 from portfolios.services.credentials import ApiKeys
 from trading.brokers.alpaca import reading
 from trading.brokers.alpaca.activities import activity_of
-from trading.brokers.alpaca.translation import execution_of_activity, order_of
+from trading.brokers.alpaca.translation import execution_of_activity, order_of, order_or_report
 from trading.brokers.alpaca.wire import Answer, NoAnswer, Wire
 from trading.brokers.protocol import (
     AskFailed,
     BrokerExecution,
     BrokerOrder,
     CashActivity,
-    ForeignReport,
     NotConnected,
     UnreadableActivity,
+    UnreadableReport,
     about_to_exchange,
 )
 
@@ -38,7 +38,7 @@ DAYS_MARGIN = timedelta(days=2)
 # So long after a fill its order may not be found yet: what one part of a broker has written, another shows later.
 APPEARS_WITHIN = timedelta(minutes=1)
 
-Told = BrokerOrder | ForeignReport
+Told = BrokerOrder | UnreadableReport
 
 
 def refusal(answer: Answer) -> tuple[str, str] | None:
@@ -126,11 +126,8 @@ class Asker:
         self._known[_id_of(order)] = order
 
     def _read(self, payload: Any) -> Told:
-        """One row of a list: what is not ours and cannot be read is told as that. Raises BadReport."""
-        try:
-            order: Told = order_of(payload)
-        except ForeignReport as report:
-            order = report
+        """One row of a list. Raises BadReport."""
+        order = order_or_report(payload)
         self._note(order)
         return order
 
@@ -164,14 +161,14 @@ class Asker:
                 raise AskFailed("the list of orders does not end")
             edge = max(times)
 
-    def executions(self, since: datetime) -> list[BrokerExecution | ForeignReport]:
+    def executions(self, since: datetime) -> list[BrokerExecution | UnreadableReport]:
         """Oldest first; fills of one order and instant by what was filled with them."""
         within = self.whole_list()
         activities = self._activities(since, within)
         orders = self._orders_of(activities, since, within)
         told = [execution_of_activity(one, orders[one["order_id"]]) for one in activities]
         cumulative = [
-            ZERO if isinstance(fill, ForeignReport) else reading.quantity(one, "cum_qty")
+            ZERO if isinstance(fill, UnreadableReport) else reading.quantity(one, "cum_qty")
             for fill, one in zip(told, activities, strict=True)
         ]
         places = range(len(told))
@@ -256,12 +253,12 @@ def order_path(order: BrokerOrder) -> str:
 
 
 def _id_of(order: Told) -> str:
-    return order.key if isinstance(order, ForeignReport) else order.broker_order_id
+    return order.key if isinstance(order, UnreadableReport) else order.broker_order_id
 
 
 def _submitted(order: Told) -> datetime | None:
-    """None: it does not say so, and it is not ours."""
-    return order.at if isinstance(order, ForeignReport) else order.submitted_at
+    """None: it does not say so, and cannot be read."""
+    return order.at if isinstance(order, UnreadableReport) else order.submitted_at
 
 
 def _is_since(order: Told, since: datetime) -> bool:

@@ -32,7 +32,6 @@ from trading.brokers.protocol import (
     Capabilities,
     CashActivity,
     ExecutionStream,
-    ForeignReport,
     Gate,
     NotCapable,
     NotConnected,
@@ -42,6 +41,7 @@ from trading.brokers.protocol import (
     SubmitOutcome,
     Unknown,
     UnreadableActivity,
+    UnreadableReport,
 )
 from trading.core.orders import OrderTerms, OrderType, TimeInForce
 
@@ -149,13 +149,13 @@ class AlpacaBroker:
             raise reading.bad("it answered with another order", {"client_order_id": order.client_order_id})
         return order
 
-    def open_orders(self) -> Sequence[BrokerOrder | ForeignReport]:
+    def open_orders(self) -> Sequence[BrokerOrder | UnreadableReport]:
         return self._asker.orders(status="open")
 
-    def orders_since(self, since: datetime) -> Sequence[BrokerOrder | ForeignReport]:
+    def orders_since(self, since: datetime) -> Sequence[BrokerOrder | UnreadableReport]:
         return self._asker.orders(status="all", since=since)
 
-    def executions_since(self, since: datetime) -> Sequence[BrokerExecution | ForeignReport]:
+    def executions_since(self, since: datetime) -> Sequence[BrokerExecution | UnreadableReport]:
         return self._asker.executions(since)
 
     def cash_activities_since(self, since: datetime) -> Sequence[CashActivity | UnreadableActivity]:

@@ -27,6 +27,8 @@ from trading.brokers.protocol import (
     BrokerOrder,
     BrokerPosition,
     ForeignReport,
+    OwnReport,
+    UnreadableReport,
 )
 from trading.core.order_states import OrderState
 from trading.core.orders import CLIENT_ID_PREFIX
@@ -81,6 +83,20 @@ def order_of(payload: Any) -> BrokerOrder:
             key=reading.text(order, "id"),
             at=_moment(order, _submitted(order)),
         ) from None
+
+
+def order_or_report(payload: Any) -> BrokerOrder | UnreadableReport:
+    """As a row of a list. Raises BadReport where it has no id, or not its client's."""
+    try:
+        return order_of(payload)
+    except ForeignReport as report:
+        return report
+    except BadReport as report:
+        order = reading.document(payload, "the order")
+        return OwnReport(
+            str(report), payload=report.payload, key=reading.text(order, "id"),
+            client_order_id=reading.text(order, "client_order_id"), at=_moment(order, _submitted(order)),
+        )  # fmt: skip
 
 
 def _is_foreign(order: Mapping[str, Any]) -> bool:
@@ -169,28 +185,30 @@ def execution_of_event(event: Mapping[str, Any], order: BrokerOrder) -> BrokerEx
 
 
 def execution_of_activity(
-    payload: Any, order: BrokerOrder | ForeignReport
-) -> BrokerExecution | ForeignReport:
-    """Of the account activities, which do not name the client's id: `order` is the one of its `order_id`.
-
-    Raises BadReport, for a fill of an order of ours; what cannot be read of others is returned.
-    """
+    payload: Any, order: BrokerOrder | UnreadableReport
+) -> BrokerExecution | UnreadableReport:
+    """Of the account activities, which do not name the client's id: `order` is the one of its `order_id`. What cannot
+    be read is returned as that."""
     activity = reading.document(payload, "the activity")
     if isinstance(order, ForeignReport):
-        return _foreign_fill(activity, "its order is not ours and cannot be read")
+        return _unreadable_fill(activity, "its order is not ours and cannot be read")
+    if isinstance(order, OwnReport):
+        return _unreadable_fill(activity, f"its order cannot be read: {order}", ours=order.client_order_id)
+    assert isinstance(order, BrokerOrder)
     try:
         return _execution_of_activity(activity, order)
     except BadReport as report:
-        if order.client_order_id.startswith(CLIENT_ID_PREFIX):
-            raise
-        return _foreign_fill(activity, str(report))
+        is_ours = order.client_order_id.startswith(CLIENT_ID_PREFIX)
+        return _unreadable_fill(activity, str(report), ours=order.client_order_id if is_ours else "")
 
 
-def _foreign_fill(activity: Mapping[str, Any], reason: str) -> ForeignReport:
-    return ForeignReport(
-        reason, payload=reading.plain(activity), key=reading.text(activity, "id"), is_fill=True,
-        at=reading.moment(activity, "transaction_time"),
-    )  # fmt: skip
+def _unreadable_fill(activity: Mapping[str, Any], reason: str, *, ours: str = "") -> UnreadableReport:
+    """ours: its order's client id, where it is ours."""
+    told: dict[str, Any] = {
+        "payload": reading.plain(activity), "key": reading.text(activity, "id"), "is_fill": True,
+        "at": reading.moment(activity, "transaction_time"),
+    }  # fmt: skip
+    return OwnReport(reason, client_order_id=ours, **told) if ours else ForeignReport(reason, **told)
 
 
 def _execution_of_activity(activity: Mapping[str, Any], order: BrokerOrder) -> BrokerExecution:

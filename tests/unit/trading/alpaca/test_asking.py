@@ -35,6 +35,7 @@ from trading.brokers.protocol import (
     CancelRequested,
     ForeignReport,
     NotConnected,
+    OwnReport,
     Rejected,
     Unknown,
 )
@@ -395,12 +396,39 @@ def test_a_fill_that_cannot_be_read_of_an_order_that_is_not_ours_is_told_as_that
     assert isinstance(told, ForeignReport) and "eight places" in str(told)
 
 
+def test_an_order_of_ours_that_cannot_be_read_hides_no_other(wire: AlpacaWire, broker: AlpacaBroker) -> None:
+    """Alpaca has a status more."""
+    odd = order_document(**OURS, status="pending_something")
+    wire.routes["/v2/orders"] = (
+        200,
+        [odd, order_document(**OURS | {"id": "other", "client_order_id": "at-2"})],
+    )
+    Fills(
+        wire,
+        [
+            fill_document(id="2026::1", order_id="ours", qty="4", cum_qty="4"),
+            fill_document(id="2026::2", order_id="other"),
+        ],
+    )
+    for orders in (broker.open_orders(), broker.orders_since(SINCE)):
+        told, other = orders
+        assert isinstance(told, OwnReport) and "status is not known" in str(told)
+        assert (told.key, told.client_order_id, told.is_fill) == ("ours", "at-1", False)
+        assert isinstance(other, BrokerOrder)
+    other_fill, fill = broker.executions_since(SINCE)
+    assert isinstance(fill, OwnReport) and (fill.client_order_id, fill.is_fill) == ("at-1", True)
+    assert isinstance(other_fill, BrokerExecution)
+    wire.routes["/v2/orders:by_client_order_id"] = (200, odd)
+    with pytest.raises(BadReport, match="status is not known"):
+        broker.order_by_client_id("at-1")
+
+
 BAD_LISTS = [{}, "orders", [7], [None], [order_document(client_order_id=None, qty=None)],
-             [order_document(client_order_id="at-1", qty="NaN")]]  # fmt: skip
+             [order_document(client_order_id="at-1", id=None)]]  # fmt: skip
 
 
 @pytest.mark.parametrize("document", BAD_LISTS, ids=str)
-def test_a_list_with_what_is_no_order_or_one_of_ours_that_cannot_be_is_a_bad_report(
+def test_a_list_with_what_is_no_order_or_nobody_can_name_is_a_bad_report(
     wire: AlpacaWire, broker: AlpacaBroker, document: Any
 ) -> None:
     wire.answers.append(reply(200, document))
@@ -501,6 +529,7 @@ BAD_FILLS: list[dict[str, Any]] = [
     {"order_id": None},
     {"transaction_time": "now"},
 ]
+NOT_EVEN_NAMED = ("order_id", "transaction_time")
 
 
 @pytest.mark.parametrize("changes", BAD_FILLS, ids=str)
@@ -510,8 +539,12 @@ def test_a_fill_that_cannot_be_is_never_used(
     Fills(wire, [fill_document(**changes)])
     order = order_document(client_order_id="at-1", status="filled", filled_qty="10", filled_avg_price="101.5")
     wire.routes[f"/v2/orders/{order['id']}"] = (200, order)
-    with pytest.raises(BadReport):
-        broker.executions_since(SINCE)
+    if changes.keys() & set(NOT_EVEN_NAMED):
+        with pytest.raises(BadReport):
+            broker.executions_since(SINCE)
+        return
+    (told,) = broker.executions_since(SINCE)
+    assert isinstance(told, OwnReport) and told.client_order_id == "at-1"
 
 
 def test_a_fill_of_an_order_that_is_not_known_there_is_a_bad_report(
