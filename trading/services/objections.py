@@ -3,15 +3,17 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from foundation.core.canonical import plain_decimal
 from market.core.snapshot import MarketSnapshot
 from market.selectors import latest_splits
 from market.services import snapshots
 from sessions.models import TradingSession
 from trading.core.halts import Halts, OrderScopes, forbids, strictest
+from trading.core.order_prices import BPS, LIMITED, cost_basis
 from trading.core.order_states import OrderState
-from trading.core.orders import OrderType
+from trading.core.orders import OrderTerms, OrderType
 from trading.models import AutoTrade
-from trading.services.fresh_state import halts_in_force
+from trading.services.fresh_state import RESERVE_CUSHION_BPS, halts_in_force
 
 # A market order that found no market for so long (database time) was decided on another world.
 PENDING_SECONDS_MAX = 60
@@ -85,7 +87,7 @@ def hindrance_to(trade: AutoTrade, *, now: datetime, again: bool = False) -> Hin
     if trade.expires_at is not None and snapshot.as_of >= trade.expires_at:
         return Hindrance(OrderState.EXPIRED, "the day that it was meant for is over")
     if trade.order_type != OrderType.MARKET:
-        return None
+        return _ran_away(trade, snapshot, again=again)
     is_open = _is_open(trade, snapshot)
     late = (now - trade.created_at).total_seconds() > PENDING_SECONDS_MAX
     if late and not again:
@@ -94,6 +96,28 @@ def hindrance_to(trade: AutoTrade, *, now: datetime, again: bool = False) -> Hin
     if not is_open:
         return Hindrance(OrderState.EXPIRED if again else None, MARKET_CLOSED)
     return None
+
+
+def _ran_away(trade: AutoTrade, snapshot: MarketSnapshot, *, again: bool) -> Hindrance | None:
+    """A buy that pays whatever the market gives once its stop is reached, and whose price has run away while it waited
+    here: it would cost more than was approved and reserved. What sells goes out all the same: at the broker it would
+    have been triggered, too."""
+    if trade.trade_type == "sell" or trade.order_type in LIMITED:
+        return None
+    price = snapshot.price(trade.symbol)
+    if price is None:
+        return Hindrance(OrderState.EXPIRED if again else None, "there is no price of it")
+    terms = OrderTerms(
+        order_type=OrderType(trade.order_type),
+        stop_price=trade.stop_price,
+        trail_percentage=trade.trail_percentage,
+    )
+    approved = cost_basis(terms, ask=trade.trigger_price) * (1 + RESERVE_CUSHION_BPS / BPS)
+    if cost_basis(terms, ask=price) <= approved:
+        return None
+    gone_to = plain_decimal(price)
+    reason = f"its price ran away to {gone_to} before it could be sent: it would cost more than is reserved"
+    return Hindrance(OrderState.EXPIRED, reason)
 
 
 def _is_open(trade: AutoTrade, snapshot: MarketSnapshot) -> bool:

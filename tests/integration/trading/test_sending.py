@@ -3,6 +3,7 @@
 import time
 import uuid
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -16,10 +17,11 @@ from sessions.services.sessions import (
     resume_trading_session,
     stop_trading_session,
 )
-from tests.harness.at_broker import connect, ordered
+from tests.harness.at_broker import connect, ordered, report
 from tests.harness.racing import racing
 from tests.harness.scripted_broker import LOSE_ANSWER, REJECT, ScriptedBroker, Venue
 from tests.harness.trading import Desk, Market
+from tests.harness.working import limit_at, place, stop_at
 from tests.integration.trading.at_brokers import Scene, clean, install, pass_time, reserved, scene, state
 from trading.brokers.protocol import (
     AskFailed,
@@ -32,6 +34,7 @@ from trading.brokers.protocol import (
     Unknown,
 )
 from trading.core.order_states import OrderState
+from trading.core.orders import OrderTerms, OrderType, TimeInForce
 from trading.models import AutoTrade, BrokerMessage, Halt, RuleAct
 from trading.services import claims, gate, held_brokers
 from trading.services.emergency_stop import arm, drain_all
@@ -389,6 +392,48 @@ def test_a_market_order_that_waited_too_long_for_a_sender_expires(alice: Scene) 
     pass_time(61)
     send_due()
     assert (state(trade), trade.status_reason) == ("expired", "it could not be sent within 60 seconds")
+    assert clean()
+
+
+TRAILING = OrderTerms(OrderType.TRAILING_STOP, TimeInForce.GTC, trail_percentage=Decimal(3))
+
+
+@pytest.mark.parametrize(
+    ("terms", "side", "price", "goes_out"),
+    [
+        (stop_at(105), "buy", 140, False),
+        (stop_at(105), "buy", 107, True),  # within the cushion
+        (TRAILING, "buy", 140, False),  # its stop would begin at 144.20
+        (TRAILING, "buy", 90, True),
+        (limit_at(105, gtc=True), "buy", 140, True),  # it pays no more than 105
+        (stop_at(95), "sell", 60, True),
+        (TRAILING, "sell", 60, True),
+    ],
+)
+def test_a_stop_that_waited_while_its_price_ran_away_buys_nothing(
+    alice: Scene, market: Market, terms: OrderTerms, side: str, price: float, goes_out: bool
+) -> None:
+    """On Friday the keys are refused, and on Monday they are replaced."""
+    if side == "sell":
+        report(ordered(alice.desk), "filled", 10, fill=10)
+    trade = place(alice.desk, terms, side=side, quantity=10)
+
+    def refuse() -> None:
+        raise NotConnected("the keys were refused")
+
+    alice.venue.hooks["before_gate"] = refuse
+    send_due()
+    assert state(trade) == "pending" and reserved(trade)
+    alice.venue.hooks.clear()
+    market.tick(minutes=3 * 24 * 60, AAA=price)
+    pass_time(3 * 24 * 3600)
+    send_due()
+    if goes_out:
+        assert state(trade) == "accepted"
+    else:
+        assert state(trade) == "expired" and not reserved(trade)
+        assert trade.status_reason.startswith("its price ran away to 140 before it could be sent")
+        assert trade.client_order_id not in alice.venue.submits
     assert clean()
 
 
