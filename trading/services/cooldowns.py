@@ -2,7 +2,8 @@
 
 Read once for a batch under the portfolios' locks, kept in memory while the batch decides, written with its
 decisions. It counts from the rule's acts, whatever version and session they were of; a rule that gets its
-first cooldown begins to count with its next act. An act that comes to nothing after all is taken back.
+first cooldown begins to count with its next act. An act that comes to nothing after all is taken back, and noted again
+should its order be filled all the same.
 """
 
 import uuid
@@ -118,3 +119,20 @@ def take_back_acts(trades: Sequence[AutoTrade]) -> None:
     ]
     with connection.cursor() as cursor:
         cursor.execute(_TAKE_BACK, columns)
+
+
+_NOTE_AGAIN = """
+    INSERT INTO trading_ruleact AS act (rule_id, instrument_id, acted_at) VALUES (%s, %s, %s)
+    ON CONFLICT (rule_id, instrument_id) DO UPDATE SET acted_at = greatest(act.acted_at, excluded.acted_at)
+"""
+
+
+def note_act_again(trade: AutoTrade) -> None:
+    """The first fill of a trade that was given up, and whose act may have been taken back: its rule acted after all.
+
+    The caller holds the portfolio's lock. A later act stays.
+    """
+    if trade.rule_version is None or trade.rule_version.cooldown is None:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(_NOTE_AGAIN, [trade.rule_id, trade.instrument_id, trade.market_at])

@@ -35,6 +35,7 @@ from trading.models import AutoTrade, BrokerMessage, OrderMessage
 from trading.services.bookkeeping import ReportedFill, book_fills
 from trading.services.breakers import trip_on_streaks
 from trading.services.broker_messages import note_message
+from trading.services.cooldowns import note_act_again
 from trading.services.fresh_state import RESERVE_CUSHION_BPS
 from trading.services.order_management import SEND_QUEUE, SEND_TASK, end_open, move, trade_event
 from trading.services.order_messages import count_messages
@@ -154,6 +155,8 @@ def _carry_out(
     trade.broker_order_id = order.broker_order_id
     path, events = done.path, list[Event]()
     if fill is not None:
+        if trade.filled_quantity == 0 and (path[0] in FINAL or trade.cancel_requested_at is not None):
+            note_act_again(trade)
         last = max(
             i for i, state in enumerate(path) if state in (OrderState.PARTIALLY_FILLED, OrderState.FILLED)
         )

@@ -17,8 +17,9 @@ from sessions.models import TradingSession
 from tests.harness.at_broker import AT, connect, execution_of, order_of, ordered, report
 from tests.harness.racing import racing
 from tests.harness.trading import Desk, Market
+from tests.integration.trading.resting import buying
 from trading.brokers.protocol import BadReport
-from trading.models import AutoTrade, BrokerMessage, Execution, OrderMessage
+from trading.models import AutoTrade, BrokerMessage, Execution, OrderMessage, RuleAct
 from trading.services import order_reports
 from trading.services.order_management import cancel_trade
 from trading.services.order_reports import ForeignOrder, StaleClaim, apply_report, misses_fills
@@ -169,6 +170,45 @@ def test_an_order_that_turns_up_after_we_gave_it_up_is_cancelled_with_its_exposu
     assert report(trade, "cancelled", 4).status == "cancelled"
     assert (reserved(trade), alice.held("AAA")) == (None, 4)
     assert book_differences() == []
+
+
+@pytest.mark.parametrize("told_before", [False, True])
+def test_the_rule_of_an_order_that_was_given_up_rests_once_it_is_filled(
+    market: Market, told_before: bool
+) -> None:
+    market.tick()
+    desk = Desk.open(market, rules=(buying(),))
+    connect(desk)
+    market.advise("AAA")
+    market.tick()
+    desk.evaluate()
+    (trade,) = desk.trades()
+    assert RuleAct.objects.get().acted_at == trade.market_at
+    cancel_trade(trade_id=trade.id, actor=None)
+    assert not RuleAct.objects.exists(), "it came to nothing"
+    if told_before:
+        assert report(trade).status == "cancelling"
+    report(trade, "filled", 10, fill=4)
+    assert RuleAct.objects.get().acted_at == trade.market_at
+    later = trade.market_at + timedelta(minutes=5)
+    RuleAct.objects.update(acted_at=later)
+    report(trade, "filled", 10, fill=6, number=2)
+    assert RuleAct.objects.get().acted_at == later
+
+
+def test_a_later_act_of_the_rule_stays(market: Market) -> None:
+    market.tick()
+    desk = Desk.open(market, rules=(buying(),))
+    connect(desk)
+    market.advise("AAA")
+    market.tick()
+    desk.evaluate()
+    (trade,) = desk.trades()
+    cancel_trade(trade_id=trade.id, actor=None)
+    later = trade.market_at + timedelta(minutes=5)
+    RuleAct.objects.create(rule_id=trade.rule_id, instrument_id=trade.instrument_id, acted_at=later)
+    report(trade, "filled", 10, fill=10)
+    assert RuleAct.objects.get().acted_at == later
 
 
 def test_what_turns_up_is_reserved_only_as_far_as_cash_is_free(market: Market) -> None:
