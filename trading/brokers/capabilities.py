@@ -14,6 +14,11 @@ def terms_objection(capabilities: Capabilities, terms: OrderTerms, *, quantity: 
     if terms.time_in_force not in capabilities.times_in_force:
         could = ", ".join(sorted(capabilities.times_in_force))
         return f"the account's broker has no orders that are {terms.time_in_force}; it has {could}"
-    if not capabilities.fractional and quantity != quantity.to_integral_value():
+    if quantity == quantity.to_integral_value():
+        return ""
+    if not capabilities.fractional:
         return "the account's broker takes whole units only: order a whole number"
+    for term in (terms.time_in_force, terms.order_type):
+        if term in capabilities.whole_only:
+            return f"the account's broker takes whole units only in {term} orders: order a whole number"
     return ""

@@ -131,7 +131,7 @@ class Capabilities:
     order_types: frozenset[OrderType]
     times_in_force: frozenset[TimeInForce]
     fractional: bool
-    """whether quantities need not be whole"""
+    """whether quantities need not be whole, but for `whole_only`"""
     replaces: bool
     streams: bool
     """whether it tells of executions by itself"""
@@ -139,6 +139,8 @@ class Capabilities:
     """whether an answer can be lost on the way; without, an order is never unknown"""
     activities: bool
     """whether it tells of the money that it charges and pays outside of orders"""
+    whole_only: frozenset[OrderType | TimeInForce] = frozenset()
+    """of whose orders only whole units are taken"""
 
 
 @dataclass(frozen=True)

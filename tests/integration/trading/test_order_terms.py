@@ -127,6 +127,18 @@ def test_what_the_broker_cannot_do_is_refused_with_what_it_could(
     place(desk, limit_at(90))
 
 
+def test_parts_of_a_share_are_refused_where_alpaca_would_not_take_them(desk: Desk) -> None:
+    """Before anything is reserved or sent, so that no rejection is counted."""
+    at_alpaca(desk)
+    desk.market.instruments[0].lot_size = D("0.1")
+    desk.market.instruments[0].save()
+    trailing = OrderTerms(order_type=OrderType.TRAILING_STOP, trail_percentage=D(3))
+    assert "whole units only in gtc orders" in refusal(desk, limit_at(90, gtc=True), quantity="10.5")
+    assert "whole units only in trailing_stop orders" in refusal(desk, trailing, quantity="10.5")
+    assert place(desk, limit_at(90), quantity="10.5").quantity == D("10.5")
+    assert place(desk, trailing).status == "pending"
+
+
 def test_an_account_that_is_not_connected_is_not_entitled(desk: Desk) -> None:
     account = at_alpaca(desk)
     BrokerCredential.objects.all().delete()

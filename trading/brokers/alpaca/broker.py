@@ -20,6 +20,7 @@ from trading.brokers.alpaca.asking import (
 from trading.brokers.alpaca.stream import open_stream
 from trading.brokers.alpaca.translation import account_of, order_of, position_of
 from trading.brokers.alpaca.wire import Answer, NoAnswer, Wire
+from trading.brokers.capabilities import terms_objection
 from trading.brokers.protocol import (
     Accepted,
     BrokerAccountState,
@@ -48,8 +49,8 @@ from trading.core.orders import OrderTerms, OrderType, TimeInForce
 CAPABILITIES = Capabilities(
     order_types=frozenset(OrderType),
     times_in_force=frozenset(TimeInForce),
-    # Parts of a share as Alpaca has them: day orders that do not trail (see `_objection`).
     fractional=True,
+    whole_only=frozenset({TimeInForce.GTC, OrderType.TRAILING_STOP}),
     replaces=True,
     streams=True,
     has_network=True,
@@ -87,7 +88,7 @@ class AlpacaBroker:
         """See the protocol. That no byte has left is known where the socket is: `Exchange.wrote` is set before the
         first one of the request is given to it, after the gate."""
         self._require_allowed()
-        objection = _objection(ticket.quantity, ticket.terms)
+        objection = terms_objection(CAPABILITIES, ticket.terms, quantity=ticket.quantity)
         if objection:
             raise NotCapable(objection)
 
@@ -123,7 +124,7 @@ class AlpacaBroker:
         """Alpaca makes a new order of it, with a client id of its own: `replacement_id` of the old one, so that an
         unknown outcome can be asked for."""
         self._require_allowed()
-        objection = _objection(quantity, terms)
+        objection = terms_objection(CAPABILITIES, terms, quantity=quantity)
         if objection:
             raise NotCapable(objection)
         ticket = OrderTicket(
@@ -219,17 +220,6 @@ def replacement_id(client_order_id: str) -> str:
 def _is_duplicate(message: str) -> bool:
     """Alpaca's 422 "client_order_id must be unique": it has an order of this id, which is to be asked for."""
     return "client_order_id" in message.lower().replace(" ", "_")
-
-
-def _objection(quantity: Decimal, terms: OrderTerms) -> str:
-    """Why Alpaca would not take it, as far as its documents say; empty when it may."""
-    if quantity == quantity.to_integral_value():
-        return ""
-    if terms.time_in_force != TimeInForce.DAY:
-        return "Alpaca takes parts of a share in day orders only: order whole shares, or for the day."
-    if terms.order_type == OrderType.TRAILING_STOP:
-        return "Alpaca takes no trailing stop for parts of a share: order whole shares."
-    return ""
 
 
 def _order_body(ticket: OrderTicket) -> dict[str, Any]:

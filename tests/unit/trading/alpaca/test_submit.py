@@ -454,7 +454,7 @@ def test_parts_of_a_share_go_as_far_as_alpaca_takes_them(wire: AlpacaWire, broke
     assert isinstance(broker.submit(ticket(quantity=D("0.5")), gate=open_gate), Accepted)
     trailing = OrderTerms(OrderType.TRAILING_STOP, trail_percentage=D(2))
     for terms in (OrderTerms(time_in_force=TimeInForce.GTC), trailing):
-        with pytest.raises(NotCapable, match="whole shares"):
+        with pytest.raises(NotCapable, match="whole units only"):
             broker.submit(ticket(quantity=D("0.5"), terms=terms), gate=open_gate)
     assert len(wire.requests) == 1
 
