@@ -220,7 +220,11 @@ class AutoTrade(models.Model):
             # rejections.
             models.Index(
                 fields=["portfolio", "executed_at", "updated_at", "id"],
-                condition=Q(trade_type="sell", status="filled"),
+                condition=Q(
+                    trade_type="sell",
+                    status__in=["filled", "cancelled", "rejected", "expired"],
+                    executed_at__isnull=False,
+                ),
                 name="trade_closing",
             ),
             models.Index(fields=["updated_at"], condition=Q(status="rejected"), name="trade_rejected"),

@@ -44,15 +44,20 @@ def losing_streaks(portfolio_ids: Collection[uuid.UUID]) -> Steps[dict[uuid.UUID
 def losing_runs(portfolio_ids: Collection[uuid.UUID]) -> Steps[dict[uuid.UUID, LosingRun]]:
     """The same with the trade that lost last. One query, whose cost is the streak's length, not the history's.
 
-    A closing trade is a sell that is filled; it lost when what it realised is less than its fee. One that did not
-    ends the streak, and so does a risk officer who releases the streak's breaker: what was lost before is judged.
+    A closing trade is a sell that has ended with a fill, of all or of a part; it lost when what it realised is less
+    than its fees. One that did not ends the streak, and so does a risk officer who releases the streak's breaker: what
+    was lost before is judged.
     """
     runs = dict.fromkeys(portfolio_ids, LosingRun())
     (found,) = yield [(_LOSING_RUNS, [array_text(runs)])]
     return runs | {key: LosingRun(losses, last) for key, losses, last in found}
 
 
-_LOSING_RUNS = """
+# As the index `trade_closing` says it.
+_CLOSED = """
+    trade_type = 'sell' AND status IN ('filled', 'cancelled', 'rejected', 'expired') AND executed_at IS NOT NULL
+"""
+_LOSING_RUNS = f"""
     SELECT wanted.id, count(*), (array_agg(lost.id ORDER BY lost.executed_at, lost.updated_at, lost.id))[count(*)]
     FROM unnest(%s::uuid[]) AS wanted (id)
     CROSS JOIN LATERAL (
@@ -61,19 +66,19 @@ _LOSING_RUNS = """
     ) AS released
     LEFT JOIN LATERAL (
         SELECT executed_at, updated_at, id FROM auto_trades
-        WHERE portfolio_id = wanted.id AND trade_type = 'sell' AND status = 'filled' AND realised_pnl >= fees
+        WHERE portfolio_id = wanted.id AND {_CLOSED} AND realised_pnl >= fees
         ORDER BY executed_at DESC, updated_at DESC, id DESC LIMIT 1
     ) AS won ON true
     CROSS JOIN LATERAL (
         SELECT id, executed_at, updated_at FROM auto_trades
-        WHERE portfolio_id = wanted.id AND trade_type = 'sell' AND status = 'filled' AND realised_pnl < fees
+        WHERE portfolio_id = wanted.id AND {_CLOSED} AND realised_pnl < fees
           AND (executed_at, updated_at, id) > (
               coalesce(won.executed_at, '-infinity'), coalesce(won.updated_at, '-infinity'),
               coalesce(won.id, '00000000-0000-0000-0000-000000000000'))
           AND updated_at > released.at
     ) AS lost
     GROUP BY wanted.id
-"""
+"""  # noqa: S608 - the text above
 
 
 def releases_of_rules(portfolio_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, datetime]:

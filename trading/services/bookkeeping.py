@@ -157,20 +157,20 @@ class Totals:
 
 
 def _raise_totals(totals: dict[uuid.UUID, Totals], fill: ReportedFill, realised: Decimal) -> None:
-    """A trade counts with its first fill, and as successful when it ends as a sell with a profit after fees."""
+    """A trade counts with its first fill, and as successful as long as it is a sell with a profit after fees."""
     trade = fill.trade
     if trade.session_id is None:
         return
     total = totals.setdefault(trade.session_id, Totals())
     total.trades += trade.filled_quantity == fill.quantity
-    total.successful += is_successful(trade)
+    was_successful = trade.trade_type == "sell" and trade.realised_pnl - realised > trade.fees - fill.fee
+    total.successful += is_successful(trade) - was_successful
     total.pnl += realised - fill.fee
 
 
 def is_successful(trade: AutoTrade) -> bool:
-    """A sell that has ended with a profit after fees."""
-    ended = trade.filled_quantity == trade.quantity
-    return ended and trade.trade_type == "sell" and trade.realised_pnl > trade.fees
+    """A sell with a profit after fees, so far: its last fill need not come."""
+    return trade.trade_type == "sell" and trade.realised_pnl > trade.fees
 
 
 def store_totals(totals: dict[uuid.UUID, Totals]) -> None:

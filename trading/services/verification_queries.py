@@ -160,9 +160,9 @@ FILLS: dict[str, str] = {
                       coalesce(n.trades, 0), coalesce(n.successful, 0), coalesce(n.pnl, 0))
         FROM trading_sessions s LEFT JOIN (
             SELECT session_id, count(*) AS trades, sum(pnl) AS pnl,
-                   count(*) FILTER (WHERE trade_type = 'sell' AND filled = quantity AND pnl > 0) AS successful
+                   count(*) FILTER (WHERE trade_type = 'sell' AND pnl > 0) AS successful
             FROM (
-                SELECT t.session_id, t.trade_type, t.quantity, sum(e.quantity) AS filled,
+                SELECT t.session_id, t.trade_type,
                        sum(e.realised_pnl + e.reversal_pnl - CASE WHEN e.reversed_at IS NULL THEN e.fee ELSE 0 END) AS pnl
                 FROM auto_trades t JOIN trading_execution e ON e.trade_id = t.id GROUP BY t.id) t
             GROUP BY session_id) n ON n.session_id = s.id

@@ -21,6 +21,7 @@ from portfolios.selectors import current_limit_sets, limit_values
 from portfolios.services.limits import set_limits
 from portfolios.services.portfolios import deposit
 from sessions.models import TradingSession
+from tests.harness.paper import order, paper_market
 from tests.harness.trading import STRONG_BUY_ENTRY, Desk, Market
 from tests.integration.trading.steps import decisions_of, risk_officer, step_later
 from trading.models import AutoTrade, Halt
@@ -34,6 +35,8 @@ from trading.services import auto_trading, breakers
 from trading.services.breakers import trip, trip_on_rates, trip_on_streaks
 from trading.services.emergency_stop import drain_all, release
 from trading.services.facts import market_view
+from trading.services.trade_execution import execute_pending
+from trading.services.verification import book_differences
 from trading.services.watching import watch_breakers
 from trading.services.worth import read_worth
 
@@ -301,6 +304,31 @@ def test_a_gain_that_the_fee_eats_is_a_loss(trader: Desk) -> None:
         expected = 0 if above <= 0 else losses
         AutoTrade.objects.filter(pk=sell.pk).update(fees=F("realised_pnl") + above)
         assert losing_streaks([trader.portfolio.id])[trader.portfolio.id] == expected
+
+
+def test_a_sale_that_ends_with_a_part_of_it_sold_counts(trader: Desk) -> None:
+    """Four of ten are sold at a loss, and the day is over; of the six that are left four are sold with a profit."""
+    market = trader.market
+    order(trader, "buy", 10)
+    trader.step()
+    paper_market(trader, volume_limit_percentage="10")
+    market.volumes["AAA"] = 40
+    for price, quantity, losses, successful in ((95.0, 10, 1, 0), (105.0, 6, 0, 1)):
+        close = market.as_of + timedelta(minutes=1)
+        terms = {
+            "order_type": "limit",
+            "limit_price": Decimal(90),
+            "time_in_force": "day",
+            "expires_at": close,
+        }
+        sale = order(trader, "sell", quantity, session=trader.session, **terms)
+        market.tick(AAA=price)
+        execute_pending()
+        sale.refresh_from_db()
+        assert (sale.status, sale.filled_quantity) == ("expired", 4)
+        assert losing_streaks([trader.portfolio.id]) == {trader.portfolio.id: losses}
+        assert trader.refresh().session.successful_trades == successful
+    assert book_differences() == []
 
 
 def test_a_release_begins_a_new_count(trader: Desk) -> None:
