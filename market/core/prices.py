@@ -5,6 +5,7 @@ from datetime import datetime
 from decimal import Decimal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from market.core.snapshot import MarketSnapshot
 
@@ -29,9 +30,17 @@ def anything_fresh(snapshot: MarketSnapshot, *, now_epoch: float) -> bool:
 def last_prices(snapshot: MarketSnapshot, *, now_epoch: float) -> LastPrices:
     """Prices above 0 that are fresh, or the last ones of a market that is closed or of a symbol that is halted: these
     are what it is worth until it trades again. A price that has become stale while the market is open is not known."""
-    price = snapshot.column("price")
     fresh = now_epoch - snapshot.price_received_at <= STALE_SECONDS
-    places = np.flatnonzero((price > 0) & (fresh | ~snapshot.is_open)).tolist()  # NaN is not above 0
+    return _prices_at(snapshot, fresh | ~snapshot.is_open)
+
+
+def prices_of_any_age(snapshot: MarketSnapshot) -> LastPrices:
+    """The last prices above 0, fresh or not: for what must be measured now or never."""
+    return _prices_at(snapshot, np.True_)
+
+
+def _prices_at(snapshot: MarketSnapshot, counts: NDArray[np.bool_] | np.bool_) -> LastPrices:
+    places = np.flatnonzero((snapshot.column("price") > 0) & counts).tolist()  # NaN is not above 0
     known = {
         snapshot.instrument_ids[place]: found
         for place in places

@@ -7,7 +7,7 @@ than the books (a split that is not booked yet): a curve has a gap rather than a
 
 import time
 import uuid
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -17,8 +17,8 @@ from django.db import connection
 
 from foundation.clock import database_now
 from foundation.loading import selected
-from market.core.prices import LastPrices, last_prices
-from market.core.snapshot import SnapshotFormatError
+from market.core.prices import LastPrices, last_prices, prices_of_any_age
+from market.core.snapshot import MarketSnapshot, SnapshotFormatError
 from market.selectors import market_now
 from market.services import snapshots
 from portfolios.models import EquityPoint
@@ -79,7 +79,7 @@ def _parameters(portfolio_ids: Collection[uuid.UUID], prices: LastPrices) -> dic
 def note_boundary(portfolio_id: uuid.UUID) -> None:
     """What the portfolio is worth as a session begins or ends. Its lock is held, so that nothing of the session, and
     nothing of another one, has happened yet."""
-    prices = _prices_now(portfolio_id)
+    prices = _prices_now(portfolio_id, _fresh)
     if prices is not None:
         note_points([portfolio_id], prices, bucket=None)
 
@@ -87,15 +87,26 @@ def note_boundary(portfolio_id: uuid.UUID) -> None:
 def note_flow(portfolio_id: uuid.UUID) -> None:
     """What it is worth with the money that has just come in or gone out, if it has a curve; under its lock.
 
-    Else what is earned until the next point would be measured by the capital before it.
+    Else what is earned until the next point would be measured by the capital before it. So its prices may be of any
+    age: a little of what is earned is counted on the wrong side of the money then, and not all of it.
     """
     if EquityPoint.objects.filter(portfolio_id=portfolio_id).exists():
-        note_boundary(portfolio_id)
+        prices = _prices_now(portfolio_id, prices_of_any_age)
+        if prices is not None:
+            note_points([portfolio_id], prices, bucket=None)
 
 
 def equity_now(portfolio_id: uuid.UUID) -> EquityPoint | None:
     """The portfolio now, as a point that is not stored; None where that is not known. No lock."""
-    prices = _prices_now(portfolio_id)
+    return _equity_at(portfolio_id, _prices_now(portfolio_id, _fresh))
+
+
+def equity_at_last_prices(portfolio_id: uuid.UUID) -> EquityPoint | None:
+    """The same at the last prices, of whatever age."""
+    return _equity_at(portfolio_id, _prices_now(portfolio_id, prices_of_any_age))
+
+
+def _equity_at(portfolio_id: uuid.UUID, prices: LastPrices | None) -> EquityPoint | None:
     if prices is None:
         return None
     rows = selected(_READ, _parameters([portfolio_id], prices))
@@ -107,7 +118,13 @@ def equity_now(portfolio_id: uuid.UUID) -> EquityPoint | None:
     )
 
 
-def _prices_now(portfolio_id: uuid.UUID) -> LastPrices | None:
+def _fresh(snapshot: MarketSnapshot) -> LastPrices:
+    return last_prices(snapshot, now_epoch=database_now().timestamp())
+
+
+def _prices_now(
+    portfolio_id: uuid.UUID, prices_of: Callable[[MarketSnapshot], LastPrices]
+) -> LastPrices | None:
     """Neither money nor a session hangs on a snapshot that this code cannot read; a curve then has one point less."""
     try:
         snapshot = snapshots.current()
@@ -116,7 +133,7 @@ def _prices_now(portfolio_id: uuid.UUID) -> LastPrices | None:
         return None
     if snapshot is None or unsettled_splits([portfolio_id]):
         return None
-    return last_prices(snapshot, now_epoch=database_now().timestamp())
+    return prices_of(snapshot)
 
 
 # Of a day: the last, the lowest and the highest, by what was earned until then.

@@ -216,7 +216,8 @@ def _test_where_not_held(code: int, number: float) -> bool | None:
         return False  # unknown
     if not sides or right != NO_COLUMN:
         return None
-    return bool(tested(test, np.float64(WHERE_NOT_HELD[left]), np.float64(number)))
+    (told,) = tested(test, np.array([WHERE_NOT_HELD[left]]), np.array([number]))
+    return bool(told)
 
 
 def _joined(outcomes: Sequence[bool | None], group: int) -> bool | None:

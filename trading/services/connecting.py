@@ -33,6 +33,7 @@ from portfolios.services.credentials import (
     require_sealing_key,
     seal_credentials,
 )
+from portfolios.services.equity import note_flow
 from portfolios.services.marks import shift_equity
 from portfolios.services.portfolios import CASH_BOUND
 from sessions.models import TradingSession
@@ -248,6 +249,7 @@ def _bring_cash(books: Books, portfolio: Portfolio, cash: Decimal, actor: Abstra
         entry_id, kind = books.withdraw(portfolio.id, amount=-difference, memo=memo), "cash.withdrawn"
     books.save()
     shift_equity(portfolio.id, amount=difference)
+    note_flow(portfolio.id)
     payload = {
         "entry_id": entry_id, "amount": abs(difference), "currency": portfolio.base_currency,
         "cash": portfolio.cash, "actor": actor.get_username(),

@@ -14,7 +14,6 @@ from trading.brokers.protocol import (
     BadReport,
     BrokerExecution,
     BrokerOrder,
-    ForeignReport,
     OwnReport,
     UnreadableReport,
 )
@@ -125,7 +124,7 @@ def foreign_execution(execution: BrokerExecution) -> Finding:
     )
 
 
-def foreign_report(report: ForeignReport) -> Finding:
+def foreign_report(report: UnreadableReport) -> Finding:
     """Either of them, of a form that we have no words for."""
     kind, what = (
         (Kind.FOREIGN_EXECUTION, "a fill of an order") if report.is_fill else (Kind.FOREIGN_ORDER, "an order")

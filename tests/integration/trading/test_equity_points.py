@@ -14,8 +14,9 @@ from portfolios.core.equity import bucket_of
 from portfolios.models import EquityPoint
 from portfolios.services.corporate_actions import book_due_actions
 from portfolios.services.equity import thin_points
-from portfolios.services.portfolios import deposit
+from portfolios.services.portfolios import deposit, withdraw
 from sessions.services.sessions import stop_trading_session
+from tests.harness.paper import holding, wide_limits
 from tests.harness.trading import Desk, Market
 from trading.core.market_facts import STALE_SECONDS
 from trading.services import equity_points
@@ -132,6 +133,29 @@ def test_while_a_price_is_stale_there_is_no_point(desk: Desk, market: Market) ->
     market.tick(minutes=15)
     desk.evaluate()
     assert of_the_cadence(desk) == [*known, market.as_of]
+
+
+def test_money_has_a_point_though_something_held_is_not_quoted_just_then(desk: Desk, market: Market) -> None:
+    """Without it, a deposit of nine times what was there would make 5 % on all of it a return of some 50 %."""
+
+    def look(minutes: float = 1, **prices: float) -> None:
+        market.tick(minutes=minutes, **prices)
+        desk.evaluate()
+
+    wide_limits()
+    holding(desk, 900)
+    look(minutes=15)
+    withdraw(portfolio_id=desk.portfolio.id, amount=D(9_000), actor=desk.owner)
+    market.price_age_seconds = STALE_SECONDS + 1
+    look()
+    points = EquityPoint.objects.filter(portfolio=desk.portfolio)
+    known = points.count()
+    deposit(portfolio_id=desk.portfolio.id, amount=D(900_000), actor=desk.owner)
+    assert points.count() == known + 1
+    market.price_age_seconds = 0
+    look(minutes=15, AAA=105.0)
+    told = get_session_performance(desk.session.id)
+    assert 0.3 < float(told["return_percentage"]) < 0.5
 
 
 def test_between_a_split_and_its_booking_nothing_has_doubled_or_halved(desk: Desk, market: Market) -> None:
