@@ -104,10 +104,10 @@ class ReturnsRiskSerializer(serializers.Serializer[Any]):
 class DrawdownSerializer(serializers.Serializer[Any]):
     """Null until an evaluation has noted the highest equity, and the first one of this market day."""
 
-    peak_equity = AmountField("the highest equity so far; deposits and withdrawals move it")
+    peak_equity = AmountField("the highest equity so far; deposits and withdrawals move it in proportion")
     amount = AmountField("how far the equity is below it")
     percentage = _number("the same in percent of it")
-    day_open_equity = AmountField("the first equity of this market day")
+    day_open_equity = AmountField("what this market day began with: the last equity known of the day before")
     daily_pnl = AmountField("profit (negative: loss) since then")
     daily_pnl_percentage = _number("the same in percent of the day's first equity")
 

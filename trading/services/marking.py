@@ -19,17 +19,18 @@ def mark(worth: Worth) -> OwnedColumns:
 
 
 def mark_equity(worth: Worth) -> OwnedColumns:
-    """A new market day takes the portfolio's first known equity; the peak rises. Returns as `mark`."""
+    """A new market day begins, also while the equity is not known (as before the open); the peak rises. Returns as
+    `mark`."""
     columns, equity, day = worth.columns, worth.valued.equity, worth.valued.as_of.date()
     # Without marks all comparisons are false.
     same = (columns.mark_day >= _days(day)) & (equity <= columns.peak_equity)
-    risen = np.flatnonzero(~same & ~np.isnan(equity)).tolist()
+    risen = np.flatnonzero(~same & ~np.isnan(equity) | (columns.mark_day < _days(day))).tolist()
     noted = note_equity(
         [
             EquityMark(
                 columns.portfolio_ids[place],
                 day,
-                as_decimal(float(equity[place])),
+                None if np.isnan(equity[place]) else as_decimal(float(equity[place])),
                 as_decimal(float(columns.cash[place])),
             )
             for place in risen

