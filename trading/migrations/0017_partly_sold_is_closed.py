@@ -16,9 +16,9 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('market', '0010_snapshots_by_time'),
-        ('portfolios', '0013_fewer_indexes'),
+        ('portfolios', '0014_broker_cash'),
         ('rules', '0005_revision_of_portfolios'),
-        ('trading', '0015_fewer_indexes'),
+        ('trading', '0016_broker_activities'),
         ('trading_sessions', '0009_paused_at'),
     ]
 
