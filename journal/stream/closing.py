@@ -23,7 +23,11 @@ class CloseCode(IntEnum):
 MEANINGS: Mapping[CloseCode, str] = {
     CloseCode.INTERNAL: "The journal is not in order: somebody tampered with it. Resume with since; tell the operator.",
     CloseCode.TRY_AGAIN_LATER: "The database does not answer. Resume with since after a while.",
-    CloseCode.BAD_REQUEST: "The request is wrong, and the reason says how. Mend it; the same again ends the same.",
+    CloseCode.BAD_REQUEST: (
+        "The request is wrong, and the reason says how. Mend it; the same again ends the same. A `since` beyond the "
+        "stream's last event is wrong, too (the server was restored from a backup, or is another one): read the state "
+        "anew over REST, and begin without `since`."
+    ),
     CloseCode.UNAUTHENTICATED: "The login is missing, wrong, or valid no longer. Log in again.",
     CloseCode.ORIGIN_REFUSED: "A page of another origin may not use the visitor's login.",
     CloseCode.NOT_FOUND: "There is no such stream, or it is not yours to see (any more).",
