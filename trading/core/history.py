@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from typing import NamedTuple
 
 from portfolios.core.limits import EffectiveLimits
@@ -17,6 +18,7 @@ LOOK_BACK_MAX = timedelta(days=3_660)
 PROTECTIVE_TWIN_SECONDS = Decimal(5)
 
 
+@lru_cache(maxsize=1_024)  # each order asks for the same few
 def window(limit: Decimal | None, *, minutes: bool = False) -> timedelta:
     """A limit that is a length of time, in seconds or minutes; none when it is not set."""
     unit = 60 if minutes else 1

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from foundation.core.quick import quick_init
@@ -136,7 +137,7 @@ class RiskRequest:
     own_working: int = 0
     """orders of the same rule on the same side of this instrument that still work"""
 
-    @property
+    @cached_property
     def value(self) -> Decimal:
         """By what a unit may cost or bring."""
         return self.quantity * self.order_price

@@ -199,6 +199,7 @@ class SymbolMarket:
     symbol: str
     facts: MarketFacts
     is_fresh: bool
+    _told: dict[str, Decimal] = field(default_factory=dict, compare=False)
 
     @cached_property
     def _place(self) -> int | None:
@@ -210,7 +211,9 @@ class SymbolMarket:
 
     def fact(self, name: str) -> Decimal:
         """A market field, as the rules see it."""
-        return _decimal(self.facts.values.get(name), self._place)
+        if name not in self._told:
+            self._told[name] = _decimal(self.facts.values.get(name), self._place)
+        return self._told[name]
 
     @cached_property
     def bar_close(self) -> Decimal:

@@ -169,7 +169,7 @@ class FreshState:
 
     def price(self, instrument: Instrument) -> Decimal | None:
         """None where it counts in other units than what is held: a split is on its way into the books."""
-        if (self.portfolio_id, instrument.id) in self.rows.unsettled:
+        if self.rows.unsettled and (self.portfolio_id, instrument.id) in self.rows.unsettled:
             return None
         return self.view.snapshot.price(instrument.symbol)
 
