@@ -42,18 +42,19 @@ def where(model: type[models.Model], condition: str, params: Sequence[Any] = ())
 
 
 def rows_of(model: type[Row], found: Iterable[Sequence[Any]]) -> list[Row]:
-    return [_converted(model, values) for values in found]
+    names, converters = _names(model), _converters(model)
+    if converters:
+        found = [_converted(converters, values) for values in found]
+    return [_made(model, names, values) for values in found]
 
 
 def load_pairs(
     model: type[Row], joined: type[Joined], sql: str, params: Sequence[Any] = ()
 ) -> list[tuple[Row, Joined]]:
     """Rows of a query that selects the columns of one table, and then those of another."""
-    width = len(model._meta.concrete_fields)
-    return [
-        (_converted(model, values[:width]), _converted(joined, values[width:]))
-        for values in selected(sql, params)
-    ]
+    width, found = len(model._meta.concrete_fields), selected(sql, params)
+    ours, theirs = [values[:width] for values in found], [values[width:] for values in found]
+    return list(zip(rows_of(model, ours), rows_of(joined, theirs), strict=True))
 
 
 def selected(sql: str, params: Sequence[Any] | Mapping[str, Any] = ()) -> list[tuple[Any, ...]]:
@@ -116,13 +117,11 @@ def _convert(convert: Callable[..., Any], value: Any) -> Any:
     return convert(value, None, connection)
 
 
-def _converted(model: type[Row], values: Sequence[Any]) -> Row:
-    converters = _converters(model)
-    if converters:
-        values = list(values)
-        for place, convert in converters:
-            values[place] = convert(values[place])
-    return _made(model, _names(model), values)
+def _converted(converters: Iterable[tuple[int, Callable[[Any], Any]]], values: Sequence[Any]) -> list[Any]:
+    converted = list(values)
+    for place, convert in converters:
+        converted[place] = convert(converted[place])
+    return converted
 
 
 @cache
@@ -169,6 +168,7 @@ def _defaults(model: type[models.Model]) -> tuple[dict[str, Any], list[tuple[str
     return {f.attname: None if f.attname in own else f.get_default() for f in fields}, made
 
 
+@cache
 def foreign_key(model: type[models.Model], name: str) -> "models.ForeignKey[Any, Any]":
     field = model._meta.get_field(name)
     assert isinstance(field, models.ForeignKey)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from foundation.core.canonical import json_string, utc_text
+from foundation.core.canonical import json_string, utc_text, uuid_text
 
 GENESIS_HASH = "0" * 64
 """What stands before the first entry of every stream."""
@@ -44,7 +44,7 @@ def entry_text(
     """The canonical JSON of an entry, with the payload's stored text in its place."""
     return (
         f'{{"at":"{utc_text(at)}","kind":{json_string(kind)},"payload":{payload},'
-        f'"recorded_at":"{utc_text(recorded_at)}","seq":{seq},"stream":"{stream}"}}'
+        f'"recorded_at":"{utc_text(recorded_at)}","seq":{seq},"stream":"{uuid_text(stream)}"}}'
     )
 
 

@@ -151,7 +151,7 @@ def _store_heads(heads: dict[UUID, _Head]) -> None:
         [
             array_text(heads),
             array_text([head.seq for head in heads.values()]),
-            [head.hash for head in heads.values()],
+            array_text([head.hash for head in heads.values()]),
         ],
     )
 

@@ -67,7 +67,7 @@ def save_positions(rows: Sequence[Position]) -> list[Query]:
     """Of rows that are stored already."""
     names = ("id", "quantity", "reserved_quantity", "cost", "average_cost", "realised_pnl")
     columns = [array_text([getattr(row, name) for row in rows]) for name in names]
-    return [(_POSITIONS, [*columns, [row.opened_at for row in rows]])] if rows else []
+    return [(_POSITIONS, [*columns, array_text([row.opened_at for row in rows])])] if rows else []
 
 
 def look_again_for_entitlements(transfers: Sequence[NewTransfer]) -> list[Query]:
@@ -78,7 +78,7 @@ def look_again_for_entitlements(transfers: Sequence[NewTransfer]) -> list[Query]
         if row.instrument_id is not None and row.market_at is not None:
             known = earliest.get(row.instrument_id, row.market_at)
             earliest[row.instrument_id] = min(known, row.market_at)
-    return [(_BEGIN_ANEW, [list(earliest), list(earliest.values())])] if earliest else []
+    return [(_BEGIN_ANEW, [array_text(earliest), array_text(earliest.values())])] if earliest else []
 
 
 def delete_reservations(owner_ids: Collection[uuid.UUID]) -> list[Query]:

@@ -95,8 +95,8 @@ def _known(fills: Sequence[ReportedFill]) -> set[tuple[uuid.UUID, str]]:
     accounts = array_text({fill.trade.account_id for fill in fills})
     rows = selected(
         "SELECT account_id, execution_id FROM trading_execution"
-        " WHERE account_id = ANY(%s::uuid[]) AND execution_id = ANY(%s)",
-        [accounts, [fill.execution_id for fill in fills]],
+        " WHERE account_id = ANY(%s::uuid[]) AND execution_id = ANY(%s::text[])",
+        [accounts, array_text([fill.execution_id for fill in fills])],
     )
     return {(account_id, execution_id) for account_id, execution_id in rows}
 
@@ -178,6 +178,7 @@ def store_totals(totals: dict[uuid.UUID, Totals]) -> None:
     if not totals:
         return
     ids = sorted(totals)
+    columns = [[getattr(totals[key], name) for key in ids] for name in ("trades", "successful", "pnl")]
     selected(
         """
             UPDATE trading_sessions AS s SET total_trades = s.total_trades + n.trades,
@@ -185,5 +186,5 @@ def store_totals(totals: dict[uuid.UUID, Totals]) -> None:
             FROM unnest(%s::uuid[], %s::int[], %s::int[], %s::numeric[]) AS n (id, trades, successful, pnl)
             WHERE s.id = n.id
             """,
-        [ids, *([getattr(totals[i], name) for i in ids] for name in ("trades", "successful", "pnl"))],
+        [array_text(ids), *map(array_text, columns)],
     )

@@ -159,7 +159,8 @@ def move(trades: Sequence[AutoTrade], *path: str, reason: str = "") -> list[Auto
         "filled": array_text([t.filled_quantity for t in trades]),
         "prices": array_text([t.executed_price for t in trades]),
         "fees": array_text([t.fees for t in trades]), "realised": array_text([t.realised_pnl for t in trades]),
-        "times": [t.executed_at for t in trades], "orders": [t.broker_order_id for t in trades],
+        "times": array_text([t.executed_at for t in trades]),
+        "orders": array_text([t.broker_order_id for t in trades]),
     }  # fmt: skip
     swapped = {row[0] for row in selected(_MOVE, columns)}
     moved = [trade for trade in trades if trade.id in swapped]

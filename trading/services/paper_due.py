@@ -15,6 +15,7 @@ from typing import Any
 
 from django.db import connection
 
+from foundation.arrays import array_text
 from foundation.loading import selected
 from market.core.snapshot import MarketSnapshot
 from market.selectors import latest_splits
@@ -177,6 +178,6 @@ def remember(trades: Iterable[AutoTrade]) -> None:
         with connection.cursor() as cursor:
             cursor.execute(
                 _REMEMBER,
-                [[t.id for t in rows], [t.matched_slot for t in rows],
-                 [t.triggered_at for t in rows], [t.best_price for t in rows]],
+                [array_text([t.id for t in rows]), array_text([t.matched_slot for t in rows]),
+                 array_text([t.triggered_at for t in rows]), array_text([t.best_price for t in rows])],
             )  # fmt: skip

@@ -73,6 +73,14 @@ def test_an_array_of_keys_and_numbers_arrives_as_it_was(db: object) -> None:
         assert cursor.fetchone() == (ids, numbers)
 
 
+def test_an_array_of_texts_and_times_arrives_as_it_was(db: object) -> None:
+    texts = ["plain", 'a"b\\c, {d}', "NULL", "", "é\n\t", None]
+    times = [datetime(2026, 11, 30, 0, 10, 0, 1, tzinfo=UTC), None]
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT %s::text[], %s::timestamptz[]", [array_text(texts), array_text(times)])
+        assert cursor.fetchone() == (texts, times)
+
+
 def test_a_new_row_has_the_defaults_of_its_model_and_keys_of_its_own(db: object) -> None:
     portfolio, other = new(Portfolio, name="a"), new(Portfolio, name="b")
     assert portfolio.id != other.id and portfolio._state.adding
