@@ -63,7 +63,7 @@ _SIZES: Mapping[str, str] = {
     "percentage": "that part of equity",
     "kelly": "that fraction of the full Kelly bet",
     "volatility_target": "the annualised volatility that the position may add, as part of equity",
-    "risk_per_trade": "the part of equity that is lost when the stop is hit",
+    "risk_per_trade": "the part of equity that the buy adds to the loss when the stop is hit",
     "full_position": "all that is held; no `size_value`",
 }
 _TRUTH: Mapping[Outcome, str] = {True: "true", False: "false", None: "unknown"}

@@ -4,15 +4,16 @@
     percentage         size_value percent of equity
     kelly              up to the part size_value of the full Kelly bet (trading.core.kelly)
     volatility_target  up to the position that adds size_value percent of equity in volatility a year
-    risk_per_trade     what loses size_value percent of equity when the stop is hit
+    risk_per_trade     what adds size_value percent of equity to the loss when the stop is hit
     full_position      all that is held and not promised
     reduce             size_value percent of what is held and not promised, or what the position is worth above
                        size_value percent of equity
 
 `kelly` and `volatility_target` say how large a position should be, so what is held and being bought of it counts and
 only the rest is bought; the other buys are on top of what is held. A buy never exceeds the room that the rule's
-`max_position_size` (percent of equity) leaves above what is held and being bought; a sell never exceeds what is held
-and not promised to open sells. Quantities round down to the lot. What a method needs and does not know gives no size.
+`max_position_size` (percent of equity) leaves above what is held and being bought, and it is none where its own stop
+would sell everything at once; a sell never exceeds what is held and not promised to open sells. Quantities round down
+to the lot. What a method needs and does not know gives no size.
 """
 
 from collections.abc import Callable, Mapping
@@ -20,7 +21,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from foundation.core.money import ZERO, round_quantity
+from foundation.core.money import ZERO, round_money, round_quantity
 from rules.core.actions import PERCENTAGE_OF_POSITION, ActionRequest
 from trading.core.kelly import NoOdds, Odds, kelly_bet, no_edge
 
@@ -34,7 +35,8 @@ def _nobody_asked() -> NoOdds:
 
 @dataclass(frozen=True)
 class SizingFacts:
-    """Fresh state. equity, exposure in currency; held, reserved in units; price in currency per unit.
+    """Fresh state. equity, exposure, cost (of what is held) in currency; held, reserved in units; price in currency
+    per unit.
 
     exposure: worth of what is held of this instrument plus its working buys. volatility: annualised, a fraction;
     None: unknown. odds: looked at by `kelly` only.
@@ -46,6 +48,7 @@ class SizingFacts:
     reserved: Decimal
     exposure: Decimal
     lot: Decimal
+    cost: Decimal = ZERO
     volatility: Decimal | None = None
     odds: Odds | NoOdds = field(default_factory=_nobody_asked)
 
@@ -125,6 +128,8 @@ def _up_to(target: Decimal, facts: SizingFacts, told: Mapping[str, Any], size_na
 def _risk_per_trade(action: ActionRequest, facts: SizingFacts) -> _Wanted:
     """quantity = C/R: what may be lost, equity × size_value %, over a unit's loss, price × stop_loss_percentage %.
 
+    What is held changes nothing: the stop counts from the average cost of all (trading.core.protections), so when it is
+    hit the position loses that percentage of all that it has cost, of which the buy's part is quantity × price.
     Fixed-fractional risk: R. Vince, "Portfolio Management Formulas" (1990); V. K. Tharp, "Trade Your Way to Financial
     Freedom" (1998), whose C, P and R these are. A gap through the stop loses more.
     """
@@ -172,6 +177,16 @@ METHODS: Mapping[str, Callable[[ActionRequest, SizingFacts], _Wanted]] = {
 }
 
 
+def _stop_after(action: ActionRequest, facts: SizingFacts, quantity: Decimal) -> Decimal | None:
+    """At which price the position would be stopped out once the buy is filled; None where the buy brings no stop, or
+    nothing is held whose cost is another."""
+    stop = action.stop_loss_percentage
+    if action.side != "buy" or stop is None or not (quantity > 0 and facts.held > 0):
+        return None
+    average_cost = (facts.cost + quantity * facts.price) / (facts.held + quantity)
+    return average_cost * (1 - stop / HUNDRED)
+
+
 def size(action: ActionRequest, *, facts: SizingFacts) -> Sized:
     """Size a validated buy or sell action on fresh facts."""
     wish = METHODS[action.sizing_method](action, facts)
@@ -196,5 +211,9 @@ def size(action: ActionRequest, *, facts: SizingFacts) -> Sized:
             wanted = room / facts.price
             reason = "the position is at the rule's max_position_size"
     quantity = round_quantity(max(wanted, ZERO), facts.lot)
+    stop = _stop_after(action, facts, quantity)
+    if stop is not None and stop >= facts.price:
+        arithmetic["stop_after"], quantity = round_money(stop), ZERO
+        reason = "the stop of the whole position would not be below the price, and sell it at once"
     arithmetic["quantity"] = quantity
     return Sized(quantity=quantity, arithmetic=arithmetic, reason="" if quantity > 0 else reason)

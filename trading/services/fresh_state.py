@@ -201,7 +201,7 @@ class FreshState:
         position = self.books.position(self.portfolio_id, instrument.id)
         return SizingFacts(
             price=price, equity=equity, held=position.quantity, reserved=position.reserved_quantity,
-            exposure=self.exposure(instrument), lot=instrument.lot_size,
+            exposure=self.exposure(instrument), lot=instrument.lot_size, cost=position.cost,
         )  # fmt: skip
 
     def execution_price(

@@ -163,6 +163,34 @@ def test_risk_per_trade(sized: Sized, quantity: str) -> None:
     assert sized.quantity == D(quantity)
 
 
+@pytest.mark.parametrize(("held", "cost"), [("100", "5000"), ("100", "11000"), ("700", "70000")])
+def test_a_risk_is_what_the_buy_adds_to_the_loss_of_the_whole_position(held: str, cost: str) -> None:
+    """Of 2,000 each, whether what is held has won or lost: the stop counts from the average cost of all."""
+    sized = by_risk("2", "10", held=held, cost=cost, exposure=str(int(held) * 100))
+    paid = D(cost) + sized.quantity * 100
+    stop = paid / (D(held) + sized.quantity) * D("0.9")
+    lost = paid - stop * (D(held) + sized.quantity)
+    assert round(lost - D(cost) / 10, 6) == 2_000
+
+
+@pytest.mark.parametrize(
+    ("method", "value", "cost", "quantity"),
+    [
+        ("risk_per_trade", "2", "13333", "200"),  # held at 133.33: with 200 more at 100 the average is 111.11
+        ("risk_per_trade", "2", "13334", "0"),  # and its stop at 90 % is 100, which is reached already
+        ("percentage", "20", "13334", "0"),
+        ("percentage", "21", "13334", "210"),  # some more bring the average down
+    ],
+)
+def test_nothing_is_bought_that_its_own_stop_would_sell_at_once(
+    method: str, value: str, cost: str, quantity: str
+) -> None:
+    sized = size(buy(method, value, stop="10"), facts=facts(held="100", cost=cost))
+    assert sized.quantity == D(quantity)
+    assert ("would not be below the price" in sized.reason) == (quantity == "0")
+    assert size(buy(method, value, stop="10", ceiling=None), facts=facts()).quantity > 0, "held by nobody"
+
+
 def test_the_arithmetic_of_a_risk_is_kept() -> None:
     told = by_risk("2", "10").arithmetic
     assert (told["equity"], told["size_value"], told["risked_value"]) == (100_000, 2, 2000)
