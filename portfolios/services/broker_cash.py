@@ -45,10 +45,7 @@ def book_broker_cash(
     books = open_books([portfolio_id])
     portfolio = books.portfolios[portfolio_id]
     if not 0 <= portfolio.cash + amount < CASH_BOUND:
-        raise Conflict(
-            f"with it the cash would be {portfolio.cash + amount:f}, which the books cannot hold",
-            code="cash_out_of_range",
-        )
+        raise Conflict(f"with it the cash would be {portfolio.cash + amount:f}, which the books cannot hold")
     entry_id, other = uuid.uuid4(), OTHER_SIDE[kind]
     accounts = (Account.CASH, other) if amount > 0 else (other, Account.CASH)
     books.transfer(entry_id, portfolio_id, kind, *accounts, abs(amount), memo=memo)

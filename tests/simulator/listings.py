@@ -44,11 +44,17 @@ def activity_id(execution: Execution) -> str:
     return f"{new_york_millis(execution.at)}::{seeded_id('activity', execution.execution_id)}"
 
 
-def list_fills(account: Account, query: Mapping[str, str]) -> list[dict[str, Any]]:
-    """GET /v2/account/activities/FILL: after, until (strict), direction, page_size, page_token (the last id seen)."""
+def list_fills(account: Account, query: Mapping[str, str], *, before: int) -> list[dict[str, Any]]:
+    """GET /v2/account/activities/FILL: after, until (strict), direction, page_size, page_token (the last id seen).
+
+    Of those that happened before a moment."""
     size = _count(query, "page_size", default=FILLS_MAX, most=FILLS_MAX)
     after, until = _moment(query, "after"), _moment(query, "until")
-    rows = [(order, fill) for order, fill in account.fills if _within(_micros(fill.at), after, until)]
+    rows = [
+        (order, fill)
+        for order, fill in account.fills
+        if fill.at <= before and _within(_micros(fill.at), after, until)
+    ]
     if not _ascending(query):
         rows.reverse()
     page = _after_token(rows, query, lambda row: activity_id(row[1]))[:size]

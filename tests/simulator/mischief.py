@@ -26,6 +26,7 @@ WORK = {
     "fill_late": "lets a new order work for `seconds` before it may fill",
     "appears_late": "says for `seconds` to all who ask that there is no such order",
     "fill_beats_cancel": "says yes to a cancel, and then fills the order",
+    "lists_late": "leaves out of the list of fills what is younger than `seconds`",
 }
 ANSWER = {
     "hang": "does it and never answers",
@@ -60,6 +61,7 @@ _AT = {
     "fill_late": "submit",
     "appears_late": "submit",
     "fill_beats_cancel": "cancel",
+    "lists_late": "fills",
     "duplicate_answer": "submit",
 }
 

@@ -172,6 +172,8 @@ class BrokerOrder:
     average_price: Decimal | None = None
     reason: str = ""
     submitted_at: datetime | None = None
+    changed_at: datetime | None = None
+    """when it last became as it is (the broker's clock), where that is told"""
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from trading.core.reconciliation import Awaited, Finding, Holdings, compare, con
 from trading.models import Execution, ReconciliationBreak
 from trading.services.reconciling import CLOCK_SLACK, Run
 from trading.services.reconciling_cash import awaits_its_cash, book_activities
+from trading.services.reconciling_lag import of_fills_on_their_way, unlisted_fills
 from trading.services.reconciling_orders import AskedOrders, book_executions, readable
 from trading.services.reconciling_splits import of_splits
 
@@ -42,17 +43,20 @@ def compare_holdings(run: Run) -> None:
             book_activities(run)
         before = _ours(run)
         theirs = _theirs(run)
+        differs = look and compare(ours=before, theirs=theirs, awaited=_awaited(run))
+        unlisted = unlisted_fills(run) if differs else {}
         with transaction.atomic():
             Portfolio.objects.select_for_update(no_key=True).get(pk=run.account.portfolio_id)
             ours = _ours(run)
-            on_the_way = moved(before, ours)
             found = compare(ours=ours, theirs=theirs, awaited=_awaited(run))
             if awaits_its_cash(run.account_id):
                 run.seen |= {("cash", one.key) for one in found if one.kind == "cash"}
                 found = [one for one in found if one.kind != "cash"]
-            found = [one for one in found if (one.kind, one.key) not in on_the_way]
             split = of_splits(run, found, ours=ours, theirs=theirs)
-            found = [one for one in found if (one.kind, one.key) not in split]
+            on_the_way = moved(before, ours) | of_fills_on_their_way(
+                run, found, ours=ours, theirs=theirs, unlisted=unlisted
+            )
+            found = [one for one in found if (one.kind, one.key) not in on_the_way | split]
             sure = confirmed(first or [], found)
             settled = not on_the_way and len(sure) == len(found)
             if settled or look == LOOKS_MAX - 1:

@@ -124,6 +124,16 @@ def fill_beats_cancel(alice, simulator):
     assert (order.state, order.cancels_asked, order.filled) == ("filled", 1, 10)
 
 
+@scene
+def lists_late(alice, simulator):
+    simulator.misbehave("lists_late", seconds=0.7)
+    alice.submit()
+    alice.wait_for("filled")
+    assert alice.get("account/activities/FILL") == []
+    assert alice.get("positions")[0]["qty"] == "10"
+    alice.wait_until(lambda: len(alice.get("account/activities/FILL")) == 1)
+
+
 # when it has been done
 
 

@@ -526,6 +526,27 @@ class TestHoldings:
         done = scene.reconcile()
         assert (done.failure, scene.breaks(), book_differences()) == ("", [], [])
 
+    def test_holdings_that_are_behind_a_fill_are_no_break_for_a_while(
+        self, scene: Scene, settings: Any
+    ) -> None:
+        """The stream has told of both fills; the holdings there are those before the second one."""
+        trade = scene.sent(quantity=10)
+        report_again(scene, scene.venue.fills(scene.order(trade), 4))
+        held, cash = dict(scene.venue.held), scene.venue.cash
+        report_again(scene, scene.venue.fills(scene.order(trade), 3, number=2))
+        scene.venue.held, scene.venue.cash = held, cash
+        scene.reconcile()
+        assert scene.breaks() == []
+        scene.venue.held = {"AAA": D(5)}
+        scene.reconcile()
+        assert scene.breaks() == [("position", "AAA")], "they never were so many"
+        scene.venue.held = held
+        Execution.objects.update(
+            created_at=F("created_at") - timedelta(seconds=settings.BROKER_SETTLE_SECONDS)
+        )
+        scene.reconcile()
+        assert scene.breaks() == [("cash", "USD"), ("position", "AAA")]
+
     def test_while_it_moves_all_the_time_nothing_is_concluded(self, scene: Scene) -> None:
         trade = scene.sent(quantity=90)
         numbers = iter(range(1, 50))

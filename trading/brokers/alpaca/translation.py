@@ -140,6 +140,7 @@ def _order_of(order: Mapping[str, Any]) -> BrokerOrder:
         average_price=reading.price(order, "filled_avg_price") if filled else None,
         reason=_reason(order, status),
         submitted_at=reading.moment(order, _submitted(order)),
+        changed_at=_moment(order, "updated_at"),
     )
 
 

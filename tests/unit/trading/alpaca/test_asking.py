@@ -65,6 +65,7 @@ def test_an_order_is_found_by_its_client_id(wire: AlpacaWire, broker: AlpacaBrok
         client_order_id="a/b?c", broker_order_id="61e69015-8549-4bfd-b9c3-01e75843f47d", symbol="AAA", side="buy",
         quantity=D(10), filled_quantity=D(4), state=OrderState.PARTIALLY_FILLED, average_price=D("101.12345679"),
         submitted_at=datetime(2026, 11, 25, 14, 30, 0, 123456, tzinfo=UTC),
+        changed_at=datetime(2026, 11, 25, 14, 30, 0, 223456, tzinfo=UTC),
     )  # fmt: skip
 
 
