@@ -11,7 +11,7 @@ from django.db import connection, transaction
 
 from foundation import leases
 from foundation.kill_points import reach
-from portfolios.models import BrokerAccount
+from portfolios.models import BrokerAccount, Portfolio
 from trading.brokers.protocol import Broker, BrokerExecution, BrokerOrder, before_each_exchange
 from trading.core.reconciliation import Finding
 from trading.models import AutoTrade
@@ -28,7 +28,7 @@ Answer = TypeVar("Answer")
 
 
 class TakenOver(Exception):
-    """It took so long that somebody else reconciles by now."""
+    """It took so long that somebody else reconciles by now, or that the account is another one at the broker."""
 
 
 def lease_seconds() -> float:
@@ -73,6 +73,7 @@ class Run:
     def apply(self, order: BrokerOrder, execution: BrokerExecution | None = None) -> AutoTrade:
         """Raises ForeignOrder, BadReport, TakenOver: it renews the lease, which so many fills would outlive."""
         with nothing_unforeseen(order, execution, but=(TakenOver,)), transaction.atomic():
+            self.require_same_account()
             trade = apply_report(
                 account_id=self.account_id, order=order, execution=execution, told_by=TOLD_BY
             )
@@ -87,5 +88,17 @@ class Run:
     def record(self, findings: Iterable[Finding]) -> None:
         found = list(findings)
         self.seen |= {(one.kind, one.key) for one in found}
-        if found:
+        if not found:
+            return
+        with transaction.atomic():
+            self.require_same_account()
             record_breaks(account_id=self.account_id, findings=found)
+
+    def require_same_account(self) -> None:
+        """It was not connected anew while the broker answered; whoever connects it locks its portfolio first, too.
+        Raises TakenOver."""
+        Portfolio.objects.select_for_update(no_key=True).only("pk").get(pk=self.account.portfolio_id)
+        names = ("broker", "account_number", "connected_at")
+        now = BrokerAccount.objects.values_list(*names).get(pk=self.account_id)
+        if now != tuple(getattr(self.account, name) for name in names):
+            raise TakenOver(f"Account {self.account_id} was connected anew.")

@@ -634,6 +634,29 @@ class TestTheBrokerCannotBeAsked:
         assert scene.breaks() == [("bad_report", "account_number")]
         assert scene.connections[-1].asked == ["account", "close"]
 
+    def test_what_it_asked_of_an_account_is_not_said_of_the_one_that_is_connected_meanwhile(
+        self, scene: Scene
+    ) -> None:
+        """Alice connects another one, which has 500 more, while the first one's positions are asked for."""
+
+        def connect_another() -> None:
+            del scene.hooks["positions"]
+            BrokerAccount.objects.update(account_number="PA2", connected_at=database_now())
+            deposit(portfolio_id=scene.desk.portfolio.id, amount=D(500), actor=None)
+
+        scene.hooks["positions"] = connect_another
+        done = scene.reconcile()
+        assert (done.failure.split(":")[0], scene.breaks(), scene.halted()) == ("TakenOver", [], False)
+
+    def test_nor_are_its_orders(self, scene: Scene) -> None:
+        def connect_another() -> None:
+            BrokerAccount.objects.update(account_number="PA2")
+
+        scene.venue.put(foreign())
+        scene.hooks["open_orders"] = connect_another
+        done = scene.reconcile()
+        assert (done.failure.split(":")[0], scene.breaks(), scene.halted()) == ("TakenOver", [], False)
+
     def test_a_bad_answer_is_quarantined_and_halts(self, scene: Scene) -> None:
         scene.venue.wrong["positions"] = [BadReport("a quantity is no number", payload={"qty": float("nan")})]
         done = scene.reconcile()
