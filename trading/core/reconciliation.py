@@ -15,11 +15,14 @@ from typing import Any
 from foundation.core.money import ZERO, as_decimal
 
 CASH_TOLERANCE = Decimal("0.01")
-"""A broker rounds each booking to cents where we keep eight places."""
+"""A broker tells its cash in whole cents where we keep eight places."""
 UNIT_TOLERANCE = Decimal("0.00000001")
 """Brokers count parts of a share in nine places where we keep eight."""
 STATES = frozenset({"position", "cash", "order"})
 """Kinds of breaks that end by themselves when they are no longer seen."""
+
+
+NO_ROUNDING = (ZERO, ZERO)
 
 
 @dataclass(frozen=True)
@@ -35,11 +38,16 @@ class Finding:
 
 @dataclass(frozen=True)
 class Holdings:
-    """What an account has: currency, cash, and units by symbol (those of zero may be absent)."""
+    """What an account has: currency, cash, and units by symbol (those of zero may be absent).
+
+    rounding: by how much more the cash would be if each fill had been booked in whole cents (lowest and highest: half a
+    cent goes up or down). Some brokers do, and it adds up with every fill of a part of a share.
+    """
 
     currency: str
     cash: Decimal
     units: Mapping[str, Decimal]
+    rounding: tuple[Decimal, Decimal] = NO_ROUNDING
 
 
 @dataclass(frozen=True)
@@ -66,13 +74,23 @@ def compare(*, ours: Holdings, theirs: Holdings, awaited: Awaited) -> list[Findi
                 )
             )  # fmt: skip
     money = {"currency": ours.currency, "cash": ours.cash}, {"currency": theirs.currency, "cash": theirs.cash}
+    if ours.rounding != NO_ROUNDING:
+        money[0]["rounding"] = ours.rounding
     if ours.currency != theirs.currency:
         detail = f"the broker keeps {theirs.currency}, our books {ours.currency}"
         found.append(Finding("cash", theirs.currency, detail, *money))
-    elif not any(abs(theirs.cash - mine) <= CASH_TOLERANCE for mine in (ours.cash, ours.cash + awaited.cash)):
+    elif not any(
+        cash_agrees(theirs.cash - mine, ours.rounding) for mine in (ours.cash, ours.cash + awaited.cash)
+    ):
         detail = f"the broker has {_text(theirs.cash)} of cash, our books {_text(ours.cash)}"
         found.append(Finding("cash", ours.currency, detail, *money))
     return found
+
+
+def cash_agrees(differs: Decimal, rounding: tuple[Decimal, Decimal]) -> bool:
+    """Whether the broker's cash is ours but for a cent, and but for what comes of rounding each fill, or some."""
+    lowest, highest = rounding
+    return min(lowest, ZERO) - CASH_TOLERANCE <= differs <= max(highest, ZERO) + CASH_TOLERANCE
 
 
 def moved(before: Holdings, after: Holdings) -> frozenset[tuple[str, str]]:
@@ -117,15 +135,23 @@ def _same_difference(
     ours_now: Mapping[str, Any],
     theirs_now: Mapping[str, Any],
 ) -> bool:
-    """Of numbers only what the broker has more counts, cash to its tolerance; of all else both."""
+    """Of numbers only what the broker has more counts, cash to its tolerance and the rounding since; of all else
+    both."""
     before, now = _difference(ours, theirs), _difference(ours_now, theirs_now)
     cash, cash_now = before.pop("cash", ZERO), now.pop("cash", ZERO)
-    return bool(before == now and abs(cash_now - cash) <= CASH_TOLERANCE)
+    was, rounding = _rounding(ours), _rounding(ours_now)
+    since = (rounding[0] - was[0], rounding[1] - was[1])
+    return bool(before == now and cash_agrees(cash_now - cash, since))
+
+
+def _rounding(ours: Mapping[str, Any]) -> tuple[Decimal, Decimal]:
+    lowest, highest = ours.get("rounding", NO_ROUNDING)
+    return as_decimal(lowest), as_decimal(highest)
 
 
 def _difference(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> dict[str, Any]:
     told: dict[str, Any] = {}
-    for name in {*ours, *theirs}:
+    for name in {*ours, *theirs} - {"rounding"}:
         mine, its = ours.get(name), theirs.get(name)
         if name in ("quantity", "cash"):
             told[name] = as_decimal(its or 0) - as_decimal(mine or 0)

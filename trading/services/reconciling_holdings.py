@@ -6,6 +6,7 @@ money was booked that the broker moved outside of orders, its cash may not show 
 """
 
 import time
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -15,12 +16,22 @@ from django.db.models import Exists, OuterRef
 from foundation.clock import database_now
 from foundation.core.money import ZERO, as_decimal
 from portfolios.models import Portfolio, Position
-from trading.core.reconciliation import Awaited, Finding, Holdings, compare, confirmed, moved
+from trading.core.reconciliation import (
+    CASH_TOLERANCE,
+    NO_ROUNDING,
+    Awaited,
+    Finding,
+    Holdings,
+    compare,
+    confirmed,
+    moved,
+)
 from trading.models import Execution, ReconciliationBreak
 from trading.services.reconciling import CLOCK_SLACK, Run
 from trading.services.reconciling_cash import awaits_its_cash, book_activities
 from trading.services.reconciling_lag import of_fills_on_their_way, unlisted_fills
 from trading.services.reconciling_orders import AskedOrders, book_executions, readable
+from trading.services.reconciling_rounding import rounding_of
 from trading.services.reconciling_splits import of_splits
 
 LOOKS_MAX = 4
@@ -43,11 +54,13 @@ def compare_holdings(run: Run) -> None:
             book_activities(run)
         before = _ours(run)
         theirs = _theirs(run)
+        rounding = rounding_of(run) if abs(theirs.cash - before.cash) > CASH_TOLERANCE else NO_ROUNDING
+        before = replace(before, rounding=rounding)
         differs = look and compare(ours=before, theirs=theirs, awaited=_awaited(run))
         unlisted = unlisted_fills(run) if differs else {}
         with transaction.atomic():
             Portfolio.objects.select_for_update(no_key=True).get(pk=run.account.portfolio_id)
-            ours = _ours(run)
+            ours = replace(_ours(run), rounding=rounding)
             found = compare(ours=ours, theirs=theirs, awaited=_awaited(run))
             if awaits_its_cash(run.account_id):
                 run.seen |= {("cash", one.key) for one in found if one.kind == "cash"}

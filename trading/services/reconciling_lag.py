@@ -15,7 +15,7 @@ from django.conf import settings
 from foundation.clock import database_now
 from foundation.core.money import ZERO
 from trading.core.order_states import FINAL
-from trading.core.reconciliation import CASH_TOLERANCE, UNIT_TOLERANCE, Finding, Holdings
+from trading.core.reconciliation import UNIT_TOLERANCE, Finding, Holdings, cash_agrees
 from trading.models import AutoTrade, Execution, ReconciliationBreak
 from trading.services.reconciling import Run
 from trading.services.reconciling_orders import AskedOrders, readable
@@ -75,7 +75,7 @@ def _is_lag_of_cash(
     differs, moved = theirs.cash - ours.cash, ZERO
     for fill in booked:
         moved -= _sign(fill.trade.trade_type) * fill.quantity * fill.price + fill.fee
-        if abs(differs + moved) <= CASH_TOLERANCE:
+        if cash_agrees(differs + moved, ours.rounding):
             return True
     return bool(unlisted)
 

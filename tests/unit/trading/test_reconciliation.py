@@ -1,5 +1,6 @@
 """When a broker and our books agree, when they cannot be compared, and what an explanation covers."""
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -37,6 +38,30 @@ class TestCompare:
         assert D("0.01") == CASH_TOLERANCE
         theirs = Holdings("USD", D(1000) + D(cents), {})
         assert (compare(ours=holdings(), theirs=theirs, awaited=NONE) == []) is agrees
+
+    @pytest.mark.parametrize(
+        ("more", "rounding", "agrees"),
+        [
+            (
+                "0.05",
+                ("0.03", "0.04"),
+                True,
+            ),  # each fill in whole cents, half ones up, and the rest told in cents
+            ("0.02", ("0.03", "0.04"), True),  # several fills together
+            ("0", ("0.03", "0.04"), True),  # as exactly as we do
+            ("0.0501", ("0.03", "0.04"), False),
+            ("-0.0101", ("0.03", "0.04"), False),  # the other way
+            ("-0.04", ("-0.03", "-0.02"), True),
+            ("0.0101", ("-0.03", "-0.02"), False),
+        ],
+    )
+    def test_cash_may_differ_by_the_rounding_of_its_fills(
+        self, more: str, rounding: tuple[str, str], agrees: bool
+    ) -> None:
+        ours = replace(holdings(), rounding=(D(rounding[0]), D(rounding[1])))
+        found = compare(ours=ours, theirs=Holdings("USD", D(1000) + D(more), {}), awaited=NONE)
+        assert (found == []) is agrees
+        assert all(one.ours["rounding"] == ours.rounding for one in found)
 
     @pytest.mark.parametrize(
         "theirs",
@@ -105,6 +130,16 @@ class TestExplanations:
         was: Any = {"ours": {"currency": "USD", "cash": "10"}, "theirs": {"currency": "USD", "cash": "15"}}
         theirs = {"currency": "USD", "cash": cash}
         now = Finding("cash", "USD", "", {"currency": "USD", "cash": "15"}, theirs)
+        assert explained("cash", now, **was) is same
+
+    @pytest.mark.parametrize(("cash", "same"), [("20.04", True), ("20.05", False), ("19.98", False)])
+    def test_and_by_the_rounding_since(self, cash: str, same: bool) -> None:
+        was: Any = {
+            "ours": {"currency": "USD", "cash": "10", "rounding": ["0.5", "0.51"]},
+            "theirs": {"currency": "USD", "cash": "15"},
+        }
+        ours = {"currency": "USD", "cash": "15", "rounding": (D("0.52"), D("0.54"))}
+        now = Finding("cash", "USD", "", ours, {"currency": "USD", "cash": cash})
         assert explained("cash", now, **was) is same
 
     @pytest.mark.parametrize(("status", "same"), [("accepted", True), ("cancelling", False)])
