@@ -16,7 +16,7 @@ def array_text(values: Iterable[UUID | int | Decimal | datetime | str | None]) -
 
     psycopg asks each element of a list for its type and its quotes, which takes several times as long.
     """
-    return f"{{{','.join([_writer(type(value))(value) for value in values])}}}"
+    return f"{{{','.join([_writer(type(value))(value) for value in values])}}}"  # type: ignore[arg-type]
 
 
 @cache

@@ -20,13 +20,13 @@ from foundation.errors import Conflict
 from foundation.kill_points import reach
 from journal.core.events import Event
 from journal.services.journal import append
-from portfolios.models import BrokerAccount, LedgerTransfer, Portfolio
+from portfolios.models import LedgerTransfer, Portfolio
 from portfolios.services.broker_cash import book_broker_cash
 from trading.brokers.protocol import ActivityKind, CashActivity, UnreadableActivity
 from trading.core.reconciliation import Finding
 from trading.models import BrokerActivity, ReconciliationBreak
 from trading.services.breaks import end_gone
-from trading.services.reconciling import Run, TakenOver
+from trading.services.reconciling import Run
 
 log = structlog.get_logger(__name__)
 Kind = LedgerTransfer.Kind
@@ -84,7 +84,7 @@ def _takes(one: Told) -> bool:
 def _begin(run: Run, ids: Sequence[str]) -> None:
     """Note what was there before; from now on it is ours to book."""
     Portfolio.objects.select_for_update(no_key=True).get(pk=run.account.portfolio_id)
-    _require_same_account(run)
+    run.require_same_account()
     BrokerActivity.objects.bulk_create(
         [BrokerActivity(account_id=run.account_id, activity_id=key) for key in ids], ignore_conflicts=True
     )
@@ -127,7 +127,7 @@ def _book_once(run: Run, one: CashActivity) -> None:
     booked = book_broker_cash(
         portfolio_id=account.portfolio_id, kind=_kind_of(one), amount=one.amount, memo=memo
     )
-    _require_same_account(run)
+    run.require_same_account()
     BrokerActivity.objects.create(
         account=account,
         activity_id=one.activity_id,
@@ -148,14 +148,6 @@ def _kind_of(one: CashActivity) -> Kind:
     if one.kind == ActivityKind.TRANSFER:
         return Kind.DEPOSIT if one.amount > 0 else Kind.WITHDRAWAL
     return OF_KIND[one.kind]
-
-
-def _require_same_account(run: Run) -> None:
-    """It was not connected anew while the broker answered. The portfolio is locked. Raises TakenOver."""
-    names = ("broker", "account_number", "connected_at")
-    now = BrokerAccount.objects.select_for_update(no_key=True).values_list(*names).get(pk=run.account_id)
-    if now != tuple(getattr(run.account, name) for name in names):
-        raise TakenOver(f"Account {run.account_id} was connected anew.")
 
 
 def _is_of_another_currency(run: Run, one: CashActivity) -> bool:
