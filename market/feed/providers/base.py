@@ -1,12 +1,15 @@
 """What the feed asks of a source of market data."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from market.core.history import HasHistory
 from market.core.ticks import Tick
 
-__all__ = ["HasHistory", "Provider"]
+__all__ = ["BAR_WAIT", "HasHistory", "Provider"]
+
+BAR_WAIT = timedelta(seconds=90)
+"""after the close until the day's bar is said: Alpaca sends it once a minute, the last time with the closing auction"""
 
 
 class Provider(Protocol):

@@ -1,9 +1,10 @@
-"""Replaying bars as if they happened now: of whole days by two ticks, at the exchange's open and at its close.
+"""Replaying bars as if they happened now: of whole days by three ticks, at the exchange's open, at its close, and when
+the bar is known.
 
-At the open every symbol is quoted at its bar's open; at the close at its bar's close, and the bar is
-complete. Times come from the calendar, so half days close early. A bar with a time of day is a quote at that time,
-which is when it completed; those of a session make up the bar of the day, complete at the close. Market time is the
-data's; the pace is the wall clock's.
+At the open every symbol is quoted at its bar's open; at the close at its bar's close. The bar is complete then, and
+said BAR_WAIT later, as it is where the market is real: who decides by it is too late for that close. Times come from
+the calendar, so half days close early. A bar with a time of day is a quote at that time, which is when it completed;
+those of a session make up the bar of the day. Market time is the data's; the pace is the wall clock's.
 """
 
 from bisect import bisect_right
@@ -19,12 +20,13 @@ from market.core.adjustment import DayBar
 from market.core.calendar import ExchangeCalendar, TradingDay
 from market.core.quotes import synthetic_quote
 from market.core.ticks import BarTick, QuoteTick, Tick
+from market.feed.providers.base import BAR_WAIT
 from market.feed.providers.pace import Pace
 from market.services.bar_files import FileBar
 
 log = structlog.get_logger(__name__)
 
-TICKS_A_DAY = 2
+TICKS_A_DAY = 3
 IDLE_SECONDS_WHEN_FINISHED = 1.0
 
 
@@ -135,8 +137,8 @@ class _Script:
                 reason="they are outside of the exchange's trading days and hours",
             )
         return [
-            Tick(at=at, quotes=tuple(self._quotes[at]), bars=tuple(self._completed.get(at, ())))
-            for at in sorted(self._quotes)
+            Tick(at=at, quotes=tuple(self._quotes.get(at, ())), bars=tuple(self._completed.get(at, ())))
+            for at in sorted(self._quotes.keys() | self._completed.keys())
         ]
 
     def play_days(self, bars: Iterable[DayBar]) -> None:
@@ -196,8 +198,8 @@ class _Script:
         at = session.closes_at
         if not quoted:
             self._quote(at, instrument, bar.close, bar.volume)
-        completed = BarTick(bar.symbol, bar.open, bar.high, bar.low, bar.close, bar.volume)
-        self._completed.setdefault(at, []).append(completed)
+        completed = BarTick(bar.symbol, bar.open, bar.high, bar.low, bar.close, bar.volume, at)
+        self._completed.setdefault(at + BAR_WAIT, []).append(completed)
 
     def _quote(self, at: datetime, instrument: ReplayedInstrument, price: Decimal, volume: Decimal) -> None:
         quote = synthetic_quote(price, tick_size=instrument.tick_size)

@@ -1,9 +1,10 @@
 """Trading in a simulated market (`market.core.simulation`) by the real calendars of its exchanges.
 
-Every symbol that is not halted is quoted at each step of its session; at the close its bar of the day completes. Half
-an hour before an open and after a close an empty tick says that time went on, so that what waits for the clock is done.
-Market time runs as fast as the steps are handed out, but never ahead of the clock: when it has caught up, it goes on in
-real time.
+Every symbol that is not halted is quoted at each step of its session; at the close its bar of the day completes, and is
+said BAR_WAIT later, as it is where the market is real: who decides by it is too late for that close. Half an hour
+before an open and after a close an empty tick says that time went on, so that what waits for the clock is done. Market
+time runs as fast as the steps are handed out, but never ahead of the clock: when it has caught up, it goes on in real
+time.
 """
 
 import heapq
@@ -21,6 +22,7 @@ from market.core.adjustment import DayBar
 from market.core.calendar import ExchangeCalendar, TradingDay
 from market.core.simulation import SimulatedSymbol, Simulation, Wholes
 from market.core.ticks import BarTick, QuoteTick, Tick
+from market.feed.providers.base import BAR_WAIT
 from market.feed.providers.pace import Pace
 
 AROUND = timedelta(minutes=30)
@@ -75,7 +77,8 @@ class SimulatedProvider:
     def resume(self, *, after: datetime | None) -> None:
         self._halted: dict[str, frozenset[str]] = {}
         moments = [self._moments_of(code, venue, after) for code, venue in self._venues.items()]
-        self._moments = heapq.merge(*moments, key=lambda moment: moment.at)
+        completions = [venue.completions(code, after) for code, venue in self._venues.items()]
+        self._moments = heapq.merge(*moments, *completions, key=lambda moment: moment.at)
         self._next = next(self._moments, None)
         self._pace.start()
 
@@ -117,20 +120,22 @@ class SimulatedProvider:
             if moment.step is not None:
                 venue = self._venues[moment.exchange]
                 quotes += venue.quotes(moment.session, moment.step)
-                bars += venue.completed(moment.session, moment.step)
                 self._halted[moment.exchange] = venue.halted(moment.session, moment.step)
+            elif moment.completes:
+                bars += self._venues[moment.exchange].completed(moment.session)
             self._next = next(self._moments, None)
         return Tick(at, tuple(quotes), tuple(bars), halted=frozenset().union(*self._halted.values()))
 
 
 @dataclass(frozen=True, slots=True)
 class _Moment:
-    """`step` of the `session`; None: time went on."""
+    """`step` of the `session`; None: its bars are said (`completes`), or time went on."""
 
     at: datetime
     exchange: str
     session: int
     step: int | None
+    completes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +187,13 @@ class _Venue:
             if later is None or later.opens_at - session.closes_at > 2 * AROUND:
                 yield _Moment(session.closes_at + AROUND, exchange, number, None)
 
+    def completions(self, exchange: str, after: datetime | None) -> Iterator[_Moment]:
+        """When the bars of sessions are said; the next session may have begun by then."""
+        for number, session in enumerate(self._sessions):
+            at = session.closes_at + BAR_WAIT
+            if after is None or at > after:
+                yield _Moment(at, exchange, number, None, completes=True)
+
     def quotes(self, session: int, step: int) -> Iterator[QuoteTick]:
         made = self._session(session)
         halted = made.halted[step]
@@ -192,11 +204,9 @@ class _Venue:
                 bid, ask = (last - half) * unit, (last + half) * unit
                 yield QuoteTick(row.symbol, bid, ask, last * unit, Decimal(volume))
 
-    def completed(self, session: int, step: int) -> list[BarTick]:
-        made = self._session(session)
-        if step < len(made.halted) - 1:
-            return []
-        return [BarTick(row.symbol, *self._numbers(made, place)) for place, row in enumerate(self._rows)]
+    def completed(self, session: int) -> list[BarTick]:
+        made, at = self._session(session), self._sessions[session].closes_at
+        return [BarTick(row.symbol, *self._numbers(made, place), at) for place, row in enumerate(self._rows)]
 
     def halted(self, session: int, step: int) -> frozenset[str]:
         return self._session(session).halted[step]

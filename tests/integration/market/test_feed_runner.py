@@ -38,23 +38,25 @@ def run(clock, ticks):
 
 
 def test_it_publishes_at_its_pace_from_the_replays_start(sample, clock):
-    run(clock, 4)
+    run(clock, 6)
     assert times() == [
         datetime(2000, 3, 10, 14, 30, tzinfo=UTC),
         datetime(2000, 3, 10, 21, 0, tzinfo=UTC),
+        datetime(2000, 3, 10, 21, 1, 30, tzinfo=UTC),
         datetime(2000, 3, 13, 14, 30, tzinfo=UTC),
         datetime(2000, 3, 13, 21, 0, tzinfo=UTC),
+        datetime(2000, 3, 13, 21, 1, 30, tzinfo=UTC),
     ]
-    assert clock.now == pytest.approx(1.5)
+    assert clock.now == pytest.approx(5 / 3)
     assert Bar.objects.filter(at__gte="2000-03-10T00:00Z").count() == 3 * 2
 
 
 def test_after_a_restart_it_goes_on_where_the_last_one_ended(sample, clock, settings):
-    run(clock, 3)
+    run(clock, 4)
     settings.REPLAY_START = "2000-03-02"  # no longer matters: market time never goes back
     run(clock, 1)
     assert times()[-1] == datetime(2000, 3, 13, 21, 0, tzinfo=UTC)
-    assert list(Snapshot.objects.order_by("version").values_list("version", flat=True)) == [1, 2, 3, 4]
+    assert list(Snapshot.objects.order_by("version").values_list("version", flat=True)) == [1, 2, 3, 4, 5]
 
 
 def test_it_gives_the_lease_back_when_it_ends(sample, clock):
@@ -112,7 +114,7 @@ def test_a_feed_whose_lease_was_taken_publishes_no_more_and_stands_by(sample, cl
     clock.at(1.2, lambda: Lease.objects.filter(name="market.feed").update(holder="other", fence=99))
     clock.at(6.0, stop.request)
     runner(clock, stop).run()
-    assert len(times()) == 3  # at 0, 0.5 and 1.0 seconds
+    assert len(times()) == 4  # a third of a second apart
     assert Lease.objects.get(name="market.feed").holder == "other"
 
 
@@ -145,15 +147,15 @@ def test_at_the_end_of_the_data_it_says_so_once_and_stays_alive(sample, clock, s
     settings.REPLAY_START = "2013-02-28"
     clock.at(20.0, stop.request)
     runner(clock, stop).run()
-    assert times()[-1] == datetime(2013, 3, 1, 21, 0, tzinfo=UTC)
-    assert len(times()) == 4
+    assert times()[-1] == datetime(2013, 3, 1, 21, 1, 30, tzinfo=UTC)
+    assert len(times()) == 6
     again = StopFlag()
     clock.at(40.0, again.request)
     runner(clock, again).run()
-    assert len(times()) == 4
+    assert len(times()) == 6
     entry = Entry.objects.get(stream_id=PLATFORM_STREAM, kind="market.replay_finished")
-    assert entry.at == datetime(2013, 3, 1, 21, 0, tzinfo=UTC)
-    assert '"version":4' in entry.payload
+    assert entry.at == datetime(2013, 3, 1, 21, 1, 30, tzinfo=UTC)
+    assert '"version":6' in entry.payload
 
 
 def test_a_replay_that_has_nothing_to_play_has_not_finished(sample, clock, stop, settings):

@@ -9,6 +9,7 @@ from foundation import wakeups
 from market.feed import runner as runner_module
 from market.feed.providers import bars as bars_module
 from market.feed.providers import build, history_source
+from market.feed.providers.base import BAR_WAIT
 from market.models import Bar
 from market.services import snapshots
 from market.services.feed_state import load_state
@@ -40,7 +41,10 @@ def test_the_feed_plays_it_to_its_end(file, clock, stop, monkeypatch):
     monkeypatch.setattr(runner_module, "wake", lambda *args, **kwargs: None)
     clock.at(20.0, stop.request)
     runner(clock, stop).run()
-    assert times() == [moment(5, OPEN), moment(5), moment(6, OPEN.replace(hour=17, minute=0)), moment(6)]
+    assert times() == [
+        moment(5, OPEN), moment(5), moment(5) + BAR_WAIT,
+        moment(6, OPEN.replace(hour=17, minute=0)), moment(6), moment(6) + BAR_WAIT,
+    ]  # fmt: skip
     assert snapshots.current().price("AAPL") == 104
     closes = Bar.objects.filter(instrument__symbol="AAPL").order_by("at").values_list("close", flat=True)
     assert list(closes) == [102, 104]

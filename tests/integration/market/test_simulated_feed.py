@@ -69,7 +69,7 @@ def test_it_goes_on_where_the_history_ends(clock):
 
 
 def test_a_day_that_is_missing_comes_in_by_the_history(clock):
-    run(clock, 16)
+    run(clock, 17)
     bar = Bar.objects.get(instrument__symbol="SIM001")
     (said,) = history_source().history(symbol="SIM001", first=date(2004, 1, 5), last=date(2004, 1, 5))
     assert (said.open, said.high, said.low, said.close, said.volume) == (

@@ -1,4 +1,4 @@
-"""The replay: two ticks a day in market time order, at its pace, resumable anywhere."""
+"""The replay: three ticks a day in market time order, at its pace, resumable anywhere."""
 
 import itertools
 from dataclasses import replace
@@ -60,17 +60,21 @@ def test_market_time_only_moves_forward(provider):
     assert all(earlier < later for earlier, later in itertools.pairwise(times))
 
 
-def test_a_day_is_a_tick_at_the_open_and_one_at_the_close_which_completes_the_bars(provider, bars):
-    opening, closing = drain(provider, 2)
+def test_a_day_is_a_tick_at_the_open_one_at_the_close_and_one_with_the_bars_after_it(provider, bars):
+    """Who decides by the bars is too late for the close that they are completed by."""
+    opening, closing, after = drain(provider, 3)
     day = {bar.symbol: bar for bar in bars if bar.day == START}
     assert opening.at == datetime(2003, 11, 24, 14, 30, tzinfo=UTC)
     assert closing.at == datetime(2003, 11, 24, 21, 0, tzinfo=UTC)
     assert [quote.symbol for quote in opening.quotes] == ["AAPL", "IBM", "MSFT"]
-    assert opening.bars == ()
+    assert (opening.bars, closing.bars, after.quotes) == ((), (), ())
+    assert [quote.symbol for quote in closing.quotes] == ["AAPL", "IBM", "MSFT"]
+    assert after.at == closing.at + timedelta(seconds=90)
+    assert {bar.at for bar in after.bars} == {closing.at}
     for quote in opening.quotes:
         assert abs(quote.last - day[quote.symbol].open) <= Decimal("0.00005")
         assert quote.bid <= quote.last <= quote.ask
-    for completed in closing.bars:
+    for completed in after.bars:
         expected = day[completed.symbol]
         assert (completed.open, completed.close, completed.volume) == (
             expected.open,
@@ -80,7 +84,7 @@ def test_a_day_is_a_tick_at_the_open_and_one_at_the_close_which_completes_the_ba
 
 
 def test_half_days_close_early(provider):
-    closes = [tick.at for tick in drain(provider) if tick.bars]
+    closes = [tick.bars[0].at for tick in drain(provider) if tick.bars]
     assert datetime(2003, 11, 28, 18, 0, tzinfo=UTC) in closes
 
 
@@ -115,8 +119,8 @@ def test_at_the_end_it_is_finished_and_stays_so(provider):
     assert provider.finished
 
 
-@pytest.mark.parametrize(("days_per_second", "gap"), [(1.0, 0.5), (10.0, 0.05)])
-def test_the_pace_is_two_ticks_a_day(bars, calendars, days_per_second, gap):
+@pytest.mark.parametrize(("days_per_second", "gap"), [(1.0, 1 / 3), (10.0, 1 / 30)])
+def test_the_pace_is_three_ticks_a_day(bars, calendars, days_per_second, gap):
     provider = make(bars, calendars, days_per_second=days_per_second)
     assert provider.poll(monotonic_now=100.0) is not None
     assert provider.idle_seconds(monotonic_now=100.0) == pytest.approx(gap)

@@ -7,6 +7,7 @@ import pytest
 
 from market.core.adjustment import DayBar
 from market.core.calendar import ExchangeCalendar, TradingDay
+from market.feed.providers.base import BAR_WAIT
 from market.feed.providers.replay import IDLE_SECONDS_WHEN_FINISHED, ReplayedInstrument, ReplayProvider
 from market.services.bar_files import FileBar
 
@@ -64,7 +65,7 @@ def drain(provider):
 
 
 def test_each_is_a_quote_at_its_time_and_the_day_is_complete_at_the_close():
-    ticks, _ = drain(
+    (*ticks, last), _ = drain(
         replay(row(at(15), 100, high=103), row(at(17), 102, low=98), row(at(16), 101, volume=30))
     )
     assert [(tick.at, tick.quotes[0].last, tick.quotes[0].volume) for tick in ticks] == [
@@ -73,14 +74,19 @@ def test_each_is_a_quote_at_its_time_and_the_day_is_complete_at_the_close():
         (at(17), 102, 50),
         (at(21), 102, 50),
     ]
-    assert [len(tick.bars) for tick in ticks] == [0, 0, 0, 1]
-    bar = ticks[-1].bars[0]
+    assert [len(tick.bars) for tick in ticks] == [0, 0, 0, 0]
+    (bar,) = last.bars
+    assert (bar.at, last.at, last.quotes) == (at(21), at(21) + BAR_WAIT, ())
     assert (bar.open, bar.high, bar.low, bar.close, bar.volume) == (100, 103, 98, 102, 50)
 
 
 def test_the_one_that_completes_with_the_session_is_its_last_quote():
     ticks, _ = drain(replay(row(at(15), 100), row(at(21), 101)))
-    assert [(tick.at, len(tick.quotes), len(tick.bars)) for tick in ticks] == [(at(15), 1, 0), (at(21), 1, 1)]
+    assert [(tick.at, len(tick.quotes), len(tick.bars)) for tick in ticks] == [
+        (at(15), 1, 0),
+        (at(21), 1, 0),
+        (at(21) + BAR_WAIT, 0, 1),
+    ]
 
 
 def test_what_is_outside_of_the_sessions_or_before_the_start_is_left_out():
@@ -88,13 +94,17 @@ def test_what_is_outside_of_the_sessions_or_before_the_start_is_left_out():
     ticks, _ = drain(
         replay(row(at(14, 30), 1), row(at(21, 1), 2), row(at(15), 3), row(tuesday, 4), start=tuesday.date())
     )
-    assert [tick.at for tick in ticks] == [tuesday, tuesday.replace(hour=21)]
+    assert [tick.at for tick in ticks] == [tuesday, close := tuesday.replace(hour=21), close + BAR_WAIT]
 
 
 def test_midnight_belongs_to_the_day_that_ends():
     midnight = at(0) + timedelta(days=1)
     ticks, _ = drain(replay(row(at(12), 5, symbol="COIN"), row(midnight, 6, symbol="COIN")))
-    assert [(tick.at, [bar.close for bar in tick.bars]) for tick in ticks] == [(at(12), []), (midnight, [6])]
+    assert [(tick.at, [(bar.at, bar.close) for bar in tick.bars]) for tick in ticks] == [
+        (at(12), []),
+        (midnight, []),
+        (midnight + BAR_WAIT, [(midnight, 6)]),
+    ]
 
 
 def test_days_and_moments_and_exchanges_go_together_in_order_of_time():
@@ -104,13 +114,15 @@ def test_days_and_moments_and_exchanges_go_together_in_order_of_time():
         (at(12), ["COIN"]),
         (at(14, 30), ["IBM"]),
         (at(21), ["COIN", "IBM"]),
+        (at(21) + BAR_WAIT, []),
         (at(0) + timedelta(days=1), ["COIN"]),
+        (at(0) + timedelta(days=1) + BAR_WAIT, []),
     ]
 
 
 @pytest.mark.parametrize(("days_per_second", "seconds"), [(1.0, 1.0), (10.0, 0.1)])
-def test_a_day_takes_as_long_as_one_of_two_ticks(days_per_second, seconds):
-    rows = [row(at(15) + timedelta(minutes=number), 100 + number) for number in range(99)]
+def test_a_day_takes_as_long_as_one_of_three_ticks(days_per_second, seconds):
+    rows = [row(at(15) + timedelta(minutes=number), 100 + number) for number in range(98)]
     ticks, now = drain(replay(*rows, days_per_second=days_per_second))
     assert len(ticks) == 100
     assert now - IDLE_SECONDS_WHEN_FINISHED == pytest.approx(seconds, rel=0.02)
@@ -130,4 +142,4 @@ def test_after_a_restart_it_goes_on_behind_the_last_published_moment():
     provider = replay(row(at(15), 1), row(at(16), 2))
     provider.resume(after=at(15))
     ticks, _ = drain(provider)
-    assert [tick.at for tick in ticks] == [at(16), at(21)]
+    assert [tick.at for tick in ticks] == [at(16), at(21), at(21) + BAR_WAIT]

@@ -2,11 +2,13 @@
 
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from itertools import pairwise
 
 import pytest
 
 from market.core.calendar import ExchangeCalendar, TradingDay
 from market.core.quote_checks import QuoteChecker
+from market.feed.providers.base import BAR_WAIT
 from market.feed.providers.simulated import WAIT_SECONDS, SimulatedInstrument, SimulatedProvider
 
 MONDAY = date(2024, 3, 4)
@@ -75,20 +77,37 @@ def test_exchanges_that_trade_at_the_same_moment_share_a_tick():
 
 def test_where_a_session_follows_at_once_its_close_and_the_next_open_are_one_moment():
     tuesday = at(MONDAY + timedelta(days=1), 0)
-    (tick,) = [tick for tick in drain(simulated(), 200) if tick.at == tuesday]
-    assert [bar.symbol for bar in tick.bars] == ["COIN"]
+    ticks = drain(simulated(), 200)
+    (tick,) = [tick for tick in ticks if tick.at == tuesday]
     assert [quote.symbol for quote in tick.quotes] == ["COIN", "COIN"]
+    (after,) = [tick for tick in ticks if tick.at == tuesday + BAR_WAIT]
+    assert [(bar.symbol, bar.at) for bar in after.bars] == [("COIN", tuesday)]
+    assert all(earlier.at < later.at for earlier, later in pairwise(ticks))
+
+
+def test_bars_are_said_when_it_is_too_late_for_the_close_that_completes_them():
+    ticks = drain(simulated())
+    assert all(tick.quotes == () for tick in ticks if any(bar.symbol != "COIN" for bar in tick.bars))
+    assert {tick.at - bar.at for tick in ticks for bar in tick.bars} == {BAR_WAIT}
+
+
+def test_a_restart_between_a_close_and_its_bars_loses_none():
+    ticks = drain(simulated())
+    place = next(number for number, tick in enumerate(ticks) if tick.bars)
+    resumed = simulated()
+    resumed.resume(after=ticks[place - 1].at)
+    assert resumed.poll(monotonic_now=0.0) == ticks[place]
 
 
 def test_half_an_hour_around_sessions_time_goes_on_without_a_quote():
     only = [row for row in INSTRUMENTS if row.exchange == "XNYS"]
     ticks = drain(simulated(instruments=only), 60)
-    empty = [tick.at for tick in ticks if not tick.quotes]
+    empty = [tick.at for tick in ticks if not tick.quotes and not tick.bars]
     assert empty[:3] == [at(MONDAY, 14), at(MONDAY, 21, 30), at(MONDAY + timedelta(days=1), 14)]
 
 
 def test_the_bar_of_a_day_is_what_was_quoted_in_it():
-    ticks = [tick for tick in drain(simulated(), 120) if tick.at <= at(MONDAY, 21)]
+    ticks = [tick for tick in drain(simulated(), 120) if tick.at <= at(MONDAY, 21) + BAR_WAIT]
     bars = {bar.symbol: bar for bar in ticks[-1].bars}
     assert len(bars) == 30
     for symbol, bar in bars.items():

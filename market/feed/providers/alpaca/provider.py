@@ -7,7 +7,7 @@ no exchange of ours is open, or they would hide a dead stream from the breaker t
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Protocol
 
 from market.core.adjustment import DayBar
@@ -16,10 +16,9 @@ from market.core.history import HasHistory
 from market.core.ticks import BarTick, Tick
 from market.feed.providers.alpaca.newest import Newest
 from market.feed.providers.alpaca.reading import UNREADABLE, SaidDay
+from market.feed.providers.base import BAR_WAIT
 
 POLL_SECONDS = 0.05
-BAR_WAIT = timedelta(seconds=90)
-"""after the close: the day's bar is sent once a minute, the last time with the closing auction"""
 
 
 class Stream(Protocol):
