@@ -96,6 +96,7 @@ def spends_to_the_last_cent(m: TradingMachine) -> None:
 
 def asks_again_while_nobody_knows(m: TradingMachine) -> None:
     m.buy(0, "AAA", 10, "alice", "broker")
+    m.the_broker_fills(pick=0, part=50, bps=0, times=1)
     m.nobody_knows(pick=0)
     m.buy(0, "AAA", 11, "alice", "")
 
