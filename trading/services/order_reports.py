@@ -177,8 +177,10 @@ def _carry_out(
         count_messages([trade], OrderMessage.Kind.CANCEL)
     moved = move([trade], *path, reason=reason)
     assert moved, "its portfolio and its row are locked"
-    if trade.status == done.path[0]:
-        return events  # a fill while it is being cancelled, or is in doubt
+    if trade.status == done.path[0] and not (events and trade.status == OrderState.UNKNOWN):
+        return (
+            events  # a fill while it is being cancelled; one of an order in doubt told another status by now
+        )
     told = trade_event(
         trade, f"trade.{trade.status}", at=database_now(), broker_order_id=order.broker_order_id,
         reason=reason, told_by=told_by,

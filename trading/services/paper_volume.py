@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from foundation.arrays import array_text
@@ -10,6 +10,7 @@ from foundation.loading import selected
 from market.core.snapshot import MarketSnapshot
 from trading.models import AutoTrade
 
+INSTANT = timedelta(microseconds=1)
 Key = tuple[uuid.UUID, int]
 """portfolio and instrument"""
 
@@ -17,7 +18,7 @@ _TAKEN = """
     SELECT n.portfolio_id, n.instrument_id, sum(t.amount)
     FROM unnest(%s::uuid[], %s::bigint[], %s::timestamptz[]) AS n (portfolio_id, instrument_id, since)
     JOIN ledger_transfers t ON t.instrument_id = n.instrument_id AND t.portfolio_id = n.portfolio_id
-        AND t.market_at >= n.since AND t.kind = 'fill'
+        AND t.market_at > n.since AND t.kind = 'fill'
     GROUP BY n.portfolio_id, n.instrument_id
 """
 
@@ -27,8 +28,9 @@ def key_of(trade: AutoTrade) -> Key:
 
 
 def taken_since_bar(trades: Sequence[AutoTrade], *, snapshot: MarketSnapshot) -> dict[Key, Decimal]:
-    """Units that the portfolios of these trades have traded, on either side, since the last bar of the instrument
-    completed, whose volume it is: those alone that a limit of the volume holds for, and that traded at all.
+    """Units that the portfolios of these trades have traded, on either side, after the last bar of the instrument
+    completed, whose volume it is: those alone that a limit of the volume holds for, and that traded at all. What was
+    filled at the bar's very close had of the volume of the bar before. What was reversed since counts still.
 
     All orders of a portfolio share it, as in zipline's `VolumeShareSlippage`: splitting an order gains nothing. Where
     the time of the bar is not known it is what they had on this snapshot. One query, or none.
@@ -43,7 +45,7 @@ def taken_since_bar(trades: Sequence[AutoTrade], *, snapshot: MarketSnapshot) ->
         [
             array_text([portfolio_id for portfolio_id, _ in ordered]),
             array_text([instrument_id for _, instrument_id in ordered]),
-            [since.get(instrument_id, snapshot.as_of) for _, instrument_id in ordered],
+            [since.get(instrument_id, snapshot.as_of - INSTANT) for _, instrument_id in ordered],
         ],
     )
     return {(portfolio_id, instrument_id): taken for portfolio_id, instrument_id, taken in rows}

@@ -1,11 +1,14 @@
 """What is read in bulk is what Django would have read, one by one."""
 
+import gc
+import sys
 from datetime import UTC, datetime
 from decimal import Decimal
 from uuid import uuid4
 
 import pytest
 from django.db import DataError, connection, transaction
+from psycopg import Cursor
 
 from foundation.arrays import array_text
 from foundation.asking import Steps, asking, attach, together
@@ -30,6 +33,18 @@ def test_a_timestamp_is_read_to_the_microsecond_in_utc(db: object, text: str, mo
         cursor.execute("SELECT %s::timestamptz", [text])
         (read,) = cursor.fetchone()
     assert read == moment and read.tzinfo is UTC
+
+
+def test_an_answer_is_let_go_once_its_timestamps_are_read(db: object) -> None:
+    """They are kept by their texts, and what psycopg gives as text is a view of the whole answer."""
+    connection.ensure_connection()
+    cursor = Cursor(connection.connection)
+    cursor.execute("SELECT clock_timestamp()")
+    answer = cursor.pgresult
+    (found,) = cursor.fetchall()
+    del cursor
+    gc.collect()
+    assert found and sys.getrefcount(answer) == 2, "this test's own, and the one of the call"
 
 
 def test_within_finds_what_in_finds_by_own_and_by_foreign_keys(db: object) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from foundation.clock import database_now
+from journal.models import Entry
 from portfolios.models import Reservation
 from tests.harness.at_broker import execution_of, order_of, ordered
 from tests.harness.at_simulator import AtSimulator
@@ -108,6 +109,8 @@ def test_what_is_in_doubt_stays_so_until_all_of_its_fills_are_told(
     recover_due()
     assert (state(trade), trade.filled_quantity) == ("unknown", 4), "there is news, so it is asked soon again"
     assert trade.status_reason == "the broker says that it is filled, and not all of its fills are told"
+    kinds = Entry.objects.filter(stream_id=desk.portfolio.id, kind__startswith="trade.").order_by("-seq")
+    assert list(kinds.values_list("kind", flat=True)[:2]) == ["trade.unknown", "trade.partially_filled"]
     alice.venue.executions = [first, second]
     pass_time(61)
     recover_due()
