@@ -36,8 +36,8 @@ def test_when_the_server_ends_its_connections_no_tick_is_skipped_or_repeated(sam
     assert times() == [
         datetime(2000, 3, 10, 14, 30, tzinfo=UTC),
         datetime(2000, 3, 10, 21, 0, tzinfo=UTC),
+        datetime(2000, 3, 10, 21, 1, 30, tzinfo=UTC),  # the day's bar
         datetime(2000, 3, 13, 14, 30, tzinfo=UTC),
-        datetime(2000, 3, 13, 21, 0, tzinfo=UTC),
     ]
 
 
@@ -61,7 +61,7 @@ def test_a_tick_that_failed_is_published_after_all_with_growing_pauses(sample, c
     assert times() == [
         datetime(2000, 3, 10, 14, 30, tzinfo=UTC),
         datetime(2000, 3, 10, 21, 0, tzinfo=UTC),
-        datetime(2000, 3, 13, 14, 30, tzinfo=UTC),
+        datetime(2000, 3, 10, 21, 1, 30, tzinfo=UTC),
     ]
     assert clock.now >= 1.5  # half a second, then a whole one
 

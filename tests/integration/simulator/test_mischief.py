@@ -134,6 +134,16 @@ def lists_late(alice, simulator):
     alice.wait_until(lambda: len(alice.get("account/activities/FILL")) == 1)
 
 
+@scene
+def listed_twice(alice, simulator):
+    alice.submit()
+    alice.wait_for("filled")
+    simulator.misbehave("listed_twice", endpoints=["fills"], count=1)
+    first, again = alice.get("account/activities/FILL")
+    assert first == again
+    assert len(alice.get("account/activities/FILL")) == 1
+
+
 # when it has been done
 
 

@@ -188,7 +188,8 @@ def test_each_code_is_what_a_worker_answers(prepared: Prepared, processes: Proce
 def the_rules_sell_is_cut_down(desk: Desk, slot: int) -> None:
     """So INSUFFICIENT_POSITION is never the answer to a rule; it stands behind every other way to an order."""
     (sold,) = AutoTrade.objects.filter(portfolio=desk.portfolio, slot=slot)
-    assert (sold.trade_type, sold.quantity, sold.status) == ("sell", UNITS - 1, "pending")
+    assert (sold.trade_type, sold.quantity) == ("sell", UNITS - 1)
+    assert sold.status in {"pending", "filled"}  # its worker executes it right after its commit
     verdict = asked(desk, "sell", "AAA", 1)
     assert isinstance(verdict, Refused)
     assert verdict.detail == "INSUFFICIENT_POSITION: value=1 limit=0"

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from portfolios.models import BrokerAccount
-from tests.harness.at_simulator import KEY, connect_to_simulator, open_account
+from tests.harness.connected_to_simulator import KEY, connect_to_simulator, open_account
 from tests.harness.simulator import Simulator
 from tests.harness.trading import Desk
 from tests.harness.working import place

@@ -11,7 +11,7 @@ from django.db.models import F
 from market.models import CalendarDay
 from market.services.corporate_actions import NewCorporateAction, record
 from portfolios.services.corporate_actions import book_due_actions
-from tests.harness.at_simulator import KEY, connect_to_simulator, open_account
+from tests.harness.connected_to_simulator import KEY, connect_to_simulator, open_account
 from tests.harness.simulator import Simulator
 from tests.harness.trading import Desk
 from tests.harness.working import place

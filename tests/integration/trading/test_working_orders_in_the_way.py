@@ -105,17 +105,6 @@ def test_at_a_real_broker_it_is_drained_when_that_says_so(desk: Desk) -> None:
     assert desk.refresh().portfolio.reserved_cash == 0
 
 
-def test_a_broker_that_goes_on_with_the_order_is_asked_again(desk: Desk) -> None:
-    at_alpaca(desk)
-    trade = works(place(desk, limit_at(90)))
-    halt = arm(scope="platform", reason="a test", actor=None)
-    drain(halt_id=halt.id)
-    trade.refresh_from_db()
-    move([trade], S.CANCELLING, S.ACCEPTED)
-    assert not drain(halt_id=halt.id)
-    assert state_of(trade) == "cancelling"
-
-
 def test_what_is_in_doubt_is_remembered_and_the_quarantined_keeps_nobody_waiting(desk: Desk) -> None:
     at_alpaca(desk)
     trade = place(desk, limit_at(90))
@@ -380,7 +369,7 @@ def test_at_a_real_broker_they_are_cancelled_before_the_market_opens_in_new_unit
     )  # fmt: skip
     assert "split comes" in there.cancel_reason and "old units" in there.cancel_reason
     assert cancel_split_orders() == 0, "all is asked for"
-    late = works(place(other, limit_at(40, gtc=True)))
+    late = works(place(other, limit_at(120 if side == "sell" else 40, gtc=True), side=side))
     assert (cancel_split_orders(), state_of(late)) == (1, "cancelling")
 
 
