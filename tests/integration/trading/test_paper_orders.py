@@ -14,6 +14,7 @@ from market.services.corporate_actions import NewCorporateAction, record
 from portfolios.models import Reservation
 from tests.harness.paper import fresh, holding, order, paper_market, wide_limits
 from tests.harness.trading import Desk, Market
+from tests.integration.trading.paper_steps import state, tick
 from trading.core.paper_matching import Progress
 from trading.models import AutoTrade, Execution, Protection
 from trading.services import trade_execution
@@ -30,19 +31,6 @@ D = Decimal
 @pytest.fixture(autouse=True)
 def limits(committed_db: object) -> None:
     wide_limits()
-
-
-def tick(market: Market, **prices: float) -> int:
-    """One tick, executed; returns how many trades it did something to. The books are right after it."""
-    market.tick(**prices)
-    done = execute_pending()
-    assert book_differences() == []
-    return done
-
-
-def state(trade: AutoTrade) -> tuple[str, Decimal]:
-    now = fresh(trade)
-    return now.status, now.filled_quantity
 
 
 def kinds(desk: Desk, trade: AutoTrade) -> list[str]:

@@ -10,9 +10,9 @@ from django.test.utils import CaptureQueriesContext
 from portfolios.services.portfolios import withdraw
 from tests.harness.paper import fresh, holding, order, paper_market, wide_limits
 from tests.harness.trading import Desk, Market
+from tests.integration.trading.paper_steps import state, tick
 from trading.models import AutoTrade, Execution
 from trading.services.trade_execution import execute_pending
-from trading.services.verification import book_differences
 
 pytestmark = pytest.mark.integration
 D = Decimal
@@ -21,19 +21,6 @@ D = Decimal
 @pytest.fixture(autouse=True)
 def limits(committed_db: object) -> None:
     wide_limits()
-
-
-def tick(market: Market, **prices: float) -> int:
-    """One tick, executed; returns how many trades it did something to. The books are right after it."""
-    market.tick(**prices)
-    done = execute_pending()
-    assert book_differences() == []
-    return done
-
-
-def state(trade: AutoTrade) -> tuple[str, Decimal]:
-    now = fresh(trade)
-    return now.status, now.filled_quantity
 
 
 # Quotes of before the open

@@ -7,13 +7,15 @@ from typing import Any
 import pytest
 
 from portfolios.models import BrokerAccount
-from tests.harness.connected_to_simulator import KEY, connect_to_simulator, open_account
+from tests.harness.connected_to_simulator import (
+    KEY,
+    account_where_nothing_fills_by_itself,
+)
 from tests.harness.simulator import Simulator
 from tests.harness.trading import Desk
 from tests.harness.working import place
 from trading.core.orders import MARKET_DAY
 from trading.models import Execution, Halt, ReconciliationBreak
-from trading.services import held_brokers
 from trading.services.reconciliation import reconcile
 from trading.services.sending import send_due
 from trading.services.verification import book_differences
@@ -23,12 +25,7 @@ pytestmark = pytest.mark.integration
 
 @pytest.fixture
 def account(desk: Desk, simulator: Simulator, settings: Any) -> Iterator[BrokerAccount]:
-    open_account(simulator)
-    simulator.quotes(AAA=100)
-    simulator.policy(hold=True)
-    held_brokers.let_all_go()
-    yield connect_to_simulator(desk, simulator, settings)
-    held_brokers.let_all_go()
+    yield from account_where_nothing_fills_by_itself(desk, simulator, settings)
 
 
 def fill_unlisted(desk: Desk, simulator: Simulator, *, seconds: float) -> None:

@@ -6,14 +6,16 @@ from typing import Any
 import pytest
 
 from portfolios.models import BrokerAccount
-from tests.harness.connected_to_simulator import KEY, connect_to_simulator, open_account
+from tests.harness.connected_to_simulator import (
+    KEY,
+    account_where_nothing_fills_by_itself,
+)
 from tests.harness.simulator import Simulator
 from tests.harness.trading import Desk
 from tests.harness.working import place
 from tests.integration.trading.steps import risk_officer
 from trading.core.orders import MARKET_DAY
 from trading.models import Halt, ReconciliationBreak
-from trading.services import held_brokers
 from trading.services.breaks import explain_break
 from trading.services.emergency_stop import release
 from trading.services.reconciliation import reconcile
@@ -25,12 +27,7 @@ pytestmark = pytest.mark.integration
 
 @pytest.fixture
 def account(desk: Desk, simulator: Simulator, settings: Any) -> Iterator[BrokerAccount]:
-    open_account(simulator)
-    simulator.quotes(AAA=100)
-    simulator.policy(hold=True)
-    held_brokers.let_all_go()
-    yield connect_to_simulator(desk, simulator, settings)
-    held_brokers.let_all_go()
+    yield from account_where_nothing_fills_by_itself(desk, simulator, settings)
 
 
 def buy_four(desk: Desk, simulator: Simulator) -> None:
