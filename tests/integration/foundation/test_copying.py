@@ -8,7 +8,7 @@ import pytest
 from django.db import IntegrityError, transaction
 
 from foundation.clock import database_now
-from foundation.copying import copy_in, copy_values
+from foundation.copying import FEW, copy_in, copy_values
 from foundation.loading import load
 from portfolios.models import Portfolio
 
@@ -23,11 +23,12 @@ def test_values_and_the_databases_defaults_arrive(db: object) -> None:
     assert stored.four_eyes is False and abs(database_now() - stored.created_at) < timedelta(minutes=5)
 
 
-def test_a_constraint_refuses_all_of_them(db: object) -> None:
+@pytest.mark.parametrize("fine", [1, FEW])
+def test_a_constraint_refuses_all_of_them(db: object, fine: int) -> None:
     with pytest.raises(IntegrityError, match="reserved_cash"), transaction.atomic():
         copy_values(
             Portfolio, ("id", "name", "base_currency", "cash", "reserved_cash", "realised_pnl"),
-            [(uuid4(), "good", "USD", 0, 0, 0), (uuid4(), "bad", "USD", 0, -1, 0)],
+            [*[(uuid4(), "good", "USD", 0, 0, 0) for _ in range(fine)], (uuid4(), "bad", "USD", 0, -1, 0)],
         )  # fmt: skip
     assert not Portfolio.objects.exists()
 
@@ -45,3 +46,16 @@ def test_loaded_rows_are_those_of_the_query_and_can_be_saved(db: object) -> None
     rows[0].name = "c"
     rows[0].save()
     assert set(Portfolio.objects.values_list("name", flat=True)) == {"b", "c"}
+
+
+def test_few_rows_and_many_are_stored_alike(db: object) -> None:
+    """Few go by INSERTs and many by COPY, and a value is the same by either way."""
+    values = ['tab\there, \\ and "quotes"', "%s", "", "\\N"]
+    few = [Portfolio(name=name, cash=Decimal("1E+3"), four_eyes=True) for name in values]
+    many = [Portfolio(name=name, cash=Decimal("1E+3"), four_eyes=True) for name in values * FEW]
+    for rows in (few, many):
+        copy_in(rows)
+        stored = Portfolio.objects.in_bulk([row.id for row in rows])
+        assert [(stored[row.id].name, stored[row.id].cash, stored[row.id].four_eyes) for row in rows] == [
+            (row.name, Decimal(1000), True) for row in rows
+        ]
