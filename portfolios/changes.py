@@ -37,10 +37,13 @@ _LOOK = """
     SELECT pg_current_snapshot()::text, pg_current_xact_id()::text::bigint, pg_backend_pid(),
         pg_postmaster_start_time(), (SELECT oid FROM pg_database WHERE datname = current_database()), clock_timestamp()
 """
-# Numbers that no transaction has had yet come from a dump of another server.
+# Numbers that no transaction has had yet come from a dump of another server. A snapshot does not list the number of its
+# own transaction, which counts as seen in it once a younger one has ended: what was written after the look has to be
+# asked for by that number.
 _CHANGES = f"""
     SELECT looked.*, t.portfolio_ids FROM ({_LOOK}) AS looked LEFT JOIN portfolios_portfoliochange AS t
-        ON t.written_by >= %(oldest)s AND NOT pg_visible_in_snapshot(t.written_by::text::xid8, %(snapshot)s)
+        ON t.written_by >= %(oldest)s
+        AND (t.written_by = %(last)s OR NOT pg_visible_in_snapshot(t.written_by::text::xid8, %(snapshot)s))
         AND t.written_by <= pg_snapshot_xmax(pg_current_snapshot())::text::bigint
         AND NOT (t.is_mark AND t.written_by = ANY(%(own)s::bigint[]))
 """  # noqa: S608 - the text above
@@ -56,7 +59,12 @@ def look_again(last: Look, *, own: Collection[int]) -> tuple[Look, Sequence[Sequ
 
     Left out are marks of transactions of one's own: what became of them their writer knows.
     """
-    given = {"oldest": last.oldest, "snapshot": last.snapshot, "own": array_text(own)}
+    given = {
+        "oldest": last.oldest,
+        "last": last.transaction,
+        "snapshot": last.snapshot,
+        "own": array_text(own),
+    }
     rows = selected(_CHANGES, given)
     return _look(rows[0][:-1]), [row[-1] for row in rows if row[-1] is not None]
 

@@ -286,6 +286,30 @@ def test_a_change_is_told_once_however_long_an_older_transaction_is_open(
     assert told == [1, 0, 0]
 
 
+@pytest.mark.parametrize("younger_commits", [True, False])
+def test_what_one_has_written_oneself_since_the_look_is_told_once(
+    market: Market, committed_db: CommittedDatabase, younger_commits: bool
+) -> None:
+    """Also where somebody who began later has committed by then: PostgreSQL counts one's own number as seen."""
+    market.tick()
+    desk, other = Desk.open(market), Desk.open(market)
+    told = []
+    with committed_db.as_owner() as elsewhere:
+        with transaction.atomic():
+            first_look()  # which gives it a number
+            if younger_commits:
+                elsewhere.execute(
+                    "UPDATE portfolios_portfolio SET cash = 5 WHERE id = %s", [other.portfolio.id]
+                )
+            last = first_look()
+            Portfolio.objects.filter(pk=desk.portfolio.pk).update(cash=Decimal(77))
+        for _ in range(3):
+            with transaction.atomic():
+                last, changed = look_again(last, own=[last.transaction])
+            told.append(changed)
+    assert told == [[[desk.portfolio.id]], [], []]
+
+
 def test_what_commits_late_is_told_then(market: Market, committed_db: CommittedDatabase) -> None:
     """Its number is older than what was looked at meanwhile."""
     market.tick()
