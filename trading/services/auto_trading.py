@@ -132,10 +132,21 @@ def evaluate_next_slice(
         return FailedSlice(claimed[0], repr(error))
     if done is None:
         return None
-    run, trades = done
+    run, trades, to_blame = done
     if trades:
         carry_out(trades)
+    for session_id, reason in to_blame.items():
+        _report_failure(session_id, reason)
     return run
+
+
+def _report_failure(session_id: uuid.UUID, reason: str) -> None:
+    """What was evaluated is committed, whatever becomes of the report: who breaks again is told of then."""
+    try:
+        report_failure(session_id=session_id, reason=reason)
+    except TRANSIENT as error:
+        connection.close_if_unusable_or_obsolete()
+        log.warning("failure_not_reported", session_id=str(session_id), reason=reason, error=repr(error))
 
 
 def _note_failed_slice(slice_id: int, reason: str) -> None:
@@ -150,7 +161,8 @@ def _note_failed_slice(slice_id: int, reason: str) -> None:
 
 def _evaluate_claimed(
     snapshot: MarketSnapshot, claimed_ids: list[int], *, isolating: bool
-) -> tuple[EvaluationRun, Sequence[AutoTrade]] | None:
+) -> tuple[EvaluationRun, Sequence[AutoTrade], dict[uuid.UUID, str]] | None:
+    """What it did once that is committed, the trades that it made, and which sessions broke, each with its reason."""
     with transaction.atomic():
         claimed = claim_due_slice(version=snapshot.version)
         if claimed is None:
@@ -181,9 +193,7 @@ def _evaluate_claimed(
         made = f"{len(done.trades)} trades" if done.trades else ""
         reach("evaluation.before_commit", detail=made)
     reach("evaluation.after_commit", detail=made)
-    for session_id, reason in to_blame.items():
-        report_failure(session_id=session_id, reason=reason)
-    return run, done.trades
+    return run, done.trades, to_blame
 
 
 def _look(

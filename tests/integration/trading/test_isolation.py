@@ -125,6 +125,29 @@ def test_a_broken_session_that_is_paused_is_told_of_once_and_stops_nobody(
     assert len(good.trades()) == 2
 
 
+def test_a_broken_session_that_cannot_be_paused_now_costs_nobody_his_trades(
+    market: Market, committed_db: CommittedDatabase
+) -> None:
+    """What was evaluated is committed when it is to be paused: its slice has not failed, the trades are carried out."""
+    market.tick()
+    good, broken = Desk.open(market, owner="one"), Desk.open(market, owner="two")
+    version = RuleVersion.objects.get(rule__portfolio=broken.portfolio, rule_type="exit")
+    with committed_db.as_owner() as owner:
+        owner.execute("ALTER TABLE rule_versions DISABLE TRIGGER USER")
+        owner.execute(
+            'UPDATE rule_versions SET conditions = \'[{"field": "gone"}]\' WHERE id = %s', [version.pk]
+        )
+    market.advise("AAA")
+    market.tick()
+    with held_by_another(Stream, broken.portfolio.id):
+        run = evaluate_next_slice(carry_out=trade_execution.execute_or_wake)
+    assert isinstance(run, EvaluationRun) and run.trades == 1
+    assert [trade.status for trade in good.trades()] == ["filled"]
+    assert (EvaluationSlice.objects.get().failures, broken.refresh().session.status) == (0, "active")
+    good.step()
+    assert broken.refresh().session.status == "paused", "it broke again"
+
+
 def test_a_busy_portfolio_is_nobodys_fault(desk: Desk, market: Market) -> None:
     market.advise("AAA")
     market.tick()
