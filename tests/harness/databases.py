@@ -95,36 +95,58 @@ def forget_valkey() -> None:
 
 
 @pytest.fixture(scope="session")
-def template_database() -> Iterator[str]:
-    """The name of a database as `make run` prepares it, without the demo; nobody connects to it."""
+def template_database(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The name of a database as `make run` prepares it, without the demo; nobody connects to it.
+
+    With `--reuse-db` it is kept on its server for the next run, until `--create-db` asks for another.
+    """
     if not has_servers():
         pytest.fail(
             "this test needs PostgreSQL and Valkey: run `make test`, or "
             "`python -m autotrading_project.embedded exec -- python -m pytest …`.",
             pytrace=False,
         )
-    name = _new_name("template")
+    kept = f"test_kept_{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}"
+    keeps = bool(request.config.getoption("reuse_db"))
+    name = kept if keeps else _new_name("template")
+    if keeps and _is_ready(name) and not request.config.getoption("create_db"):
+        yield name
+        return
+    if keeps:
+        _as_owner("DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
     _as_owner("CREATE DATABASE {}", name)
     try:
-        environment = os.environ | {
-            "DATABASE_URL": with_database(os.environ["DATABASE_URL"], name),
-            "DATABASE_OWNER_URL": with_database(os.environ["DATABASE_OWNER_URL"], name),
-        }
-        prepared = subprocess.run(
-            [sys.executable, "-m", "autotrading_project.runner.prepare"],
-            cwd=BASE_DIR,
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-        if prepared.returncode != 0:
-            pytest.fail(f"the template database could not be made:\n{prepared.stdout}", pytrace=False)
-        _as_owner("ALTER DATABASE {} ALLOW_CONNECTIONS false", name)
+        _prepare(name)
         yield name
     finally:
-        _as_owner("DROP DATABASE {} WITH (FORCE)", name)
+        if not (keeps and _is_ready(name)):
+            _as_owner("DROP DATABASE {} WITH (FORCE)", name)
+
+
+def _prepare(name: str) -> None:
+    environment = os.environ | {
+        "DATABASE_URL": with_database(os.environ["DATABASE_URL"], name),
+        "DATABASE_OWNER_URL": with_database(os.environ["DATABASE_OWNER_URL"], name),
+    }
+    prepared = subprocess.run(
+        [sys.executable, "-m", "autotrading_project.runner.prepare"],
+        cwd=BASE_DIR,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    if prepared.returncode != 0:
+        pytest.fail(f"the template database could not be made:\n{prepared.stdout}", pytrace=False)
+    _as_owner("ALTER DATABASE {} ALLOW_CONNECTIONS false", name)
+
+
+def _is_ready(name: str) -> bool:
+    """Whether it is there, prepared to the end."""
+    with psycopg.connect(os.environ["DATABASE_OWNER_URL"], autocommit=True) as connection:
+        query = "SELECT FROM pg_database WHERE datname = %s AND NOT datallowconn"
+        return connection.execute(query, [name]).fetchone() is not None
 
 
 @pytest.fixture(scope="session")
