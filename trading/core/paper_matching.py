@@ -29,6 +29,7 @@ from trading.core.orders import OrderTerms, OrderType
 from trading.core.paper import NOTHING, PERCENT, Paid, PaperModel, fee_of, market_price
 
 STOPS = frozenset({OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TRAILING_STOP})
+UNKNOWN_VOLUME = "the volume is unknown"
 _DRAWS = 2**64
 
 
@@ -88,11 +89,13 @@ class PaperFill:
 class Progress:
     """What one snapshot did to an order: nothing yet (`waits`, in words for people), or a fill, maybe of a part.
 
-    expired: what is left of it after the fill, or all of it, ends now. triggered_at, best_price: to be remembered.
+    met: it found a market, though that may have given it nothing: it works there from now on. expired: what is left of
+    it after the fill, or all of it, ends now. triggered_at, best_price: to be remembered.
     """
 
     fill: PaperFill | None = None
     waits: str = ""
+    met: bool = False
     expired: bool = False
     triggered_at: datetime | None = None
     best_price: Decimal | None = None
@@ -105,10 +108,11 @@ def match(order: PaperOrder, quote: PaperQuote, model: PaperModel, *, taken: Dec
     """
     assert order.quantity > 0
     if order.expires_at is not None and quote.as_of > order.expires_at:
-        return Progress(None, "its time in force is over", True, order.triggered_at, order.best_price)
+        return Progress(None, "its time in force is over", False, True, order.triggered_at, order.best_price)
     best, triggered_at = order.best_price, order.triggered_at
     result: PaperFill | str = _obstacle(order, quote, model)
-    if not result:
+    met = not result
+    if met:
         best = _best(order, quote)
         if triggered_at is None and _reaches_stop(order, quote, best):
             triggered_at = quote.as_of
@@ -119,7 +123,7 @@ def match(order: PaperOrder, quote: PaperQuote, model: PaperModel, *, taken: Dec
     fill, waits = (result, "") if isinstance(result, PaperFill) else (None, result)
     left = order.quantity - (fill.quantity if fill is not None else 0)
     ends = order.expires_at is not None and quote.as_of >= order.expires_at and left > 0
-    return Progress(fill, waits, ends, triggered_at, best)
+    return Progress(fill, waits, met and waits != UNKNOWN_VOLUME, ends, triggered_at, best)
 
 
 def _obstacle(order: PaperOrder, quote: PaperQuote, model: PaperModel) -> str:
@@ -181,7 +185,7 @@ def _fillable(order: PaperOrder, quote: PaperQuote, model: PaperModel, taken: De
     if model.volume_limit_percentage == 0:
         return order.quantity
     if quote.volume is None:
-        return "the volume is unknown"
+        return UNKNOWN_VOLUME
     capacity = max(quote.volume * model.volume_limit_percentage / PERCENT - taken, ZERO)
     if order.quantity <= capacity:
         return order.quantity

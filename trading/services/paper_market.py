@@ -7,6 +7,7 @@ from decimal import Decimal
 from foundation.core.money import ZERO
 from market.core.snapshot import MarketSnapshot
 from market.models import Instrument
+from trading.core.order_states import OrderState
 from trading.core.orders import OrderTerms, OrderType, TimeInForce
 from trading.core.paper import NOTHING, Paid
 from trading.core.paper_matching import PaperOrder, PaperQuote, Progress
@@ -23,14 +24,14 @@ def terms_of(trade: AutoTrade) -> OrderTerms:
 
 
 def order_of(trade: AutoTrade) -> PaperOrder:
-    """What is left of it. A market order that nothing was filled of has no close at which it expires: whoever executes
-    gives it up when it has found no market for a while."""
+    """What is left of it. A market order that has found no market yet has no close at which it expires: whoever
+    executes gives it up when it has found none for a while."""
     terms = terms_of(trade)
-    untouched = terms.order_type == OrderType.MARKET and trade.filled_quantity == 0
+    outside = terms.order_type == OrderType.MARKET and trade.status == OrderState.PENDING
     return PaperOrder(
         symbol=trade.symbol, side=trade.trade_type, ordered=trade.quantity,
         quantity=trade.quantity - trade.filled_quantity, terms=terms, market_at=trade.market_at,
-        expires_at=None if untouched else trade.expires_at, triggered_at=trade.triggered_at,
+        expires_at=None if outside else trade.expires_at, triggered_at=trade.triggered_at,
         best_price=trade.best_price, paid=_paid(trade) if trade.filled_quantity else NOTHING,
     )  # fmt: skip
 

@@ -69,7 +69,7 @@ def sort(trades: Sequence[AutoTrade], *, halts: Halts, snapshot: MarketSnapshot,
 def _sort_one(
     trade: AutoTrade, progress: Progress, done: Sorted, *, snapshot: MarketSnapshot, books: Books, now: datetime
 ) -> None:  # fmt: skip
-    waits_outside = trade.status == OrderState.PENDING and trade.order_type == OrderType.MARKET
+    is_new_at_market = trade.status == OrderState.PENDING and trade.order_type == OrderType.MARKET
     if progress.fill is not None and trade.trade_type == "sell":
         if progress.fill.fee > progress.fill.quantity * progress.fill.price:
             progress = replace(progress, fill=_within_cash(trade, progress.fill, books, done.spent))
@@ -80,7 +80,7 @@ def _sort_one(
             refused = trade.status == OrderState.PENDING
             done.end(trade, OrderState.REJECTED if refused else OrderState.CANCELLED, beyond)
             return
-    elif waits_outside:
+    elif is_new_at_market and not progress.met:
         if (now - trade.created_at).total_seconds() > PENDING_SECONDS_MAX:
             done.end(trade, OrderState.EXPIRED, progress.waits)
         return

@@ -94,7 +94,7 @@ def test_no_volume_and_an_unknown_one_fill_nothing(desk: Desk, market: Market) -
     trade = order(desk)
     assert tick(market) == 0 and state(trade) == ("pending", 0)
     market.volumes["AAA"] = 9
-    assert tick(market) == 0 and state(trade) == ("pending", 0)
+    assert tick(market) == 1 and state(trade) == ("accepted", 0)
     market.volumes["AAA"] = 10
     assert tick(market) == 1 and state(trade) == ("partially_filled", 1)
 
