@@ -3,13 +3,17 @@
 
 from collections.abc import Mapping
 from decimal import Decimal
+from functools import cache
+from itertools import combinations, product
 
 from tests.faults.evidence import Evidence
-from trading.core.order_states import FINAL, MOVES, OrderState
+from trading.core.order_reports import TOLD, Ours, Told, settle
+from trading.core.order_states import MOVES, OrderState
 
+S = OrderState
+UNTOUCHED = (S.PENDING, S.SUBMITTING, S.ACCEPTED)  # nothing was filled of them
 CENT = Decimal("0.01")
 CAUSE_SECONDS = 45.0
-HOPS_MAX = 4  # of the table, that one transaction may take and tell of only by the last
 
 
 def books_that_differ(evidence: Evidence) -> list[str]:
@@ -49,17 +53,28 @@ def moves_outside_the_table(evidence: Evidence) -> list[str]:
             old = states.get(cid)
             if old is None and new != "pending":
                 found.append(f"{cid}: begins as {new}")
-            elif old is not None and old != new and not _leads_to(old, new):
+            elif old is not None and old != new and (old, new) not in told_moves():
                 found.append(f"{cid}: {old} → {new}")
             states[cid] = new
     return found
 
 
-def _leads_to(old: str, new: str) -> bool:
-    reached = {OrderState(old)}
-    for _ in range(HOPS_MAX):
-        reached |= {after for state in reached - FINAL | {OrderState(old)} for after in MOVES[state]}
-    return OrderState(new) in reached
+@cache
+def told_moves() -> frozenset[tuple[OrderState, OrderState]]:
+    """Those of the table, and of every path on which a broker's word takes a trade at once: the journal may tell of its
+    end, and of the fill on its way, and leaves the rest out. What the paper market does are such paths, too."""
+    found = {(old, new) for old, news in MOVES.items() for new in news}
+    none, some, all_ = parts = [Decimal(0), Decimal(1), Decimal(2)]
+    filled_of = {S.PARTIALLY_FILLED: [some], S.FILLED: [all_]} | {state: [none] for state in UNTOUCHED}
+    ours = [
+        Ours(state, all_, filled, *wishes)
+        for state in S
+        for filled in filled_of.get(state, [none, some])
+        for wishes in product([False, True], repeat=2)
+    ]
+    for mine, word in product(ours, [Told(*row) for row in product(TOLD, parts, parts)]):
+        found |= set(combinations(settle(mine, word).path, 2))
+    return frozenset(found)
 
 
 def positions_that_differ(evidence: Evidence) -> list[str]:

@@ -16,10 +16,11 @@ from foundation.clock import database_now
 from portfolios.models import Portfolio, Position, Reservation
 from portfolios.services.credentials import ApiKeys, seal_credentials
 from tests.faults import checks, evidence
+from tests.faults.book_checks import moves_outside_the_table, told_moves
 from tests.faults.evidence import Break, Event, Evidence, Fill, Stop
 from tests.faults.killer import Kill
 from tests.faults.mischief import SimulatorLog, unix
-from tests.faults.recovery import Recoveries, worst_and_median
+from tests.faults.recovery import Recoveries, median_of_work, worst_and_median
 from tests.faults.scene import secret_of
 from tests.faults.watching import Message, Watch
 from tests.harness.at_broker import connect, ordered, report
@@ -273,6 +274,23 @@ def test_every_check_has_its_fault() -> None:
 # The finer points, in which a check could be blind or cry wolf.
 
 
+@pytest.mark.parametrize(("old", "new"), [("accepted", "pending"), ("cancelled", "pending"), ("rejected", "accepted"),
+                                          ("cancelling", "accepted"), ("accepted", "submitting")])  # fmt: skip
+def test_a_move_that_no_word_of_a_broker_explains_is_found(clean: Planted, old: str, new: str) -> None:
+    cid = {"client_order_id": "at-2", "trade_id": str(uuid.uuid4())}
+    known = next(event.seq for event in reversed(clean.evidence.events))
+    clean.evidence.events = [*clean.evidence.events] + [
+        Event(clean.desk.portfolio.id, known + n, f"trade.{status}", float(n), cid | {"status": status})
+        for n, status in enumerate(("pending", "submitting", old, new), start=1)
+    ]
+    assert f"at-2: {old} → {new}" in moves_outside_the_table(clean.evidence)
+
+
+def test_nothing_is_to_be_sent_again_but_what_was_not_sent_and_what_is_in_doubt() -> None:
+    assert {old for old, new in told_moves() if new == "submitting"} == {"pending", "unknown"}
+    assert {old for old, new in told_moves() if new == "pending"} == {"submitting"}
+
+
 def test_what_the_broker_never_had_may_end_with_a_reason_but_not_be_filled_or_rejected(
     clean: Planted,
 ) -> None:
@@ -387,6 +405,20 @@ def test_the_watch_sees_an_unknown_order_without_its_reservation(
     assert [message.kind for message in watch.messages] == ["submit", "submit", "cancel", "submit"]
 
 
+@pytest.mark.parametrize("side", ["buy", "sell"])
+def test_the_watch_sees_an_unknown_order_whose_exposure_is_not_fully_reserved(
+    clean: Planted, simulator: Simulator, side: str
+) -> None:
+    trade = ordered(clean.desk, side=side, quantity=2, symbol="CCC" if side == "buy" else "AAA")
+    move([trade], "pending", "submitting", "unknown")
+    reserved = Reservation.objects.get(owner_id=trade.id)
+    Reservation.objects.filter(owner_id=trade.id).update(
+        cash=reserved.cash / 2, quantity=reserved.quantity / 2
+    )
+    found = [line for line in book_differences() if str(trade.id) in line]
+    assert len(found) == 1 and "and less is reserved for" in found[0]
+
+
 def test_the_simulators_log_tells_whom_it_lied_to_and_what_was_sent(
     clean: Planted, simulator: Simulator
 ) -> None:
@@ -414,12 +446,21 @@ def test_recovery_is_the_time_until_others_work_and_the_trade_is_taken_up(clean:
         Event(clean.desk.portfolio.id, 2, "trade.unknown", 19.0, cid | {"status": "unknown"}),
         Event(clean.desk.portfolio.id, 3, "trade.filled", 30.0, cid | {"status": "filled"}),
     ]
-    signs = {"worker.broker": [(11.0, "vm:1"), (13.5, "vm:2")]}
+    signs = {"worker.broker": [(9.0, "vm:3"), (11.0, "vm:1"), (11.5, "vm:3"), (13.5, "vm:2")]}
     recoveries = Recoveries(signs, events, {trade: [18.0]}, {account: [5.0, 20.0]})
     kill = Kill(10.5, "send.sent", "worker_broker", 1, (trade,), account=account, with_trade=True)
     found = recoveries.of([kill])
-    assert [one.seconds for one in found] == [3.0, 7.5, 9.5], "the dead one's own sign does not count"
-    assert worst_and_median(found) == (9.5, 7.5)
+    assert [one.seconds for one in found] == [3.0, 7.5, 9.5], (
+        "neither the dead one's own sign counts, nor a sibling's"
+    )
+    assert worst_and_median(found) == (9.5, 7.5) and median_of_work(found) == 8.5
+    wish = Event(clean.desk.portfolio.id, 4, "trade.cancel_requested", 12.0, cid | {"status": "submitting"})
+    wished = Recoveries(signs, [*events, wish], {trade: [18.0]}, {account: [5.0, 20.0]})
+    assert [one.seconds for one in wished.of([kill])] == [3.0, 7.5, 9.5], "nor a person's wish"
+    siblings = Recoveries(
+        {"worker.broker": signs["worker.broker"][:3]}, events, {trade: [18.0]}, {account: [20.0]}
+    )
+    assert siblings.of([kill])[0].seconds == 1.0, "where no other came any more"
     later = Kill(31.0, "send.after_record", "worker_broker", 2, (trade,))
     assert [one.seconds for one in recoveries.of([later])] == [None], "a trade that has ended needs nobody"
 

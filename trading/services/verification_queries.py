@@ -299,10 +299,20 @@ AT_BROKERS: dict[str, str] = {
         SELECT format('account %%s order %%s: %%s trades', account_id, broker_order_id, count(*))
         FROM auto_trades WHERE broker_order_id <> ''
         GROUP BY account_id, broker_order_id HAVING count(*) > 1""",
+    # One that turned up after it was given up has what was free then.
     "what is in doubt stays reserved": """
-        SELECT format('trade %%s is %%s, and nothing is reserved for what may still be filled of it', t.id, t.status)
+        SELECT format('trade %%s is %%s, and %%s is reserved for what may still be filled of it', t.id, t.status,
+                      CASE WHEN r.owner_id IS NULL THEN 'nothing' ELSE 'less' END)
         FROM auto_trades t LEFT JOIN portfolios_reservation r ON r.owner_id = t.id
-        WHERE t.status IN ('unknown', 'quarantined') AND r.owner_id IS NULL""",
+        WHERE t.status IN ('unknown', 'quarantined') AND (
+            r.owner_id IS NULL
+            OR CASE t.trade_type
+                WHEN 'sell' THEN r.quantity < t.quantity - t.filled_quantity
+                ELSE r.cash < (t.quantity - t.filled_quantity)
+                              * coalesce(t.limit_price, t.stop_price, t.trigger_price) - 0.01
+            END AND NOT EXISTS (
+                SELECT FROM journal_entries e WHERE e.stream_id = t.portfolio_id AND e.kind = 'trade.turned_up'
+                    AND e.payload::jsonb ->> 'trade_id' = t.id::text))""",
     "an open break halts its account": """
         SELECT format('account %%s: %%s breaks are open and no halt is in force', b.account_id, count(*))
         FROM trading_reconciliationbreak b
