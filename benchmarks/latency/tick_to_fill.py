@@ -1,8 +1,10 @@
 """A rule buys and another sells on every other tick; each fill is timed from its tick's commit to its own.
 
 The processes are the Procfile's: beat, the worker that evaluates, the one that executes. A tick is published as the
-feed publishes it. The times are those of PostgreSQL's commits, so that no clock of ours and no polling takes part.
-Between the ticks a bare Celery task is sent there and back through the same Valkey.
+feed publishes it. A tick makes one trade, and so few are executed by the process that decided them, right after its
+commit: of the way to the other worker, which more trades take, these figures say nothing. The times are those of
+PostgreSQL's commits, so that no clock of ours and no polling takes part. Between the ticks a bare Celery task is sent
+there and back through the same Valkey.
 """
 
 import math
@@ -71,7 +73,7 @@ def measure() -> Iterator[Figure]:
             f"latency.tick_to_fill_{name}", round(_percentile(ours, share), 2), "ms",
             round(_percentile(floors, share), 2), f"{name} of a bare Celery task there and back, same Valkey", n=TICKS,
             notes=f"one portfolio, two rules, {len(SYMBOLS)} symbols; commit of the tick to commit of the fill; "
-            "feed → evaluation → execution, each another process; one tick at a time",
+            "feed → evaluation, another process, which executes what it decided after its commit; one tick at a time",
         )  # fmt: skip
 
 

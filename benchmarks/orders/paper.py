@@ -34,8 +34,9 @@ def measure() -> Iterator[Figure]:
     differences = book_differences()
     assert not differences, differences[:3]
     notes = (
-        f"one process; batches of {BATCH} orders in {PORTFOLIOS // 2} portfolios: state, controls, decision, trade and "
-        f"events in one transaction, fill, ledger, position and events in another; fsync and triggers on; "
+        f"one process; batches of {BATCH} orders in {PORTFOLIOS // 2} portfolios: state, controls, decision "
+        f"(of no rule: without conditions, sizing and their explanation), trade and events in one transaction, "
+        f"fill, ledger, position and events in another; fsync and triggers on; "
         f"p50 of a batch {_percentile(flow.seconds, 0.5):.0f} ms, p99 {_percentile(flow.seconds, 0.99):.0f} ms; "
         f"the books verify"
     )
