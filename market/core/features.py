@@ -98,6 +98,13 @@ class FeatureState:
             self.market_time[position] = at if quote.at is None else quote.at.timestamp()
             self.received_at[position] = received_at
 
+    def revalue(self, quotes: Sequence[QuoteTick]) -> None:
+        """The quotes that are known already, in other units (NaN: unknown); their times stay."""
+        for quote in quotes:
+            position = self._index[quote.symbol]
+            self.bid[position], self.ask[position] = float(quote.bid), float(quote.ask)
+            self._last[position] = float(quote.last)
+
     def completed(self) -> Floats:
         """[2, F, S] at the last two completed bars (previous, last); computed once for each completed bar."""
         if self._completed is None:

@@ -107,6 +107,10 @@ class QuoteChecker:
         bid and ask are of before the halt, and nobody trades at them any more."""
         return self._halted
 
+    def last_quotes(self) -> list[tuple[QuoteTick, Sequence[Split]]]:
+        """The newest quote of each symbol that was believed, and the symbol's splits."""
+        return [(quote, self._splits.get(symbol, ())) for symbol, quote in self._quotes.items()]
+
     def know_quote(self, quote: QuoteTick, *, halted: bool = False) -> None:
         """A quote that is stored already; it has its own time."""
         assert quote.at is not None

@@ -15,6 +15,7 @@ from market.core.features import RING, FeatureState
 from market.core.fields import FIELD_NAMES
 from market.core.indicators import Floats
 from market.core.quote_checks import QuoteChecker, Reference, Split
+from market.core.quote_units import in_units_of
 from market.core.recommendation import RecommendationClass
 from market.core.snapshot import MarketSnapshot, RecommendationFrame
 from market.core.ticks import QuoteTick, Tick
@@ -111,12 +112,22 @@ class FeedState:
         return {instrument.symbol: instrument.pk for instrument in self.instruments}
 
     def take(self, tick: Tick, *, received_at: datetime) -> None:
-        """What is stored already, into the features; the past of before an ex date is read again in its new units."""
+        """What is stored already, into the features; the past of before an ex date is read again in its new units, and
+        who has not been quoted since keeps his price in them."""
         at = tick.at.timestamp()
         self.features.quote(tick.quotes, at=at, received_at=received_at.timestamp())
         self.features.complete(tick.bars, at=at)
         if self.units.change_with(tick):
             load_history(self.features, self.identities, as_of=tick.at)
+            self.features.revalue(self.last_quotes(at=tick.at))
+
+    def last_quotes(self, *, at: datetime) -> list[QuoteTick]:
+        """The newest quote of each symbol, with its own time and in the units of market time `at`."""
+        calendar = {row.symbol: self.calendars.get(row.exchange_id) for row in self.instruments}
+        return [
+            in_units_of(quote, at=at, splits=splits, calendar=calendar[quote.symbol])
+            for quote, splits in self.checker.last_quotes()
+        ]
 
     def is_outdated(self) -> bool:
         """Whether the state must be rebuilt: another instrument, exchange, tick, or another past (see revision)."""
@@ -156,7 +167,7 @@ def load_state() -> FeedState:
         checker.know_quote(tick, halted=quote.halted)
         features.quote([tick], at=quote.market_time.timestamp(), received_at=quote.received_at.timestamp())
     codes = sorted({instrument.exchange_id for instrument in instruments})
-    return FeedState(
+    state = FeedState(
         instruments=instruments,
         calendars=calendars(codes=codes),
         features=features,
@@ -165,6 +176,9 @@ def load_state() -> FeedState:
         silence=Silence(last_moved()),
         revision=revision,
     )
+    if now is not None:
+        features.revalue(state.last_quotes(at=now))
+    return state
 
 
 def load_history(features: FeatureState, identities: Mapping[str, int], *, as_of: datetime | None) -> None:
