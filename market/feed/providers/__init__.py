@@ -105,7 +105,8 @@ def _simulated(
 
 def _alpaca(state: FeedState) -> AlpacaProvider:
     symbols = [instrument.symbol for instrument in state.instruments]
-    newest = Newest(symbols, utcnow=_utcnow, halted=state.checker.halted)
+    last = {quote.symbol: quote.last for quote in state.last_quotes(at=_utcnow()) if quote.last.is_finite()}
+    newest = Newest(symbols, utcnow=_utcnow, halted=state.checker.halted, last=last)
     return AlpacaProvider(
         instruments=[ListedSymbol(row.symbol, row.exchange_id) for row in state.instruments],
         calendars=state.calendars,

@@ -109,3 +109,12 @@ def test_after_a_halt_nothing_is_told_until_it_is_quoted_again(newest: Newest) -
 def test_a_resumption_of_what_was_not_halted_changes_no_quote(newest: Newest) -> None:
     newest.take([quote(BEGIN), status("T")])
     assert [said.bid for said in newest.drain().quotes] == [10]
+
+
+def test_what_was_traded_last_is_known_from_before_it_began() -> None:
+    """The middle of a wide quote is nobody's trade; a stop of 47.50 would sell at it."""
+    again = Newest(["IBM"], utcnow=lambda: BEGIN, last={"IBM": Decimal(50)})
+    again.take([quote(BEGIN, bid="40", ask="52")])
+    assert again.drain().quotes[0].last == 50
+    again.take([trade(BEGIN + timedelta(seconds=1), price="46")])
+    assert again.drain().quotes[0].last == 46

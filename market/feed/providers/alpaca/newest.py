@@ -66,18 +66,26 @@ class _Symbol:
 
 
 class Newest:
-    """Filled by the stream's thread, drained by the feed. `halted`: those that were when it began.
+    """Filled by the stream's thread, drained by the feed. `halted`: those that were when it began; `last`: the prices
+    that were believed last, which hold until the first trade: a feed that starts anew in the middle of the day would
+    else say the middle of whatever bid and ask there are, and stops would sell on it.
 
     A halt ends by its status, or by a trade after it that sets the price: nothing trades in a halt, and a status that
     was said while the line was cut is never said again.
     """
 
     def __init__(
-        self, symbols: Iterable[str], *, utcnow: Callable[[], datetime], halted: Iterable[str] = ()
+        self,
+        symbols: Iterable[str],
+        *,
+        utcnow: Callable[[], datetime],
+        halted: Iterable[str] = (),
+        last: Mapping[str, Decimal] | None = None,
     ) -> None:
+        known = last or {}
         self._lock = threading.Lock()
         self._utcnow = utcnow
-        self._symbols = {symbol: _Symbol() for symbol in symbols}
+        self._symbols = {symbol: _Symbol(last=known.get(symbol)) for symbol in symbols}
         self._odd: deque[QuoteTick] = deque(maxlen=ODD_MAX)
         self._halted: dict[str, datetime] = dict.fromkeys(halted, utcnow())
         self._status_is_new = False
