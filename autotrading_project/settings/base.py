@@ -400,6 +400,11 @@ if ALLOW_LIVE_TRADING and MARKET_FEED not in {"alpaca", "none"}:
         f"ALLOW_LIVE_TRADING=1 needs MARKET_FEED=alpaca (or none): real orders would follow the prices of "
         f"MARKET_FEED={MARKET_FEED}, which are not those of now."
     )
+if ALLOW_LIVE_TRADING and MARKET_FEED == "alpaca" and ALPACA_DATA_FEED == "delayed_sip":
+    raise ImproperlyConfigured(
+        "ALLOW_LIVE_TRADING=1 needs ALPACA_DATA_FEED=iex or sip: the prices of delayed_sip are 15 minutes old when "
+        "they come, and would pass for those of now. It is for paper only."
+    )
 ALPACA_PAPER_URL = broker_url(
     "ALPACA_PAPER_URL", env.str("ALPACA_PAPER_URL", default="https://paper-api.alpaca.markets")
 )

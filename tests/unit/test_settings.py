@@ -17,6 +17,7 @@ GOOD = {
     "REDIS_URL": "redis://127.0.0.1:1/0",
     "READ_DOT_ENV": "0",
 }
+ALPACA = {"MARKET_FEED": "alpaca", "ALPACA_DATA_KEY_ID": "id", "ALPACA_DATA_SECRET": "secret"}
 
 
 def load_settings(tmp_path: Path, **changes: str | None) -> subprocess.CompletedProcess[str]:
@@ -63,6 +64,11 @@ def test_good_settings_load(tmp_path):
         (
             {"ALLOW_LIVE_TRADING": "1", "MARKET_FEED": "simulated"},
             "ALLOW_LIVE_TRADING=1 needs MARKET_FEED=alpaca (or none)",
+        ),
+        # prices of a quarter of an hour ago, which look fresh
+        (
+            ALPACA | {"ALLOW_LIVE_TRADING": "1", "ALPACA_DATA_FEED": "delayed_sip"},
+            "ALLOW_LIVE_TRADING=1 needs ALPACA_DATA_FEED=iex or sip",
         ),
         ({"REPLAY_BARS_PER_SECOND": "fast"}, "REPLAY_BARS_PER_SECOND must be a number, got 'fast'"),
         ({"REPLAY_BARS_PER_SECOND": "0"}, "REPLAY_BARS_PER_SECOND must be between 0.01 and 1000"),
@@ -125,10 +131,11 @@ def test_bad_value_stops_the_start_with_its_name(tmp_path, changes, sentence):
 
 
 def test_real_money_goes_with_prices_of_now_or_with_none(tmp_path):
-    alpaca = {"MARKET_FEED": "alpaca", "ALPACA_DATA_KEY_ID": "id", "ALPACA_DATA_SECRET": "secret"}
-    for feed in (alpaca, {"MARKET_FEED": "none"}):
+    for feed in (ALPACA, {"MARKET_FEED": "none"}):
         loaded = load_settings(tmp_path, ALLOW_LIVE_TRADING="1", **feed)
         assert loaded.returncode == 0, loaded.stderr
+    loaded = load_settings(tmp_path, **ALPACA, ALPACA_DATA_FEED="delayed_sip")  # on paper
+    assert loaded.returncode == 0, loaded.stderr
 
 
 def test_switches_know_the_usual_words(tmp_path):
