@@ -14,6 +14,7 @@ from django.db import transaction
 from django.db.models import F
 
 from foundation.errors import Conflict, Forbidden, InvalidInput, NotFound, Unavailable
+from market.core.plausibility import FUTURE
 from market.core.recommendation import CLASS_NAMES, RecommendationItem, RecommendationService
 from market.models import TOO_LARGE, Instrument, Recommendation, RecommendationSource
 from market.selectors import close_after, market_now
@@ -279,6 +280,8 @@ def _item_errors(
 
 
 def _time_errors(position: int, item: RecommendationItem, now: datetime) -> list[dict[str, Any]]:
+    """Market time is a little behind the clock by which a service stamps its answers: the newest quote is of before.
+    What is stamped so counts from its time on, and nobody sees it earlier."""
     naive = [
         _error(position, name, "must have a time zone", "market time in UTC, like 2004-01-02T21:00:00Z")
         for name in ("as_of", "expires_at")
@@ -288,7 +291,7 @@ def _time_errors(position: int, item: RecommendationItem, now: datetime) -> list
         return naive
     errors = []
     as_of = item.as_of if item.as_of is not None else now
-    if as_of > now:
+    if as_of > now + FUTURE:
         errors.append(
             _error(
                 position, "as_of", f"lies in the market's future; its time is {now.isoformat()}", "omit as_of"

@@ -10,6 +10,7 @@ from django.contrib.auth.models import User
 from django.db import connection
 
 from foundation.errors import Conflict, Forbidden, InvalidInput, NotFound, Unavailable
+from market.core.plausibility import FUTURE
 from market.core.recommendation import RecommendationItem
 from market.models import Recommendation, RecommendationSource
 from market.selectors import current_advice
@@ -158,7 +159,7 @@ class TestValidation:
             ({"external_id": ""}, "external_id"),
             ({"external_id": "x" * 201}, "external_id"),
             ({"model_version": "x" * 101}, "model_version"),
-            ({"as_of": NOW + timedelta(seconds=1)}, "as_of"),  # the market's future
+            ({"as_of": NOW + FUTURE + timedelta(seconds=1)}, "as_of"),  # the market's future
             ({"as_of": NOW.replace(tzinfo=None)}, "as_of"),
             ({"expires_at": NOW}, "expires_at"),  # not after as_of
             ({"expires_at": NOW.replace(tzinfo=None)}, "expires_at"),
