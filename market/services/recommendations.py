@@ -18,6 +18,7 @@ from market.core.plausibility import FUTURE
 from market.core.recommendation import CLASS_NAMES, RecommendationItem, RecommendationService
 from market.models import TOO_LARGE, Instrument, Recommendation, RecommendationSource
 from market.selectors import close_after, market_now
+from market.services.feed_delay import feed_delay
 from market.services.outcomes import expect_outcomes
 
 log = structlog.get_logger(__name__)
@@ -291,7 +292,7 @@ def _time_errors(position: int, item: RecommendationItem, now: datetime) -> list
         return naive
     errors = []
     as_of = item.as_of if item.as_of is not None else now
-    if as_of > now + FUTURE:
+    if as_of > now + FUTURE + feed_delay():
         errors.append(
             _error(
                 position, "as_of", f"lies in the market's future; its time is {now.isoformat()}", "omit as_of"

@@ -25,6 +25,7 @@ from market.feed.providers.silent import SilentProvider
 from market.feed.providers.simulated import SimulatedInstrument, SimulatedProvider
 from market.models import Instrument
 from market.selectors import calendars
+from market.services.feed_delay import feed_delay
 from market.services.feed_state import FeedState, active_instruments
 from market.services.load import replay_start
 from market.services.simulated import closes_before, simulation_start
@@ -105,8 +106,8 @@ def _simulated(
 
 def _alpaca(state: FeedState) -> AlpacaProvider:
     symbols = [instrument.symbol for instrument in state.instruments]
-    last = {quote.symbol: quote.last for quote in state.last_quotes(at=_utcnow()) if quote.last.is_finite()}
-    newest = Newest(symbols, utcnow=_utcnow, halted=state.checker.halted, last=last)
+    last = {quote.symbol: quote.last for quote in state.last_quotes(at=_told_now()) if quote.last.is_finite()}
+    newest = Newest(symbols, utcnow=_told_now, halted=state.checker.halted, last=last)
     return AlpacaProvider(
         instruments=[ListedSymbol(row.symbol, row.exchange_id) for row in state.instruments],
         calendars=state.calendars,
@@ -115,13 +116,13 @@ def _alpaca(state: FeedState) -> AlpacaProvider:
             keys=_alpaca_keys(),
             symbols=symbols,
             take=newest.take,
-            expects=lambda: is_somebody_open(state.calendars, _utcnow()),
+            expects=lambda: is_somebody_open(state.calendars, _told_now()),
         ),
         newest=newest,
         history=_alpaca_history(),
         coalesce_seconds=settings.FEED_COALESCE_MS / 1000,
         idle_tick_seconds=settings.FEED_IDLE_TICK_SECONDS,
-        utcnow=_utcnow,
+        utcnow=_told_now,
     )
 
 
@@ -137,3 +138,8 @@ def _alpaca_keys() -> DataKeys:
 
 def _utcnow() -> datetime:
     return datetime.now(UTC)
+
+
+def _told_now() -> datetime:
+    """Of which moment a stream tells now: that of a delayed one is past."""
+    return _utcnow() - feed_delay()
