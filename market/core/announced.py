@@ -10,7 +10,8 @@ from typing import Protocol
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Announced:
     """A dividend of `amount` for each unit, or a split of `new_units` for `old_units`; from the open of `ex_day` (the
-    exchange's) on the price counts without it. `external_id` is the same whenever the same is said."""
+    exchange's) on the price counts without it. `other`: what else it is, which we have no books for (a spin-off, a
+    merger): people must see to it. `external_id` is the same whenever the same is said."""
 
     external_id: str
     symbol: str
@@ -18,6 +19,7 @@ class Announced:
     amount: Decimal | None = None
     new_units: int | None = None
     old_units: int | None = None
+    other: str = ""
 
 
 class Announces(Protocol):

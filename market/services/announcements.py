@@ -1,7 +1,8 @@
 """Recording what the provider of market data says that companies do to their shares.
 
 A split that nobody records halves a price for no reason, and stops would sell on it. So it is asked for each hour,
-weeks ahead. What cannot be recorded is told to people, once: they record what is right, or withdraw what is wrong.
+weeks ahead. What cannot be recorded is told to people, once: they record what is right, or withdraw what is wrong. So
+is what we have no books for: a spin-off takes its part out of a price as a split does.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -68,6 +69,11 @@ def _openings(told: Sequence[Announced], exchange_of: Mapping[str, str]) -> dict
 
 
 def _record(one: Announced, ex_at: datetime | None) -> bool:
+    if one.other:
+        _tell(
+            one, f"{one.other} is neither a split nor a dividend; see to its price, and to what is held of it"
+        )
+        return False
     if ex_at is None:
         _tell(one, f"{one.ex_day} is no trading day that is known of its exchange")
         return False
@@ -100,15 +106,18 @@ def _tell(one: Announced, reason: str) -> None:
     now = database_now()
     if newest_about(PLATFORM_STREAM, (UNRECORDED,), "external_id", one.external_id, until=now) is not None:
         return
-    what = (
-        f"a dividend of {one.amount}"
-        if one.amount is not None
-        else f"a split {one.new_units}:{one.old_units}"
+    message = (
+        f"{one.symbol}: {_what(one)}, ex {one.ex_day}, was announced and could not be recorded: {reason}"
     )
-    message = f"{one.symbol}: {what}, ex {one.ex_day}, was announced and could not be recorded: {reason}"
     payload = {
         "external_id": one.external_id, "symbol": one.symbol, "ex_day": one.ex_day, "amount": one.amount,
         "new_units": one.new_units, "old_units": one.old_units, "reason": reason,
     }  # fmt: skip
     alert = AlertSpec("critical" if one.amount is None else "warning", message[:MESSAGE_CHARACTERS_MAX])
     append([Event(PLATFORM_STREAM, UNRECORDED, now, payload, alert)])
+
+
+def _what(one: Announced) -> str:
+    if one.other:
+        return one.other
+    return f"a split {one.new_units}:{one.old_units}" if one.amount is None else f"a dividend of {one.amount}"

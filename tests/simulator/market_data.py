@@ -14,7 +14,7 @@
     POST /control/mute          {"seconds"}: say nothing and answer no ping, but keep the connections
     POST /control/error         {"code", "count"}: what the next logins are told
     POST /control/bars          {"bars": {symbol: […]}, "page": 2}
-    GET  /v1/corporate-actions  splits and dividends of the symbols, whenever they are
+    GET  /v1/corporate-actions  what becomes of the symbols, processed within `start` and `end`
     POST /control/actions       {"actions": {"forward_splits": […], …}}
     POST /control/answers       {"manner": "plain" | "hang" | "dribble" | "garbage", "seconds"}: of the bars
     GET  /control/state         {"listeners", "connections", "logins", "subscribed"}
@@ -30,6 +30,7 @@ import json
 import random
 import signal
 from collections import Counter
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -223,13 +224,16 @@ class MarketData:
         return response
 
     def _announced(self, request: Request) -> Response:
-        """One page for each kind, so that who reads one page only misses some."""
+        """One page for each kind, so that who reads one page only misses some. As in the real one `types` chooses kinds
+        (all, where it is left out), and `start` and `end` days of processing, not ex days."""
         query = request.query
-        symbols, kinds = query["symbols"].split(","), sorted(self.actions)
+        symbols, kinds = {*query["symbols"].split(",")}, sorted(self.actions)
+        if "types" in query:
+            kinds = [kind for kind in kinds if kind.removesuffix("s") in query["types"].split(",")]
         begin = int(query.get("page_token", "0"))
         self.counts["pages"] += 1
         chosen = {
-            kind: [row for row in self.actions[kind] if row["symbol"] in (*symbols, None)]
+            kind: [row for row in self.actions[kind] if _is_asked_for(row, symbols, query)]
             for kind in kinds[begin : begin + 1]
         }
         more = begin + 1 < len(kinds)
@@ -257,6 +261,13 @@ class MarketData:
             if not wrong:
                 last[symbol] = good
             await asyncio.sleep(1 / per_second)
+
+
+def _is_asked_for(row: dict[str, Any], symbols: set[str], query: Mapping[str, str]) -> bool:
+    names = {str(row[name]) for name in ("old_symbol", "source_symbol", "acquiree_symbol") if name in row}
+    processed = row.get("process_date", query["start"])
+    is_ours = row.get("symbol", "") in (*symbols, None) or bool(names & symbols)
+    return is_ours and query["start"] <= processed <= query["end"]
 
 
 def _spoiled(wrong: str, good: dict[str, Any], last: dict[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,10 @@
-"""Splits and cash dividends by REST, as docs.alpaca.markets (corporate actions) has them."""
+"""What companies do to their shares, by REST, as docs.alpaca.markets (corporate actions) has it.
 
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import date
+All kinds are asked for, for others than splits and dividends move prices, too, and somebody must be told of them.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence, Set
+from datetime import date, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -13,8 +16,13 @@ from market.feed.providers.alpaca.stream import DataKeys
 
 PAGE_ROWS = 1_000
 SYMBOLS_MAX = 100  # of one question: its address has a length
-KINDS = {"forward_splits": "split", "reverse_splits": "split", "cash_dividends": "dividend"}
-TYPES = "forward_split,reverse_split,cash_dividend"
+PROCESSED_WITHIN = timedelta(days=90)
+"""the question is for days of processing: a split's is its ex day, a cash dividend's the day on which it is paid"""
+SPLITS, STOCK, CASH = ("forward_splits", "reverse_splits"), "stock_dividends", "cash_dividends"
+SYMBOL_NAMES = "symbol", "old_symbol", "source_symbol", "acquiree_symbol"
+"""how other kinds call the share whose price they change"""
+DAY_NAMES = "ex_date", "effective_date", "process_date"
+KIND_LENGTH_MAX = 40
 
 
 class AlpacaAnnouncements:
@@ -34,14 +42,15 @@ class AlpacaAnnouncements:
 
     def _of(self, symbols: Sequence[str], first: date, last: date) -> Iterator[Announced]:
         query = {
-            "symbols": ",".join(symbols), "types": TYPES, "start": first.isoformat(), "end": last.isoformat(),
-            "limit": str(PAGE_ROWS),
+            "symbols": ",".join(symbols), "start": first.isoformat(),
+            "end": (last + PROCESSED_WITHIN).isoformat(), "limit": str(PAGE_ROWS),
         }  # fmt: skip
         wanted = set(symbols)
         for page in self._pages.of("/v1/corporate-actions", query):
             for kind, row in _rows(page):
-                one = _read(kind, row)
-                if one.symbol in wanted:
+                if kind not in (*SPLITS, STOCK, CASH):
+                    yield from _others(kind, row, wanted)
+                elif (one := _read(kind, row)).symbol in wanted:
                     yield one
 
 
@@ -49,10 +58,11 @@ def _rows(page: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
     told = page.get("corporate_actions")
     if not isinstance(told, dict):
         raise HistoryUnreadable("its corporate_actions are no object")
-    for name, kind in KINDS.items():
-        rows = told.get(name) or []
+    for kind, rows in told.items():
+        if rows is None:
+            continue
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-            raise HistoryUnreadable(f"its {name} are no list of objects")
+            raise HistoryUnreadable(f"its {kind[:KIND_LENGTH_MAX]} are no list of objects")
         for row in rows:
             yield kind, row
 
@@ -61,8 +71,8 @@ def _read(kind: str, row: Mapping[str, Any]) -> Announced:
     symbol, ex_day = row.get("symbol"), _day(row.get("ex_date"))
     if not isinstance(symbol, str):
         raise HistoryUnreadable("a corporate action has no symbol")
-    if kind == "split":
-        ratio = Fraction(_number(row, "new_rate")) / Fraction(_number(row, "old_rate"))
+    if kind != CASH:
+        ratio = _units(kind, row)
         return Announced(
             external_id=f"alpaca:split:{symbol}:{ex_day}", symbol=symbol, ex_day=ex_day,
             new_units=ratio.numerator, old_units=ratio.denominator,
@@ -72,6 +82,24 @@ def _read(kind: str, row: Mapping[str, Any]) -> Announced:
         external_id=f"alpaca:dividend:{symbol}:{ex_day}:{sort}", symbol=symbol, ex_day=ex_day,
         amount=_number(row, "rate"),
     )  # fmt: skip
+
+
+def _units(kind: str, row: Mapping[str, Any]) -> Fraction:
+    """New ones for one old. A stock dividend's rate is what comes to each share that is held (0.05: five percent)."""
+    if kind == STOCK:
+        return 1 + Fraction(_number(row, "rate"))
+    return Fraction(_number(row, "new_rate")) / Fraction(_number(row, "old_rate"))
+
+
+def _others(kind: str, row: Mapping[str, Any], wanted: Set[str]) -> Iterator[Announced]:
+    """What it is to those of our symbols that it names; it is in words only, so nothing but its day must be right."""
+    name = kind[:KIND_LENGTH_MAX].removesuffix("s").replace("_", " ") if kind.isidentifier() else "surprise"
+    named = {symbol for key in SYMBOL_NAMES if isinstance(symbol := row.get(key), str)}
+    for symbol in sorted(named & wanted):
+        ex_day = _day(next((text for key in DAY_NAMES if (text := row.get(key)) is not None), None))
+        yield Announced(
+            external_id=f"alpaca:{name}:{symbol}:{ex_day}", symbol=symbol, ex_day=ex_day, other=f"a {name}"
+        )
 
 
 def _number(row: Mapping[str, Any], name: str) -> Decimal:
