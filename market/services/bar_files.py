@@ -41,11 +41,13 @@ class BarFileError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class FileBar:
-    """`at`: the moment, where the file tells a time of day; None for a bar of a whole day."""
+    """`at`: the moment, where the file tells a time of day; None for a bar of a whole day. `midnight`: of a whole day
+    that is written as its midnight with a zone: in a file of moments it is one of them."""
 
     line: int
     bar: DayBar
     at: datetime | None = None
+    midnight: datetime | None = None
 
 
 def read_bars(
@@ -172,7 +174,7 @@ def _bar(path: Path, line: int, cells: list[str], places: Mapping[str, int], sym
         except InvalidOperation:
             raise BarFileError(f"{path}, line {line}: {name} is no number: {text!r}.") from None
 
-    day, at = _moment(path, line, cell("day"))
+    day, moment = _moment(path, line, cell("day"))
     bar = DayBar(
         symbol=cell("symbol") if "symbol" in places else symbol or "",
         day=day,
@@ -184,7 +186,9 @@ def _bar(path: Path, line: int, cells: list[str], places: Mapping[str, int], sym
     )
     if "adjusted_close" in places:
         bar = _adjusted(path, line, bar, number("adjusted_close"))
-    return FileBar(line, bar, at)
+    if moment is not None and moment.time() == time.min:
+        return FileBar(line, bar, midnight=moment.astimezone(UTC))
+    return FileBar(line, bar, moment.astimezone(UTC) if moment is not None else None)
 
 
 def _adjusted(path: Path, line: int, bar: DayBar, adjusted_close: Decimal) -> DayBar:
@@ -198,7 +202,7 @@ def _adjusted(path: Path, line: int, bar: DayBar, adjusted_close: Decimal) -> Da
 
 
 def _moment(path: Path, line: int, text: str) -> tuple[date, datetime | None]:
-    """A day; or a moment with its zone, in UTC. Midnight is how some write a day."""
+    """A day, and the moment in the zone that it is written with. Midnight is how some write a day."""
     try:
         if len(text) <= 10:
             return date.fromisoformat(text), None
@@ -207,9 +211,8 @@ def _moment(path: Path, line: int, text: str) -> tuple[date, datetime | None]:
         raise BarFileError(
             f"{path}, line {line}: {text!r} is no day like 2004-01-02, nor a time like 2004-01-02T14:30:00Z."
         ) from None
-    if moment.time() == time.min:
-        return moment.date(), None
     if moment.tzinfo is None:
+        if moment.time() == time.min:
+            return moment.date(), None
         raise BarFileError(f"{path}, line {line}: the time {text!r} has no zone; write it like {text}Z.")
-    moment = moment.astimezone(UTC)
-    return moment.date(), moment
+    return (moment if moment.time() == time.min else moment.astimezone(UTC)).date(), moment

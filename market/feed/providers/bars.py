@@ -1,7 +1,7 @@
 """The bars that a replay plays: the shipped sample, or the file of settings.REPLAY_FILE."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
@@ -62,7 +62,17 @@ def _of_file(path: Path, modified: int, columns: tuple[tuple[str, str], ...]) ->
     rows = list(islice(read_bars(path, columns=dict(columns)), ROWS_MAX + 1))
     if len(rows) > ROWS_MAX:
         raise BarFileError(f"{path}: more than {ROWS_MAX} rows; cut it in pieces by date.")
+    rows = _with_midnights(rows)
     return ReplayedBars(
         days=[row.bar for row in rows if row.at is None],
         moments=[row for row in rows if row.at is not None],
     )
+
+
+def _with_midnights(rows: Sequence[FileBar]) -> list[FileBar]:
+    """Of a symbol with times of day midnight is one of them: where nothing closes, a bar completes at it as well."""
+    of_moments = {row.bar.symbol for row in rows if row.at is not None}
+    return [
+        replace(row, at=row.midnight) if row.midnight is not None and row.bar.symbol in of_moments else row
+        for row in rows
+    ]

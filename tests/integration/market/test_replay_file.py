@@ -1,6 +1,8 @@
 """Any file of bars is replayed like the sample; one that cannot be is named at the start."""
 
 import os
+from datetime import date, time, timedelta
+from decimal import Decimal
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
@@ -10,7 +12,7 @@ from market.feed import runner as runner_module
 from market.feed.providers import bars as bars_module
 from market.feed.providers import build, history_source
 from market.feed.providers.base import BAR_WAIT
-from market.models import Bar
+from market.models import Bar, CalendarDay, Exchange, Instrument
 from market.services import snapshots
 from market.services.feed_state import load_state
 
@@ -84,3 +86,34 @@ def test_one_that_is_too_long_to_be_kept_is_named(file, monkeypatch):
     monkeypatch.setattr(bars_module, "ROWS_MAX", 2)
     with pytest.raises(ImproperlyConfigured, match="more than 2 rows"):
         build(state=load_state())
+
+
+def test_where_nothing_closes_midnight_is_the_last_moment_of_a_day(file):
+    """And of a symbol that has no other times it is how a whole day is written."""
+    always = Exchange.objects.create(code="24/7", name="Around the clock", timezone="UTC")
+    for number in (5, 6):
+        begins = moment(number, time.min)
+        CalendarDay.objects.create(
+            exchange=always, day=begins.date(), opens_at=begins, closes_at=begins + timedelta(days=1)
+        )
+    Instrument.objects.create(
+        symbol="COIN", name="COIN", exchange=always, tick_size=Decimal("0.01"), lot_size=Decimal(1)
+    )
+    file.write_text(
+        "ticker,when,open,high,low,last,volume\n"
+        "COIN,2004-01-05T12:00:00Z,10,11,9,10,1\n"
+        "COIN,2004-01-06T00:00:00Z,10,14,10,13,2\n"
+        "COIN,2004-01-06T12:00:00Z,13,13,12,12,1\n"
+        "COIN,2004-01-07T00:00:00Z,12,15,12,15,2\n"
+        "IBM,2004-01-05T00:00:00Z,50,51,49,50,500\n"
+    )
+    read = bars_module.replayed_bars()
+    assert [bar.symbol for bar in read.days] == ["IBM"]
+    assert [row.at for row in read.moments if row.at.time() == time.min] == [
+        moment(6, time.min), moment(7, time.min),
+    ]  # fmt: skip
+    days = build(state=load_state()).history(symbol="COIN", first=date(2004, 1, 5), last=date(2004, 1, 9))
+    assert [(bar.day.day, bar.high, bar.close, bar.volume) for bar in days] == [
+        (5, 14, 13, 3),
+        (6, 15, 15, 3),
+    ]
