@@ -81,7 +81,7 @@ def _sort_one(
             done.end(trade, OrderState.REJECTED if refused else OrderState.CANCELLED, beyond)
             return
     elif is_new_at_market and not progress.met:
-        if (now - trade.created_at).total_seconds() > PENDING_SECONDS_MAX:
+        if (now - trade.created_at).total_seconds() > PENDING_SECONDS_MAX + trade.account.latency_ms / 1000:
             done.end(trade, OrderState.EXPIRED, progress.waits)
         return
     elif progress.expired:
