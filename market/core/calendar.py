@@ -37,7 +37,12 @@ class ExchangeCalendar:
         return moment.astimezone(self._zone).date()
 
     def session_of(self, moment: datetime) -> TradingDay | None:
-        """The session of the moment's day *at the exchange* (its date there, not in UTC), or None."""
+        """The session that is open at the moment, its close included, also where it began the evening before; else that
+        of the moment's day *at the exchange* (its date there, not in UTC), or None. Where one begins as another ends it
+        is the one that begins."""
+        newest = bisect_right(self._opens, moment) - 1
+        if newest >= 0 and moment <= self._days[newest].closes_at:
+            return self._days[newest]
         return self._by_day.get(self.day_of(moment))
 
     def is_open(self, moment: datetime) -> bool:

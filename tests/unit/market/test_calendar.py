@@ -63,3 +63,31 @@ def test_the_close_of_the_nth_session_that_opens_later(moment, sessions, close):
 )
 def test_how_long_it_is_open_from_one_moment_to_another(after, until, minutes):
     assert NEW_YORK.open_within(at(after), at(until)) == timedelta(minutes=minutes)
+
+
+EVENINGS = ExchangeCalendar(
+    timezone="America/Chicago",
+    days=[
+        TradingDay(date(2004, 1, 5), at("2004-01-04T23:00"), at("2004-01-05T23:00")),
+        TradingDay(date(2004, 1, 6), at("2004-01-05T23:00"), at("2004-01-06T22:00")),
+    ],
+)
+"""They open at 17:00 of the day before; the second day is a short one."""
+
+
+@pytest.mark.parametrize(
+    ("moment", "day", "is_open"),
+    [
+        ("2004-01-05T00:00", 5, True),  # 18:00 of Sunday in Chicago
+        ("2004-01-05T20:00", 5, True),
+        ("2004-01-05T23:00", 6, True),  # one closes and the next one opens
+        ("2004-01-06T01:00", 6, True),
+        ("2004-01-06T22:30", 6, False),
+        ("2004-01-07T01:00", 6, False),  # 19:00 of its date: nothing has begun
+        ("2004-01-07T07:00", None, False),
+    ],
+)
+def test_a_session_that_opens_the_evening_before_is_open_that_evening(moment, day, is_open):
+    session = EVENINGS.session_of(at(moment))
+    assert (None if session is None else session.day.day) == day
+    assert EVENINGS.is_open(at(moment)) is is_open
