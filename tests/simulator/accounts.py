@@ -79,6 +79,26 @@ class Account:
         if self.trade_suspended_by_user:
             raise Refused(403, NOT_ALLOWED, "new orders are rejected by user request")
 
+    def check_wash_trade(self, order: Order, *, instead_of: Order | None = None) -> None:
+        """Raises Refused beside an open order of the other side, whatever the prices, unless one trails; of two that
+        have limits only if they cross. One whose cancel is pending is open."""
+        for other in self.open.values():
+            opposed = other.symbol == order.symbol and other.side != order.side and other is not instead_of
+            if not opposed or "trailing_stop" in (order.type, other.type):
+                continue
+            if order.limit_price is not None and other.limit_price is not None:
+                buy, sell = (order, other) if order.side == "buy" else (other, order)
+                if buy.limit_price < sell.limit_price:
+                    continue
+            kind = "market/stop" if other.limit_price is None else "limit"
+            raise Refused(
+                403,
+                NOT_ALLOWED,
+                "potential wash trade detected. use complex orders",
+                existing_order_id=other.id,
+                reject_reason=f"opposite side {kind} order exists",
+            )
+
     def check_can_afford(self, order: Order, market: Market, *, instead_of: Order | None = None) -> None:
         """Raises Refused with Alpaca's figures when cash or shares do not reach."""
         if order.side == "buy":

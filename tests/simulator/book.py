@@ -82,6 +82,7 @@ class Book:
             self._check_unique(account, order.client_order_id)
             account.check_may_trade()
             self.market.quote(order.symbol)
+            account.check_wash_trade(order)
             account.check_can_afford(order, self.market)
         except Refused as refusal:
             self.log.write("refused", **facts, status=refusal.status, message=str(refusal))
@@ -233,6 +234,7 @@ class Book:
             account, wanted | {"client_order_id": changes.get("client_order_id")}, foreign=order.foreign
         )
         self._check_unique(account, new.client_order_id)
+        account.check_wash_trade(new, instead_of=order)
         account.check_can_afford(new, self.market, instead_of=order)
         new.replaces, order.replaced_by = order.id, new.id
         self._accept(account, new)

@@ -32,6 +32,12 @@ def capabilities_of(account: BrokerAccount) -> Capabilities:
         raise NotConnected(f"There is no broker {account.broker}.") from None
 
 
+def rejects_opposites(account: BrokerAccount) -> bool:
+    """Whether its broker rejects orders beside own ones on the other side by their types; not for one that is none of
+    ours, where nothing can be sent."""
+    return account.broker in _CAPABILITIES and capabilities_of(account).rejects_opposites
+
+
 def broker_of(account: BrokerAccount) -> Broker:
     """The account's broker; whoever makes it closes it. Opens no connection yet.
 

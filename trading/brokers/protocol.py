@@ -141,6 +141,9 @@ class Capabilities:
     """whether it tells of the money that it charges and pays outside of orders"""
     whole_only: frozenset[OrderType | TimeInForce] = frozenset()
     """of whose orders only whole units are taken"""
+    rejects_opposites: bool = False
+    """whether it rejects an order beside an own one on the other side by their types, whatever their prices:
+    `trading.core.opposites`"""
 
 
 @dataclass(frozen=True)

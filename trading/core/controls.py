@@ -359,8 +359,8 @@ CONTROLS: tuple[Control, ...] = (
           lambda r: Decimal(r.daily_trades_of_rule + 1)),
     _most(CODE.MAX_DAILY_TRADES, "max_daily_trades_per_symbol", "the symbol has had as many trades today", BRIEF,
           lambda r: Decimal(r.daily_trades_of_symbol + 1)),
-    Control(CODE.WASH_TRADE, "an own order on the other side is open that it might meet", Reductions.YES, FIA,
-            _no_other_side),
+    Control(CODE.WASH_TRADE, "an own order on the other side is open that it might meet, or beside which the broker"
+            " rejects it", Reductions.YES, FIA, _no_other_side),
     Control(CODE.UNKNOWN_OUTSTANDING, "the outcome of an order on this symbol is unknown", Reductions.YES,
             "design", _no_unknown),
 )  # fmt: skip

@@ -10,6 +10,8 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from portfolios.core.limits import EffectiveLimits
+from trading.core.opposites import OfSide, are_rejected_by_type
+from trading.core.orders import OrderType
 
 INFINITY = Decimal("Infinity")
 # A limit may be any number; nobody looks further back than this, and no date lies before the calendar's first.
@@ -62,6 +64,9 @@ class OpenOrder(NamedTuple):
     rule_id: uuid.UUID | None = None
     works: bool = False
     """it waits for a price, or for more to fill"""
+    order_type: str = OrderType.MARKET
+    leaves: bool = False
+    """its cancel is under way: a sale is sent once it is over"""
 
     def may_meet(self, *, side: str, price: Decimal) -> bool:
         """Whether an order on this side that gets `price` at worst (NaN: nobody knows) might be filled by it."""
@@ -70,6 +75,10 @@ class OpenOrder(NamedTuple):
         if self.limit_price is None or price.is_nan():
             return True
         return price >= self.limit_price if side == "buy" else price <= self.limit_price
+
+    @property
+    def of_side(self) -> OfSide:
+        return OfSide(self.side, self.order_type, self.limit_price)
 
 
 class Traded(NamedTuple):
@@ -161,12 +170,26 @@ class History:
     def daily_trades_of_symbol(self, instrument_id: int) -> int:
         return self._today[instrument_id]
 
-    def opposite_orders(self, *, instrument_id: int, side: str, price: Decimal) -> int:
-        """Open orders that an order which gets `price` at worst might trade against."""
-        return sum(
-            order.instrument_id == instrument_id and order.may_meet(side=side, price=price)
+    def opposite_orders(
+        self, *, instrument_id: int, side: str, price: Decimal, at_strict: OrderType | None = None
+    ) -> list[OpenOrder]:
+        """Open orders that an order which gets `price` at worst might trade against.
+
+        at_strict: the order's type, where its broker goes by the types, too (`Capabilities.rejects_opposites`). What
+        leaves there is not in a sale's way: the sale is sent once that is over.
+        """
+        mine = OfSide(side, at_strict or OrderType.MARKET, None)
+        return [
+            order
             for order in self.open_orders
-        )
+            if order.instrument_id == instrument_id
+            and order.side != side
+            and not (at_strict and order.leaves and side == "sell")
+            and (
+                order.may_meet(side=side, price=price)
+                or (at_strict is not None and are_rejected_by_type(mine, order.of_side))
+            )
+        ]
 
     def own_working(self, *, instrument_id: int, side: str, rule_id: uuid.UUID | None) -> int:
         """Orders of the rule that still work on this side; 0 for an order of no rule."""
@@ -188,6 +211,12 @@ class History:
     def gone(self, order_ids: Collection[uuid.UUID]) -> None:
         """Orders that were ended just now, to make way: what comes in their place does not meet them."""
         self.open_orders = [order for order in self.open_orders if order.id not in order_ids]
+
+    def leave(self, order_ids: Collection[uuid.UUID]) -> None:
+        """The cancel of these is under way."""
+        self.open_orders = [
+            order._replace(leaves=True) if order.id in order_ids else order for order in self.open_orders
+        ]
 
     def unknown_on(self, instrument_id: int) -> int:
         return sum(order.instrument_id == instrument_id and order.doubtful for order in self.open_orders)

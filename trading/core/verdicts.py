@@ -129,7 +129,8 @@ class RiskRequest:
     daily_trades_of_rule: int
     daily_trades_of_symbol: int
     opposite_orders: int
-    """open orders of the same account on the other side of this instrument that it might meet"""
+    """open orders of the same account on the other side of this instrument that it might meet, or beside which its
+    broker rejects it"""
     unknown_on_symbol: int
     terms: OrderTerms = MARKET_DAY
     terms_objection: str = ""

@@ -361,6 +361,7 @@ def execute_triggered_rules(
         drafts += verdicts.drafts
         trades += verdicts.trades
         alerts |= verdicts.alerts
+        done.events += verdicts.cleared
     recorded = record(drafts, snapshot=view.snapshot, previous_slot=previous_slot)
     store_trades(trades)
     write_cooldowns(cooldowns, by_symbol=view.by_symbol)

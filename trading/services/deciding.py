@@ -48,6 +48,7 @@ from trading.services.firings import (
 from trading.services.fresh_state import FreshState
 from trading.services.order_management import Intent, make_trade
 from trading.services.position_sizing import size_action
+from trading.services.reducing import without_buys_in_its_way
 from trading.services.risk_management import OrderWish, validate_trade
 
 ENTRY = "entry"
@@ -277,7 +278,8 @@ class Decider:
             rule_id=version.rule_id, terms=terms_of(wish.action, price=price, tick=wish.instrument.tick_size),
             recommended_at=self.state.view.recommended_at(sources, symbol) if advised else None,
         )  # fmt: skip
-        verdict = validate_trade(self.state, wanted)
+        verdict, cleared = without_buys_in_its_way(self.state, wanted, validate_trade(self.state, wanted))
+        self.verdicts.cleared += cleared
         proof: dict[str, Any] = {
             "symbol": symbol,
             "sizing": dict(sized.arithmetic),

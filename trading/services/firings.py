@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from journal.core.events import AlertSpec
+from journal.core.events import AlertSpec, Event
 from market.models import Instrument
 from rules.core.actions import ActionRequest, asks_for_trade
 from rules.core.conditions import parse_conditions
@@ -58,11 +58,13 @@ class Wish:
 
 @dataclass
 class Verdicts:
-    """What is to be recorded, ordered and told. Alerts stand by the id of the draft that asks for them."""
+    """What is to be recorded, ordered and told. Alerts stand by the id of the draft that asks for them; cleared: of
+    orders that were in a trade's way."""
 
     drafts: list[Draft] = field(default_factory=list)
     trades: list[AutoTrade] = field(default_factory=list)
     alerts: dict[uuid.UUID, list[AlertSpec]] = field(default_factory=dict)
+    cleared: list[Event] = field(default_factory=list)
 
 
 def block_of(version: RuleVersion, symbol: str | None) -> Block:

@@ -1,7 +1,7 @@
 """Reading what portfolios ordered before: a handful of queries, however many portfolios."""
 
 import uuid
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -34,25 +34,34 @@ def past_order(trade: AutoTrade) -> PastOrder:
     )  # fmt: skip
 
 
-def made_way(history: History, trades: Iterable[AutoTrade]) -> None:
-    """Those of the trades that have ended for what comes now are not held against it."""
+def made_way(history: History, trades: Sequence[AutoTrade]) -> None:
+    """Those of the trades that have ended for what comes now are not held against it; at a real broker they leave."""
     history.gone({trade.id for trade in trades if trade.status in FINAL})
+    history.leave({trade.id for trade in trades if _leaves(trade.status, trade.cancel_requested_at)})
 
 
 def open_order(trade: AutoTrade) -> OpenOrder:
     return _open_order(
         trade.id, trade.instrument_id, trade.trade_type, trade.session_id, trade.status, trade.rule_id,
-        trade.order_type, trade.limit_price,
+        trade.order_type, trade.limit_price, trade.cancel_requested_at,
     )  # fmt: skip
 
 
 def _open_order(
     trade_id: uuid.UUID, instrument_id: int, side: str, session_id: uuid.UUID | None, status: str,
-    rule_id: uuid.UUID | None, order_type: str, limit_price: Decimal | None,
+    rule_id: uuid.UUID | None, order_type: str, limit_price: Decimal | None, cancel_requested_at: datetime | None,
 ) -> OpenOrder:  # fmt: skip
     works = order_type != OrderType.MARKET or status not in (OrderState.PENDING, OrderState.SUBMITTING)
     return OpenOrder(
-        trade_id, instrument_id, side, session_id, status in DOUBTFUL, limit_price, rule_id, works
+        trade_id, instrument_id, side, session_id, status in DOUBTFUL, limit_price, rule_id, works,
+        order_type=order_type, leaves=_leaves(status, cancel_requested_at),
+    )  # fmt: skip
+
+
+def _leaves(status: str, cancel_requested_at: datetime | None) -> bool:
+    """Its cancel is under way, or begins as soon as it has been sent."""
+    return status == OrderState.CANCELLING or (
+        status == OrderState.SUBMITTING and cancel_requested_at is not None
     )
 
 
@@ -101,7 +110,8 @@ _RECENT = """
 """
 
 _WORKING = """
-    SELECT portfolio_id, id, instrument_id, trade_type, session_id, status, rule_id, order_type, limit_price
+    SELECT portfolio_id, id, instrument_id, trade_type, session_id, status, rule_id, order_type, limit_price,
+           cancel_requested_at
     FROM auto_trades
     WHERE portfolio_id = ANY(%s::uuid[]) AND status NOT IN ('filled', 'cancelled', 'rejected', 'expired')
 """

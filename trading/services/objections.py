@@ -8,9 +8,11 @@ from market.core.snapshot import MarketSnapshot
 from market.selectors import latest_splits
 from market.services import snapshots
 from sessions.models import TradingSession
+from trading.brokers.connections import rejects_opposites
 from trading.core.halts import Halts, OrderScopes, forbids, strictest
+from trading.core.opposites import OfSide, must_wait_for
 from trading.core.order_prices import BPS, LIMITED, cost_basis
-from trading.core.order_states import OrderState
+from trading.core.order_states import WORKING, OrderState
 from trading.core.orders import OrderTerms, OrderType
 from trading.models import AutoTrade
 from trading.services.fresh_state import RESERVE_CUSHION_BPS, halts_in_force
@@ -18,6 +20,8 @@ from trading.services.fresh_state import RESERVE_CUSHION_BPS, halts_in_force
 # A market order that found no market for so long (database time) was decided on another world.
 PENDING_SECONDS_MAX = 60
 MARKET_CLOSED = "the market is closed"
+BESIDE_ANOTHER = "the broker would reject it beside an own order on the other side"
+THERE = frozenset({OrderState.SUBMITTING, OrderState.CANCELLING, *WORKING})
 Status = TradingSession.Status
 
 
@@ -86,8 +90,9 @@ def hindrance_to(trade: AutoTrade, *, now: datetime, again: bool = False) -> Hin
         return Hindrance(OrderState.EXPIRED if again else OrderState.CANCELLED, objection)
     if trade.expires_at is not None and snapshot.as_of >= trade.expires_at:
         return Hindrance(OrderState.EXPIRED, "the day that it was meant for is over")
+    beside = None if again else _beside_another(trade)
     if trade.order_type != OrderType.MARKET:
-        return _ran_away(trade, snapshot, again=again)
+        return _ran_away(trade, snapshot, again=again) or beside
     is_open = _is_open(trade, snapshot)
     late = (now - trade.created_at).total_seconds() > PENDING_SECONDS_MAX
     if late and not again:
@@ -95,6 +100,23 @@ def hindrance_to(trade: AutoTrade, *, now: datetime, again: bool = False) -> Hin
         return Hindrance(OrderState.EXPIRED, reason if is_open else MARKET_CLOSED)
     if not is_open:
         return Hindrance(OrderState.EXPIRED if again else None, MARKET_CLOSED)
+    return beside
+
+
+def _beside_another(trade: AutoTrade) -> Hindrance | None:
+    """Where its broker would reject it beside an own order of the other side, it waits until that is over: its cancel
+    is under way, as of a buy that a sale has had cancelled, or it was sent first. Of one in doubt nobody knows."""
+    if not rejects_opposites(trade.account):
+        return None
+    others = AutoTrade.objects.filter(
+        account_id=trade.account_id, instrument_id=trade.instrument_id, status__in=[*THERE]
+    ).exclude(trade_type=trade.trade_type)
+    mine = OfSide(trade.trade_type, trade.order_type, trade.limit_price)
+    for side, order_type, limit, status in others.values_list(
+        "trade_type", "order_type", "limit_price", "status"
+    ):
+        if must_wait_for(mine, OfSide(side, order_type, limit), leaves=status == OrderState.CANCELLING):
+            return Hindrance(None, BESIDE_ANOTHER)
     return None
 
 

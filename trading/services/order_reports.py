@@ -236,8 +236,11 @@ def _market_time(at: datetime, snapshot: MarketSnapshot | None) -> datetime:
 
 
 def _store_claim(trade: AutoTrade, before: OrderState, done: Settlement) -> None:
-    """Nobody has to send it or to ask for it any more; a new cancel is due at once."""
+    """Nobody has to send it or to ask for it any more; a new cancel is due at once, and so is what has waited for its
+    end."""
     columns: dict[str, Any] = {}
+    if before == OrderState.CANCELLING and done.path[-1] in FINAL:
+        wake_on_commit(SEND_TASK, queue=SEND_QUEUE)
     if len(done.path) > 1 and before in NOT_KNOWN_THERE and done.path[-1] not in DOUBTFUL:
         columns |= {"claimed_by": "", "claimed_until": None, "ask_at": None, "asks": 0}
     if done.cancels:

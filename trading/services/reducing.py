@@ -1,6 +1,7 @@
 """Selling what is held because something other than a rule wants it: a stopping session, a position's protection.
 
-The same path as a rule's sale takes: a decision that tells why, every control, a trade that reserves at once.
+The same path as a rule's sale takes: a decision that tells why, every control, a trade that reserves at once. And how
+any sale gets rid of buys beside which its broker would reject it.
 """
 
 import uuid
@@ -13,13 +14,16 @@ from foundation.copying import StoredJson
 from foundation.core.money import ZERO
 from journal.core.events import Event
 from market.core.snapshot import MarketSnapshot
+from trading.brokers.connections import rejects_opposites
 from trading.core.kept_findings import kept_text
-from trading.core.risk import Approved, Refused
+from trading.core.risk import Approved, RefusalCode, Refused
 from trading.models import AutoTrade
+from trading.selectors import orders_in_the_way
 from trading.services.decisions import Draft, Outcome, Recorded, record
 from trading.services.fresh_state import FreshState
-from trading.services.order_management import Intent, make_trade, store_trades, trade_event
-from trading.services.risk_management import OrderWish, validate_trade
+from trading.services.history import made_way
+from trading.services.order_management import Intent, make_trade, request_cancels, store_trades, trade_event
+from trading.services.risk_management import OrderWish, opposite_orders, validate_trade
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,28 @@ def refusal_beforehand(
     cleared = replace(state, history=state.history.without(in_the_way))
     draft, approved = _decide(cleared, reduction, freed=freed)
     return draft if approved is None else None
+
+
+def without_buys_in_its_way(
+    state: FreshState, wish: OrderWish, verdict: Approved | Refused
+) -> tuple[Approved | Refused, list[Event]]:
+    """The verdict on a sale once the buys are asked to go beside which alone its broker would reject it, whoever
+    wanted them; and what that is told by. As it was, and nothing cancelled, where a control refuses it all the same.
+
+    The sale is sent when its broker says that they are gone (`objections.hindrance_to`). The caller saves the books.
+    """
+    washed = isinstance(verdict, Refused) and verdict.code is RefusalCode.WASH_TRADE
+    if not washed or wish.side != "sell" or not rejects_opposites(state.account):
+        return verdict, []
+    ids = {order.id for order in opposite_orders(state, wish)}
+    cleared = replace(state, history=state.history.without(ids))
+    if isinstance(validate_trade(cleared, wish), Refused):
+        return verdict, []
+    buys = [trade for trade in orders_in_the_way([state.portfolio_id]) if trade.id in ids]
+    reason = f"a rule sells {wish.instrument.symbol}, and the broker would reject that beside it"
+    events = request_cancels(buys, books=state.books, reason=reason)
+    made_way(state.history, buys)
+    return validate_trade(state, wish), events
 
 
 def _decide(

@@ -18,7 +18,8 @@ from market.models import Instrument
 from portfolios.core.limits import EffectiveLimits
 from portfolios.models import BrokerAccount, BrokerCredential
 from trading.brokers.capabilities import terms_objection
-from trading.brokers.connections import capabilities_of
+from trading.brokers.connections import capabilities_of, rejects_opposites
+from trading.core.history import OpenOrder
 from trading.core.order_prices import measured_at
 from trading.core.orders import MARKET_DAY, OrderTerms
 from trading.core.portfolio_risk import effective_holdings
@@ -125,12 +126,23 @@ def request_of(state: FreshState, wish: OrderWish) -> RiskRequest:
         daily_trades=history.daily_trades,
         daily_trades_of_rule=history.daily_trades_of_rule(rule_id),
         daily_trades_of_symbol=history.daily_trades_of_symbol(instrument.id),
-        opposite_orders=history.opposite_orders(instrument_id=instrument.id, side=side, price=worst),
+        opposite_orders=len(opposite_orders(state, wish, worst=worst)),
         unknown_on_symbol=history.unknown_on(instrument.id),
         terms=wish.terms,
         terms_objection="" if objection else _terms_objection(state, wish),
         own_working=history.own_working(instrument_id=instrument.id, side=side, rule_id=rule_id),
     )
+
+
+def opposite_orders(state: FreshState, wish: OrderWish, *, worst: Decimal | None = None) -> list[OpenOrder]:
+    """Own open orders on the other side that it might meet, or beside which its broker rejects it. worst: the price
+    that it is expected to get, where the caller knows it."""
+    if worst is None:
+        worst = state.execution_price(wish.instrument, wish.side, terms=wish.terms)
+    return state.history.opposite_orders(
+        instrument_id=wish.instrument.id, side=wish.side, price=worst,
+        at_strict=wish.terms.order_type if rejects_opposites(state.account) else None,
+    )  # fmt: skip
 
 
 def account_objection(account: BrokerAccount) -> str:

@@ -93,9 +93,9 @@ def test_an_order_of_this_batch_counts_for_the_next() -> None:
     history = before()
     history.ordered(ordered(timedelta()), OpenOrder(uuid.uuid4(), 1, "buy", None, doubtful=False))
     assert (history.messages_last_second, history.messages_last_minute, history.daily_trades) == (1, 1, 1)
-    assert history.opposite_orders(instrument_id=1, side="sell", price=Decimal(1)) == 1
-    assert history.opposite_orders(instrument_id=1, side="buy", price=Decimal(1)) == 0
-    assert history.opposite_orders(instrument_id=2, side="sell", price=Decimal(1)) == 0
+    assert len(history.opposite_orders(instrument_id=1, side="sell", price=Decimal(1))) == 1
+    assert history.opposite_orders(instrument_id=1, side="buy", price=Decimal(1)) == []
+    assert history.opposite_orders(instrument_id=2, side="sell", price=Decimal(1)) == []
 
 
 @pytest.mark.parametrize(
@@ -118,9 +118,9 @@ def test_orders_meet_where_their_prices_cross(
         uuid.uuid4(), 1, working, None, doubtful=False, limit_price=None if limit is None else Decimal(limit)
     )
     history.open_orders.append(order)
-    assert history.opposite_orders(instrument_id=1, side=side, price=Decimal(price)) == meets
+    assert len(history.opposite_orders(instrument_id=1, side=side, price=Decimal(price))) == meets
     history.gone({order.id})
-    assert history.opposite_orders(instrument_id=1, side=side, price=Decimal(price)) == 0
+    assert history.opposite_orders(instrument_id=1, side=side, price=Decimal(price)) == []
 
 
 def test_only_what_works_of_the_same_rule_side_and_symbol_is_its_own() -> None:

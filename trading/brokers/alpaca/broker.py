@@ -55,6 +55,7 @@ CAPABILITIES = Capabilities(
     streams=True,
     has_network=True,
     activities=True,
+    rejects_opposites=True,
 )
 # A 4xx that does not say whether the order was taken: a time-out of its own, a state that changed meanwhile, a request
 # that it thinks was replayed, a rate that is used up.
