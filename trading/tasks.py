@@ -14,6 +14,7 @@ from sessions.services.slices import any_due
 from trading.services.auto_trading import evaluate_next_slice
 from trading.services.emergency_stop import drain_all
 from trading.services.order_management import wake_execution
+from trading.services.outlived import cancel_outlived_orders as cancel_orders_beyond_their_day
 from trading.services.protection_watch import watch_protections as watch_positions
 from trading.services.pruning import prune as prune_traces
 from trading.services.reconciliation import reconcile_due as reconcile_due_accounts
@@ -112,6 +113,12 @@ def finish_stopping() -> None:
 def cancel_split_orders() -> None:
     """Cancel what was ordered in units that a split has replaced."""
     cancel_orders_of_splits()
+
+
+@shared_task(name="trading.tasks.cancel_outlived_orders")
+def cancel_outlived_orders() -> None:
+    """Cancel what a real broker should have ended with its day."""
+    cancel_orders_beyond_their_day()
 
 
 @shared_task(name="trading.tasks.reconcile_due")

@@ -1,11 +1,35 @@
-"""When an order ends by itself, in market time."""
+"""When an order ends by itself: in market time, and in a live market by the clock, too."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from market.core.snapshot import MarketSnapshot
 from market.models import Instrument
 from market.selectors import close_after
 from trading.core.orders import OrderTerms, TimeInForce
+from trading.models import AutoTrade
+
+# The market is live while its newest snapshot is no further from database time than this.
+LIVE_WITHIN = timedelta(minutes=15)
+# What is sent later than so long before the close may arrive after it.
+ON_ITS_WAY = timedelta(seconds=2)
+
+
+def is_live(*, as_of: datetime, now: datetime) -> bool:
+    """Whether a market time is that of the clock, and not a replay's. now: database time."""
+    return abs(now - as_of) <= LIVE_WITHIN
+
+
+def decided_live(trade: AutoTrade) -> bool:
+    """Whether the close at which it ends is one of the clock."""
+    return is_live(as_of=trade.market_at, now=trade.created_at)
+
+
+def is_over(trade: AutoTrade, *, as_of: datetime, now: datetime) -> bool:
+    """Whether a day order's day is over. Market time moves with quotes and may lag behind the clock, and what a broker
+    gets after the close it keeps for the next open. as_of: market time; now: database time."""
+    if trade.expires_at is None:
+        return False
+    return as_of >= trade.expires_at or (decided_live(trade) and now >= trade.expires_at - ON_ITS_WAY)
 
 
 def expires_at(terms: OrderTerms, *, instrument: Instrument, snapshot: MarketSnapshot) -> datetime | None:

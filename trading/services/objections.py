@@ -15,6 +15,7 @@ from trading.core.order_prices import BPS, LIMITED, cost_basis
 from trading.core.order_states import WORKING, OrderState
 from trading.core.orders import OrderTerms, OrderType
 from trading.models import AutoTrade
+from trading.services.expiry import ON_ITS_WAY, is_live, is_over
 from trading.services.fresh_state import RESERVE_CUSHION_BPS, halts_in_force
 
 # A market order that found no market for so long (database time) was decided on another world.
@@ -88,12 +89,12 @@ def hindrance_to(trade: AutoTrade, *, now: datetime, again: bool = False) -> Hin
     objection = objection_to(trade, halts, split_at=splits.get(trade.instrument_id), as_of=snapshot.as_of)
     if objection is not None:
         return Hindrance(OrderState.EXPIRED if again else OrderState.CANCELLED, objection)
-    if trade.expires_at is not None and snapshot.as_of >= trade.expires_at:
+    if is_over(trade, as_of=snapshot.as_of, now=now):
         return Hindrance(OrderState.EXPIRED, "the day that it was meant for is over")
     beside = None if again else _beside_another(trade)
     if trade.order_type != OrderType.MARKET:
         return _ran_away(trade, snapshot, again=again) or beside
-    is_open = _is_open(trade, snapshot)
+    is_open = _is_open(trade, snapshot, now)
     late = (now - trade.created_at).total_seconds() > PENDING_SECONDS_MAX
     if late and not again:
         reason = f"it could not be sent within {PENDING_SECONDS_MAX} seconds"
@@ -142,6 +143,10 @@ def _ran_away(trade: AutoTrade, snapshot: MarketSnapshot, *, again: bool) -> Hin
     return Hindrance(OrderState.EXPIRED, reason)
 
 
-def _is_open(trade: AutoTrade, snapshot: MarketSnapshot) -> bool:
+def _is_open(trade: AutoTrade, snapshot: MarketSnapshot, now: datetime) -> bool:
+    """In a live market by the clock, too: no quote may have come since the close."""
     place = snapshot.index(trade.symbol)
-    return place is not None and bool(snapshot.is_open[place])
+    if place is None or not snapshot.is_open[place]:
+        return False
+    closes = float(snapshot.closes_at[place])
+    return not is_live(as_of=snapshot.as_of, now=now) or not (now + ON_ITS_WAY).timestamp() >= closes

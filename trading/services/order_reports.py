@@ -11,7 +11,7 @@ Errors (of `trading.brokers.protocol`)
 
 import uuid
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -36,6 +36,7 @@ from trading.services.bookkeeping import ReportedFill, book_fills
 from trading.services.breakers import trip_on_streaks
 from trading.services.broker_messages import note_message
 from trading.services.cooldowns import note_act_again
+from trading.services.expiry import is_live
 from trading.services.fresh_state import RESERVE_CUSHION_BPS
 from trading.services.order_management import SEND_QUEUE, SEND_TASK, end_open, move, trade_event
 from trading.services.order_messages import count_messages
@@ -43,8 +44,6 @@ from trading.services.protections import note_first_prices
 from trading.services.report_checks import as_told, check_order, new_fill, nothing_unforeseen, sellable
 
 log = structlog.get_logger(__name__)
-# The market is live while its newest snapshot is no further from database time than this.
-LIVE_WITHIN = timedelta(minutes=15)
 
 
 class ForeignOrder(BrokerError):
@@ -230,7 +229,7 @@ def _market_time(at: datetime, snapshot: MarketSnapshot | None) -> datetime:
     """The broker's time where our market is live, and never in the future; else the market's, which may be a replay
     of other years."""
     now = database_now()
-    if snapshot is None or abs(now - snapshot.as_of) <= LIVE_WITHIN:
+    if snapshot is None or is_live(as_of=snapshot.as_of, now=now):
         return min(at, now)
     return snapshot.as_of
 

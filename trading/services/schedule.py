@@ -34,6 +34,12 @@ SWEEPS = (
     Sweep("trading.tasks.finish_stopping", "execution", 3),
     Sweep("trading.tasks.reconcile_due", "broker", 5, "Compares brokers' accounts with the books."),
     Sweep("trading.tasks.cancel_split_orders", "execution", 5, "Cancels orders that a split has overtaken."),
+    Sweep(
+        "trading.tasks.cancel_outlived_orders",
+        "execution",
+        60,
+        "Cancels day orders that a broker has not ended.",
+    ),
     Sweep("trading.tasks.prune", "execution", 600),
     Sweep("journal.tasks.deliver_alerts", "notification", 5),
     Sweep("market.tasks.recommend_baseline", "market", 10),

@@ -34,7 +34,7 @@ def cancel_split_orders() -> int:
     now = market_now()
     if now is None:
         return 0
-    return _cancel(_overtaken(now), CAME) + _cancel(_at_hand(now), COMES)
+    return cancel_isolated(_overtaken(now), CAME) + cancel_isolated(_at_hand(now), COMES)
 
 
 def splits_at_hand(now: datetime) -> QuerySet[CorporateAction]:
@@ -48,13 +48,14 @@ def splits_at_hand(now: datetime) -> QuerySet[CorporateAction]:
     return splits.filter(last_close__lt=now)
 
 
-def _cancel(orders: QuerySet[AutoTrade], reason: str) -> int:
+def cancel_isolated(orders: QuerySet[AutoTrade], reason: str) -> int:
+    """Of each portfolio in a transaction of its own; how many there were."""
     ids = list(orders.order_by("portfolio_id").values_list("portfolio_id", flat=True).distinct())
     for portfolio_id in ids:
         try:
             _cancel_in(portfolio_id, orders, reason)
         except Exception:  # one portfolio must not keep the others' orders in the market
-            log.exception("cancelling_split_orders_failed", portfolio_id=str(portfolio_id))
+            log.exception("cancelling_orders_failed", portfolio_id=str(portfolio_id))
     return len(ids)
 
 
@@ -74,15 +75,16 @@ def _overtaken(now: datetime) -> QuerySet[AutoTrade]:
         kind=CorporateAction.Kind.SPLIT, instrument_id=OuterRef("instrument_id"), withdrawn_at=None,
         ex_at__gt=OuterRef("market_at"), ex_at__lte=now,
     )  # fmt: skip
-    return _open().filter(Exists(splits))
+    return open_orders().filter(Exists(splits))
 
 
 def _at_hand(now: datetime) -> QuerySet[AutoTrade]:
     """The same before a split that is at hand, of accounts at real brokers."""
     instruments = list(splits_at_hand(now).values_list("instrument_id", flat=True))
-    return _open().filter(~Q(account__broker=BrokerAccount.Broker.PAPER), instrument_id__in=instruments)
+    return open_orders().filter(~Q(account__broker=BrokerAccount.Broker.PAPER), instrument_id__in=instruments)
 
 
-def _open() -> QuerySet[AutoTrade]:
+def open_orders() -> QuerySet[AutoTrade]:
+    """Those whose cancel nobody has asked for."""
     states = [state.value for state in OPEN - {OrderState.CANCELLING}]
     return AutoTrade.objects.filter(status__in=states, cancel_requested_at=None)
