@@ -14,9 +14,9 @@ from trading.services import held_brokers
 KEY, SECRET, NUMBER = "PKSIMULATOR000000001", "secret-of-the-simulator-000000000000000001", "PA000000001"
 
 
-def open_account(simulator: Simulator) -> None:
+def open_account(simulator: Simulator, **more: Any) -> None:
     """At the simulator, with as much cash as a desk has."""
-    simulator.account(KEY, secret=SECRET, cash=100_000, number=NUMBER)
+    simulator.account(KEY, secret=SECRET, cash=100_000, number=NUMBER, **more)
 
 
 def connect_to_simulator(desk: Desk, simulator: Simulator, settings: Any) -> BrokerAccount:
@@ -30,10 +30,10 @@ def connect_to_simulator(desk: Desk, simulator: Simulator, settings: Any) -> Bro
 
 
 def account_where_nothing_fills_by_itself(
-    desk: Desk, simulator: Simulator, settings: Any
+    desk: Desk, simulator: Simulator, settings: Any, **more: Any
 ) -> Iterator[BrokerAccount]:
     """For a fixture: connected, AAA at 100; what is sent there waits until the test fills it."""
-    open_account(simulator)
+    open_account(simulator, **more)
     simulator.quotes(AAA=100)
     simulator.policy(hold=True)
     held_brokers.let_all_go()

@@ -102,7 +102,8 @@ class Simulator:
     # accounts and prices
 
     def account(self, key: str, *, secret: str = "secret", cash: Number = "100000", **more: Any) -> str:
-        """A new account; more: number, may_short, multiplier, currency, status. Its account number."""
+        """A new account; more: number, may_short, multiplier, fee_per_unit (of sales, accrued until `charge_fees`),
+        currency, status. Its account number."""
         facts = {"key": key, "secret": secret, "cash": str(cash)} | more
         return str(self._call("POST", "accounts", facts)["number"])
 
@@ -182,6 +183,10 @@ class Simulator:
         } | more
         how = {"in_cash": in_cash, "listed": listed, "listed_after": listed_after}
         return str(self._call("POST", "activity", facts | how)["id"])
+
+    def charge_fees(self, account: str) -> str:
+        """The day is over: what its sales have accrued is charged. The activity's id."""
+        return str(self._call("POST", "charge_fees", {"account": account})["id"])
 
     # what goes wrong
 

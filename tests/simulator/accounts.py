@@ -23,7 +23,7 @@ CENT = Decimal("0.01")
 
 @dataclass
 class Account:
-    """One pair of keys. cash is exact here; it is told in cents, as Alpaca does."""
+    """One pair of keys. cash is exact here, and what was really charged; it is told in cents, as Alpaca does."""
 
     key: str
     secret: str
@@ -34,6 +34,9 @@ class Account:
     status: str = "ACTIVE"
     may_short: bool = False
     multiplier: Decimal = Decimal(1)
+    fee_per_unit: Decimal = Decimal(0)
+    """of what is sold; accrued over the day, and told as deducted from the cash (paper accounts have none)"""
+    accrued: Decimal = Decimal(0)
     trading_blocked: bool = False
     account_blocked: bool = False
     trade_suspended_by_user: bool = False
@@ -143,7 +146,8 @@ def told_account(account: Account, market: Market) -> dict[str, Any]:
     values = {symbol: held * market.last(symbol) for symbol, held in account.positions.items() if held}
     longs = sum((value for value in values.values() if value > 0), Decimal(0))
     shorts = sum((value for value in values.values() if value < 0), Decimal(0))
-    equity = account.cash + longs + shorts
+    cash = account.cash - account.accrued
+    equity = cash + longs + shorts
     power = _cents(max(account.buying_power(market), Decimal(0)))
     return {
         "id": seeded_id("account", account.key),
@@ -155,8 +159,8 @@ def told_account(account: Account, market: Market) -> dict[str, Any]:
         "regt_buying_power": power,
         "daytrading_buying_power": "0",
         "non_marginable_buying_power": power,
-        "cash": _cents(account.cash),
-        "accrued_fees": "0",
+        "cash": _cents(cash),
+        "accrued_fees": plain(account.accrued),
         "portfolio_value": _cents(equity),
         "pattern_day_trader": False,
         "trading_blocked": account.trading_blocked,

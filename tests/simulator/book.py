@@ -1,10 +1,10 @@
 """Everything that happens to orders, positions and cash. Each thing is logged first, then done, then told."""
 
 from collections.abc import Callable
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 from typing import Any
 
-from tests.simulator.accounts import Account
+from tests.simulator.accounts import CENT, Account
 from tests.simulator.clock import SECOND, Clock, new_york_day, new_york_millis
 from tests.simulator.log import EventLog
 from tests.simulator.market import Market
@@ -65,6 +65,13 @@ class Book:
             row = {"date": new_york_day(at), "status": "executed", **told, "id": name}
             account.activities.append(row | {"listed_from": at + int(listed_after * SECOND)})
         return name
+
+    def charge_fees(self, account: Account) -> str:
+        """What the day has accrued, in whole cents; the id of the activity. At Alpaca it is the end of the day."""
+        fees = account.accrued.quantize(CENT, rounding=ROUND_CEILING)
+        account.accrued = Decimal(0)
+        told = {"activity_type": "FEE", "activity_sub_type": "TAF", "net_amount": str(-fees)}
+        return self.add_activity(account, told, in_cash=True, listed=True, listed_after=0)
 
     def change_position(self, account: Account, symbol: str, quantity: Decimal) -> None:
         """A transfer of shares that no client of ours made."""
@@ -177,6 +184,7 @@ class Book:
         held = account.positions[order.symbol]
         moved = order.sign * execution.quantity
         account.cash -= moved * execution.price
+        account.accrued += account.fee_per_unit * max(-moved, Decimal(0))
         account.positions[order.symbol] = held + moved
         if held * moved >= 0:
             account.costs[order.symbol] += moved * execution.price

@@ -2,7 +2,7 @@
 
 GET  health                          {"seed": …}
 GET  state                           accounts with exact cash, positions, number of orders; rules with their counts
-POST accounts                        key, secret, cash; number, may_short, multiplier, currency, status
+POST accounts                        key, secret, cash; number, may_short, multiplier, fee_per_unit, currency, status
 POST accounts/{key}                  change: status, currency, may_short, trading_blocked, account_blocked, …
 POST quotes                          {symbol: {"bid", "ask"} or a price}
 POST walk                            every: seconds (0 ends it), basis_points, symbols
@@ -12,6 +12,7 @@ POST expire_day                      every open day order ends; account
 POST foreign/order                   account and an order as Alpaca takes it
 POST foreign/position                account, symbol, qty
 POST foreign/cash                    account, amount
+POST charge_fees                     account: what its sales have accrued is charged
 POST activity                        account and the facts as Alpaca tells them (activity_type, net_amount, description,
                                      …); in_cash: moved with it; listed: told of, listed_after: so many seconds
 POST mischief                        {"rules": […]} with the fields of `mischief.Rule`
@@ -102,8 +103,8 @@ class Control:
     def _post_accounts(self, facts: dict[str, Any]) -> dict[str, Any]:
         key = facts["key"]
         more = {name: facts[name] for name in _CHANGEABLE & facts.keys()}
-        if "multiplier" in facts:
-            more["multiplier"] = Decimal(facts["multiplier"])
+        for name in {"multiplier", "fee_per_unit"} & facts.keys():
+            more[name] = Decimal(facts[name])
         number = facts.get("number") or f"PA{Random(key).randrange(10**9):09d}"
         self.book.open_account(
             key=key, secret=facts["secret"], cash=Decimal(str(facts["cash"])), number=number, **more
@@ -203,6 +204,9 @@ class Control:
         account = self.book.accounts[facts.pop("account")]
         how = {name: facts.pop(name) for name in ("in_cash", "listed", "listed_after")}
         return {"id": self.book.add_activity(account, facts, **how)}
+
+    def _post_charge_fees(self, facts: dict[str, Any]) -> dict[str, Any]:
+        return {"id": self.book.charge_fees(self.book.accounts[facts["account"]])}
 
     # what goes wrong
 

@@ -229,12 +229,14 @@ class BrokerPosition:
 
 @dataclass(frozen=True)
 class BrokerAccountState:
-    """account_number: the broker's own; `trading_objection`: why it takes no orders, empty when it does."""
+    """account_number: the broker's own; `trading_objection`: why it takes no orders, empty when it does. accrued: what
+    it has still to charge for the day, which its cash may be less already."""
 
     account_number: str
     currency: str
     cash: Decimal
     trading_objection: str = ""
+    accrued: Decimal = Decimal(0)
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,8 @@ class Finding:
 
 @dataclass(frozen=True)
 class Holdings:
-    """What an account has: currency, cash, and units by symbol (those of zero may be absent).
+    """What an account has: currency, cash, and units by symbol (those of zero may be absent). accrued: what a broker
+    has still to charge for the day; its cash may be so much less already, or any part of it.
 
     rounding: by how much more the cash would be if each fill had been booked in whole cents (lowest and highest: half a
     cent goes up or down). Some brokers do, and it adds up with every fill of a part of a share.
@@ -48,6 +49,7 @@ class Holdings:
     cash: Decimal
     units: Mapping[str, Decimal]
     rounding: tuple[Decimal, Decimal] = NO_ROUNDING
+    accrued: Decimal = ZERO
 
 
 @dataclass(frozen=True)
@@ -76,21 +78,28 @@ def compare(*, ours: Holdings, theirs: Holdings, awaited: Awaited) -> list[Findi
     money = {"currency": ours.currency, "cash": ours.cash}, {"currency": theirs.currency, "cash": theirs.cash}
     if ours.rounding != NO_ROUNDING:
         money[0]["rounding"] = ours.rounding
+    if theirs.accrued:
+        money[1]["accrued"] = theirs.accrued
     if ours.currency != theirs.currency:
         detail = f"the broker keeps {theirs.currency}, our books {ours.currency}"
         found.append(Finding("cash", theirs.currency, detail, *money))
     elif not any(
-        cash_agrees(theirs.cash - mine, ours.rounding) for mine in (ours.cash, ours.cash + awaited.cash)
+        cash_agrees(theirs.cash - mine, ours.rounding, accrued=theirs.accrued)
+        for mine in (ours.cash, ours.cash + awaited.cash)
     ):
         detail = f"the broker has {_text(theirs.cash)} of cash, our books {_text(ours.cash)}"
         found.append(Finding("cash", ours.currency, detail, *money))
     return found
 
 
-def cash_agrees(differs: Decimal, rounding: tuple[Decimal, Decimal]) -> bool:
-    """Whether the broker's cash is ours but for a cent, and but for what comes of rounding each fill, or some."""
+def cash_agrees(
+    differs: Decimal, rounding: tuple[Decimal, Decimal], *, accrued: Decimal = ZERO, charged: Decimal = ZERO
+) -> bool:
+    """Whether the broker's cash is ours but for a cent, but for what comes of rounding each fill, or some, and but for
+    what it has accrued and not charged yet, or some of that. charged: what was accrued before, and may be no more."""
     lowest, highest = rounding
-    return min(lowest, ZERO) - CASH_TOLERANCE <= differs <= max(highest, ZERO) + CASH_TOLERANCE
+    least, most = min(lowest, ZERO) - accrued, max(highest, ZERO) + charged
+    return least - CASH_TOLERANCE <= differs <= most + CASH_TOLERANCE
 
 
 def moved(before: Holdings, after: Holdings) -> frozenset[tuple[str, str]]:
@@ -135,13 +144,14 @@ def _same_difference(
     ours_now: Mapping[str, Any],
     theirs_now: Mapping[str, Any],
 ) -> bool:
-    """Of numbers only what the broker has more counts, cash to its tolerance and the rounding since; of all else
-    both."""
+    """Of numbers only what the broker has more counts, cash to its tolerance, the rounding since and what is accrued;
+    of all else both."""
     before, now = _difference(ours, theirs), _difference(ours_now, theirs_now)
     cash, cash_now = before.pop("cash", ZERO), now.pop("cash", ZERO)
     was, rounding = _rounding(ours), _rounding(ours_now)
     since = (rounding[0] - was[0], rounding[1] - was[1])
-    return bool(before == now and cash_agrees(cash_now - cash, since))
+    accrued, charged = (as_decimal(told.get("accrued", ZERO)) for told in (theirs_now, theirs))
+    return bool(before == now and cash_agrees(cash_now - cash, since, accrued=accrued, charged=charged))
 
 
 def _rounding(ours: Mapping[str, Any]) -> tuple[Decimal, Decimal]:
@@ -151,7 +161,7 @@ def _rounding(ours: Mapping[str, Any]) -> tuple[Decimal, Decimal]:
 
 def _difference(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> dict[str, Any]:
     told: dict[str, Any] = {}
-    for name in {*ours, *theirs} - {"rounding"}:
+    for name in {*ours, *theirs} - {"rounding", "accrued"}:
         mine, its = ours.get(name), theirs.get(name)
         if name in ("quantity", "cash"):
             told[name] = as_decimal(its or 0) - as_decimal(mine or 0)

@@ -226,10 +226,11 @@ def _connect(
         ) from None
     seal_credentials(account=account, keys=keys, actor=actor)
     wake_on_commit(RECONCILE, queue="broker")  # which notes the money that has moved there until now
-    events = [*end_of_connection(account_id=account.pk), *_bring_cash(books, portfolio, state.cash, actor)]
+    cash = state.cash + state.accrued  # what is still to be charged comes as an activity, and is booked then
+    events = [*end_of_connection(account_id=account.pk), *_bring_cash(books, portfolio, cash, actor)]
     payload = {
         "broker": broker, "is_live": is_live, "account_number": state.account_number, "key": keys.hint,
-        "cash": state.cash, "currency": state.currency, "actor": actor.get_username(),
+        "cash": cash, "currency": state.currency, "actor": actor.get_username(),
     }  # fmt: skip
     money = "real money" if is_live else "play money"
     told = f"{actor.get_username()} connected {broker} account {state.account_number} ({money})"

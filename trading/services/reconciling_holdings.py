@@ -93,7 +93,7 @@ def _theirs(run: Run) -> Holdings:
     units: dict[str, Decimal] = {}
     for position in run.ask(run.broker.positions):
         units[position.symbol] = units.get(position.symbol, ZERO) + position.quantity
-    return Holdings(account.currency, account.cash, units)
+    return Holdings(account.currency, account.cash, units, accrued=account.accrued)
 
 
 def _awaited(run: Run) -> Awaited:

@@ -75,7 +75,7 @@ def _is_lag_of_cash(
     differs, moved = theirs.cash - ours.cash, ZERO
     for fill in booked:
         moved -= _sign(fill.trade.trade_type) * fill.quantity * fill.price + fill.fee
-        if cash_agrees(differs + moved, ours.rounding):
+        if cash_agrees(differs + moved, ours.rounding, accrued=theirs.accrued):
             return True
     return bool(unlisted)
 

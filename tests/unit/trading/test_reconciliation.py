@@ -132,6 +132,19 @@ class TestExplanations:
         now = Finding("cash", "USD", "", {"currency": "USD", "cash": "15"}, theirs)
         assert explained("cash", now, **was) is same
 
+    @pytest.mark.parametrize(
+        ("accrued", "cash", "same"),
+        [("0.30", "14.70", True), ("0.30", "14.60", False), ("0", "15.20", True), ("0", "15.30", False)],
+    )
+    def test_and_by_what_is_accrued_and_charged_since(self, accrued: str, cash: str, same: bool) -> None:
+        was = {
+            "ours": {"currency": "USD", "cash": "10"},
+            "theirs": {"currency": "USD", "cash": "15", "accrued": "0.20"},
+        }
+        theirs = {"currency": "USD", "cash": cash, "accrued": D(accrued)}
+        now = Finding("cash", "USD", "", {"currency": "USD", "cash": "10"}, theirs)
+        assert explained("cash", now, **was) is same
+
     @pytest.mark.parametrize(("cash", "same"), [("20.04", True), ("20.05", False), ("19.98", False)])
     def test_and_by_the_rounding_since(self, cash: str, same: bool) -> None:
         was: Any = {

@@ -10,7 +10,8 @@ id is the broker's order id with that number. Should the two ever disagree, the 
 books in silence.
 
 Fees. Alpaca takes no commission; regulatory fees are charged once a day, not by fill. So an execution's fee is zero
-here.
+here. Until they are charged they are `accrued_fees`, which Alpaca "deducts from account balances" (its page on
+regulatory fees): the cash that it tells is less already.
 """
 
 from collections.abc import Mapping
@@ -271,4 +272,12 @@ def account_of(payload: Any) -> BrokerAccountState:
         currency=currency,
         cash=reading.number(account, "cash").quantize(reading.PLACES),
         trading_objection="; ".join(objections),
+        accrued=_accrued(account),
     )
+
+
+def _accrued(account: Mapping[str, Any]) -> Decimal:
+    """Zero where it is not told."""
+    if account.get("accrued_fees") in (None, ""):
+        return ZERO
+    return max(reading.number(account, "accrued_fees").quantize(reading.PLACES), ZERO)
