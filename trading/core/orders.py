@@ -7,7 +7,7 @@ stop_limit     a limit order once the price has reached `stop_price`
 trailing_stop  a stop that follows the best price since the order began, `trail_percentage` behind it
 
 day            until the exchange's close; decided after it, until the next one
-gtc            until it is filled or cancelled
+gtc            until it is filled or cancelled, by its broker perhaps (Alpaca: after 90 days)
 """
 
 from dataclasses import dataclass

@@ -30,6 +30,7 @@ from portfolios.services.books import Books, open_books
 from trading.brokers.protocol import BadReport, BrokerError, BrokerExecution, BrokerOrder
 from trading.core.order_reports import NOT_KNOWN_THERE, Ours, Settlement, Told, settle
 from trading.core.order_states import DOUBTFUL, FINAL, OrderState
+from trading.core.orders import TimeInForce
 from trading.core.paper import BPS
 from trading.models import AutoTrade, BrokerMessage, OrderMessage
 from trading.services.bookkeeping import ReportedFill, book_fills
@@ -166,7 +167,8 @@ def _carry_out(
             move([trade], *path, reason=trade.status_reason)  # stays, and keeps the id
         return events
     if path[-1] in FINAL:
-        return events + end_open([trade], *path, books=books, reason=_reason(order, told_by))
+        ended = end_open([trade], *path, books=books, reason=_reason(order, told_by))
+        return events + [_told_if_unasked(trade, event) for event in ended]
     reason = trade.cancel_reason if path[-1] == OrderState.CANCELLING else ""
     if path[-1] == OrderState.UNKNOWN:
         reason = f"the broker says that it is {order.state}, and not all of its fills are told"
@@ -189,6 +191,21 @@ def _carry_out(
 
 def _reason(order: BrokerOrder, told_by: str) -> str:
     return order.reason or f"the broker says so ({told_by})"
+
+
+def _told_if_unasked(trade: AutoTrade, ended: Event) -> Event:
+    """With an alert where an order that was to last has ended at the broker, and nobody here has asked for it: what it
+    should have bought or protected, it does no more."""
+    lasts = trade.time_in_force == TimeInForce.GTC and trade.cancel_requested_at is None
+    if not lasts or trade.status not in (OrderState.CANCELLED, OrderState.EXPIRED):
+        return ended
+    rest = plain_decimal(trade.quantity - trade.filled_quantity)
+    message = (
+        f"The broker has ended an order that was to work until it is cancelled ({trade.order_type.replace('_', ' ')}, "
+        f"{trade.trade_type} {rest} {trade.symbol}): {trade.status_reason}. Nobody here has asked for that: place it "
+        "anew if it is still wanted."
+    )
+    return replace(ended, alert=AlertSpec("warning", message))
 
 
 def _turned_up(trade: AutoTrade, reason: str) -> Event:
