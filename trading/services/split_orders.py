@@ -1,4 +1,4 @@
-"""Orders that a split has overtaken: their quantities and prices count in units that there are no more.
+"""Orders that a split has overtaken, or a dividend would: they count in units, or at a price, that there are no more.
 
 They are cancelled wherever they are, so that nothing is bought or sold in a wrong number, and so that the split, which
 waits for the orders of its instrument, is booked. The paper batch does the same for what it looks at; this sweep finds
@@ -6,6 +6,10 @@ what works at a real broker, or waits in an exchange that is closed.
 
 A real broker looks at a working order with the first price of the new units: at the opening a stop is reached, and a
 limit of a reverse split. So there they are cancelled from the last close before the split on.
+
+Before a dividend a real broker takes it off the limits of gtc buys that rest there (FINRA rule 5330; Alpaca: "subject
+to price adjustments", and nobody can opt out), perhaps by another order in the place of ours, which nobody here has
+ordered. So those are cancelled from that close on, too. What waits to sell stays: it protects.
 """
 
 import uuid
@@ -21,11 +25,13 @@ from market.selectors import market_now
 from portfolios.models import BrokerAccount
 from portfolios.services.books import open_books
 from trading.core.order_states import OPEN, OrderState
+from trading.core.orders import OrderType, TimeInForce
 from trading.models import AutoTrade
 from trading.services.order_management import request_cancels
 
 log = structlog.get_logger(__name__)
 CAME = "a split came after its decision: its quantity and prices are in old units"
+DIVIDEND = "a dividend comes before its market opens again: its broker would change its limit"
 COMES = "a split comes before its market opens again: its quantity and prices are in old units"
 
 
@@ -34,18 +40,23 @@ def cancel_split_orders() -> int:
     now = market_now()
     if now is None:
         return 0
-    return cancel_isolated(_overtaken(now), CAME) + cancel_isolated(_at_hand(now), COMES)
+    overtaken = cancel_isolated(_overtaken(now), CAME)
+    return overtaken + cancel_isolated(_at_hand(now), COMES) + cancel_isolated(_adjusted(now), DIVIDEND)
 
 
 def splits_at_hand(now: datetime) -> QuerySet[CorporateAction]:
     """Splits that a market time has not reached, and before which their exchange does not open any more."""
+    return _actions_at_hand(now, CorporateAction.Kind.SPLIT)
+
+
+def _actions_at_hand(now: datetime, kind: str) -> QuerySet[CorporateAction]:
     days = CalendarDay.objects.filter(
         exchange_id=OuterRef("instrument__exchange_id"), closes_at__lt=OuterRef("ex_at")
     )
-    splits = CorporateAction.objects.filter(
-        kind=CorporateAction.Kind.SPLIT, withdrawn_at=None, ex_at__gt=now
-    ).annotate(last_close=Subquery(days.order_by("-day").values("closes_at")[:1]))
-    return splits.filter(last_close__lt=now)
+    actions = CorporateAction.objects.filter(kind=kind, withdrawn_at=None, ex_at__gt=now).annotate(
+        last_close=Subquery(days.order_by("-day").values("closes_at")[:1])
+    )
+    return actions.filter(last_close__lt=now)
 
 
 def cancel_isolated(orders: QuerySet[AutoTrade], reason: str) -> int:
@@ -80,7 +91,19 @@ def _overtaken(now: datetime) -> QuerySet[AutoTrade]:
 
 def _at_hand(now: datetime) -> QuerySet[AutoTrade]:
     """The same before a split that is at hand, of accounts at real brokers."""
-    instruments = list(splits_at_hand(now).values_list("instrument_id", flat=True))
+    return _at_real_brokers(splits_at_hand(now))
+
+
+def _adjusted(now: datetime) -> QuerySet[AutoTrade]:
+    """Buys there that would last beyond a dividend that is at hand, and have a limit."""
+    dividends = _actions_at_hand(now, CorporateAction.Kind.DIVIDEND)
+    return _at_real_brokers(dividends).filter(
+        trade_type="buy", time_in_force=TimeInForce.GTC, order_type=OrderType.LIMIT
+    )
+
+
+def _at_real_brokers(actions: QuerySet[CorporateAction]) -> QuerySet[AutoTrade]:
+    instruments = list(actions.values_list("instrument_id", flat=True))
     return open_orders().filter(~Q(account__broker=BrokerAccount.Broker.PAPER), instrument_id__in=instruments)
 
 
