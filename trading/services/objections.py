@@ -101,7 +101,7 @@ def hindrance_to(trade: AutoTrade, *, now: datetime, again: bool = False) -> Hin
         return Hindrance(OrderState.EXPIRED, reason if is_open else MARKET_CLOSED)
     if not is_open:
         return Hindrance(OrderState.EXPIRED if again else None, MARKET_CLOSED)
-    return beside
+    return _ran_away(trade, snapshot, again=again) or beside
 
 
 def _beside_another(trade: AutoTrade) -> Hindrance | None:
@@ -122,9 +122,9 @@ def _beside_another(trade: AutoTrade) -> Hindrance | None:
 
 
 def _ran_away(trade: AutoTrade, snapshot: MarketSnapshot, *, again: bool) -> Hindrance | None:
-    """A buy that pays whatever the market gives once its stop is reached, and whose price has run away while it waited
-    here: it would cost more than was approved and reserved. What sells goes out all the same: at the broker it would
-    have been triggered, too."""
+    """A buy that pays whatever the market gives, now or once its stop is reached, and whose price has run away while it
+    waited here or was asked for: it would cost more than was approved and reserved. What sells goes out all the same:
+    it only reduces risk."""
     if trade.trade_type == "sell" or trade.order_type in LIMITED:
         return None
     price = snapshot.price(trade.symbol)

@@ -198,7 +198,7 @@ def test_a_second_sending_that_does_not_go_out_leaves_it_unknown(alice: Scene, e
     assert len(alice.venue.submits) == 1
 
 
-@pytest.mark.parametrize("hindrance", ["halt", "closed", "code", "rule"])
+@pytest.mark.parametrize("hindrance", ["halt", "closed", "code", "rule", "price"])
 def test_what_may_not_go_out_any_more_is_not_sent_again(alice: Scene, market: Market, hindrance: str) -> None:
     if hindrance == "rule":
         market.advise("AAA")
@@ -214,6 +214,8 @@ def test_what_may_not_go_out_any_more_is_not_sent_again(alice: Scene, market: Ma
     elif hindrance == "closed":
         market.is_open = False
         market.tick()
+    elif hindrance == "price":
+        market.tick(AAA=140)  # far beyond what is reserved for it
     elif hindrance == "rule":
         assert trade.rule is not None
         trade.rule.is_active = False

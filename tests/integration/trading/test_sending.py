@@ -437,6 +437,25 @@ def test_a_stop_that_waited_while_its_price_ran_away_buys_nothing(
     assert clean()
 
 
+@pytest.mark.parametrize(
+    ("side", "price", "state_after"),
+    [("buy", 103, "expired"), ("buy", 101, "accepted"), ("buy", 70, "accepted"), ("sell", 70, "accepted")],
+)
+def test_a_market_buy_whose_price_ran_away_within_its_minute_buys_nothing(
+    alice: Scene, market: Market, side: str, price: float, state_after: str
+) -> None:
+    if side == "sell":
+        report(ordered(alice.desk), "filled", 10, fill=10)
+    trade = ordered(alice.desk, side=side)
+    market.tick(AAA=price)
+    send_due()
+    assert state(trade) == state_after
+    if state_after == "expired":
+        assert trade.status_reason.startswith("its price ran away to 103 before it could be sent")
+        assert not reserved(trade) and alice.venue.submits == []
+    assert clean()
+
+
 def test_a_limit_order_goes_out_while_the_market_is_closed(alice: Scene, market: Market) -> None:
     trade = ordered(alice.desk)
     AutoTrade.objects.filter(pk=trade.pk).update(order_type="limit", limit_price=99)
