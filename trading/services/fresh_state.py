@@ -129,6 +129,11 @@ class FreshState:
         """NaN while the price of something held is unknown."""
         return Decimal(repr(self.settled().equity))
 
+    def known_equity(self) -> Decimal | None:
+        """None while the price of something held is unknown."""
+        equity = self.equity()
+        return None if equity.is_nan() else equity
+
     def capital_cap(self) -> Decimal | None:
         """What the session may have invested, in currency; None: everything."""
         cap = self.config.capital_cap
@@ -139,10 +144,8 @@ class FreshState:
 
         None: something held has no known price.
         """
-        equity, cap = self.equity(), self.capital_cap()
-        if equity.is_nan():
-            return None
-        return equity if cap is None else min(equity, cap)
+        equity, cap = self.known_equity(), self.capital_cap()
+        return equity if equity is None or cap is None else min(equity, cap)
 
     def exposures(self) -> dict[int, Decimal]:
         """Instrument -> worth of what is held of it and what working buys have reserved for it; NaN: no price."""

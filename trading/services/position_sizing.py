@@ -27,10 +27,14 @@ def size_action(
     """(size with its arithmetic, the last price). An unknown price or equity gives no size. A limit order is sized at
     its limit, which is what it pays or gets.
 
+    What a session may have invested measures what it buys and sells, and not what a position comes down to: that holds
+    what was there before it, too.
+
     `rule_id` wants it; `sources` is the session's preference of recommendations. What only some methods need is
     read only for these.
     """
-    price, equity = state.price(instrument), state.sizing_equity()
+    price = state.price(instrument)
+    equity = state.known_equity() if action.sizing_method == "reduce" else state.sizing_equity()
     if price is None:
         return Sized(quantity=ZERO, arithmetic={}, reason="the price is unknown"), None
     of_position = action.sizing_method == "full_position" or action.size_unit == PERCENTAGE_OF_POSITION

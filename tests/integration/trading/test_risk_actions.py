@@ -130,6 +130,29 @@ def test_a_position_that_grew_is_reduced_to_its_size_once(market: Market) -> Non
     assert book_differences() == []
 
 
+def test_a_position_comes_down_to_a_part_of_all_equity_whatever_the_session_may_invest(
+    market: Market,
+) -> None:
+    """Its buys are measured by the session's part; what it may have invested says nothing of a position's size."""
+    down_to_four = [{"type": "reduce", "to_position_size": 4}]
+    trim = risk_rule("Trim", "position_weight_percentage", "greater_than", 4, down_to_four)
+    market.tick()
+    half = {"capital_cap": {"percentage": 50}}
+    desk = Desk.open(market, rules=(STRONG_BUY_ENTRY, trim), config=half)
+    market.advise("AAA")
+    desk.step()
+    market.advice.clear()
+    assert desk.held("AAA") == 25, "5 percent of one half"
+    market.closes["AAA"] = 200.0
+    for _ in range(3):
+        desk.step(AAA=200.0)
+    # Worth 5,000 of 102,4xx; 4,09x are to stay: 20.5 of it, so 4 are sold.
+    assert desk.held("AAA") == 21
+    (traded, *_) = decisions_of(desk, "Trim")
+    assert Decimal(traded.sizing["equity"]) > 102_000
+    assert book_differences() == []
+
+
 def test_a_reduction_on_its_way_is_not_ordered_again(market: Market) -> None:
     down_to_five = [{"type": "reduce", "to_position_size": 5}]
     desk = holding(market, risk_rule("Trim", "position_weight_percentage", "greater_than", 5, down_to_five))
