@@ -48,11 +48,15 @@ NO_ANSWER, BAD_ANSWER, NOT_FOUND, NO_FILLS = "no_answer", "bad_answer", "not_fou
 ATTEMPTS_MAX = 5
 
 
-def recover_due(*, seconds: float = RUN_SECONDS) -> int:
+def recover_due(*, seconds: float = RUN_SECONDS, resend: bool = True) -> int:
     """Take over lost claims, and ask for what is unknown, the oldest of every account first. Returns how many trades
-    were moved on. Nothing new is taken up after `seconds`."""
+    were moved on. Nothing new is taken up after `seconds`.
+
+    resend False: what the broker does not have, and may be sent again, is left to whoever comes next.
+    """
     run = Run(seconds=seconds)
-    moved = run.work_off(claims.LOST, _take_over, speaks=False) + run.work_off(claims.TO_ASK, _settle_one)
+    moved = run.work_off(claims.LOST, _take_over, speaks=False)
+    moved += run.work_off(claims.TO_ASK, partial(_settle_one, resend=resend))
     if run.ended_early:
         wake(RECOVER_TASK, queue=RECOVER_QUEUE)
     return moved
@@ -70,7 +74,7 @@ def _take_over(item: Due) -> bool:
     return True
 
 
-def _settle_one(item: Due) -> bool:
+def _settle_one(item: Due, *, resend: bool) -> bool:
     claim = _claim(item)
     if claim is None:
         return False
@@ -88,7 +92,7 @@ def _settle_one(item: Due) -> bool:
     reach("recover.before_record", detail=trade.client_order_id)
     if order is not None:
         return _found(claim, broker, order)
-    again = recorded(partial(_not_found, claim))
+    again = recorded(partial(_not_found, claim, resend=resend))
     if again is not None:
         reach("send.after_claim", detail=trade.client_order_id)
         submit_claimed(again, broker)
@@ -174,7 +178,7 @@ def _settled_at(trade: AutoTrade) -> datetime:
 
 
 @transaction.atomic
-def _not_found(claim: Claim) -> Claim | None:
+def _not_found(claim: Claim, *, resend: bool) -> Claim | None:
     """The broker has no such order, as far as it knew when it was asked. Returns the claim to send it again."""
     books, trade = claims.lock(claim.trade.id)
     if trade.fence != claim.fence or trade.status not in DOUBTFUL:
@@ -191,7 +195,7 @@ def _not_found(claim: Claim) -> Claim | None:
         state, reason = end
         _end(books, trade, state, reason)
         return None
-    if not may_trade():
+    if not resend or not may_trade():
         ask_later(trade)
         return None
     return claim_for_sending(trade)

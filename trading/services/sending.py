@@ -68,6 +68,11 @@ def send_due() -> int:
     return moved
 
 
+def cancel_due() -> int:
+    """Only the cancels that are due: nothing of anybody is sent. Returns how many trades were moved on."""
+    return Run().work_off(claims.CANCELLING, cancel_at_broker)
+
+
 def _send_one(item: Due) -> bool:
     if not may_trade():
         return False

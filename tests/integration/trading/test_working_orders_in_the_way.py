@@ -123,8 +123,8 @@ def test_the_command_line_cancels_at_the_broker_by_itself(
 ) -> None:
     at_alpaca(desk)
     trade = works(place(desk, limit_at(90)))
-    monkeypatch.setattr(command, "send_due", sent)
-    monkeypatch.setattr(command, "recover_due", lambda: 0)
+    monkeypatch.setattr(command, "cancel_due", sent)
+    monkeypatch.setattr(command, "recover_due", lambda *, resend: 0)
     SENT[:] = [trade]
     call_command("emergency_stop", reason="a test")
     assert state_of(trade) == "cancelled"
@@ -136,8 +136,8 @@ def test_the_command_line_says_when_a_broker_does_not_answer(
 ) -> None:
     at_alpaca(desk)
     works(place(desk, limit_at(90)))
-    monkeypatch.setattr(command, "send_due", sent)
-    monkeypatch.setattr(command, "recover_due", lambda: 0)
+    monkeypatch.setattr(command, "cancel_due", sent)
+    monkeypatch.setattr(command, "recover_due", lambda *, resend: 0)
     monkeypatch.setattr(command, "DRAIN_SECONDS_MAX", 0)
     SENT[:] = []
     with pytest.raises(CommandError, match="still in flight or work at a broker"):

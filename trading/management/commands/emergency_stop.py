@@ -9,7 +9,7 @@ from trading.models import Halt
 from trading.services.emergency_stop import arm, drain
 from trading.services.halted_orders import at_real_brokers
 from trading.services.recovery import recover_due
-from trading.services.sending import send_due
+from trading.services.sending import cancel_due
 
 DRAIN_SECONDS_MAX = 60
 PAUSE_SECONDS = 0.5
@@ -67,9 +67,10 @@ class Command(BaseCommand):
             if drain(halt_id=halt.id):
                 return True
             if at_real_brokers(halt):
-                # By itself, for nobody else may be there: the cancels, and what became of them.
-                send_due()
-                recover_due()
+                # By itself, for nobody else may be there: the cancels, and what became of them. It sends nothing: who
+                # stops one portfolio has not asked for the orders of the others.
+                cancel_due()
+                recover_due(resend=False)
             return drain(halt_id=halt.id)
         except (OperationalError, InterfaceError) as error:
             self.stdout.write(f"still draining: {_one_line(error)}")
