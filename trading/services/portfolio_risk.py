@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 import numpy as np
-from django.db.models import Count, QuerySet
+from django.db.models import Count, Q, QuerySet
 
 from foundation.core.money import ZERO, as_decimal
 from foundation.errors import NotFound
@@ -35,7 +35,7 @@ from trading.core.portfolio_risk import (
     unknown_returns_risk,
 )
 from trading.models import AutoTrade
-from trading.selectors.breakers import losing_streaks, rejections_last_minute
+from trading.selectors.breakers import losing_streaks, rejections_last_minute, releases_of_rules
 from trading.services.facts import (
     MarketView,
     OwnedRows,
@@ -245,7 +245,7 @@ def _standing(
         },
         correlations=_correlations(snapshot, sorted(valued.exposures)),
         trades_today=None if snapshot is None else _counts(_of_the_day(trades, snapshot.as_of)),
-        rule_executions=_rule_executions(trades, snapshot, limits),
+        rule_executions=_rule_executions(portfolio_id, trades, snapshot, limits),
         daily_loss_percentage=None if pnl is None else max(-pnl, ZERO),
         drawdown_percentage=loss.percentage,
         losing_streak=losing_streaks([portfolio_id])[portfolio_id],
@@ -282,11 +282,18 @@ def _counts(trades: QuerySet[AutoTrade]) -> list[TradeCount]:
 
 
 def _rule_executions(
-    trades: QuerySet[AutoTrade], snapshot: MarketSnapshot | None, limits: Sequence[LimitRow]
+    portfolio_id: uuid.UUID,
+    trades: QuerySet[AutoTrade],
+    snapshot: MarketSnapshot | None,
+    limits: Sequence[LimitRow],
 ) -> list[TradeCount] | None:
-    """Within the window in force; None when no scope sets one."""
+    """Within the window in force, as the control counts: what a rule did before its last release is judged. None when
+    no scope sets a window."""
     window = tightest(limits).get("rule_execution_window_minutes")
     if window is None or snapshot is None:
         return None
     since = snapshot.as_of - min(timedelta(minutes=float(window)), _WINDOW_MAX)
-    return _counts(trades.filter(rule__isnull=False, market_at__gt=since))
+    counted = trades.filter(rule__isnull=False, market_at__gt=since)
+    for rule_id, released_at in releases_of_rules([portfolio_id]).items():
+        counted = counted.exclude(Q(rule_id=rule_id, created_at__lte=released_at))
+    return _counts(counted)

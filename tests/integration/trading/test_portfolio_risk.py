@@ -22,7 +22,10 @@ from portfolios.selectors import effective_limits
 from portfolios.services.limits import set_limits
 from portfolios.services.portfolios import create_portfolio, deposit
 from tests.harness.trading import Desk, Market
+from tests.integration.trading.steps import risk_officer
+from trading.core.breakers import Breaker, Tripped
 from trading.models import AutoTrade
+from trading.services.emergency_stop import arm, release
 from trading.services.facts import market_view, read_owned, valuation_of
 from trading.services.portfolio_risk import assess_portfolio
 from trading.services.trade_execution import execute_pending
@@ -317,6 +320,27 @@ def test_the_days_trades_are_counted_by_rule_and_symbol(desk):
     assert use_of(risk, "max_daily_loss_percentage").value > 0
     AutoTrade.objects.filter(trade_type="sell").update(origin="flatten")
     assert use_of(assess_portfolio(desk.portfolio.id), "max_daily_trades").value == 2
+
+
+def test_what_a_rule_executed_before_its_release_is_judged(desk):
+    def executions():
+        return use_of(assess_portfolio(desk.portfolio.id), "max_rule_executions").value
+
+    desk.market.advise("AAA")
+    desk.step()
+    assert executions() == 1
+    (trade,) = desk.trades()
+    often = Tripped(Breaker.REPEATED_EXECUTION, episode="today", reason="it fired too often")
+    halt = arm(
+        scope="rule", scope_id=str(trade.rule_id), mode="reduce_only", reason=often.reason, actor=None, tripped=often
+    )  # fmt: skip
+    assert executions() == 1, "as long as nobody has released it"
+    release(halt_id=halt.id, actor=risk_officer(desk))
+    assert executions() == 0
+    desk.market.advice.clear()
+    desk.market.advise("BBB")
+    desk.step()
+    assert executions() == 1
 
 
 def test_another_day_counts_from_its_beginning(desk):
