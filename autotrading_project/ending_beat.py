@@ -1,14 +1,18 @@
-"""celery-beat ends between two of its ticks.
+"""celery-beat ends between two of its ticks, and says so.
 
 Celery's own handler of SIGTERM writes to the database from within the handler. When the signal comes while beat waits
 for the database, the connection is locked by the very statement that the handler has interrupted, and beat waits for
 itself for ever.
 """
 
+import atexit
 from typing import Any
 
 from celery import platforms
 from celery.signals import beat_init
+
+from foundation import heartbeats
+from foundation.tasks import BEAT
 
 
 @beat_init.connect
@@ -18,4 +22,9 @@ def end_after_this_tick(sender: Any, **kwargs: object) -> None:
     def end(signum: int, frame: object) -> None:
         sender._is_shutdown.set()
 
+    def say_goodbye() -> None:
+        if sender._is_shutdown.is_set():
+            heartbeats.end(component=BEAT)
+
     platforms.signals.update(SIGTERM=end, SIGINT=end)
+    atexit.register(say_goodbye)

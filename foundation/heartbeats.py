@@ -1,15 +1,22 @@
-"""Signs of life, one row for each component and process."""
+"""Signs of life, one row for each component and process.
+
+Each brings what the process knows of its machine's clock: what the exchange of the sign before has shown.
+"""
 
 import os
 import socket
 import time
 
-from django.db import connection
+import structlog
+from django.db import Error, connection
 
+from foundation.core.clocks import certainly_ahead
 from foundation.version import code_version
 
+log = structlog.get_logger(__name__)
 EVERY_SECONDS = 1.0
 _next_signs: dict[str, float] = {}
+_shown: dict[str, float] = {}
 
 
 def instance_name() -> str:
@@ -18,16 +25,34 @@ def instance_name() -> str:
 
 def beat(*, component: str) -> None:
     """Note that this process is alive, in database time."""
+    _sign(component, ended=False)
+
+
+def end(*, component: str) -> None:
+    """Note that this process ends because it was told to, so that nobody misses it. Where others of the component
+    live, theirs are the last signs. It never raises: what ends must end."""
+    try:
+        _sign(component, ended=True)
+    except Error as error:
+        log.warning("end_not_noted", component=component, error=str(error).strip())
+
+
+def _sign(component: str, *, ended: bool) -> None:
+    before = time.time()
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            INSERT INTO foundation_heartbeat (component, instance, code_version, at)
-            VALUES (%s, %s, %s, clock_timestamp())
+            INSERT INTO foundation_heartbeat (component, instance, code_version, at, ended, clock_ahead_seconds)
+            VALUES (%s, %s, %s, clock_timestamp(), %s, %s)
             ON CONFLICT (component, instance)
-            DO UPDATE SET at = excluded.at, code_version = excluded.code_version
+            DO UPDATE SET at = excluded.at, code_version = excluded.code_version, ended = excluded.ended,
+                          clock_ahead_seconds = excluded.clock_ahead_seconds
+            RETURNING extract(epoch FROM at)::float8
             """,
-            [component, instance_name(), code_version()],
+            [component, instance_name(), code_version(), ended, _shown.get("ahead")],
         )
+        (theirs,) = cursor.fetchone()
+    _shown["ahead"] = certainly_ahead(before=before, after=time.time(), theirs=theirs)
 
 
 def beat_if_due(*, component: str) -> None:

@@ -91,6 +91,12 @@ class Heartbeat(models.Model):
     instance = models.CharField(max_length=200, help_text="host:pid")
     code_version = models.CharField(max_length=64)
     at = models.DateTimeField()
+    ended = models.BooleanField(db_default=False, help_text="it ended as it was told to")
+    clock_ahead_seconds = models.FloatField(
+        null=True,
+        blank=True,
+        help_text="by how much its machine's clock is ahead of the database's at least; below 0: behind",
+    )
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["component", "instance"], name="heartbeat_once")]

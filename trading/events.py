@@ -1,6 +1,6 @@
 """What the trading room tells the journal: decisions, orders and their fills, stops, brokers."""
 
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Literal, NotRequired, TypedDict
 from uuid import UUID
@@ -222,6 +222,20 @@ class VersionMismatch(TypedDict):
     members: list[str]
 
 
+class ProcessMissing(TypedDict):
+    """`last_sign`: of any process of the component, in database time."""
+
+    component: str
+    last_sign: datetime
+
+
+class ClockOff(TypedDict):
+    """At least; below 0 the machine's clock is behind the database's."""
+
+    host: str
+    ahead_seconds: Decimal
+
+
 class BrokerBreak(TypedDict):
     """Where the broker and our books differ: `key` is what it is about, an order's id, a symbol or a currency."""
 
@@ -319,6 +333,8 @@ register(
     EventKind("slice.failing", "A group of sessions cannot be evaluated", SliceFailing, PLATFORM),
     EventKind("fleet.version_required", "Only workers of this version trade", VersionRequired, PLATFORM),
     EventKind("fleet.mismatch", "Workers of another version than is required run", VersionMismatch, PLATFORM),
+    EventKind("process.missing", "No process of a kind shows a sign of life", ProcessMissing, PLATFORM),
+    EventKind("process.clock_off", "A machine's clock is not the database's", ClockOff, PLATFORM),
     EventKind("reconciliation.break", "Broker and books differ", BrokerBreak),
     EventKind("reconciliation.break_ended", "They do not differ in this any more", BrokerBreak),
     EventKind("reconciliation.break_explained", "A person says why they differ", BreakExplained),

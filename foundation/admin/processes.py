@@ -8,7 +8,7 @@ from foundation.models import Heartbeat, Lease, RequiredCodeVersion
 
 @admin.register(Heartbeat)
 class HeartbeatAdmin(ReadOnlyAdmin):
-    list_display = ("component", "instance", "code_version", "at")
+    list_display = ("component", "instance", "code_version", "at", "ended", "clock_ahead_seconds")
     list_filter = ("component",)
     ordering = ("component", "instance")
 

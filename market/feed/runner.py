@@ -89,6 +89,8 @@ class FeedRunner:
                     self._wait_for_database(error)
         finally:
             self._release()
+            if self._stop.requested:
+                heartbeats.end(component=selectors.FEED)
             log.info("feed_stopped", holder=self._holder)
 
     def _serve(self) -> None:

@@ -41,7 +41,7 @@ def fleet() -> list[Member]:
         Member(*row)
         for row in selected(
             "SELECT component, instance, code_version, at FROM foundation_heartbeat"
-            " WHERE at > clock_timestamp() - make_interval(secs => %s) ORDER BY component, instance",
+            " WHERE at > clock_timestamp() - make_interval(secs => %s) AND NOT ended ORDER BY component, instance",
             [ALIVE_SECONDS],
         )
     ]

@@ -47,6 +47,7 @@ from trading.services.breakers import trip_found, trip_on_losses, trip_on_rates,
 from trading.services.facts import market_view
 from trading.services.fleet import watch_fleet
 from trading.services.marking import mark_equity
+from trading.services.missing import PROCESSES
 from trading.services.overdue import watch_cancels, watch_draining
 from trading.services.worth import read_worth
 
@@ -153,6 +154,7 @@ WATCH = PlatformWatch()
 
 def watch_platform() -> None:
     WATCH.look_if_due()
+    PROCESSES.look_if_due()
 
 
 def watch_breakers() -> None:
@@ -167,6 +169,7 @@ def watch_breakers() -> None:
         watch_cancels,
         watch_draining,
         watch_fleet,
+        PROCESSES.look_if_due,
     )
     for watch in watches:
         try:

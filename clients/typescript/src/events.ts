@@ -74,6 +74,7 @@ export function line(event: Event): string | undefined {
     case "permissions.approved": case "permissions.proposed": case "permissions.rejected": case "permissions.set":
     case "portfolio.created":
     case "position.split":
+    case "process.clock_off": case "process.missing":
     case "protection.failing": case "protection.refused": case "protection.removed": case "protection.set":
     case "protection.triggered":
     case "recommendation_source.changed": case "recommendation_source.created":

@@ -5,13 +5,14 @@ from collections.abc import Callable
 import pytest
 
 from tests.harness.trading import Desk, Market
-from trading.services import watching
+from trading.services import missing, watching
 
 
 @pytest.fixture(autouse=True)
 def has_just_begun_to_watch(monkeypatch: pytest.MonkeyPatch) -> None:
     """As in a process that is new: else the dead man's switch goes off in the one that runs all these tests."""
     monkeypatch.setattr(watching.WATCH, "since", None)
+    monkeypatch.setattr(missing.PROCESSES, "looked_at", None)
 
 
 @pytest.fixture
