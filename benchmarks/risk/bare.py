@@ -67,7 +67,7 @@ def _of_a_sell(r: RiskRequest, limits: Any) -> str | None:
 def _last_of_all(r: RiskRequest) -> str | None:
     if r.opposite_orders:
         return "WASH_TRADE"
-    return "UNKNOWN_OUTSTANDING" if r.unknown_on_symbol else None
+    return "UNKNOWN_OUTSTANDING" if r.unknown_before else None
 
 
 def _for_entries(messages: Decimal) -> Decimal:

@@ -98,7 +98,7 @@ def _buy(rng: random.Random, limits: EffectiveLimits) -> RiskRequest:
         messages_last_second=rng.randrange(0, 7), messages_last_minute=rng.randrange(7, 70), twins=0,
         rule_executions=rng.randrange(0, 10), daily_trades=rng.randrange(8, 20),
         daily_trades_of_rule=rng.randrange(0, 8), daily_trades_of_symbol=rng.randrange(0, 8), opposite_orders=0,
-        unknown_on_symbol=0,
+        unknown_before=0,
     )  # fmt: skip
 
 
@@ -221,5 +221,5 @@ PLANTS: list[tuple[str, bool, Plant]] = [
     ("MAX_DAILY_TRADES", False, _counted("daily_trades_of_rule", "max_daily_trades_per_rule")),
     ("MAX_DAILY_TRADES", False, _counted("daily_trades_of_symbol", "max_daily_trades_per_symbol")),
     ("WASH_TRADE", True, _always(opposite_orders=1)),
-    ("UNKNOWN_OUTSTANDING", True, _always(unknown_on_symbol=1)),
+    ("UNKNOWN_OUTSTANDING", True, _always(unknown_before=1)),
 ]  # fmt: skip

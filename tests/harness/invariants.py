@@ -9,7 +9,6 @@ from django.db import connection
 
 from portfolios.models import LimitSet, Portfolio, Position, Reservation
 from tests.harness.risk_model import (
-    DOUBTFUL,
     FINAL,
     LEGAL,
     MAY_REFUSE_A_SELL,
@@ -43,8 +42,7 @@ def assert_verdict(
     assert (code is None) == (not failed) and failed[:1] == ([code] if code else [])
     if isinstance(verdict, Refused):
         assert verdict.detail.startswith(f"{code}: value=") and " limit=" in verdict.detail
-    mine = [order for order in book.open() if order.wanted.symbol == wanted.symbol]
-    if any(order.state in DOUBTFUL for order in mine):
+    if book.waits_for_doubt(wanted):
         assert "UNKNOWN_OUTSTANDING" in failed
     if wanted.side == "sell" and wanted.quantity <= book.free_units(wanted.symbol):
         assert set(failed) <= MAY_REFUSE_A_SELL - {"INSUFFICIENT_POSITION"}

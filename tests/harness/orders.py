@@ -54,7 +54,7 @@ BUY = RiskRequest(
     correlation=D("0.4"), effective_holdings=D(4), effective_holdings_after=D(5), capital_cap=D(40_000),
     session_invested=D(20_000), daily_pnl_percentage=D(0), drawdown_percentage=D(1), losing_streak=0,
     minutes_since_sold=D("Infinity"), messages_last_second=0, messages_last_minute=0, twins=0, rule_executions=3,
-    daily_trades=3, daily_trades_of_rule=2, daily_trades_of_symbol=1, opposite_orders=0, unknown_on_symbol=0,
+    daily_trades=3, daily_trades_of_rule=2, daily_trades_of_symbol=1, opposite_orders=0, unknown_before=0,
 )  # fmt: skip
 SELL = replace(
     BUY, side="sell", execution_price=D("99.9"), cost=D(0), free_quantity=D(50), position_value=D(5_000),

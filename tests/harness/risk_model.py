@@ -218,7 +218,13 @@ class BookModel:
             yield "INSUFFICIENT_POSITION", w.quantity > self.free_units(w.symbol)
         mine = [order for order in self.open() if order.wanted.symbol == w.symbol]
         yield "WASH_TRADE", any(order.wanted.side != w.side for order in mine)
-        yield "UNKNOWN_OUTSTANDING", any(order.state in DOUBTFUL for order in mine)
+        yield "UNKNOWN_OUTSTANDING", self.waits_for_doubt(w)
+
+    def waits_for_doubt(self, w: Wanted) -> bool:
+        """For an order of unknown outcome its symbol waits, and what its rule would enter elsewhere."""
+        in_doubt = [order.wanted for order in self.open() if order.state in DOUBTFUL]
+        enters = w.by_rule and w.side == "buy"
+        return any(one.symbol == w.symbol or (enters and one.by_rule) for one in in_doubt)
 
     def _questions_to_a_buy(self, w: Wanted, world: World) -> Iterator[tuple[str, bool | None]]:
         quote, limit = world.quotes[w.symbol], self.limits

@@ -261,7 +261,7 @@ def _no_other_side(r: RiskRequest) -> Finding:
 
 
 def _no_unknown(r: RiskRequest) -> Finding:
-    return Finding(CODE.UNKNOWN_OUTSTANDING, r.unknown_on_symbol == 0, r.unknown_on_symbol, 0)
+    return Finding(CODE.UNKNOWN_OUTSTANDING, r.unknown_before == 0, r.unknown_before, 0)
 
 
 def _most(
@@ -361,6 +361,7 @@ CONTROLS: tuple[Control, ...] = (
           lambda r: Decimal(r.daily_trades_of_symbol + 1)),
     Control(CODE.WASH_TRADE, "an own order on the other side is open that it might meet, or beside which the broker"
             " rejects it", Reductions.YES, FIA, _no_other_side),
-    Control(CODE.UNKNOWN_OUTSTANDING, "the outcome of an order on this symbol is unknown", Reductions.YES,
+    Control(CODE.UNKNOWN_OUTSTANDING,
+            "the outcome of an order on this symbol, or, for an entry, of this rule, is unknown", Reductions.YES,
             "design", _no_unknown),
 )  # fmt: skip

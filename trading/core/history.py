@@ -218,8 +218,16 @@ class History:
             order._replace(leaves=True) if order.id in order_ids else order for order in self.open_orders
         ]
 
-    def unknown_on(self, instrument_id: int) -> int:
-        return sum(order.instrument_id == instrument_id and order.doubtful for order in self.open_orders)
+    def unknown_before(self, *, instrument_id: int, side: str, rule_id: uuid.UUID | None) -> int:
+        """Orders in doubt for which this one has to wait: those on its symbol and, where a rule enters, those of the
+        rule: while its broker does not answer, it would leave one on each symbol. An exit waits for no other symbol's.
+        """
+        entering = rule_id if side == "buy" else None
+        return sum(
+            order.doubtful
+            and (order.instrument_id == instrument_id or (entering is not None and order.rule_id == entering))
+            for order in self.open_orders
+        )
 
     def minutes_since_sold(self, instrument_id: int) -> Decimal:
         sold_at = self.sold_at.get(instrument_id)

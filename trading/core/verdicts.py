@@ -131,7 +131,8 @@ class RiskRequest:
     opposite_orders: int
     """open orders of the same account on the other side of this instrument that it might meet, or beside which its
     broker rejects it"""
-    unknown_on_symbol: int
+    unknown_before: int
+    """orders whose outcome nobody knows on this symbol and, for an entry of a rule, of the same rule"""
     terms: OrderTerms = MARKET_DAY
     terms_objection: str = ""
     """what the account's broker cannot do of it, and what it could; empty when it can"""

@@ -127,7 +127,7 @@ def request_of(state: FreshState, wish: OrderWish) -> RiskRequest:
         daily_trades_of_rule=history.daily_trades_of_rule(rule_id),
         daily_trades_of_symbol=history.daily_trades_of_symbol(instrument.id),
         opposite_orders=len(opposite_orders(state, wish, worst=worst)),
-        unknown_on_symbol=history.unknown_on(instrument.id),
+        unknown_before=history.unknown_before(instrument_id=instrument.id, side=side, rule_id=rule_id),
         terms=wish.terms,
         terms_objection="" if objection else _terms_objection(state, wish),
         own_working=history.own_working(instrument_id=instrument.id, side=side, rule_id=rule_id),

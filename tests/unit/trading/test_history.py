@@ -137,10 +137,32 @@ def test_only_what_works_of_the_same_rule_side_and_symbol_is_its_own() -> None:
     assert history.own_working(instrument_id=1, side="buy", rule_id=None) == 0, "a person's orders are his"
 
 
-def test_an_order_that_nobody_knows_the_end_of_counts_on_its_symbol() -> None:
+RULES = [uuid.uuid4(), uuid.uuid4()]
+
+
+@pytest.mark.parametrize(
+    ("instrument_id", "side", "rule", "waits_for"),
+    [
+        (1, "buy", None, 1),
+        (1, "sell", None, 1),
+        (1, "buy", RULES[1], 1),
+        (2, "buy", RULES[0], 1),  # the rule's further entries
+        (2, "sell", RULES[0], 0),  # but not its exits
+        (2, "buy", RULES[1], 0),
+        (2, "buy", None, 0),
+    ],
+    ids=str,
+)
+def test_for_an_order_that_nobody_knows_the_end_of_its_symbol_and_its_rules_entries_wait(
+    instrument_id: int, side: str, rule: uuid.UUID | None, waits_for: int
+) -> None:
     history = before()
-    history.open_orders.append(OpenOrder(uuid.uuid4(), 1, "buy", None, doubtful=True))
-    assert (history.unknown_on(1), history.unknown_on(2)) == (1, 0)
+    history.open_orders += [
+        OpenOrder(uuid.uuid4(), 1, "buy", None, doubtful=True, rule_id=RULES[0]),
+        OpenOrder(uuid.uuid4(), 2, "buy", None, doubtful=False, rule_id=RULES[0]),
+        OpenOrder(uuid.uuid4(), 3, "buy", None, doubtful=True),
+    ]
+    assert history.unknown_before(instrument_id=instrument_id, side=side, rule_id=rule) == waits_for
 
 
 @pytest.mark.parametrize("limit", [D(10) ** 12 - 1, D(10) ** 11])

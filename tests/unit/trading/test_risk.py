@@ -69,7 +69,7 @@ BOUNDARIES: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     ({"daily_trades_of_rule": 5}, {"daily_trades_of_rule": 6}, "MAX_DAILY_TRADES"),
     ({"daily_trades_of_symbol": 3}, {"daily_trades_of_symbol": 4}, "MAX_DAILY_TRADES"),
     ({"opposite_orders": 0}, {"opposite_orders": 1}, "WASH_TRADE"),
-    ({"unknown_on_symbol": 0}, {"unknown_on_symbol": 1}, "UNKNOWN_OUTSTANDING"),
+    ({"unknown_before": 0}, {"unknown_before": 1}, "UNKNOWN_OUTSTANDING"),
 ]  # fmt: skip
 # with 100 % of gross exposure permitted, leverage speaks
 LEVERED = EffectiveLimits(
@@ -165,7 +165,7 @@ def test_what_only_reduces_risk_is_never_blocked_by_a_limit(beyond: dict[str, An
         ({"own_working": 1}, "DUPLICATE_ORDER"),
         ({"terms_objection": "it has market"}, "NOT_PERMITTED"),
         ({"opposite_orders": 1}, "WASH_TRADE"),
-        ({"unknown_on_symbol": 1}, "UNKNOWN_OUTSTANDING"),  # or it could sell twice
+        ({"unknown_before": 1}, "UNKNOWN_OUTSTANDING"),  # or it could sell twice
     ],
 )
 def test_what_stops_a_sell_all_the_same(change: dict[str, Any], code: str) -> None:
