@@ -27,7 +27,7 @@ from portfolios.core.access import Action
 from portfolios.models import BrokerAccount
 from portfolios.selectors import visible_portfolio
 from trading.core.breakers import Breaker, breaker_of_break, reconciliation
-from trading.core.reconciliation import Finding, is_explained
+from trading.core.reconciliation import STATES, Finding, is_explained
 from trading.models import Execution, Halt, Reconciliation, ReconciliationBreak
 from trading.services.breakers import trip_found
 
@@ -70,12 +70,10 @@ def record_breaks(*, account_id: uuid.UUID, findings: Sequence[Finding]) -> list
 def _record(account: BrokerAccount, found: Finding, events: list[Event]) -> ReconciliationBreak | None:
     named = ReconciliationBreak.objects.filter(account=account, kind=found.kind, key=found.key)
     now = database_now()
-    explained = named.filter(explained_by__isnull=False).order_by("-ended_at").first()
-    if explained is not None and not named.filter(ended_at=None).exists():
-        was = (explained.ours, explained.theirs, explained.detail)
-        if is_explained(found.kind, was=was, now=found, went_on=_went_on(account.pk, explained.last_seen_at)):
-            named.filter(pk=explained.pk).update(last_seen_at=now)
-            return None
+    explained = _explanation(account.pk, found)
+    if explained is not None:
+        named.filter(pk=explained.pk).update(last_seen_at=now)
+        return None
     facts = {"ours": dict(found.ours), "theirs": dict(found.theirs), "detail": found.detail}
     row, is_new = named.filter(ended_at=None).get_or_create(
         defaults={**facts, "account": account, "kind": found.kind, "key": found.key}
@@ -86,6 +84,25 @@ def _record(account: BrokerAccount, found: Finding, events: list[Event]) -> Reco
         message = f"Broker and books do not agree ({found.kind}): {found.detail}"
         events.append(_event(row, "reconciliation.break", now, AlertSpec("critical", message)))
     return row
+
+
+def is_known(*, account_id: uuid.UUID, found: Finding) -> bool:
+    """Whether people have explained exactly this."""
+    return _explanation(account_id, _storable(found)) is not None
+
+
+def _explanation(account_id: uuid.UUID, found: Finding) -> ReconciliationBreak | None:
+    """The row of which the explanation still says all of it. Of what *is* the last one counts, and none while it is
+    open anew; what *happened* and was explained is so whatever else happens."""
+    named = ReconciliationBreak.objects.filter(account_id=account_id, kind=found.kind, key=found.key)
+    rows = named.filter(explained_by__isnull=False).order_by("-ended_at")
+    if found.kind in STATES:
+        rows = rows[:1] if not named.filter(ended_at=None).exists() else rows.none()
+    for row in rows:
+        was = (row.ours, row.theirs, row.detail)
+        if is_explained(found.kind, was=was, now=found, went_on=_went_on(account_id, row.last_seen_at)):
+            return row
+    return None
 
 
 def _went_on(account_id: uuid.UUID, last_seen_at: datetime) -> bool:

@@ -215,7 +215,10 @@ def _cannot_be_read(halt: Halt) -> Conflict | None:
     last = done.order_by("-started_at").first()
     if last is None or not last.failure.startswith(Reconciliation.BAD_REPORT):
         return None
-    told = f"The last reconciliation could not read the broker ({last.failure}): put it right there, and reconcile."
+    cure = "put it right there, and reconcile"
+    if last.failure.startswith(Reconciliation.UNREAD):
+        cure = "put it right there, or end that order by hand and explain its break; then reconcile"
+    told = f"The last reconciliation could not read the broker ({last.failure}): {cure}."
     return Conflict(told, code="broker_unreadable")
 
 

@@ -42,6 +42,7 @@ from trading.services.reconciling import CLOCK_SLACK, Run, TakenOver, lease_seco
 from trading.services.reconciling_cash import book_activities
 from trading.services.reconciling_holdings import compare_holdings
 from trading.services.reconciling_orders import AskedOrders, apply_orders, ask_orders
+from trading.services.reconciling_unread import in_the_way
 
 log = structlog.get_logger(__name__)
 Trigger = Reconciliation.Trigger
@@ -105,9 +106,9 @@ def _carry_out(
         reach("reconcile.asked", detail=f"account {account.pk}")
         apply_orders(run, orders)
         breaks.end_booked(account_id=account.pk)
-        if orders.unread:  # and what it has filled: nothing can be said of what is held
-            first = next(iter(orders.unread.values()))
-            return f"{Reconciliation.UNREAD}{first}", orders, run
+        unread = in_the_way(run, orders.unread)
+        if unread:  # and what it has filled: nothing can be said of what is held
+            return f"{Reconciliation.UNREAD}{unread[0]}", orders, run
         book_activities(run)
         compare_holdings(run)
         breaks.end_gone(account_id=account.pk, kinds=STATES, seen=run.seen)
@@ -210,7 +211,7 @@ def _alert_failing(account_id: uuid.UUID, failure: str) -> None:
         failed = failed.filter(finished_at__gt=good)
     count = failed.count()
     if count >= FAILURES_BEFORE_ALERT:
-        message = f"The broker could not be asked {count} times in a row: {failure}"
+        message = f"Books and broker could not be compared {count} times in a row: {failure}"
         alert_once(account_id=account_id, kind="reconciliation.failing", since=good, message=message)
 
 

@@ -33,6 +33,7 @@ from trading.services.reconciling_lag import of_fills_on_their_way, unlisted_fil
 from trading.services.reconciling_orders import AskedOrders, book_executions, readable
 from trading.services.reconciling_rounding import rounding_of
 from trading.services.reconciling_splits import of_splits
+from trading.services.reconciling_unread import in_the_way
 
 LOOKS_MAX = 4
 SECOND_LOOK_SECONDS = 0.5
@@ -49,8 +50,9 @@ def compare_holdings(run: Run) -> None:
             told = run.ask(lambda: run.broker.executions_since(recently))
             late.executions = list(readable(run, late, told))
             run.record(book_executions(run, late))
-            if late.unread:  # since the first look: the next reconciliation begins with it
-                raise next(iter(late.unread.values()))
+            unread = in_the_way(run, late.unread)
+            if unread:  # since the first look: the next reconciliation begins with it
+                raise unread[0]
             book_activities(run)
         before = _ours(run)
         theirs = _theirs(run)

@@ -21,13 +21,11 @@ from trading.core.order_states import FINAL, WORKING, OrderState
 from trading.core.reconciliation import Finding
 from trading.models import AutoTrade, Execution, ReconciliationBreak
 from trading.services.reconciling import Run
+from trading.services.reconciling_unread import require_few, unread_order
 
 log = structlog.get_logger(__name__)
 Kind = ReconciliationBreak.Kind
 Row = TypeVar("Row", BrokerOrder, BrokerExecution)
-# Of so many orders of ours in one look something cannot be read, and the others still count: more than a few, and it is
-# the broker that cannot be read.
-UNREAD_MAX = 5
 # By our books at the broker; those of unknown outcome are asked for by recovery.
 AT_THE_BROKER = [state.value for state in (*WORKING, OrderState.CANCELLING)]
 
@@ -58,8 +56,7 @@ def ask_orders(run: Run) -> AskedOrders:
     for order in readable(run, asked, run.ask(run.broker.open_orders), works=True):
         asked.put(order)
         asked.open_ids.add(order.broker_order_id)
-    if len(asked.unread) > UNREAD_MAX:
-        raise next(iter(asked.unread.values()))
+    require_few(run, asked.unread)
     return asked
 
 
@@ -89,7 +86,7 @@ def apply_orders(run: Run, asked: AskedOrders) -> None:
         if trade is not None and _says_more(trade, order):
             findings += _apply_order(run, asked, trade)
     findings += _missing(run, asked)
-    run.record([*findings, *map(_unread, asked.unread.values())])
+    run.record([*findings, *map(unread_order, asked.unread.values())])
 
 
 def _trades_of(run: Run, asked: AskedOrders) -> dict[str, AutoTrade]:
@@ -134,13 +131,6 @@ def foreign_report(report: UnreadableReport) -> Finding:
         report.key,
         f"{what} that is not ours and cannot be read: {report}",
         theirs={"said": report.payload},
-    )
-
-
-def _unread(report: OwnReport) -> Finding:
-    detail = f"{'a fill of an' if report.is_fill else 'an'} order of ours cannot be read: {report}"
-    return Finding(
-        Kind.BAD_REPORT, f"order {report.client_order_id}", detail, theirs={"said": report.payload}
     )
 
 
