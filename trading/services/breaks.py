@@ -10,7 +10,7 @@ import hashlib
 import json
 import math
 import uuid
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -34,6 +34,7 @@ from trading.services.breakers import trip_found
 Kind = ReconciliationBreak.Kind
 KEY_CHARACTERS_MAX, DETAIL_CHARACTERS_MAX, EXPLANATION_CHARACTERS_MAX = 200, 255, 500
 PAYLOAD_CHARACTERS_MAX, PAYLOAD_DEPTH_MAX = 4_000, 6
+GONE, BACK = "Gone by itself", "Back at what was explained"
 
 
 @transaction.atomic
@@ -73,6 +74,8 @@ def _record(account: BrokerAccount, found: Finding, events: list[Event]) -> Reco
     explained = _explanation(account.pk, found)
     if explained is not None:
         named.filter(pk=explained.pk).update(last_seen_at=now)
+        if found.kind in STATES:
+            events += _ended(named.filter(ended_at=None).select_related("account"), BACK)
         return None
     facts = {"ours": dict(found.ours), "theirs": dict(found.theirs), "detail": found.detail}
     row, is_new = named.filter(ended_at=None).get_or_create(
@@ -92,13 +95,11 @@ def is_known(*, account_id: uuid.UUID, found: Finding) -> bool:
 
 
 def _explanation(account_id: uuid.UUID, found: Finding) -> ReconciliationBreak | None:
-    """The row of which the explanation still says all of it. Of what *is* the last one counts, and none while it is
-    open anew; what *happened* and was explained is so whatever else happens."""
+    """The row of which the explanation still says all of it. Of what *is* the last one counts; what *happened* and was
+    explained is so whatever else happens."""
     named = ReconciliationBreak.objects.filter(account_id=account_id, kind=found.kind, key=found.key)
     rows = named.filter(explained_by__isnull=False).order_by("-ended_at")
-    if found.kind in STATES:
-        rows = rows[:1] if not named.filter(ended_at=None).exists() else rows.none()
-    for row in rows:
+    for row in rows[:1] if found.kind in STATES else rows:
         was = (row.ours, row.theirs, row.detail)
         if is_explained(found.kind, was=was, now=found, went_on=_went_on(account_id, row.last_seen_at)):
             return row
@@ -106,27 +107,27 @@ def _explanation(account_id: uuid.UUID, found: Finding) -> ReconciliationBreak |
 
 
 def _went_on(account_id: uuid.UUID, last_seen_at: datetime) -> bool:
-    """Whether the last reconciliation that succeeded saw it."""
-    last = _last_success(account_id)
+    """Whether the last reconciliation that succeeded saw what was explained, or something else in its place."""
+    last = last_success(account_id)
     return last is None or last_seen_at >= last
 
 
-def _last_success(account_id: uuid.UUID) -> datetime | None:
+def last_success(account_id: uuid.UUID) -> datetime | None:
     rows = Reconciliation.objects.filter(account_id=account_id, finished_at__isnull=False, failure="")
     return rows.order_by("-started_at").values_list("started_at", flat=True).first()
 
 
 def _still_explained(account_id: uuid.UUID, seen: Collection[tuple[str, str]]) -> None:
-    """What was explained and could not be judged this time (`seen`) is not taken for gone in between."""
+    """What was explained, and is there, or could not be judged this time, or is another difference now (`seen`), is not
+    taken for gone in between."""
     mine = ReconciliationBreak.objects.filter(account_id=account_id, key__in={key for _, key in seen})
-    again = set(mine.filter(ended_at=None).values_list("kind", "key"))
-    last = _last_success(account_id)
+    last = last_success(account_id)
     rows = [
         pk
         for pk, kind, key, at in mine.filter(explained_by__isnull=False).values_list(
             "id", "kind", "key", "last_seen_at"
         )
-        if (kind, key) in seen and (kind, key) not in again and (last is None or at >= last)
+        if (kind, key) in seen and (last is None or at >= last)
     ]
     if rows:
         mine.filter(pk__in=rows).update(last_seen_at=database_now())
@@ -161,14 +162,21 @@ def halt_while_open(*, account_id: uuid.UUID) -> int:
 
 
 @transaction.atomic
-def end_gone(*, account_id: uuid.UUID, kinds: Collection[str], seen: Collection[tuple[str, str]]) -> int:
+def end_gone(
+    *, account_id: uuid.UUID, kinds: Collection[str], seen: Collection[tuple[str, str]],
+    explained: Collection[tuple[str, str]] = (),
+) -> int:  # fmt: skip
     """End the open breaks of these kinds that a whole look did not see any more; returns how many. The halt stays
-    until a person releases it. seen: that is there, or of which nothing can be said."""
-    _still_explained(account_id, seen)
+    until a person releases it. seen: that is there, or of which nothing can be said. explained: that is just as it was
+    explained, whatever it was in between."""
+    _still_explained(account_id, {*seen, *explained})
     rows = ReconciliationBreak.objects.filter(account_id=account_id, kind__in=kinds, ended_at=None)
     locked = rows.select_for_update(no_key=True, of=("self",)).select_related("account").order_by("id")
-    gone = [row for row in locked if (row.kind, row.key) not in seen]
-    return _end(gone)
+    over = [row for row in locked if (row.kind, row.key) not in seen]
+    back = [row for row in over if (row.kind, row.key) in explained]
+    gone = [row for row in over if (row.kind, row.key) not in explained]
+    append([*_ended(gone, GONE), *_ended(back, BACK)])
+    return len(over)
 
 
 @transaction.atomic
@@ -200,11 +208,12 @@ def end_of_connection(*, account_id: uuid.UUID) -> list[Event]:
 
 
 def _end(rows: Sequence[ReconciliationBreak]) -> int:
-    append(_ended(rows, "Gone by itself"))
+    append(_ended(rows, GONE))
     return len(rows)
 
 
-def _ended(rows: Sequence[ReconciliationBreak], why: str) -> list[Event]:
+def _ended(rows: Iterable[ReconciliationBreak], why: str) -> list[Event]:
+    rows = list(rows)
     now = database_now()
     ReconciliationBreak.objects.filter(pk__in=[row.pk for row in rows], ended_at=None).update(ended_at=now)
     return [

@@ -111,7 +111,7 @@ def _carry_out(
             return f"{Reconciliation.UNREAD}{unread[0]}", orders, run
         book_activities(run)
         compare_holdings(run)
-        breaks.end_gone(account_id=account.pk, kinds=STATES, seen=run.seen)
+        breaks.end_gone(account_id=account.pk, kinds=STATES, seen=run.seen, explained=run.explained)
     except BadReport as error:
         breaks.record_break(
             account_id=account.pk, kind=ReconciliationBreak.Kind.BAD_REPORT, ours={},

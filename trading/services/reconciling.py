@@ -41,7 +41,8 @@ class Run:
     """One reconciliation under way.
 
     floor: what happened at the broker before it is not ours to judge. since: how far back it is asked. seen: (kind,
-    key) of the differences that are still there, or of which nothing can be said now. asks_left: for single orders.
+    key) of the differences that are still there, or of which nothing can be said now. explained: of those of the
+    holdings that are just what people have explained. asks_left: for single orders.
     """
 
     account: BrokerAccount
@@ -52,6 +53,7 @@ class Run:
     booked: int = 0
     asks_left: int = SINGLE_ASKS_MAX
     seen: set[tuple[str, str]] = field(default_factory=set)
+    explained: frozenset[tuple[str, str]] = frozenset()
 
     @property
     def account_id(self) -> uuid.UUID:

@@ -3,6 +3,7 @@
 A difference is a break only when two looks a moment apart saw the same one, and our books did not move while the
 broker was asked: everything else is a fill on its way, which the stream or the next look books. For some minutes after
 money was booked that the broker moved outside of orders, its cash may not show it, and a difference of cash is none.
+All of that is so beside what people have explained, too.
 """
 
 import time
@@ -16,19 +17,20 @@ from django.db.models import Exists, OuterRef
 from foundation.clock import database_now
 from foundation.core.money import ZERO, as_decimal
 from portfolios.models import Portfolio, Position
+from trading.core.explained_differences import compare_beside
 from trading.core.reconciliation import (
     CASH_TOLERANCE,
     NO_ROUNDING,
     Awaited,
     Finding,
     Holdings,
-    compare,
     confirmed,
     moved,
 )
 from trading.models import Execution, ReconciliationBreak
 from trading.services.reconciling import CLOCK_SLACK, Run
 from trading.services.reconciling_cash import awaits_its_cash, book_activities
+from trading.services.reconciling_explained import explained_holdings
 from trading.services.reconciling_lag import of_fills_on_their_way, unlisted_fills
 from trading.services.reconciling_orders import AskedOrders, book_executions, readable
 from trading.services.reconciling_rounding import rounding_of
@@ -58,19 +60,21 @@ def compare_holdings(run: Run) -> None:
         theirs = _theirs(run)
         rounding = rounding_of(run) if abs(theirs.cash - before.cash) > CASH_TOLERANCE else NO_ROUNDING
         before = replace(before, rounding=rounding)
-        differs = look and compare(ours=before, theirs=theirs, awaited=_awaited(run))
+        known, awaited = explained_holdings(run, before.currency), _awaited(run)
+        differs = look and compare_beside(known, ours=before, theirs=theirs, awaited=awaited)[0]
         unlisted = unlisted_fills(run) if differs else {}
         with transaction.atomic():
             Portfolio.objects.select_for_update(no_key=True).get(pk=run.account.portfolio_id)
             ours = replace(_ours(run), rounding=rounding)
-            found = compare(ours=ours, theirs=theirs, awaited=_awaited(run))
+            found, explained = compare_beside(known, ours=ours, theirs=theirs, awaited=_awaited(run))
             if awaits_its_cash(run.account_id):
                 run.seen |= {("cash", one.key) for one in found if one.kind == "cash"}
                 found = [one for one in found if one.kind != "cash"]
-            split = of_splits(run, found, ours=ours, theirs=theirs)
-            on_the_way = moved(before, ours) | of_fills_on_their_way(
-                run, found, ours=ours, theirs=theirs, unlisted=unlisted
-            )
+            split = of_splits(run, found, ours=ours, theirs=theirs, besides=known.units)
+            on_the_way = moved(before, ours)
+            for mine, its in ((ours, theirs), known.taken_off(ours=ours, theirs=theirs)):
+                on_the_way |= of_fills_on_their_way(run, found, ours=mine, theirs=its, unlisted=unlisted)
+            run.explained = explained - on_the_way
             found = [one for one in found if (one.kind, one.key) not in on_the_way | split]
             sure = confirmed(first or [], found)
             settled = not on_the_way and len(sure) == len(found)

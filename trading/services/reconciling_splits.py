@@ -6,7 +6,7 @@ of no other number. That is so until a day after the ex time, and while our book
 a week at most. From then on it is a difference as any other.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -28,9 +28,10 @@ LATE, WAITS_AT_MOST = timedelta(days=1), timedelta(days=7)
 
 
 def of_splits(
-    run: Run, found: Iterable[Finding], *, ours: Holdings, theirs: Holdings
+    run: Run, found: Iterable[Finding], *, ours: Holdings, theirs: Holdings, besides: Mapping[str, Decimal]
 ) -> frozenset[tuple[str, str]]:
-    """(kind, key) of the positions that differ by just a split of these days. Market time counts."""
+    """(kind, key) of the positions that differ by just a split of these days. Market time counts. besides: units by
+    symbol that the broker has more, as people have explained; it splits them, too."""
     kind, now = ReconciliationBreak.Kind.POSITION, market_now()
     symbols = {one.key for one in found if one.kind == kind}
     if not symbols or now is None:
@@ -39,8 +40,9 @@ def of_splits(
         (str(kind), action.instrument.symbol)
         for action in _splits(run, symbols, now)
         if any(
-            abs(theirs.units.get(action.instrument.symbol, ZERO) - units) <= UNIT_TOLERANCE
+            abs(theirs.units.get(action.instrument.symbol, ZERO) - units - more) <= UNIT_TOLERANCE
             for units in _either_units(run, action, ours.units.get(action.instrument.symbol, ZERO))
+            for more in _either_more(action, besides.get(action.instrument.symbol, ZERO))
         )
     )
 
@@ -68,6 +70,11 @@ def _either_units(run: Run, action: CorporateAction, mine: Decimal) -> list[Deci
     )
     before = mine if booked is None else mine - terms.added + terms.fraction
     return [before, before + terms.added, before + terms.added - terms.fraction]
+
+
+def _either_more(action: CorporateAction, besides: Decimal) -> set[Decimal]:
+    assert action.new_units is not None and action.old_units is not None
+    return {ZERO, besides, besides * action.new_units / action.old_units}
 
 
 def _entitled(run: Run, action: CorporateAction) -> Decimal:

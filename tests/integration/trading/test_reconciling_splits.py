@@ -15,9 +15,11 @@ from tests.harness.connected_to_simulator import KEY, connect_to_simulator, open
 from tests.harness.simulator import Simulator
 from tests.harness.trading import Desk
 from tests.harness.working import place
+from tests.integration.trading.steps import risk_officer
 from trading.core.orders import MARKET_DAY
 from trading.models import Execution, ReconciliationBreak
 from trading.services import held_brokers
+from trading.services.breaks import explain_break
 from trading.services.reconciliation import reconcile
 from trading.services.sending import send_due
 from trading.services.verification import book_differences
@@ -134,3 +136,19 @@ def test_of_a_reverse_split_the_broker_may_keep_a_part_of_a_share(scene: Scene, 
     assert scene.desk.held("AAA") == 10
     scene.simulator.foreign_cash(KEY, 500)  # in lieu
     assert scene.breaks() == []
+
+
+def test_what_is_explained_beside_the_position_is_split_with_it(scene: Scene) -> None:
+    """Five more at the broker, which are not Alice's."""
+    bob = risk_officer(scene.desk)
+    scene.broker_changes(5)
+    assert scene.breaks() == [("position", "AAA")]
+    explain_break(break_id=ReconciliationBreak.objects.get().pk, explanation="Somebody else's", actor=bob)
+    scene.split(2, 1)
+    scene.at(scene.opens_at, 50)
+    book_due_actions()
+    assert (scene.desk.held("AAA"), scene.breaks()) == (2 * HELD, []), "the broker has not split yet"
+    scene.broker_changes(HELD + 5)
+    assert scene.breaks() == []
+    scene.broker_changes(1)
+    assert scene.breaks() == [("position", "AAA")]
