@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 from foundation.core.money import ZERO, as_decimal
+from trading.core.order_states import FINAL
 
 CASH_TOLERANCE = Decimal("0.01")
 """A broker tells its cash in whole cents where we keep eight places."""
@@ -134,8 +135,13 @@ def is_explained(
     if kind in ("foreign_order", "foreign_execution"):
         return True
     if kind in STATES:
-        return went_on and _same_difference(ours, theirs, now.ours, now.theirs)
+        return (went_on or _has_ended(now)) and _same_difference(ours, theirs, now.ours, now.theirs)
     return detail == now.detail
+
+
+def _has_ended(found: Finding) -> bool:
+    """An order that is over on both sides changes no more, and only a look far back sees it."""
+    return found.kind == "order" and found.ours.get("status") in FINAL and found.theirs.get("state") in FINAL
 
 
 def _same_difference(

@@ -160,6 +160,20 @@ class TestExplanations:
         now = Finding("order", "x", "", {"status": status, "filled": "0"}, {})
         assert explained("order", now, ours={"status": "accepted", "filled": "0"}, theirs={}) is same
 
+    @pytest.mark.parametrize(
+        ("status", "state", "same"),
+        [
+            ("cancelled", "cancelled", True),
+            ("cancelled", "accepted", False),
+            ("accepted", "cancelled", False),
+        ],
+    )
+    def test_an_order_that_is_over_on_both_sides_need_not_be_seen_each_time(
+        self, status: str, state: str, same: bool
+    ) -> None:
+        told: Any = {"ours": {"status": status, "filled": "6"}, "theirs": {"state": state, "filled": "5"}}
+        assert explained("order", Finding("order", "x", "", **told), **told, went_on=False) is same
+
     @pytest.mark.parametrize("kind", ["foreign_order", "foreign_execution"])
     def test_what_happened_is_explained_for_ever(self, kind: str) -> None:
         now = Finding(kind, "x", "other", {}, {"state": "filled"})
