@@ -21,6 +21,8 @@ UNIT_TOLERANCE = Decimal("0.00000001")
 """Brokers count parts of a share in nine places where we keep eight."""
 STATES = frozenset({"position", "cash", "order"})
 """Kinds of breaks that end by themselves when they are no longer seen."""
+ANSWER = "answer about "
+"""So begin the keys of bad reports that ended a reconciliation, as none succeeds while the broker answers so."""
 
 
 NO_ROUNDING = (ZERO, ZERO)
@@ -123,20 +125,27 @@ def confirmed(first: Collection[Finding], second: Iterable[Finding]) -> list[Fin
     return [one for one in second if (one.kind, one.key, str(one.ours), str(one.theirs)) in seen]
 
 
+def answer_key(question: str, reason: str) -> str:
+    """Names a whole answer that cannot be used by what was asked and why, whatever else it said: prices in it change
+    all the time, and it is one break."""
+    return f"{ANSWER}{question}: {reason}"
+
+
 def is_explained(
     kind: str, *, was: tuple[Mapping[str, Any], Mapping[str, Any], str], now: Finding, went_on: bool
 ) -> bool:
     """Whether an explanation of the same kind and key still says it all. was: ours, theirs, detail as explained.
 
     went_on: it has been seen by every reconciliation since. Numbers are compared by their difference, because both
-    sides move with every fill; what happened once is explained for ever.
+    sides move with every fill; what happened once is explained for ever, and an answer that cannot be used until the
+    broker has given one that can.
     """
     ours, theirs, detail = was
     if kind in ("foreign_order", "foreign_execution"):
         return True
     if kind in STATES:
         return (went_on or _has_ended(now)) and _same_difference(ours, theirs, now.ours, now.theirs)
-    return detail == now.detail
+    return detail == now.detail and (went_on or not now.key.startswith(ANSWER))
 
 
 def _has_ended(found: Finding) -> bool:

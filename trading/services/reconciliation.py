@@ -33,7 +33,7 @@ from foundation.wakeups import wake_on_commit
 from portfolios.models import BrokerAccount
 from trading.brokers.connections import broker_of
 from trading.brokers.protocol import BadReport, Broker, BrokerAccountState, BrokerError
-from trading.core.reconciliation import STATES
+from trading.core.reconciliation import STATES, answer_key
 from trading.models import AutoTrade, Reconciliation, ReconciliationBreak
 from trading.services import breaks
 from trading.services.account_alerts import alert_once
@@ -93,7 +93,8 @@ def _carry_out(
     account: BrokerAccount, row: Reconciliation, lease: leases.HeldLease, broker: Broker | None
 ) -> tuple[str, AskedOrders | None, Run | None]:
     """The failure (empty: none), what was asked, and how it went."""
-    own = None
+    own: Broker | None = None
+    run: Run | None = None
     try:
         if broker is None:
             broker = own = broker_of(account)
@@ -114,8 +115,8 @@ def _carry_out(
         breaks.end_gone(account_id=account.pk, kinds=STATES, seen=run.seen, explained=run.explained)
     except BadReport as error:
         breaks.record_break(
-            account_id=account.pk, kind=ReconciliationBreak.Kind.BAD_REPORT, ours={},
-            key=breaks.payload_key(error.payload or str(error)), theirs={"said": error.payload}, detail=str(error),
+            account_id=account.pk, kind=ReconciliationBreak.Kind.BAD_REPORT, ours={}, detail=str(error),
+            key=answer_key(run.question if run is not None else "", str(error)), theirs={"said": error.payload},
         )  # fmt: skip
         return f"{Reconciliation.BAD_REPORT}{error}", None, None
     except (BrokerError, TakenOver) as error:

@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TypeVar
+from typing import ParamSpec, TypeVar
 
 from django.conf import settings
 from django.db import connection, transaction
@@ -25,6 +25,7 @@ TOLD_BY = "reconciliation"
 
 
 Answer = TypeVar("Answer")
+Asked = ParamSpec("Asked")
 
 
 class TakenOver(Exception):
@@ -42,7 +43,7 @@ class Run:
 
     floor: what happened at the broker before it is not ours to judge. since: how far back it is asked. seen: (kind,
     key) of the differences that are still there, or of which nothing can be said now. explained: of those of the
-    holdings that are just what people have explained. asks_left: for single orders.
+    holdings that are just what people have explained. asks_left: for single orders. question: the last one.
     """
 
     account: BrokerAccount
@@ -52,6 +53,7 @@ class Run:
     since: datetime
     booked: int = 0
     asks_left: int = SINGLE_ASKS_MAX
+    question: str = ""
     seen: set[tuple[str, str]] = field(default_factory=set)
     explained: frozenset[tuple[str, str]] = frozenset()
 
@@ -59,18 +61,19 @@ class Run:
     def account_id(self) -> uuid.UUID:
         return self.account.pk
 
-    def ask(self, question: Callable[[], Answer]) -> Answer:
+    def ask(self, question: Callable[Asked, Answer], *args: Asked.args, **kwargs: Asked.kwargs) -> Answer:
         """Put a question to the broker, with the lease renewed for each of its answers. Raises as the broker, and
         TakenOver."""
         self._renew()
+        self.question = question.__name__
         assert not connection.in_atomic_block, "no transaction is held across the network"
         with before_each_exchange(self._renew):
-            return question()
+            return question(*args, **kwargs)
 
     def ask_for(self, client_order_id: str) -> BrokerOrder | None:
         """One order as it is now."""
         self.asks_left -= 1
-        return self.ask(lambda: self.broker.order_by_client_id(client_order_id))
+        return self.ask(self.broker.order_by_client_id, client_order_id)
 
     def apply(self, order: BrokerOrder, execution: BrokerExecution | None = None) -> AutoTrade:
         """Raises ForeignOrder, BadReport, TakenOver: it renews the lease, which so many fills would outlive."""

@@ -48,7 +48,7 @@ def book_activities(run: Run) -> None:
         return
     begun = run.account.activities_since
     since = max(run.since, begun) - TOLD_LATE if begun is not None else run.since - BEFORE
-    told = {_id_of(one): one for one in run.ask(lambda: run.broker.cash_activities_since(since))}
+    told = {_id_of(one): one for one in run.ask(run.broker.cash_activities_since, since)}
     if begun is None:
         _begin(run, sorted(told))
         return

@@ -49,7 +49,7 @@ def compare_holdings(run: Run) -> None:
         if look:
             time.sleep(SECOND_LOOK_SECONDS)
             late = AskedOrders()
-            told = run.ask(lambda: run.broker.executions_since(recently))
+            told = run.ask(run.broker.executions_since, recently)
             late.executions = list(readable(run, late, told))
             run.record(book_executions(run, late))
             unread = in_the_way(run, late.unread)

@@ -49,9 +49,9 @@ class AskedOrders:
 def ask_orders(run: Run) -> AskedOrders:
     """Every order since the run's point, then their fills, then those that work now, which is the newest word."""
     asked = AskedOrders()
-    for order in readable(run, asked, run.ask(lambda: run.broker.orders_since(run.since))):
+    for order in readable(run, asked, run.ask(run.broker.orders_since, run.since)):
         asked.put(order)
-    told = run.ask(lambda: run.broker.executions_since(run.since))
+    told = run.ask(run.broker.executions_since, run.since)
     asked.executions = list(readable(run, asked, told))
     for order in readable(run, asked, run.ask(run.broker.open_orders), works=True):
         asked.put(order)

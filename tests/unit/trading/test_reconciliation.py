@@ -11,6 +11,7 @@ from trading.core.reconciliation import (
     Awaited,
     Finding,
     Holdings,
+    answer_key,
     compare,
     confirmed,
     is_explained,
@@ -183,3 +184,8 @@ class TestExplanations:
     def test_another_fault_of_a_report_is_a_new_one(self, detail: str, same: bool) -> None:
         now = Finding("bad_report", "x", detail)
         assert explained("bad_report", now, ours={}, theirs={}, went_on=False) is same
+
+    @pytest.mark.parametrize("went_on", [True, False])
+    def test_a_whole_answer_is_explained_until_there_is_one_that_can_be_used(self, went_on: bool) -> None:
+        now = Finding("bad_report", answer_key("positions", "why"), "why")
+        assert explained("bad_report", now, ours={}, theirs={}, went_on=went_on) is went_on
