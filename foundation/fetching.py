@@ -25,6 +25,7 @@ from foundation.sockets import Deadline, DeadlineBackend, Exchange, any_address,
 
 PORTS = (443, 8443)
 URL_LENGTH_MAX = 500
+"""of what somebody types in"""
 VALIDATOR_LENGTH_MAX = 200
 _EMBEDDING = tuple(
     ipaddress.ip_network(network)
@@ -68,10 +69,12 @@ class NotModified:
     """The answer is the one that the validators are of."""
 
 
-def checked_url(url: str, *, allowed_hosts: Collection[str] = ()) -> SplitResult:
+def checked_url(
+    url: str, *, allowed_hosts: Collection[str] = (), length_max: int = URL_LENGTH_MAX
+) -> SplitResult:
     """The parts of an address that may be asked. Raises UnsafeAddress."""
-    if len(url) > URL_LENGTH_MAX or not url.isascii() or not url.isprintable() or " " in url:
-        raise UnsafeAddress(f"it must have at most {URL_LENGTH_MAX} characters of ASCII, without spaces")
+    if len(url) > length_max or not url.isascii() or not url.isprintable() or " " in url:
+        raise UnsafeAddress(f"it must have at most {length_max} characters of ASCII, without spaces")
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
@@ -120,10 +123,11 @@ def fetch(
     validators: Validators = Validators(),
     deadline_seconds: float,
     bytes_max: int,
+    url_length_max: int = URL_LENGTH_MAX,
 ) -> Fetched | NotModified:
-    """One GET, sent once. `token` goes as a bearer's, `headers` beside it. Raises UnsafeAddress, FetchFailed; neither
-    shows what was sent."""
-    parts = checked_url(url, allowed_hosts=allowed_hosts)
+    """One GET, sent once. `token` goes as a bearer's, `headers` beside it. `url_length_max` is for callers that put the
+    address together themselves. Raises UnsafeAddress, FetchFailed; neither shows what was sent."""
+    parts = checked_url(url, allowed_hosts=allowed_hosts, length_max=url_length_max)
     trusted = parts.hostname in allowed_hosts
     exchange = Exchange(Deadline(deadline_seconds))
     transport = _Transport(DeadlineBackend(lambda: exchange, check=any_address if trusted else _only_public))

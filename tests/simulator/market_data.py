@@ -49,6 +49,8 @@ from tests.simulator.wire import HEAD_BYTES_MAX, Request, Response, json_respons
 HOST = "127.0.0.1"
 MISCHIEF = ("crossed", "zero", "nan", "jump", "repeated", "out_of_order", "future", "garbage")
 GARBAGE = '[{"T":"q","S":"AAPL","bp":1'
+TOKEN_LENGTH = 150
+"""of a page's token; the real ones have about a hundred characters"""
 
 
 class MarketData:
@@ -237,9 +239,8 @@ class MarketData:
             for kind in kinds[begin : begin + 1]
         }
         more = begin + 1 < len(kinds)
-        return json_response(
-            200, {"corporate_actions": chosen, "next_page_token": str(begin + 1) if more else None}
-        )
+        token = str(begin + 1).zfill(TOKEN_LENGTH) if more else None
+        return json_response(200, {"corporate_actions": chosen, "next_page_token": token})
 
     async def _walk(
         self, symbols: list[str], seed: int, per_second: float, mischief: dict[str, float]

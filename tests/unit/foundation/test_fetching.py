@@ -103,6 +103,13 @@ def test_an_operators_own_host_may_be_private_on_any_port_and_without_tls():
         checked_url("http://user@10.0.0.7:8080/", allowed_hosts={"10.0.0.7"})
 
 
+def test_an_address_that_nobody_typed_in_may_be_longer():
+    url = "https://advice.example/?symbols=" + "x" * 700
+    assert checked_url(url, length_max=800).hostname == "advice.example"
+    with pytest.raises(UnsafeAddress, match="at most 600"):
+        checked_url(url, length_max=600)
+
+
 class Names:
     """Stands for the name service and for connecting: a name's answers in turn, and whither one connected."""
 

@@ -13,6 +13,8 @@ DEADLINE_SECONDS = 8.0
 PAGES_MAX = 50
 PAGE_BYTES_MAX = 2 * 1024 * 1024
 TOKEN_LENGTH_MAX = 200
+URL_LENGTH_MAX = 8_000
+"""many symbols are asked for at once; servers take about so much"""
 
 
 class HistoryUnreadable(Exception):
@@ -48,6 +50,7 @@ class Pages:
             headers=self._headers,
             deadline_seconds=deadline.left(),
             bytes_max=PAGE_BYTES_MAX,
+            url_length_max=URL_LENGTH_MAX,
         )
         if not isinstance(answer, Fetched):
             raise FetchFailed("it says that nothing has changed, which nobody asked")
