@@ -5,17 +5,18 @@ weeks ahead. What cannot be recorded is told to people, once: they record what i
 is what we have no books for: a spin-off takes its part out of a price as a split does.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import date, datetime, timedelta
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime, time, timedelta
 
 import structlog
+from django.db.models import Q
 
 from foundation.clock import database_now
 from foundation.errors import DomainError
 from journal.core.events import PLATFORM_STREAM, AlertSpec, Event
 from journal.selectors import newest_about
 from journal.services.journal import append
-from market.core.announced import Announced, Announces
+from market.core.announced import Announced, Announces, Recorded, news
 from market.models import CalendarDay, CorporateAction
 from market.selectors import market_now
 from market.services.corporate_actions import NewCorporateAction, record
@@ -46,19 +47,38 @@ def record_announced(source: Announces | None) -> int:
         log.exception("announcements_failed")
         _tell_of_silence(now, repr(error))
         return 0
-    known = _known(told)
     opening = _openings(told, exchange_of)
-    return sum(
-        _record(one, opening.get((exchange_of[one.symbol], one.ex_day)))
-        for one in told
-        if one.external_id not in known
-    )
+    count = 0
+    for one, former in news(told=told, recorded=_recorded(told)):
+        if former is None:
+            count += _record(one, opening.get((exchange_of[one.symbol], one.ex_day)))
+        else:
+            reason = f"it differs from {former.external_id!r}, which was recorded"
+            _tell(one, f"{reason}. If this is right, withdraw that one, and record this one by hand")
+    return count
 
 
-def _known(told: Iterable[Announced]) -> set[str]:
-    """What is recorded, or was and is withdrawn: people have the last word."""
-    rows = CorporateAction.objects.filter(external_id__in=[one.external_id for one in told])
-    return set(rows.values_list("external_id", flat=True))
+def _recorded(told: Sequence[Announced]) -> list[Recorded]:
+    """Of the same ids, or symbols and days (of UTC, in which an exchange in America opens)."""
+    if not told:
+        return []
+    days = [one.ex_day for one in told]
+    first, after = min(days), max(days) + timedelta(days=1)
+    rows = CorporateAction.objects.filter(
+        Q(external_id__in=[one.external_id for one in told])
+        | Q(
+            instrument__symbol__in={one.symbol for one in told},
+            ex_at__gte=datetime.combine(first, time(), UTC), ex_at__lt=datetime.combine(after, time(), UTC),
+        )
+    ).select_related("instrument")  # fmt: skip
+    return [
+        Recorded(
+            external_id=row.external_id, symbol=row.instrument.symbol, ex_day=row.ex_at.astimezone(UTC).date(),
+            amount=row.amount, new_units=row.new_units, old_units=row.old_units,
+            withdrawn=row.withdrawn_at is not None,
+        )
+        for row in rows.order_by("external_id")
+    ]  # fmt: skip
 
 
 def _openings(told: Sequence[Announced], exchange_of: Mapping[str, str]) -> dict[tuple[str, date], datetime]:

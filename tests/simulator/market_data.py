@@ -19,6 +19,8 @@
     POST /control/answers       {"manner": "plain" | "hang" | "dribble" | "garbage", "seconds"}: of the bars
     GET  /control/state         {"listeners", "connections", "logins", "subscribed"}
 
+A symbol that is malformed spoils the whole question or subscription: 400.
+
 Mischief of a walk: crossed zero nan jump repeated out_of_order future garbage. The log has each message that was said,
 with what is wrong with it ("" for nothing), written before it is said.
 """
@@ -30,7 +32,6 @@ import json
 import random
 import signal
 from collections import Counter
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,7 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 
 from tests.simulator.clock import Clock
+from tests.simulator.corporate_actions import first_malformed, invalid_symbol, told
 from tests.simulator.log import EventLog
 from tests.simulator.stream import READ_BYTES, Listener
 from tests.simulator.wire import HEAD_BYTES_MAX, Request, Response, json_response, serve_connection
@@ -49,8 +51,6 @@ from tests.simulator.wire import HEAD_BYTES_MAX, Request, Response, json_respons
 HOST = "127.0.0.1"
 MISCHIEF = ("crossed", "zero", "nan", "jump", "repeated", "out_of_order", "future", "garbage")
 GARBAGE = '[{"T":"q","S":"AAPL","bp":1'
-TOKEN_LENGTH = 150
-"""of a page's token; the real ones have about a hundred characters"""
 
 
 class MarketData:
@@ -144,7 +144,7 @@ class MarketData:
                     listener.listens = True
                 else:
                     listener.send([{"T": "error", "code": 402, "msg": "auth failed"}])
-            case "subscribe" if listener.listens:
+            case "subscribe" if listener.listens and _is_understood(message):
                 self.subscribed = {name: value for name, value in message.items() if name != "action"}
                 self.listeners.add(listener)
                 listener.send([{"T": "subscription", **self.subscribed}])
@@ -163,7 +163,8 @@ class MarketData:
         if request.path == "/v2/stocks/bars":
             return self._history(request)
         if request.path == "/v1/corporate-actions":
-            return self._announced(request)
+            self.counts["pages"] += 1
+            return told(self.actions, request.query)
         given = request.json() or {}
         match request.path.removeprefix("/control/"):
             case "keys":
@@ -210,6 +211,8 @@ class MarketData:
             return json_response(403, {"message": "forbidden"})
         query = request.query
         symbol = query["symbols"]
+        if first_malformed([symbol]) is not None:
+            return invalid_symbol(symbol)
         chosen = [bar for bar in self.bars.get(symbol, []) if query["start"] <= bar["t"][:10] <= query["end"]]
         begin = int(query.get("page_token", "0"))
         end = begin + min(self.page, int(query["limit"]))
@@ -224,23 +227,6 @@ class MarketData:
         response = json_response(200, body)
         response.manner, response.seconds = manner, self.answers.get("seconds", 0.0)
         return response
-
-    def _announced(self, request: Request) -> Response:
-        """One page for each kind, so that who reads one page only misses some. As in the real one `types` chooses kinds
-        (all, where it is left out), and `start` and `end` days of processing, not ex days."""
-        query = request.query
-        symbols, kinds = {*query["symbols"].split(",")}, sorted(self.actions)
-        if "types" in query:
-            kinds = [kind for kind in kinds if kind.removesuffix("s") in query["types"].split(",")]
-        begin = int(query.get("page_token", "0"))
-        self.counts["pages"] += 1
-        chosen = {
-            kind: [row for row in self.actions[kind] if _is_asked_for(row, symbols, query)]
-            for kind in kinds[begin : begin + 1]
-        }
-        more = begin + 1 < len(kinds)
-        token = str(begin + 1).zfill(TOKEN_LENGTH) if more else None
-        return json_response(200, {"corporate_actions": chosen, "next_page_token": token})
 
     async def _walk(
         self, symbols: list[str], seed: int, per_second: float, mischief: dict[str, float]
@@ -264,11 +250,9 @@ class MarketData:
             await asyncio.sleep(1 / per_second)
 
 
-def _is_asked_for(row: dict[str, Any], symbols: set[str], query: Mapping[str, str]) -> bool:
-    names = {str(row[name]) for name in ("old_symbol", "source_symbol", "acquiree_symbol") if name in row}
-    processed = row.get("process_date", query["start"])
-    is_ours = row.get("symbol", "") in (*symbols, None) or bool(names & symbols)
-    return is_ours and query["start"] <= processed <= query["end"]
+def _is_understood(subscription: dict[str, Any]) -> bool:
+    named = [symbol for name, symbols in subscription.items() if name != "action" for symbol in symbols]
+    return first_malformed(named) is None
 
 
 def _spoiled(wrong: str, good: dict[str, Any], last: dict[str, Any]) -> dict[str, Any]:

@@ -27,8 +27,22 @@ SPLIT = {
     "ex_date": "2004-01-09",
     "process_date": "2004-01-09",
 }
-BACK = {"symbol": "IBM", "new_rate": 1, "old_rate": 10, "ex_date": "2004-01-12"}
-CASH = {"symbol": "IBM", "rate": 0.25, "special": False, "foreign": False, "ex_date": "2004-01-13"}
+BACK = {
+    "symbol": "IBM",
+    "new_rate": 1,
+    "old_rate": 10,
+    "ex_date": "2004-01-12",
+    "process_date": "2004-01-12",
+}
+CASH = {
+    "id": "11cfd108-292e-4cc6-bfbf-5999cdbc4029",
+    "symbol": "IBM",
+    "rate": 0.25,
+    "special": False,
+    "foreign": False,
+    "ex_date": "2004-01-13",
+    "process_date": "2004-01-28",
+}
 
 
 @pytest.fixture

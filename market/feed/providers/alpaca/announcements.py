@@ -16,8 +16,9 @@ from market.feed.providers.alpaca.stream import DataKeys
 
 PAGE_ROWS = 1_000
 SYMBOLS_MAX = 100  # of one question: its address has a length
-PROCESSED_WITHIN = timedelta(days=90)
-"""the question is for days of processing: a split's is its ex day, a cash dividend's the day on which it is paid"""
+PROCESSED_BEFORE, PROCESSED_AFTER = timedelta(days=14), timedelta(days=366)
+"""how far from its ex day Alpaca may process what is announced, for `start` and `end` are of that day: a split's is its
+ex day, a dividend's that of its payment, which is weeks later and, of some foreign companies, most of a year"""
 SPLITS, STOCK, CASH = ("forward_splits", "reverse_splits"), "stock_dividends", "cash_dividends"
 SYMBOL_NAMES = "symbol", "old_symbol", "source_symbol", "acquiree_symbol"
 """how other kinds call the share whose price they change"""
@@ -37,20 +38,23 @@ class AlpacaAnnouncements:
             one
             for start in range(0, len(symbols), SYMBOLS_MAX)
             for one in self._of(symbols[start : start + SYMBOLS_MAX], first, last)
-            if first <= one.ex_day <= last
         ]
 
     def _of(self, symbols: Sequence[str], first: date, last: date) -> Iterator[Announced]:
         query = {
-            "symbols": ",".join(symbols), "start": first.isoformat(),
-            "end": (last + PROCESSED_WITHIN).isoformat(), "limit": str(PAGE_ROWS),
+            "symbols": ",".join(symbols), "limit": str(PAGE_ROWS),
+            "start": (first - PROCESSED_BEFORE).isoformat(), "end": (last + PROCESSED_AFTER).isoformat(),
         }  # fmt: skip
         wanted = set(symbols)
         for page in self._pages.of("/v1/corporate-actions", query):
             for kind, row in _rows(page):
                 if kind not in (*SPLITS, STOCK, CASH):
-                    yield from _others(kind, row, wanted)
-                elif (one := _read(kind, row)).symbol in wanted:
+                    yield from (one for one in _others(kind, row, wanted) if first <= one.ex_day <= last)
+                    continue
+                if not first <= _day(row.get("ex_date")) <= last:
+                    continue  # whatever else it says: more than is wanted is told
+                one = _read(kind, row)
+                if one.symbol in wanted:
                     yield one
 
 
@@ -77,9 +81,8 @@ def _read(kind: str, row: Mapping[str, Any]) -> Announced:
             external_id=f"alpaca:split:{symbol}:{ex_day}", symbol=symbol, ex_day=ex_day,
             new_units=ratio.numerator, old_units=ratio.denominator,
         )  # fmt: skip
-    sort = "special" if row.get("special") is True else "regular"
     return Announced(
-        external_id=f"alpaca:dividend:{symbol}:{ex_day}:{sort}", symbol=symbol, ex_day=ex_day,
+        external_id=f"alpaca:dividend:{_identity(row, symbol, ex_day)}", symbol=symbol, ex_day=ex_day,
         amount=_number(row, "rate"),
     )  # fmt: skip
 
@@ -100,6 +103,14 @@ def _others(kind: str, row: Mapping[str, Any], wanted: Set[str]) -> Iterator[Ann
         yield Announced(
             external_id=f"alpaca:{name}:{symbol}:{ex_day}", symbol=symbol, ex_day=ex_day, other=f"a {name}"
         )
+
+
+def _identity(row: Mapping[str, Any], symbol: str, ex_day: date) -> str:
+    """Alpaca's own, for a company may pay several dividends of the same sort for one ex day."""
+    told = row.get("id")
+    if isinstance(told, str) and told:
+        return told
+    return f"{symbol}:{ex_day}:{'special' if row.get('special') is True else 'regular'}"
 
 
 def _number(row: Mapping[str, Any], name: str) -> Decimal:
