@@ -18,7 +18,8 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(400)]
 ROOT = Path(__file__).resolve().parents[3]
 SYMBOLS = ("AAPL", "IBM", "MSFT")
 MISCHIEF = ("crossed", "zero", "nan", "jump", "repeated", "out_of_order", "future", "garbage")
-REASONS = {"crossed", "zero", "not_finite", "jump", "out_of_order", "future"}
+REASONS = {"crossed", "not_finite", "jump", "out_of_order", "future"}
+"""a price of zero is none of them: it says that nobody quotes"""
 SECRET = "the-secret-of-the-data"
 
 

@@ -137,7 +137,6 @@ def test_of_many_quotes_between_two_ticks_the_newest_is_said(connect, market_dat
     "wrong",
     [
         quote("AAPL", 12, 11),  # crossed
-        quote("AAPL", 0, 11),
         quote("AAPL", -1, 11),
         quote("AAPL", "ten", 11),
         {"T": "q", "S": "AAPL", "bp": 10, "ap": 11, "t": "yesterday"},

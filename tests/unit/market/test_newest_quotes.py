@@ -118,3 +118,27 @@ def test_what_was_traded_last_is_known_from_before_it_began() -> None:
     assert again.drain().quotes[0].last == 50
     again.take([trade(BEGIN + timedelta(seconds=1), price="46")])
     assert again.drain().quotes[0].last == 46
+
+
+@pytest.mark.parametrize(("bid", "ask"), [("0", "11"), ("10", "0"), ("0", "0")])
+def test_a_side_of_zero_is_nobodys_quote_and_takes_the_one_before_back(
+    newest: Newest, bid: str, ask: str
+) -> None:
+    """That nobody quotes is nothing odd; and a trade does not make fresh what was taken back."""
+    newest.take([quote(BEGIN), quote(BEGIN + timedelta(seconds=1), bid=bid, ask=ask)])
+    newest.take([trade(BEGIN + timedelta(seconds=2))])
+    said = newest.drain()
+    assert (said.quotes, said.odd) == ((), ())
+    newest.take([quote(BEGIN, bid="8", ask="9")])
+    assert [said.bid for said in newest.drain().odd] == [8], "it is older than that nobody quotes"
+    newest.take([quote(BEGIN + timedelta(seconds=3), bid="12", ask="13")])
+    (again,) = newest.drain().quotes
+    assert (again.bid, again.ask, again.last) == (12, 13, Decimal("10.5"))
+
+
+@pytest.mark.parametrize(("bid", "ask"), [("0", "-1"), ("0", "1e20"), ("-0.5", "0"), ("0", "NaN")])
+def test_beside_a_zero_what_cannot_be_is_odd_all_the_same(newest: Newest, bid: str, ask: str) -> None:
+    newest.take([quote(BEGIN), quote(BEGIN + timedelta(seconds=1), bid=bid, ask=ask)])
+    said = newest.drain()
+    assert len(said.odd) == 1
+    assert [good.bid for good in said.quotes] == [10]

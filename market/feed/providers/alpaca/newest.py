@@ -153,7 +153,11 @@ class Newest:
         last = state.last if state is not None and state.last is not None else _middle(said.bid, said.ask)
         volume = state.volume if state is not None else ZERO
         quote = QuoteTick(said.symbol, said.bid, said.ask, last, volume, said.at)
-        if state is None or _is_odd(said.at, state.quoted_at, latest) or quote_fault(quote)[0] is not None:
+        is_odd = state is None or _is_odd(said.at, state.quoted_at, latest)
+        if state is not None and not is_odd and _is_nobodys(said.bid, said.ask):
+            state.bid, state.ask, state.quoted_at = None, None, said.at
+            return
+        if state is None or is_odd or quote_fault(quote)[0] is not None:
             self._odd.append(quote)
             return
         state.bid, state.ask, state.quoted_at = said.bid, said.ask, said.at
@@ -179,6 +183,17 @@ class Newest:
 
 def _is_odd(at: datetime, known: datetime | None, latest: datetime) -> bool:
     return at.tzinfo is None or at > latest or (known is not None and at < known.astimezone(UTC))
+
+
+def _is_nobodys(bid: Any, ask: Any) -> bool:
+    """Zero is how an exchange says that nobody quotes that side, and IEX has such sides all day long. With one side
+    only there is no price to order by, so what was quoted before is taken back, and grows old."""
+    sides = bid, ask
+    return (
+        ZERO in sides
+        and all(is_number(side) for side in sides)
+        and all(side == ZERO or number_fault((("side", side),), ZERO)[0] is None for side in sides)
+    )
 
 
 def _last(last: Decimal | None, bid: Decimal, ask: Decimal) -> Decimal:
