@@ -29,6 +29,14 @@ class Quarantined(TypedDict):
     reasons: list[str]
 
 
+class SymbolLeftOut(TypedDict):
+    """Told once a day (database time) of each active instrument that the provider cannot have."""
+
+    provider: str
+    symbol: str
+    day: date
+
+
 class InstrumentAdded(TypedDict):
     symbol: str
     name: str
@@ -196,6 +204,7 @@ def kind(name: str, summary: str, payload: type) -> EventKind:
 register(
     kind("market.bars_imported", "Bars of the past were imported", BarsImported),
     kind("market.quarantined", "Market data was not believed and put aside", Quarantined),
+    kind("market.symbol_left_out", "An active instrument has no prices at this provider", SymbolLeftOut),
     kind("market.instrument_added", "An instrument became known", InstrumentAdded),
     kind("market.calendar_loaded", "Trading days were added or changed", CalendarLoaded),
     kind("market.calendar_ending", "A calendar of trading days ends soon", CalendarEnding),

@@ -69,6 +69,7 @@ export function line(event: Event): string | undefined {
     case "market.feed_was_silent":
     case "market.gap_filled": case "market.gap_found": case "market.gap_stays_open":
     case "market.instrument_added": case "market.quarantined": case "market.replay_finished":
+    case "market.symbol_left_out":
     case "member.removed": case "member.set":
     case "orders.not_cancelled":
     case "permissions.approved": case "permissions.proposed": case "permissions.rejected": case "permissions.set":

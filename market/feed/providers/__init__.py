@@ -16,6 +16,7 @@ from market.feed.providers.alpaca import (
     DataStream,
     ListedSymbol,
     Newest,
+    is_symbol,
 )
 from market.feed.providers.alpaca.provider import is_somebody_open
 from market.feed.providers.bars import refuse_unknown_symbols, replayed_bars
@@ -27,6 +28,7 @@ from market.models import Instrument
 from market.selectors import calendars
 from market.services.feed_delay import feed_delay
 from market.services.feed_state import FeedState, active_instruments
+from market.services.left_out import tell_of_left_out
 from market.services.load import replay_start
 from market.services.simulated import closes_before, simulation_start
 
@@ -105,11 +107,15 @@ def _simulated(
 
 
 def _alpaca(state: FeedState) -> AlpacaProvider:
-    symbols = [instrument.symbol for instrument in state.instruments]
+    instruments = [row for row in state.instruments if is_symbol(row.symbol)]
+    symbols = [row.symbol for row in instruments]
+    tell_of_left_out(
+        sorted({row.symbol for row in state.instruments} - set(symbols)), provider=AlpacaProvider.name
+    )
     last = {quote.symbol: quote.last for quote in state.last_quotes(at=_told_now()) if quote.last.is_finite()}
     newest = Newest(symbols, utcnow=_told_now, halted=state.checker.halted, last=last)
     return AlpacaProvider(
-        instruments=[ListedSymbol(row.symbol, row.exchange_id) for row in state.instruments],
+        instruments=[ListedSymbol(row.symbol, row.exchange_id) for row in instruments],
         calendars=state.calendars,
         stream=DataStream(
             url=f"{settings.ALPACA_DATA_STREAM_URL}/v2/{settings.ALPACA_DATA_FEED}",

@@ -264,11 +264,17 @@ def test_an_error_that_may_pass_is_waited_for(connect, market_data, code):
     assert next_tick(provider).quotes
 
 
-@pytest.mark.parametrize("code", [402, 405, 409])
+@pytest.mark.parametrize("code", [400, 402, 405, 409])
 def test_a_refusal_ends_it_loudly_with_the_cure(connect, market_data, code):
     market_data.do("error", code=code, count=1)
     provider = connect("AAPL", begin=False)
     with pytest.raises(StreamRefused, match=f"code {code}"):
+        wait_for(lambda: provider.poll(monotonic_now=time.monotonic()))
+
+
+def test_a_symbol_that_the_other_side_does_not_understand_ends_it_with_the_cure(connect, market_data):
+    provider = connect("AAPL", "^VIX", begin=False)
+    with pytest.raises(StreamRefused, match="deactivate"):
         wait_for(lambda: provider.poll(monotonic_now=time.monotonic()))
 
 

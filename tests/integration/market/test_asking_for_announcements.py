@@ -134,3 +134,11 @@ def test_a_correction_of_what_has_an_id_of_before_is_told_and_not_recorded_besid
     market_data.do("actions", actions={"cash_dividends": [INCOME | {"rate": 0.26}]})
     assert record_announced(source) == 0
     assert "alpaca:dividend:IBM:2004-01-13:regular" in Alert.objects.get().message
+
+
+def test_a_symbol_that_is_none_of_the_providers_keeps_no_other_out(source, market_data, exchange):
+    Instrument.objects.create(
+        symbol="^VIX", name="^VIX", exchange=exchange, tick_size=Decimal("0.01"), lot_size=Decimal(1)
+    )
+    market_data.do("actions", actions={"forward_splits": [split_of("AAPL")]})
+    assert record_announced(source) == 1

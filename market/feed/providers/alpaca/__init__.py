@@ -15,9 +15,10 @@ from market.feed.providers.alpaca.announcements import AlpacaAnnouncements
 from market.feed.providers.alpaca.history import AlpacaHistory
 from market.feed.providers.alpaca.newest import Newest
 from market.feed.providers.alpaca.provider import AlpacaProvider, ListedSymbol
+from market.feed.providers.alpaca.reading import is_symbol
 from market.feed.providers.alpaca.stream import DataKeys, DataStream, StreamRefused
 
 __all__ = [
     "AlpacaAnnouncements", "AlpacaHistory", "AlpacaProvider", "DataKeys", "DataStream", "ListedSymbol", "Newest",
-    "StreamRefused",
+    "StreamRefused", "is_symbol",
 ]  # fmt: skip

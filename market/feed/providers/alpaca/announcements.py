@@ -11,7 +11,7 @@ from typing import Any
 
 from market.core.announced import Announced
 from market.feed.providers.alpaca.pages import DEADLINE_SECONDS, HistoryUnreadable, Pages
-from market.feed.providers.alpaca.reading import is_number
+from market.feed.providers.alpaca.reading import is_number, is_symbol
 from market.feed.providers.alpaca.stream import DataKeys
 
 PAGE_ROWS = 1_000
@@ -33,7 +33,8 @@ class AlpacaAnnouncements:
         self._pages = Pages(base_url=base_url, keys=keys, deadline_seconds=deadline_seconds)
 
     def announced(self, *, symbols: Sequence[str], first: date, last: date) -> Sequence[Announced]:
-        """Raises FetchFailed, TimeoutError, HistoryUnreadable."""
+        """Of symbols that Alpaca may have. Raises FetchFailed, TimeoutError, HistoryUnreadable."""
+        symbols = [symbol for symbol in symbols if is_symbol(symbol)]
         return [
             one
             for start in range(0, len(symbols), SYMBOLS_MAX)

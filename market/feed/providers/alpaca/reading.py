@@ -1,5 +1,6 @@
 """One message of the stream, in our words. Nothing is judged here: what cannot be read is kept as it was said."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -9,6 +10,7 @@ from typing import Any
 UNREADABLE = datetime(1, 1, 1)  # noqa: DTZ001  a time without a zone, which no check believes
 NO_PRICE = frozenset("BCHNPRUVWZ47")
 """conditions of trades that were not made at the market's present price: average, derivative, contingent, late, …"""
+_SYMBOL = re.compile(r"[A-Z]{1,5}(\.[A-Z]{1,4}){0,2}")
 HALTED, RESUMED = frozenset({"H", "P", "2"}), frozenset({"T", "3"})
 """status codes of UTP (letters) and CTA (numbers)"""
 
@@ -77,6 +79,12 @@ def read(message: Mapping[str, Any]) -> Said | None:
             return SaidStatus(symbol, halted)
         case _:
             return None
+
+
+def is_symbol(text: str) -> bool:
+    """Whether Alpaca may have it: AAPL, BRK.B, BAC.PRK. It understands nothing of a question or a subscription with one
+    symbol that is malformed, so such a one would take the others' prices away."""
+    return _SYMBOL.fullmatch(text) is not None
 
 
 def _is_code(code: object) -> bool:

@@ -29,6 +29,7 @@ SILENCE_SECONDS = 60.0
 """without a message while somebody trades, the connection is given up and made anew"""
 CHANNELS = ("quotes", "trades", "dailyBars", "statuses")
 REFUSALS = {
+    400: "it does not understand a symbol among the active instruments: deactivate it (one that was added lately)",
     402: "the keys are refused: check ALPACA_DATA_KEY_ID and ALPACA_DATA_SECRET",
     405: "there are more active instruments than this subscription may have symbols: deactivate some, or get another",
     409: "this subscription does not have that feed: check ALPACA_DATA_FEED",
