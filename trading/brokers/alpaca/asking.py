@@ -1,7 +1,8 @@
 """Questions to Alpaca: answered wholly, or AskFailed. Lists come in pages, and half a list is no answer."""
 
+import contextlib
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,6 +15,7 @@ from trading.brokers.alpaca.translation import execution_of_activity, order_of, 
 from trading.brokers.alpaca.wire import Answer, NoAnswer, Wire
 from trading.brokers.protocol import (
     AskFailed,
+    BadReport,
     BrokerExecution,
     BrokerOrder,
     CashActivity,
@@ -25,7 +27,11 @@ from trading.brokers.protocol import (
 
 ORDERS_IN_PAGE = 500  # Alpaca's maximum
 ACTIVITIES_IN_PAGE = 100  # Alpaca's maximum
-SINGLE_LOOKS_MAX = 50
+SINGLE_LOOKS_MAX = 50  # where lists may tell of the others
+ORDERS_OF_ABOUT, ORDERS_LIVE = (
+    timedelta(days=1),
+    timedelta(days=90),
+)  # a gtc order ends by itself after that time
 KNOWN_ORDERS_MAX = 10_000
 RETRY_SECONDS_MAX = 300.0
 DEADLINES_OF_A_LIST = 5  # all pages together get this many deadlines of one exchange
@@ -137,12 +143,18 @@ class Asker:
     def orders(
         self, *, status: str, since: datetime | None = None, within: Deadline | None = None
     ) -> list[Told]:
-        """By the time of submission, oldest first. Alpaca's `after` excludes, so it is asked for an instant earlier,
-        and what came already is left out: orders of one instant on the edge of two pages are not lost.
+        """By the time of submission, oldest first."""
+        pages = self._pages_of_orders(status=status, since=since, within=within or self.whole_list())
+        return [order for page in pages for order in page]
+
+    def _pages_of_orders(
+        self, *, status: str, since: datetime | None, within: Deadline, until: datetime | None = None
+    ) -> Iterator[list[Told]]:
+        """Alpaca's `after` excludes, so it is asked for an instant earlier, and what came already is left out: orders
+        of one instant on the edge of two pages are not lost. So does `until`.
 
         It ends with the time that a list has, or with a page that tells nothing new, however long it is."""
-        within = within or self.whole_list()
-        found: dict[str, Told] = {}
+        seen: set[str] = set()
         edge = since
         while True:
             params = {
@@ -150,12 +162,15 @@ class Asker:
             }  # fmt: skip
             if edge is not None:
                 params["after"] = _written(edge - INSTANT)
+            if until is not None:
+                params["until"] = _written(until)
             page = reading.rows(self.ask("/v2/orders", params, within=within), "the list of orders")
             orders = [self._read(payload) for payload in page]
-            new = {_id_of(order): order for order in orders if _id_of(order) not in found}
-            found |= new
+            new = {_id_of(order): order for order in orders if _id_of(order) not in seen}
+            seen |= new.keys()
+            yield [order for order in new.values() if since is None or _is_since(order, since)]
             if len(page) < ORDERS_IN_PAGE:
-                return [order for order in found.values() if since is None or _is_since(order, since)]
+                return
             times = [at for order in orders if (at := _submitted(order)) is not None]
             if not new or not times:
                 raise AskFailed("the list of orders does not end")
@@ -214,7 +229,8 @@ class Asker:
     def _orders_of(
         self, activities: Iterable[Mapping[str, Any]], since: datetime, within: Deadline
     ) -> dict[str, Told]:
-        """The orders that the fills are of: known already, or of about that time, or asked for one by one.
+        """The orders that the fills are of: known already, or of about that time, or of the months before, or asked
+        for one by one.
 
         An order that is not there makes a fill of a moment ago no answer yet, and an older one a bad report.
         """
@@ -224,12 +240,13 @@ class Asker:
             last[activity["order_id"]] = max(at, last.get(activity["order_id"], at))
         wanted = set(last)
         orders = {key: self._known[key] for key in wanted & self._known.keys()}
+        lately = since - ORDERS_OF_ABOUT
         if len(wanted - orders.keys()) > 1:
-            for order in self.orders(status="all", since=since - timedelta(days=1), within=within):
+            for order in self.orders(status="all", since=lately, within=within):
                 orders[_id_of(order)] = order
+        if len(wanted - orders.keys()) > SINGLE_LOOKS_MAX:
+            orders |= self._older(wanted - orders.keys(), before=lately)
         missing = sorted(wanted - orders.keys())
-        if len(missing) > SINGLE_LOOKS_MAX:
-            raise AskFailed("too many fills are of orders that are older")
         for key in missing:
             payload = self.ask(f"/v2/orders/{_in_path(key)}", within=within, none_if_missing=True)
             found = None if payload is None else self._read(payload)
@@ -239,6 +256,23 @@ class Asker:
                 raise reading.bad("a fill is of an order that Alpaca does not know", {"order_id": key})
             orders[key] = found
         return orders
+
+    def _older(self, wanted: Collection[str], *, before: datetime) -> dict[str, Told]:
+        """Those of the wanted orders that lists of the time before tell of, each of them twice as long as the one after
+        it, until so few are left that they are asked for one by one. It may find none: it has half of the time of a
+        list, and what it could not be told is asked for, too."""
+        found: dict[str, Told] = {}
+        within = Deadline(self._deadline_seconds * DEADLINES_OF_A_LIST / 2)
+        until, span = before, ORDERS_OF_ABOUT
+        with contextlib.suppress(AskFailed, BadReport):
+            while until > before - ORDERS_LIVE:
+                begin = until - span
+                for page in self._pages_of_orders(status="all", since=begin, until=until, within=within):
+                    found |= {_id_of(order): order for order in page if _id_of(order) in wanted}
+                    if len(wanted) - len(found) <= SINGLE_LOOKS_MAX:
+                        return found
+                until, span = begin, span * 2
+        return found
 
 
 def _in_path(broker_order_id: str) -> str:
