@@ -1,5 +1,7 @@
 """The live stream against a source that misbehaves: what is newest comes through, and the connection comes back."""
 
+import json
+import math
 import time
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -158,8 +160,8 @@ def test_frames_that_are_nothing_are_passed_over(connect, market_data):
     provider = connect("AAPL")
     for garbage in ('[{"T":"q"', "null", "{}", "[1, [2], null]", '"x"', "[" * 50_000, '[{"S": 1}]'):
         market_data.do("raw", text=garbage)
-    market_data.do("raw", text='[{"T":"q","S":"AAPL","bp":NaN,"ap":1,"t":"2026-01-02T15:00:00Z"}]')
-    market_data.say(quote("AAPL", 10, 11))
+    both = quote("AAPL", math.nan, 1), quote("AAPL", 10, 11)
+    market_data.do("raw", text=json.dumps(both))
     odd, good = next_tick(provider).quotes
     assert odd.bid.is_nan() and good.bid == 10
     assert market_data.state()["connections"] == 1
