@@ -12,6 +12,7 @@ from django.db import connection
 
 from foundation.loading import new
 from foundation.moments import LONGEST_TRANSACTION, Moment, was_seen
+from market.splits import begins_before
 from portfolios.models import PortfolioMark, PositionMark, Reservation
 
 # Of each row that was replaced since, the first that was still there: what replaced it later does not matter. A row
@@ -99,9 +100,10 @@ _UNSETTLED = f"""
         WHERE b.action_id = action.id AND b.portfolio_id = %(portfolio_id)s AND b.created_at < %(moment)s
     ) AS booking
     WHERE action.kind = 'split' AND action.instrument_id = ANY(%(held)s)
-        AND action.created_at < %(moment)s AND action.ex_at <= %(as_of)s
+        AND action.created_at < %(moment)s AND {begins_before("%(as_of)s")}
         AND CASE WHEN coalesce(action.withdrawn_at < %(moment)s, false) THEN booking.in_force
-                 WHEN booking.waits OR booking.in_force THEN booking.waits ELSE (
+                 WHEN booking.waits OR booking.in_force THEN booking.waits
+                 WHEN action.ex_at > %(as_of)s THEN true ELSE (
             SELECT sum(units) > 0 AND coalesce(sum(units) <> ALL (booking.were), true)
             FROM ledger_transfers AS l,
                 LATERAL (SELECT CASE WHEN debit_account = 'holdings' THEN amount ELSE -amount END) AS u (units)
@@ -117,8 +119,8 @@ _UNSETTLED = f"""
 def unsettled_splits_at(
     portfolio_id: uuid.UUID, moment: Moment, *, held: Iterable[int], as_of: datetime
 ) -> frozenset[tuple[uuid.UUID, int]]:
-    """(portfolio, instrument) of what was held then, with a split in the prices of `as_of` (market time) that was not
-    in the position yet. One query."""
+    """(portfolio, instrument) of what was held then, with a split in the prices of `as_of` (market time), or perhaps,
+    that was not in the position yet. One query."""
     rows = _selected(_UNSETTLED, moment, portfolio_id=portfolio_id, held=list(held), as_of=as_of)
     return frozenset((portfolio_id, instrument_id) for (instrument_id,) in rows)
 

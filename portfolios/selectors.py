@@ -15,6 +15,7 @@ from foundation.asking import Steps, asking
 from foundation.errors import NotFound
 from foundation.loading import rows_of, where
 from journal.core.events import PLATFORM_STREAM
+from market.splits import begins_before
 from portfolios.approval import NOT_REJECTED, WAITING
 from portfolios.core.access import Action, Role, acting_role, may, roles_of
 from portfolios.core.limits import LIMIT_NAMES, EffectiveLimits, LimitRow, tightest
@@ -270,6 +271,7 @@ def unsettled_splits(
     """(portfolio, instrument) that a split is due for by market time, and not booked: the market's prices count in
     new units, and what is held in old ones. None: of all portfolios. It looks at open splits only,
     and at withdrawn ones, of which it is the other way round: what is booked and not reversed counts in new units.
+    From the last close before the ex time on a price may be of either units (`market.splits`).
 
     Where nobody has asked yet what a holder is entitled to (it has not begun, or a fill was on its way), the ledger
     says it, so that there is no moment between two steps of the booking in which the split seems settled.
@@ -288,9 +290,11 @@ _ANY_UNSETTLED = """
         LEFT JOIN portfolios_corporateactionsettlement AS settled ON settled.action_id = action.id
         WHERE action.kind = 'split' AND (settled.finished_at IS NULL OR action.withdrawn_at IS NOT NULL))
 """
-_UNSETTLED = """
+_UNSETTLED = f"""
     SELECT held.portfolio_id, held.instrument_id
     FROM market_corporateaction AS action
+    JOIN (SELECT as_of FROM market_snapshots ORDER BY version DESC LIMIT 1) AS newest
+        ON {begins_before("newest.as_of")}
     JOIN portfolios_position AS held ON held.instrument_id = action.instrument_id AND held.quantity > 0
     LEFT JOIN portfolios_corporateactionsettlement AS settled ON settled.action_id = action.id
     CROSS JOIN LATERAL (
@@ -301,9 +305,9 @@ _UNSETTLED = """
         WHERE b.action_id = action.id AND b.portfolio_id = held.portfolio_id
     ) AS booking
     WHERE action.kind = 'split' AND (settled.finished_at IS NULL OR action.withdrawn_at IS NOT NULL)
-        AND action.ex_at <= (SELECT as_of FROM market_snapshots ORDER BY version DESC LIMIT 1)
         AND CASE WHEN action.withdrawn_at IS NOT NULL THEN booking.in_force
-                 WHEN booking.waits OR booking.in_force THEN booking.waits ELSE (
+                 WHEN booking.waits OR booking.in_force THEN booking.waits
+                 WHEN action.ex_at > newest.as_of THEN true ELSE (
             SELECT sum(units) > 0 AND coalesce(sum(units) <> ALL (booking.were), true)
             FROM ledger_transfers AS l,
                 LATERAL (SELECT CASE WHEN debit_account = 'holdings' THEN amount ELSE -amount END) AS u (units)
@@ -311,7 +315,7 @@ _UNSETTLED = """
                 AND l.market_at < action.ex_at AND 'holdings' IN (l.debit_account, l.credit_account)
         ) END
         AND (%(all)s::boolean OR held.portfolio_id = ANY(%(ids)s::uuid[]))
-"""
+"""  # noqa: S608 - the texts here
 
 
 def held_before(

@@ -15,6 +15,7 @@ from django.db.models import Q
 from foundation.core.money import ZERO
 from market.models import CorporateAction
 from market.selectors import market_now
+from market.splits import splits_at_hand
 from portfolios.core.corporate_actions import split
 from portfolios.models import CorporateActionBooking
 from portfolios.models.corporate_actions import IN_FORCE
@@ -22,7 +23,6 @@ from portfolios.selectors import held_before, unsettled_splits
 from trading.core.reconciliation import UNIT_TOLERANCE, Finding, Holdings
 from trading.models import ReconciliationBreak
 from trading.services.reconciling import Run
-from trading.services.split_orders import splits_at_hand
 
 LATE, WAITS_AT_MOST = timedelta(days=1), timedelta(days=7)
 
@@ -53,7 +53,7 @@ def _splits(run: Run, symbols: Collection[str], now: datetime) -> Iterable[Corpo
         Q(ex_at__gt=now - LATE) | Q(ex_at__gt=now - WAITS_AT_MOST, instrument_id__in=waiting)
     )
     rows = CorporateAction.objects.filter(
-        come | Q(pk__in=splits_at_hand(now).values("pk")),
+        come | Q(pk__in=list(splits_at_hand(now))),
         kind=CorporateAction.Kind.SPLIT, instrument__symbol__in=symbols, withdrawn_at=None,
     )  # fmt: skip
     return rows.select_related("instrument")

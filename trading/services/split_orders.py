@@ -13,15 +13,17 @@ ordered. So those are cancelled from that close on, too. What waits to sell stay
 """
 
 import uuid
+from collections.abc import Iterable
 from datetime import datetime
 
 import structlog
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from journal.services.journal import append
-from market.models import CalendarDay, CorporateAction
+from market.models import CorporateAction
 from market.selectors import market_now
+from market.splits import actions_at_hand, splits_at_hand
 from portfolios.models import BrokerAccount
 from portfolios.services.books import open_books
 from trading.core.order_states import OPEN, OrderState
@@ -42,21 +44,6 @@ def cancel_split_orders() -> int:
         return 0
     overtaken = cancel_isolated(_overtaken(now), CAME)
     return overtaken + cancel_isolated(_at_hand(now), COMES) + cancel_isolated(_adjusted(now), DIVIDEND)
-
-
-def splits_at_hand(now: datetime) -> QuerySet[CorporateAction]:
-    """Splits that a market time has not reached, and before which their exchange does not open any more."""
-    return _actions_at_hand(now, CorporateAction.Kind.SPLIT)
-
-
-def _actions_at_hand(now: datetime, kind: str) -> QuerySet[CorporateAction]:
-    days = CalendarDay.objects.filter(
-        exchange_id=OuterRef("instrument__exchange_id"), closes_at__lt=OuterRef("ex_at")
-    )
-    actions = CorporateAction.objects.filter(kind=kind, withdrawn_at=None, ex_at__gt=now).annotate(
-        last_close=Subquery(days.order_by("-day").values("closes_at")[:1])
-    )
-    return actions.filter(last_close__lt=now)
 
 
 def cancel_isolated(orders: QuerySet[AutoTrade], reason: str) -> int:
@@ -91,20 +78,20 @@ def _overtaken(now: datetime) -> QuerySet[AutoTrade]:
 
 def _at_hand(now: datetime) -> QuerySet[AutoTrade]:
     """The same before a split that is at hand, of accounts at real brokers."""
-    return _at_real_brokers(splits_at_hand(now))
+    return _at_real_brokers(splits_at_hand(now).values())
 
 
 def _adjusted(now: datetime) -> QuerySet[AutoTrade]:
     """Buys there that would last beyond a dividend that is at hand, and have a limit."""
-    dividends = _actions_at_hand(now, CorporateAction.Kind.DIVIDEND)
-    return _at_real_brokers(dividends).filter(
+    dividends = actions_at_hand(now, CorporateAction.Kind.DIVIDEND)
+    return _at_real_brokers(dividends.values()).filter(
         trade_type="buy", time_in_force=TimeInForce.GTC, order_type=OrderType.LIMIT
     )
 
 
-def _at_real_brokers(actions: QuerySet[CorporateAction]) -> QuerySet[AutoTrade]:
-    instruments = list(actions.values_list("instrument_id", flat=True))
-    return open_orders().filter(~Q(account__broker=BrokerAccount.Broker.PAPER), instrument_id__in=instruments)
+def _at_real_brokers(instrument_ids: Iterable[int]) -> QuerySet[AutoTrade]:
+    at_brokers = ~Q(account__broker=BrokerAccount.Broker.PAPER)
+    return open_orders().filter(at_brokers, instrument_id__in=list(instrument_ids))
 
 
 def open_orders() -> QuerySet[AutoTrade]:

@@ -1,8 +1,9 @@
 """Ticks for the feed out of the stream: what is newest, at most every FEED_COALESCE_MS.
 
-Market time is that of the newest quote and never goes back. Outside of hours nobody quotes, and what waits for the
-clock would wait until the morning: then empty ticks say that time went on. They come only while the stream is alive and
-no exchange of ours is open, or they would hide a dead stream from the breaker that watches for silence.
+Market time is that of the newest quote and never goes back. Outside of hours there may be no quote for long, and what
+waits for the clock would wait until the morning: then empty ticks say that time went on. They come only while the
+stream is alive and no exchange of ours is open, or they would hide a dead stream from the breaker that watches for
+silence.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -1,0 +1,47 @@
+"""From when on the market's prices count in a split's new units.
+
+Exchanges split at an open, but what is quoted before it, from the small hours of the ex day on, is in new units
+already. Nobody says when that begins. So from the last close before the ex time on a price may be of either units.
+"""
+
+import uuid
+from datetime import datetime
+
+from foundation.loading import selected
+from market.models import CorporateAction
+
+
+def begins_before(as_of: str) -> str:
+    """SQL: whether prices at `as_of` (an expression, market time) may count in new units of the split `action`.
+
+    An exchange that opens again at its close, as one that never closes does each midnight, has no close before it.
+    """
+    return f"""(action.ex_at <= {as_of} OR EXISTS (
+        SELECT FROM market_instrument AS split_one CROSS JOIN LATERAL (
+            SELECT * FROM market_calendarday
+            WHERE exchange_id = split_one.exchange_id AND closes_at <= action.ex_at
+                AND day <= (action.ex_at AT TIME ZONE 'UTC')::date + 1
+            ORDER BY day DESC LIMIT 1
+        ) AS last_day
+        WHERE split_one.id = action.instrument_id AND last_day.closes_at < {as_of} AND NOT EXISTS (
+            SELECT FROM market_calendarday AS next_day
+            WHERE next_day.exchange_id = last_day.exchange_id AND next_day.day = last_day.day + 1
+                AND next_day.opens_at = last_day.closes_at)))"""  # noqa: S608 - the text here
+
+
+_AT_HAND = f"""
+    SELECT action.id, action.instrument_id FROM market_corporateaction AS action
+    WHERE action.kind = %(kind)s AND action.withdrawn_at IS NULL AND action.ex_at > %(now)s::timestamptz
+        AND {begins_before("%(now)s::timestamptz")}
+"""  # noqa: S608 - the text above
+
+
+def splits_at_hand(now: datetime) -> dict[uuid.UUID, int]:
+    """Splits that a market time has not reached, of whose exchange the last close before them is over: the action, and
+    its instrument."""
+    return actions_at_hand(now, CorporateAction.Kind.SPLIT)
+
+
+def actions_at_hand(now: datetime, kind: str) -> dict[uuid.UUID, int]:
+    """The same of another kind, for whose prices, too, the open is the next thing that comes."""
+    return dict(selected(_AT_HAND, {"kind": str(kind), "now": now}))
