@@ -95,7 +95,7 @@ _UNSETTLED = f"""
     CROSS JOIN LATERAL (
         SELECT bool_or(NOT {{booked}}) AS waits,
                bool_or(b.entry_id IS NOT NULL AND {{booked}} AND NOT {{reversed}}) AS in_force,
-               array_agg(b.quantity) AS were
+               array_agg(b.quantity) FILTER (WHERE b.entry_id IS NULL) AS unmoved
         FROM portfolios_corporateactionbooking AS b
         WHERE b.action_id = action.id AND b.portfolio_id = %(portfolio_id)s AND b.created_at < %(moment)s
     ) AS booking
@@ -104,7 +104,7 @@ _UNSETTLED = f"""
         AND CASE WHEN coalesce(action.withdrawn_at < %(moment)s, false) THEN booking.in_force
                  WHEN booking.waits OR booking.in_force THEN booking.waits
                  WHEN action.ex_at > %(as_of)s THEN true ELSE (
-            SELECT sum(units) > 0 AND coalesce(sum(units) <> ALL (booking.were), true)
+            SELECT sum(units) > 0 AND coalesce(sum(units) <> ALL (booking.unmoved), true)
             FROM ledger_transfers AS l,
                 LATERAL (SELECT CASE WHEN debit_account = 'holdings' THEN amount ELSE -amount END) AS u (units)
             WHERE l.instrument_id = action.instrument_id AND l.portfolio_id = %(portfolio_id)s

@@ -269,8 +269,9 @@ def unsettled_splits(
     portfolio_ids: Iterable[uuid.UUID] | None = None,
 ) -> Steps[frozenset[tuple[uuid.UUID, int]]]:
     """(portfolio, instrument) that a split is due for by market time, and not booked: the market's prices count in
-    new units, and what is held in old ones. None: of all portfolios. It looks at open splits only,
-    and at withdrawn ones, of which it is the other way round: what is booked and not reversed counts in new units.
+    new units, and what is held in old ones; so it is again while a booking of it is reversed. None: of all portfolios.
+    It looks at open splits only, and at withdrawn ones, of which it is the other way round: what is booked and not
+    reversed counts in new units.
     From the last close before the ex time on a price may be of either units (`market.splits`).
 
     Where nobody has asked yet what a holder is entitled to (it has not begun, or a fill was on its way), the ledger
@@ -300,7 +301,7 @@ _UNSETTLED = f"""
     CROSS JOIN LATERAL (
         SELECT bool_or(b.booked_at IS NULL) AS waits,
                bool_or(b.entry_id IS NOT NULL AND b.reversed_at IS NULL) AS in_force,
-               array_agg(b.quantity) AS were
+               array_agg(b.quantity) FILTER (WHERE b.entry_id IS NULL) AS unmoved
         FROM portfolios_corporateactionbooking AS b
         WHERE b.action_id = action.id AND b.portfolio_id = held.portfolio_id
     ) AS booking
@@ -308,7 +309,7 @@ _UNSETTLED = f"""
         AND CASE WHEN action.withdrawn_at IS NOT NULL THEN booking.in_force
                  WHEN booking.waits OR booking.in_force THEN booking.waits
                  WHEN action.ex_at > newest.as_of THEN true ELSE (
-            SELECT sum(units) > 0 AND coalesce(sum(units) <> ALL (booking.were), true)
+            SELECT sum(units) > 0 AND coalesce(sum(units) <> ALL (booking.unmoved), true)
             FROM ledger_transfers AS l,
                 LATERAL (SELECT CASE WHEN debit_account = 'holdings' THEN amount ELSE -amount END) AS u (units)
             WHERE l.instrument_id = held.instrument_id AND l.portfolio_id = held.portfolio_id

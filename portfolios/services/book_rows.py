@@ -5,13 +5,15 @@ They are sent by `portfolios.services.books` only, all in one trip.
 
 import uuid
 from collections.abc import Collection, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import NamedTuple
 
 from foundation.arrays import array_text
 from foundation.asking import Query
-from portfolios.models import Portfolio, Position
+from portfolios.models import LedgerTransfer, Portfolio, Position
+
+JUST_BEFORE = timedelta(microseconds=1)
 
 
 class NewTransfer(NamedTuple):
@@ -72,12 +74,13 @@ def save_positions(rows: Sequence[Position]) -> list[Query]:
 
 def look_again_for_entitlements(transfers: Sequence[NewTransfer]) -> list[Query]:
     """Units that count as held at a market time before the ex time of an action whose booking has ended (a late
-    fill, a reversal) may entitle to it: it begins anew, in the transaction that books them."""
+    fill, a reversal) may entitle to it: it begins anew, in the transaction that books them. So does an action that is
+    reversed itself, whose units are of its ex time."""
     earliest: dict[int, datetime] = {}
     for row in transfers:
         if row.instrument_id is not None and row.market_at is not None:
-            known = earliest.get(row.instrument_id, row.market_at)
-            earliest[row.instrument_id] = min(known, row.market_at)
+            at = row.market_at - JUST_BEFORE if row.kind == LedgerTransfer.Kind.REVERSAL else row.market_at
+            earliest[row.instrument_id] = min(earliest.get(row.instrument_id, at), at)
     return [(_BEGIN_ANEW, [array_text(earliest), array_text(earliest.values())])] if earliest else []
 
 

@@ -20,7 +20,7 @@ from typing import Any
 
 import structlog
 from django.db import DatabaseError, InterfaceError, OperationalError, connection, transaction
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 
 from foundation.clock import database_now
@@ -32,7 +32,13 @@ from market.models import CorporateAction
 from market.selectors import market_now
 from portfolios.core.corporate_actions import dividend, in_cents, split
 from portfolios.core.positions import after_sell, after_split
-from portfolios.models import BrokerAccount, CorporateActionBooking, CorporateActionSettlement, LedgerTransfer
+from portfolios.models import (
+    BrokerAccount,
+    CorporateActionBooking,
+    CorporateActionSettlement,
+    LedgerTransfer,
+    Position,
+)
 from portfolios.models.corporate_actions import IN_FORCE, WAITS
 from portfolios.selectors import held_before
 from portfolios.services.books import Books, open_books
@@ -133,10 +139,25 @@ def _begin_and_enrol(due: Sequence[CorporateAction]) -> None:
 
 
 def _finish() -> None:
+    """What is done for everybody; but a split is looked at as long as somebody holds old units, for whom it is reversed
+    (`selectors.unsettled_splits`)."""
     waiting = CorporateActionBooking.objects.filter(action_id=OuterRef("action_id"), booked_at=None)
     now = database_now()
     running = CorporateActionSettlement.objects.filter(finished_at=None, began_at__lt=now - LATE_FILLS)
-    running.filter(~Exists(waiting)).update(finished_at=now)
+    splits = CorporateActionSettlement.objects.filter(
+        action__kind=CorporateAction.Kind.SPLIT, action__withdrawn_at=None
+    )
+    in_old_units = splits.filter(Exists(_reversed_for_holders()))
+    running.filter(~Exists(waiting)).exclude(pk__in=in_old_units).update(finished_at=now)
+
+
+def _reversed_for_holders() -> QuerySet[CorporateActionBooking]:
+    """Of the action of the settlement around it: reversed, not booked anew, and something is held."""
+    mine = {"portfolio_id": OuterRef("portfolio_id")}
+    anew = CorporateActionBooking.objects.filter(IN_FORCE, action_id=OuterRef("action_id"), **mine)
+    held = Position.objects.filter(quantity__gt=0, instrument_id=OuterRef("action__instrument_id"), **mine)
+    rows = CorporateActionBooking.objects.filter(action_id=OuterRef("action_id"), reversed_at__isnull=False)
+    return rows.filter(~Exists(anew), Exists(held))
 
 
 def _book(action: CorporateAction) -> int:

@@ -95,8 +95,11 @@ def test_a_fill_of_before_is_reversed_after_the_action(alice: Holder, market: Ma
     with pytest.raises(Conflict, match="reverse entry") as caught:
         alice.take_back_fill("sell")
     assert caught.value.code == f"{kind}_since"
+    finish(CorporateAction.objects.get())
     alice.take_back(kind)
     assert book_due_actions() == 0, "what was reversed is not booked again as it was"
+    in_old_units = {(alice.portfolio_id, alice.position().instrument_id)} if kind == "split" else set()
+    assert unsettled_splits() == in_old_units
     alice.take_back_fill("sell")
     assert book_due_actions() == 1, "but for what is entitled now"
     assert CorporateActionBooking.objects.get(booked_at__isnull=False, reversed_at=None).quantity == 100
@@ -104,6 +107,19 @@ def test_a_fill_of_before_is_reversed_after_the_action(alice: Holder, market: Ma
         ([25], 100) if kind == "dividend" else ([], 200)
     )  # fmt: skip
     assert found_by("entitlements are what was held") == 0
+    assert unsettled_splits() == frozenset()
+
+
+def test_who_has_nothing_left_of_it_keeps_no_split_open(alice: Holder, market: Market) -> None:
+    action = split(market, 2, 1)
+    finish(action)
+    alice.take_back("split")
+    book_due_actions()
+    assert CorporateActionSettlement.objects.get().finished_at is None
+    assert unsettled_splits() == {(alice.portfolio_id, alice.position().instrument_id)}
+    alice.take_back_fill("buy")
+    finish(action)
+    assert (alice.position().quantity, unsettled_splits()) == (0, frozenset())
 
 
 def test_a_fill_at_the_ex_time_is_reversed_freely(alice: Holder, market: Market) -> None:

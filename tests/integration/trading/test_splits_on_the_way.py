@@ -5,10 +5,12 @@ from decimal import Decimal
 
 import pytest
 
+from foundation.clock import database_now
 from market.services.corporate_actions import NewCorporateAction, record
-from portfolios.models import PositionMark
+from portfolios.models import CorporateActionSettlement, LedgerTransfer, PositionMark
 from portfolios.selectors import unsettled_splits
 from portfolios.services.corporate_actions import book_due_actions
+from portfolios.services.corrections import reverse_entry
 from portfolios.services.marks import PeakMark, note_peaks
 from tests.harness.trading import Desk, Market
 from trading.models import Halt
@@ -44,6 +46,13 @@ def split(market: Market, *, minutes: int = 1) -> None:
     market.closes["AAA"] = 50.0
 
 
+def finish() -> None:
+    """An hour later nobody looks for fills on their way any more."""
+    book_due_actions()
+    CorporateActionSettlement.objects.update(began_at=database_now() - timedelta(hours=2))
+    book_due_actions()
+
+
 def everything(desk: Desk) -> None:
     desk.evaluate()
     watch_protections()
@@ -74,6 +83,23 @@ def test_a_real_loss_sells_the_new_units(holder: Desk, market: Market) -> None:
     everything(holder)
     assert [(trade.trade_type, trade.quantity) for trade in holder.trades()] == [("buy", 50), ("sell", 100)]
     assert holder.held("AAA") == 0 and book_differences() == []
+
+
+def test_while_its_booking_is_reversed_nothing_is_sold(holder: Desk, market: Market) -> None:
+    """50 are held by the books, each worth half of what it was bought for in the old units."""
+    split(market)
+    market.tick(AAA=50.0)
+    finish()
+    entry = LedgerTransfer.objects.filter(kind="split").latest("id").entry_id
+    reverse_entry(
+        portfolio_id=holder.portfolio.id, entry_id=entry, actor=holder.owner, reason="a busted fill"
+    )
+    finish()
+    market.tick(AAA=50.0)
+    everything(holder)
+    assert unsettled_splits() == {(holder.portfolio.id, market.instruments[0].id)}
+    assert [trade.trade_type for trade in holder.trades()] == ["buy"]
+    assert not Halt.objects.exists()
 
 
 def test_an_order_from_before_the_split_is_not_executed_after_it(desk: Desk, market: Market) -> None:
