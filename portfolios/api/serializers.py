@@ -71,7 +71,8 @@ class BrokerAccountSerializer(serializers.ModelSerializer[BrokerAccount]):
 
 
 class ValuationSerializer(serializers.Serializer[Any]):
-    """At the prices of one snapshot; null where the price of something held is unknown."""
+    """At the prices of one snapshot; null where the price of something held is unknown, or a split of it is not booked
+    yet."""
 
     snapshot_version = serializers.IntegerField(allow_null=True)
     as_of = serializers.DateTimeField(allow_null=True, help_text="market time")
@@ -97,7 +98,8 @@ class AmountSerializer(StrictSerializer):
 
 
 class PositionSerializer(serializers.ModelSerializer[Position]):
-    """Valued at the current snapshot; `price`, `market_value`, `unrealised_pnl` are null while unknown."""
+    """Valued at the current snapshot; `price`, `market_value`, `unrealised_pnl` are null while unknown, and from the
+    last close before a split until it is booked."""
 
     symbol = serializers.CharField(source="instrument.symbol", read_only=True)
     price = _money(read_only=True, allow_null=True)
@@ -121,7 +123,7 @@ class PositionSerializer(serializers.ModelSerializer[Position]):
         read_only_fields = fields
 
     def to_representation(self, instance: Position) -> dict[str, Any]:
-        worth = worth_of(instance, self.context["snapshot"])
+        worth = worth_of(instance, self.context["snapshot"], unsettled=self.context["unsettled"])
         for name in ("price", "market_value", "unrealised_pnl"):
             setattr(instance, name, getattr(worth, name))
         shown: dict[str, Any] = super().to_representation(instance)

@@ -1,6 +1,7 @@
 """What is held is worth, at the prices of one snapshot. Decimal; None where a price is unknown."""
 
-from collections.abc import Iterable
+import uuid
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -18,12 +19,16 @@ class Worth:
     unrealised_pnl: Decimal | None
 
 
-def worth_of(position: Position, snapshot: MarketSnapshot | None) -> Worth:
-    """The position needs its instrument loaded."""
+def worth_of(
+    position: Position, snapshot: MarketSnapshot | None, *, unsettled: Collection[tuple[uuid.UUID, int]]
+) -> Worth:
+    """The position needs its instrument loaded. `unsettled`: (portfolio, instrument) whose price and quantity count in
+    different units (`selectors.unsettled_splits`); it is asked for before the others are read, so that a split that is
+    booked in between leaves the price unknown."""
     if position.quantity == 0:
         return Worth(price=None, market_value=ZERO, unrealised_pnl=ZERO)
     price = snapshot.price(position.instrument.symbol) if snapshot is not None else None
-    if price is None:
+    if price is None or (position.portfolio_id, position.instrument_id) in unsettled:
         return Worth(price=None, market_value=None, unrealised_pnl=None)
     return Worth(
         price=price,

@@ -19,7 +19,7 @@ from portfolios.api.filters import LedgerFilters, PositionFilters
 from portfolios.api.valuation import total, worth_of
 from portfolios.core.access import Action
 from portfolios.models import LedgerTransfer, Member, Portfolio, Position, Role
-from portfolios.selectors import FOUR_EYES, visible_portfolio, visible_portfolios
+from portfolios.selectors import FOUR_EYES, unsettled_splits, visible_portfolio, visible_portfolios
 from portfolios.services.portfolios import create_portfolio, deposit, withdraw
 
 TAGS = ["portfolios"]
@@ -98,9 +98,9 @@ class OnePortfolio(ApiView):
         """The portfolio, its broker account, and what it is worth at the current snapshot."""
         visible_portfolio(self.actor, portfolio_id, action=self.intent)
         portfolio = shown_portfolios(self.actor).select_related("broker_account").get(pk=portfolio_id)
-        snapshot = snapshots.current()
+        unsettled, snapshot = unsettled_splits([portfolio_id]), snapshots.current()
         held = Position.objects.filter(portfolio=portfolio, quantity__gt=0).select_related("instrument")
-        worth = [worth_of(position, snapshot) for position in held]
+        worth = [worth_of(position, snapshot, unsettled=unsettled) for position in held]
         market_value = total(each.market_value for each in worth)
         details = {
             "portfolio": portfolio,
@@ -173,7 +173,8 @@ class Positions(ApiView):
         visible_portfolio(self.actor, portfolio_id, action=self.intent)
         rows = Position.objects.filter(portfolio_id=portfolio_id).select_related("instrument")
         rows = rows.annotate(symbol=F("instrument__symbol"))
-        return self.page(rows, shapes.PositionSerializer, {"snapshot": snapshots.current()})
+        context = {"unsettled": unsettled_splits([portfolio_id]), "snapshot": snapshots.current()}
+        return self.page(rows, shapes.PositionSerializer, context)
 
 
 class Ledger(ApiView):

@@ -15,7 +15,7 @@ from foundation.clock import database_now
 from foundation.core.money import round_money
 from market.services import snapshots
 from portfolios.core.access import Action
-from portfolios.selectors import visible_portfolio
+from portfolios.selectors import unsettled_splits, visible_portfolio
 from trading.core.market_facts import fresh_prices
 from trading.core.protections import Kind, peak_of, threshold_of
 from trading.models import Protection
@@ -112,9 +112,12 @@ class ProtectSerializer(StrictSerializer):
     )
 
 
-def _prices() -> dict[int, Decimal]:
+def _prices(portfolio_id: UUID) -> dict[int, Decimal]:
+    """As who watches the protections knows them: not of what a split is not booked for."""
+    in_other_units = {instrument_id for _, instrument_id in unsettled_splits([portfolio_id])}
     snapshot = snapshots.current()
-    return {} if snapshot is None else fresh_prices(snapshot, now_epoch=database_now().timestamp())
+    known = {} if snapshot is None else fresh_prices(snapshot, now_epoch=database_now().timestamp())
+    return {key: price for key, price in known.items() if key not in in_other_units}
 
 
 class Protections(ApiView):
@@ -131,7 +134,9 @@ class Protections(ApiView):
     def get(self, request: Request, portfolio_id: UUID) -> Response:
         """Every protected position, by symbol, with the prices at which it is sold and how far they are."""
         visible_portfolio(self.actor, portfolio_id, action=self.intent)
-        return self.page(shown_protections(portfolio_id), ProtectionSerializer, {"prices": _prices()})
+        return self.page(
+            shown_protections(portfolio_id), ProtectionSerializer, {"prices": _prices(portfolio_id)}
+        )
 
 
 class OneProtection(ApiView):
@@ -161,7 +166,7 @@ class OneProtection(ApiView):
         body = self.body(ProtectSerializer)
         made = set_protection(portfolio_id=portfolio_id, symbol=symbol, actor=self.actor, **body)
         row = shown_protections(portfolio_id).get(pk=made.pk)
-        return Response(ProtectionSerializer(row, context={"prices": _prices()}).data)
+        return Response(ProtectionSerializer(row, context={"prices": _prices(portfolio_id)}).data)
 
     @extend_schema(
         operation_id="removeProtection",

@@ -185,7 +185,11 @@ def _value(
     if view is None:
         unknown = tuple(holding.symbol for holding in holdings if holding.quantity > 0)
         return _Valued(holdings, {holding.symbol: None for holding in holdings}, unknown, None, None)
-    exposures = {holding.symbol: _exposure(holding, view) for holding in holdings}
+    in_other_units = {instruments[key].symbol for _, key in rows.unsettled if key in instruments}
+    exposures = {
+        holding.symbol: None if holding.symbol in in_other_units else _exposure(holding, view)
+        for holding in holdings
+    }
     return _Valued(
         holdings=holdings,
         exposures=exposures,

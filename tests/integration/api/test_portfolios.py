@@ -1,13 +1,17 @@
 """Portfolios over REST: money, positions at today's prices, ledger, limits."""
 
 from base64 import b64encode
+from datetime import timedelta
 from decimal import Decimal
 from urllib.parse import urlencode
 
 import pytest
 
 from foundation.core.canonical import canonical_json
+from market.services.corporate_actions import NewCorporateAction, record
+from portfolios.services.corporate_actions import book_due_actions
 from tests.integration.api.conftest import World
+from trading.services.protections import set_protection
 
 pytestmark = pytest.mark.integration
 
@@ -86,6 +90,30 @@ def test_an_unknown_price_gives_no_value_instead_of_a_wrong_one(world: World) ->
     assert (position["price"], position["market_value"], position["unrealised_pnl"]) == (None, None, None)
     valuation = victor.get(path).json()["valuation"]
     assert (valuation["market_value"], valuation["equity"]) == (None, None)
+
+
+def test_while_a_split_waits_nothing_of_it_has_a_value(world: World) -> None:
+    """Half a new unit is left, and nobody knows yet what is paid for it: the new price meets 50 old units."""
+    portfolio_id = world.desk.portfolio.id
+    set_protection(portfolio_id=portfolio_id, symbol="AAA", stop_loss_percentage=Decimal(5), actor=None)
+    item = NewCorporateAction(
+        external_id="split", symbol="AAA", kind="split", ex_at=world.market.as_of + timedelta(minutes=1), new_units=1,
+        old_units=100,
+    )  # fmt: skip
+    record(item, actor=None)
+    world.market.tick(AAA=10_000.0)
+    book_due_actions()
+    assert world.desk.held("AAA") == 50
+    victor, path = world.as_("victor"), f"/api/portfolios/{portfolio_id}"
+    shown = {row["symbol"]: row for row in victor.get(f"{path}/positions").json()["results"]}
+    assert [shown["AAA"][name] for name in ("price", "market_value", "unrealised_pnl")] == [None] * 3
+    valuation = victor.get(path).json()["valuation"]
+    assert [valuation[name] for name in ("market_value", "unrealised_pnl", "equity")] == [None] * 3
+    risk = victor.get(f"{path}/risk").json()
+    exposures = {row["symbol"]: row["exposure"] for row in risk["holdings"]}
+    assert (risk["unknown_prices"], exposures["AAA"], risk["equity"]) == (["AAA"], None, None)
+    (protection,) = victor.get(f"{path}/protections").json()["results"]
+    assert (protection["price"], protection["thresholds"][0]["distance_percentage"]) == (None, None)
 
 
 def test_sold_positions_are_shown_on_request(world: World) -> None:
