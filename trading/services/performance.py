@@ -2,6 +2,8 @@
 
 import uuid
 from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -19,12 +21,33 @@ from trading.selectors.equity import equity_points_of
 _RATIO = Decimal("0.0001")
 
 
-class _FilledTrade(NamedTuple):
-    id: uuid.UUID
+class _Fill(NamedTuple):
+    trade_id: uuid.UUID
+    quantity: Decimal
+    price: Decimal
+    fee: Decimal
+    realised: Decimal
+    reversed_at: datetime | None
+    reversal: Decimal
+
+
+@dataclass
+class _FilledTrade:
+    """`standing`: its fills that were not reversed, whose fees are paid."""
+
     side: str
     decided: Decimal
-    realised: Decimal
-    fees: Decimal
+    realised: Decimal = ZERO
+    fees: Decimal = ZERO
+    standing: list[FilledPart] = field(default_factory=list)
+
+    def add(self, fill: _Fill, *, until: datetime | None) -> None:
+        self.realised += fill.realised
+        if fill.reversed_at is not None and (until is None or fill.reversed_at <= until):
+            self.realised += fill.reversal
+            return
+        self.fees += fill.fee
+        self.standing.append(FilledPart(self.side, self.decided, fill.price, fill.quantity))
 
     def closed(self) -> ClosedTrade:
         of_itself = self.fees if self.side == "sell" else ZERO
@@ -34,7 +57,8 @@ class _FilledTrade(NamedTuple):
 def get_session_performance(session_id: uuid.UUID) -> dict[str, Any]:
     """Each figure of docs/performance.md, by its name; a handful of queries, however much it has traded.
 
-    Money and ratios are Decimal, None where not known. Raises NotFound.
+    Of a session that has ended they stay as they were then: what its orders gain afterwards, as those that people
+    placed may, was in what it held at its end. Money and ratios are Decimal, None where not known. Raises NotFound.
     """
     row = TradingSession.objects.filter(pk=session_id).first()
     if row is None:
@@ -50,7 +74,7 @@ def get_session_performance(session_id: uuid.UUID) -> dict[str, Any]:
     return {
         "session_id": row.id,
         **summarise([trade.closed() for trade in trades], unrealised=unrealised),
-        **_slippage(trades),
+        **_slippage([part for trade in trades for part in trade.standing]),
         **_measures(points),
         "measured_from": points[0].at if points else None,
         "measured_to": points[-1].at if points else None,
@@ -58,26 +82,30 @@ def get_session_performance(session_id: uuid.UUID) -> dict[str, Any]:
 
 
 def _filled(row: TradingSession) -> list[_FilledTrade]:
-    rows = AutoTrade.objects.filter(session=row, filled_quantity__gt=0)
-    return [
-        _FilledTrade(*values)
-        for values in rows.values_list("id", "trade_type", "trigger_price", "realised_pnl", "fees")
-    ]
-
-
-def _slippage(trades: Sequence[_FilledTrade]) -> dict[str, Any]:
-    """Of every fill that stands; what was reversed has cost nothing.
+    """With a fill by the session's end.
 
     Joined here: the planner believes of a session that has grown fast that it is small, and joins row by row.
     """
-    by_id = {trade.id: trade for trade in trades}
-    fills = Execution.objects.filter(trade_id__within=by_id, reversed_at=None)
-    found = slippage(
-        [
-            FilledPart(by_id[trade_id].side, by_id[trade_id].decided, price, quantity)
-            for trade_id, price, quantity in fills.values_list("trade_id", "price", "quantity")
-        ]
-    )
+    trades = AutoTrade.objects.filter(session=row, filled_quantity__gt=0)
+    by_id = {
+        key: _FilledTrade(*more) for key, *more in trades.values_list("id", "trade_type", "trigger_price")
+    }
+    rows = Execution.objects.filter(trade_id__within=by_id)
+    if row.end_time is not None:
+        rows = rows.filter(created_at__lte=row.end_time)
+    found: dict[uuid.UUID, _FilledTrade] = {}
+    for values in rows.values_list(
+        "trade_id", "quantity", "price", "fee", "realised_pnl", "reversed_at", "reversal_pnl"
+    ):
+        fill = _Fill(*values)
+        trade = found.setdefault(fill.trade_id, by_id[fill.trade_id])
+        trade.add(fill, until=row.end_time)
+    return list(found.values())
+
+
+def _slippage(fills: Sequence[FilledPart]) -> dict[str, Any]:
+    """Of every fill that stands; what was reversed has cost nothing."""
+    found = slippage(fills)
     return {"slippage": round_money(found.cost), "slippage_bps": _ratio(found.bps)}
 
 
