@@ -150,7 +150,7 @@ class AlpacaStream:
         """Raises BadReport."""
         name = reading.text(data, "event")
         if name in CORRECTIONS:
-            raise reading.bad(f"{name}: a fill was corrected after the fact; the books need a person", data)
+            raise reading.bad(f"{name}: {CORRECTIONS[name]}", data)
         if name not in FILLS and name not in TELLING:
             raise reading.bad("the event is none that is known", data)
         if not isinstance(data.get("order"), dict):

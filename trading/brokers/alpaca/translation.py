@@ -66,8 +66,13 @@ TELLING = frozenset(
         "accepted_for_bidding", "restated", "order_replace_rejected", "order_cancel_rejected",
     }
 )  # fmt: skip
-# A fill that was taken back or changed after the fact: the books are corrected by a person.
-CORRECTIONS = frozenset({"trade_bust", "trade_correct"})
+# A fill that was taken back or changed after the fact: the books are corrected by a person. What he does with it. A
+# corrected fill has the id that it had, and what was reversed is never booked again.
+CORRECTIONS = {
+    "trade_bust": "a fill was taken back after the fact: reverse it",
+    "trade_correct": "a fill was corrected after the fact: do not reverse it, for its units could not be booked again; "
+    "book the difference of the cash, and explain what the next reconciliation finds",
+}
 
 
 def order_of(payload: Any) -> BrokerOrder:

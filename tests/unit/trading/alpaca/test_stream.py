@@ -133,6 +133,15 @@ def test_what_cannot_be_is_reported_and_the_stream_goes_on(connect: Make, messag
         assert isinstance(next(events), StreamEvent)
 
 
+@pytest.mark.parametrize(
+    ("event", "cure"), [("trade_bust", ": reverse it"), ("trade_correct", "do not reverse it")]
+)
+def test_what_is_to_be_done_about_a_fill_of_before_is_told(connect: Make, event: str, cure: str) -> None:
+    with streaming(connect, [update(event)]) as stream:
+        report = next(iter(stream))
+    assert isinstance(report, BadReport) and str(report).startswith(event) and cure in str(report)
+
+
 def test_silence_is_told_about_once_a_second(connect: Make) -> None:
     with streaming(connect, []) as stream:
         events, began = iter(stream), time.monotonic()
