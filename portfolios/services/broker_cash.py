@@ -38,14 +38,16 @@ def book_broker_cash(
     tax be withheld of a dividend.
 
     In the caller's transaction, which locks the portfolio here, sees to it that it happens once, and journals. What
-    is promised to working orders is no obstacle, for the broker has taken the money already. Raises Conflict where
-    the books cannot hold what is left.
+    is promised to working orders is no obstacle, for the broker has taken the money already. Below zero the books go by
+    fills alone; once they are, what the broker pays and takes besides brings them nearer to its own. Raises Conflict
+    where the books cannot hold what is left.
     """
     assert amount != ZERO
     books = open_books([portfolio_id])
     portfolio = books.portfolios[portfolio_id]
-    if not 0 <= portfolio.cash + amount < CASH_BOUND:
-        raise Conflict(f"with it the cash would be {portfolio.cash + amount:f}, which the books cannot hold")
+    left = portfolio.cash + amount
+    if left < 0 <= portfolio.cash or abs(left) >= CASH_BOUND:
+        raise Conflict(f"with it the cash would be {left:f}, which the books cannot hold")
     entry_id, other = uuid.uuid4(), OTHER_SIDE[kind]
     accounts = (Account.CASH, other) if amount > 0 else (other, Account.CASH)
     books.transfer(entry_id, portfolio_id, kind, *accounts, abs(amount), memo=memo)
