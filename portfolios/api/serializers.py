@@ -89,7 +89,9 @@ class PortfolioDetailsSerializer(serializers.Serializer[Any]):
 
 class NewPortfolioSerializer(StrictSerializer):
     name = serializers.CharField(max_length=255)
-    base_currency = serializers.RegexField(r"\A[A-Z]{3}\Z", default="USD", help_text="ISO 4217")
+    base_currency = serializers.RegexField(
+        r"\A[A-Z]{3}\Z", default="USD", help_text="ISO 4217; it buys what is priced in it"
+    )
 
 
 class AmountSerializer(StrictSerializer):

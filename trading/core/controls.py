@@ -286,8 +286,8 @@ CONTROLS: tuple[Control, ...] = (
             f"{RTS}15(4), {SEC}(c)(2)", _actor_permitted),
     Control(CODE.NOT_PERMITTED, "the account's broker cannot do such an order", Reductions.YES,
             f"{RTS}15(4)", _terms_permitted),
-    Control(CODE.NOT_PERMITTED, "the instrument is not active, not on the portfolio's list, or restricted",
-            Reductions.NO, f"{RTS}15(4), {SEC}(c)(2)", _instrument_permitted),
+    Control(CODE.NOT_PERMITTED, "the instrument is not active, in another currency than the portfolio, not on its list,"
+            " or restricted", Reductions.NO, f"{RTS}15(4), {SEC}(c)(2)", _instrument_permitted),
     Control(CODE.MARKET_CLOSED, "the exchange is closed", Reductions.YES, BRIEF, _market_open),
     Control(CODE.TIME_RESTRICTED, "outside the session's hours, weekdays, minutes after open and before close, on a"
             " blackout date, or after its end", Reductions.NO, BRIEF, _in_own_hours),

@@ -167,6 +167,12 @@ def _terms_objection(state: FreshState, wish: OrderWish) -> str:
 def _instrument_objection(state: FreshState, instrument: Instrument) -> str:
     if not instrument.is_active:
         return "it is not active"
+    kept_in = state.books.portfolios[state.portfolio_id].base_currency
+    if instrument.currency != kept_in:
+        return (
+            f"it is priced in {instrument.currency}, and the portfolio is kept in {kept_in}: buy it in a portfolio "
+            f"that is kept in {instrument.currency}"
+        )
     return state.permissions.objection(instrument.id)
 
 
