@@ -4,7 +4,7 @@ Rows of today's models, unsaved, as they were seen then. How far back: as long a
 """
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -92,6 +92,8 @@ def peaks_at(position_ids: Sequence[int], moment: Moment) -> dict[int, PositionM
 _UNSETTLED = f"""
     SELECT action.instrument_id
     FROM market_corporateaction AS action
+    JOIN unnest(%(held)s::bigint[], %(quoted)s::float8[]) AS held (instrument_id, quoted_at)
+        ON held.instrument_id = action.instrument_id
     CROSS JOIN LATERAL (
         SELECT bool_or(NOT {{booked}}) AS waits,
                bool_or(b.entry_id IS NOT NULL AND {{booked}} AND NOT {{reversed}}) AS in_force,
@@ -99,10 +101,11 @@ _UNSETTLED = f"""
         FROM portfolios_corporateactionbooking AS b
         WHERE b.action_id = action.id AND b.portfolio_id = %(portfolio_id)s AND b.created_at < %(moment)s
     ) AS booking
-    WHERE action.kind = 'split' AND action.instrument_id = ANY(%(held)s)
+    WHERE action.kind = 'split'
         AND action.created_at < %(moment)s AND {begins_before("%(as_of)s")}
         AND CASE WHEN coalesce(action.withdrawn_at < %(moment)s, false) THEN booking.in_force
-                 WHEN booking.waits OR booking.in_force THEN booking.waits
+                 WHEN booking.waits THEN true
+                 WHEN booking.in_force THEN coalesce(to_timestamp(held.quoted_at) < action.ex_at, false)
                  WHEN action.ex_at > %(as_of)s THEN true ELSE (
             SELECT sum(units) > 0 AND coalesce(sum(units) <> ALL (booking.unmoved), true)
             FROM ledger_transfers AS l,
@@ -117,11 +120,13 @@ _UNSETTLED = f"""
 
 
 def unsettled_splits_at(
-    portfolio_id: uuid.UUID, moment: Moment, *, held: Iterable[int], as_of: datetime
+    portfolio_id: uuid.UUID, moment: Moment, *, quoted: Mapping[int, float | None], as_of: datetime
 ) -> frozenset[tuple[uuid.UUID, int]]:
     """(portfolio, instrument) of what was held then, with a split in the prices of `as_of` (market time), or perhaps,
-    that was not in the position yet. One query."""
-    rows = _selected(_UNSETTLED, moment, portfolio_id=portfolio_id, held=list(held), as_of=as_of)
+    that was not in the position yet. `quoted`: of each instrument held, when it was last quoted (epoch seconds of
+    market time). One query."""
+    quotes = {"held": list(quoted), "quoted": list(quoted.values())}
+    rows = _selected(_UNSETTLED, moment, portfolio_id=portfolio_id, as_of=as_of, **quotes)
     return frozenset((portfolio_id, instrument_id) for (instrument_id,) in rows)
 
 

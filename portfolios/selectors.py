@@ -274,6 +274,8 @@ def unsettled_splits(
     reversed counts in new units.
     From the last close before the ex time on a price may be of either units (`market.splits`).
 
+    A price from before the ex time counts in old units when the booking is done, until the instrument is quoted again.
+
     Where nobody has asked yet what a holder is entitled to (it has not begun, or a fill was on its way), the ledger
     says it, so that there is no moment between two steps of the booking in which the split seems settled.
     """
@@ -298,6 +300,7 @@ _UNSETTLED = f"""
         ON {begins_before("newest.as_of")}
     JOIN portfolios_position AS held ON held.instrument_id = action.instrument_id AND held.quantity > 0
     LEFT JOIN portfolios_corporateactionsettlement AS settled ON settled.action_id = action.id
+    LEFT JOIN market_quote AS quoted ON quoted.instrument_id = action.instrument_id
     CROSS JOIN LATERAL (
         SELECT bool_or(b.booked_at IS NULL) AS waits,
                bool_or(b.entry_id IS NOT NULL AND b.reversed_at IS NULL) AS in_force,
@@ -307,7 +310,8 @@ _UNSETTLED = f"""
     ) AS booking
     WHERE action.kind = 'split' AND (settled.finished_at IS NULL OR action.withdrawn_at IS NOT NULL)
         AND CASE WHEN action.withdrawn_at IS NOT NULL THEN booking.in_force
-                 WHEN booking.waits OR booking.in_force THEN booking.waits
+                 WHEN booking.waits THEN true
+                 WHEN booking.in_force THEN coalesce(quoted.market_time < action.ex_at, false)
                  WHEN action.ex_at > newest.as_of THEN true ELSE (
             SELECT sum(units) > 0 AND coalesce(sum(units) <> ALL (booking.unmoved), true)
             FROM ledger_transfers AS l,

@@ -20,7 +20,7 @@ from typing import Any
 
 import structlog
 from django.db import DatabaseError, InterfaceError, OperationalError, connection, transaction
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 
 from foundation.clock import database_now
@@ -139,16 +139,18 @@ def _begin_and_enrol(due: Sequence[CorporateAction]) -> None:
 
 
 def _finish() -> None:
-    """What is done for everybody; but a split is looked at as long as somebody holds old units, for whom it is reversed
-    (`selectors.unsettled_splits`)."""
+    """What is done for everybody; but a split is looked at until its instrument is quoted in new units, and as long as
+    somebody holds old ones, for whom it is reversed (`selectors.unsettled_splits`)."""
     waiting = CorporateActionBooking.objects.filter(action_id=OuterRef("action_id"), booked_at=None)
     now = database_now()
     running = CorporateActionSettlement.objects.filter(finished_at=None, began_at__lt=now - LATE_FILLS)
     splits = CorporateActionSettlement.objects.filter(
         action__kind=CorporateAction.Kind.SPLIT, action__withdrawn_at=None
     )
+    unpriced = splits.filter(action__instrument__quote__market_time__lt=F("action__ex_at"))
     in_old_units = splits.filter(Exists(_reversed_for_holders()))
-    running.filter(~Exists(waiting)).exclude(pk__in=in_old_units).update(finished_at=now)
+    done = running.filter(~Exists(waiting)).exclude(pk__in=unpriced).exclude(pk__in=in_old_units)
+    done.update(finished_at=now)
 
 
 def _reversed_for_holders() -> QuerySet[CorporateActionBooking]:

@@ -5,6 +5,7 @@ stood (`portfolios.past`). The rows go into the very functions that made the fac
 """
 
 import copy
+import math
 import uuid
 from decimal import Decimal
 
@@ -31,9 +32,16 @@ def owned_at(portfolio: Portfolio, moment: Moment, *, snapshot: MarketSnapshot) 
         marks={} if mark is None else {portfolio.id: mark},
         peaks=peaks_at([row.id for row in positions], moment),
         unsettled=unsettled_splits_at(
-            portfolio.id, moment, held=[row.instrument_id for row in positions], as_of=snapshot.as_of
+            portfolio.id, moment, quoted=_quoted(positions, snapshot), as_of=snapshot.as_of
         ),
     )
+
+
+def _quoted(positions: list[Position], snapshot: MarketSnapshot) -> dict[int, float | None]:
+    """When each of what was held was last quoted; None where it never was."""
+    known = dict(zip(snapshot.instrument_ids, snapshot.market_time.tolist(), strict=True))
+    at = {row.instrument_id: known.get(row.instrument_id, math.nan) for row in positions}
+    return {key: None if math.isnan(moment) else moment for key, moment in at.items()}
 
 
 def _portfolio(portfolio: Portfolio, told: OwnedThen, reservations: list[Reservation]) -> Portfolio:

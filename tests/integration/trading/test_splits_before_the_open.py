@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
+from foundation.clock import database_now
 from foundation.moments import Moment, present_moment
-from market.models import CalendarDay
+from market.models import CalendarDay, Quote
 from market.services.corporate_actions import NewCorporateAction, record
 from market.splits import splits_at_hand
-from portfolios.models import EquityPoint, PortfolioMark, PositionMark
+from portfolios.models import CorporateActionSettlement, EquityPoint, PortfolioMark, PositionMark
 from portfolios.past import unsettled_splits_at
 from portfolios.selectors import unsettled_splits
 from portfolios.services.corporate_actions import book_due_actions
@@ -79,11 +80,12 @@ def everything(desk: Desk) -> None:
 def waiting(desk: Desk) -> bool:
     """Whether its price is unknown: as it is asked now, and as it is rebuilt later."""
     market, portfolio_id = desk.market, desk.portfolio.id
+    key, quoted_at = market.instruments[0].id, market.quoted_at.get("AAA", market.as_of)
     then = unsettled_splits_at(
-        portfolio_id, Moment(*present_moment()), held=[market.instruments[0].id], as_of=market.as_of
+        portfolio_id, Moment(*present_moment()), quoted={key: quoted_at.timestamp()}, as_of=market.as_of
     )
     assert then == unsettled_splits()
-    return then == {(portfolio_id, market.instruments[0].id)}
+    return then == {(portfolio_id, key)}
 
 
 def marks(desk: Desk) -> tuple[Any, Any]:
@@ -125,6 +127,36 @@ def test_what_is_quoted_before_the_open_is_noted_by_nobody(
     equity, peak = marks(holder)
     assert (equity, peak) == (known[0] + 10, known[1] * old_units / new_units)
     assert ([trade.trade_type for trade in holder.trades()], Halt.objects.count()) == (["buy"], 0)
+
+
+def test_after_the_open_it_has_no_price_until_it_is_quoted_again(holder: Desk, market: Market) -> None:
+    """The last price is of the day before; the first quote of others brings market time to the ex time."""
+    known, points = marks(holder), EquityPoint.objects.count()
+    quote = Quote.objects.create(
+        instrument=market.instruments[0], bid=100, ask=100, last=100, volume=1, market_time=market.as_of,
+        received_at=database_now(),
+    )  # fmt: skip
+    market.quoted_at["AAA"] = market.as_of
+    split(2, 1)
+    at(market, OPEN)
+    book_due_actions()
+    CorporateActionSettlement.objects.update(began_at=database_now() - timedelta(hours=2))
+    book_due_actions()
+    everything(holder)
+    assert (holder.held("AAA"), waiting(holder)) == (100, True)
+    deposit(portfolio_id=holder.portfolio.id, amount=Decimal(10), actor=holder.owner)
+    assert marks(holder) == (known[0] + 10, known[1] / 2)
+    assert EquityPoint.objects.count() == points
+
+    del market.quoted_at["AAA"]
+    at(market, OPEN + timedelta(minutes=15), AAA=50.0)
+    Quote.objects.filter(pk=quote.pk).update(market_time=market.as_of)
+    book_due_actions()
+    everything(holder)
+    assert (waiting(holder), EquityPoint.objects.count()) == (False, points + 1)
+    assert marks(holder) == (known[0] + 10, known[1] / 2)
+    assert ([trade.trade_type for trade in holder.trades()], Halt.objects.count()) == (["buy"], 0)
+    assert CorporateActionSettlement.objects.get().finished_at is not None
 
 
 def test_a_split_that_was_announced_early_hides_no_price_before_the_last_close(
