@@ -163,12 +163,14 @@ class Books:
             self.position(row.portfolio_id, row.instrument_id).reserved_quantity += quantity
             self._changed_positions.add((row.portfolio_id, row.instrument_id))
 
-    def release(self, owner_id: uuid.UUID, *, keep: Decimal = ZERO) -> None:
-        """Give back what is promised but for the share `keep` (0..1) that still works at the broker."""
+    def release(self, owner_id: uuid.UUID, *, keep: Decimal = ZERO, cash: Decimal | None = None) -> None:
+        """Give back what is promised but for the share `keep` (0..1) that still works at the broker; of the cash, but
+        for `cash` where that is given."""
         row = self.reservations.get(owner_id)
         if row is None:
             return
-        self._keep(row, cash=round_money(row.cash * keep), quantity=round_money(row.quantity * keep))
+        kept = round_money(row.cash * keep) if cash is None or keep == 0 else cash
+        self._keep(row, cash=kept, quantity=round_money(row.quantity * keep))
         if keep == 0:
             del self.reservations[owner_id]
             del self._reservations_of[row.portfolio_id][owner_id]

@@ -1,10 +1,11 @@
 """Orders of every type at the paper market, of a desk that a test moves by hand."""
 
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
 from typing import Any
 
 from portfolios.services.limits import set_limits
 from portfolios.services.paper_market import set_paper_market
+from portfolios.services.portfolios import withdraw
 from tests.harness.orders import WIDE
 from tests.harness.trading import Desk
 from trading.models import AutoTrade
@@ -42,3 +43,9 @@ def holding(desk: Desk, quantity: int, symbol: str = "AAA") -> None:
     order(desk, "buy", quantity, symbol)
     desk.step()
     assert desk.held(symbol) == quantity
+
+
+def withdraw_what_is_free(desk: Desk) -> None:
+    desk.refresh()
+    free = (desk.portfolio.cash - desk.portfolio.reserved_cash).quantize(Decimal("0.01"), ROUND_DOWN)
+    withdraw(portfolio_id=desk.portfolio.id, amount=free, actor=desk.owner)

@@ -27,7 +27,8 @@ from trading.services.protections import FilledProtections
 @quick_init
 @dataclass(frozen=True)
 class ReportedFill:
-    """What a broker says was executed of a trade. price in currency per unit, fee in currency."""
+    """What a broker says was executed of a trade. price in currency per unit, fee in currency. keeps: cash that stays
+    reserved for the rest of a buy; None: its share."""
 
     trade: AutoTrade
     execution_id: str
@@ -36,6 +37,7 @@ class ReportedFill:
     fee: Decimal
     market_at: datetime
     path: tuple[str, ...]
+    keeps: Decimal | None = None
 
 
 class NewExecution(NamedTuple):
@@ -117,7 +119,7 @@ def _book_one(fill: ReportedFill, books: Books) -> Decimal:
     if rest and trade.trade_type == "sell":
         books.release_sold(trade.id, units=fill.quantity, rest=rest)
     else:
-        books.release(trade.id, keep=rest / (trade.quantity - before))
+        books.release(trade.id, keep=rest / (trade.quantity - before), cash=fill.keeps)
     trade.filled_quantity, trade.executed_price = total, round_money(paid / total)
     trade.fees += fill.fee
     trade.realised_pnl += realised

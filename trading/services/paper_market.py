@@ -9,7 +9,7 @@ from market.core.snapshot import MarketSnapshot
 from market.models import Instrument
 from trading.core.order_states import OrderState
 from trading.core.orders import OrderTerms, OrderType, TimeInForce
-from trading.core.paper import NOTHING, Paid
+from trading.core.paper import NOTHING, Paid, fee_of
 from trading.core.paper_matching import PaperOrder, PaperQuote, Progress
 from trading.core.paper_matching import match as match_order
 from trading.models import AutoTrade
@@ -39,6 +39,12 @@ def order_of(trade: AutoTrade) -> PaperOrder:
 def _paid(trade: AutoTrade) -> Paid:
     assert trade.executed_price is not None
     return Paid(trade.filled_quantity, trade.filled_quantity * trade.executed_price, trade.fees)
+
+
+def fee_of_rest(trade: AutoTrade, price: Decimal) -> Decimal:
+    """What all that is left of it costs in fees at this price, in currency: of a minimum what is not paid yet."""
+    order = order_of(trade)
+    return fee_of(quantity=order.quantity, price=price, model=costs_of(trade.account), before=order.paid)
 
 
 def quote_of(instrument: Instrument, snapshot: MarketSnapshot) -> PaperQuote:

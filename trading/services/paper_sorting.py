@@ -18,7 +18,7 @@ from trading.core.paper_matching import PaperFill, Progress
 from trading.models import AutoTrade
 from trading.services.bookkeeping import ReportedFill
 from trading.services.objections import PENDING_SECONDS_MAX, objection_to
-from trading.services.paper_market import match
+from trading.services.paper_market import fee_of_rest, match
 from trading.services.paper_volume import Key, key_of, taken_since_bar
 
 Path = tuple[OrderState, ...]
@@ -94,7 +94,7 @@ def _sort_one(
         done.triggered.append(trade)
         done.changed.add(trade.id)
     if progress.fill is not None:
-        _fill(trade, progress.fill, done, expired=progress.expired, snapshot=snapshot)
+        _fill(trade, progress.fill, done, expired=progress.expired, snapshot=snapshot, books=books)
         return
     done.remembered.append(trade)
     if trade.status == OrderState.PENDING:
@@ -103,7 +103,7 @@ def _sort_one(
 
 
 def _fill(
-    trade: AutoTrade, fill: PaperFill, done: Sorted, *, expired: bool, snapshot: MarketSnapshot
+    trade: AutoTrade, fill: PaperFill, done: Sorted, *, expired: bool, snapshot: MarketSnapshot, books: Books
 ) -> None:  # fmt: skip
     """All that is left of it, or a part: then the rest works on, unless its time is over."""
     complete = trade.filled_quantity + fill.quantity == trade.quantity
@@ -119,6 +119,7 @@ def _fill(
         ReportedFill(
             trade=trade, execution_id=name, quantity=fill.quantity,
             price=fill.price, fee=fill.fee, market_at=snapshot.as_of, path=path,
+            keeps=_kept(trade, fill, books) if trade.trade_type == "buy" else None,
         )
     )  # fmt: skip
     done.changed.add(trade.id)
@@ -138,11 +139,9 @@ def _beyond_reserve(
     trade: AutoTrade, fill: PaperFill, books: Books, spent: dict[uuid.UUID, Decimal]
 ) -> str | None:
     """Why a buy cannot be paid: the market has moved beyond what was reserved and what is free besides. A part is paid
-    from its part of what is reserved."""
+    from its part of what is reserved, and from what is reserved for the fee."""
     portfolio, reserved = books.portfolios[trade.portfolio_id], books.reservations[trade.id].cash
-    left = trade.quantity - trade.filled_quantity
-    kept = round_money(reserved * ((left - fill.quantity) / left))
-    extra = fill.quantity * fill.price + fill.fee - (reserved - kept)
+    extra = fill.quantity * fill.price + fill.fee - (reserved - _kept(trade, fill, books))
     if extra <= 0:
         return None
     free = portfolio.cash - portfolio.reserved_cash - spent.get(portfolio.id, ZERO)
@@ -150,6 +149,15 @@ def _beyond_reserve(
         return f"the price moved to {fill.price.normalize():f}, beyond what was reserved and what is free"
     spent[portfolio.id] = spent.get(portfolio.id, ZERO) + extra
     return None
+
+
+def _kept(trade: AutoTrade, fill: PaperFill, books: Books) -> Decimal:
+    """Cash that stays reserved for what this fill leaves of a buy: its share of what is there for the value, and the
+    fee that it still costs. The first part may owe the whole fee: it pays it from what was reserved for it."""
+    reserved, left = books.reservations[trade.id].cash, trade.quantity - trade.filled_quantity
+    fees = fee_of_rest(trade, fill.price)
+    kept = (reserved - fees) * ((left - fill.quantity) / left) + fees - fill.fee
+    return min(max(round_money(kept), ZERO), reserved)
 
 
 def _within_cash(
