@@ -2,7 +2,8 @@
 
 explain again → what the actions ask for (stops at once, trades in turn, alerts last) → conflicts → size → risk →
 trade, each step leaving its part of the decision record. Before each buy the guards, which block and halt, are
-looked at again on what the trades before it left. What it is to write is returned and reservations stand in the
+looked at again: on what the trades before it left, and before the first one on what was done while the evaluation
+waited for the lock. What it is to write is returned and reservations stand in the
 open books; only a stop is armed here and now.
 """
 
@@ -70,12 +71,10 @@ class Decider:
     fired: set[tuple[int, str | None]] = field(default_factory=set)
     made: set[tuple[int, str | None]] = field(default_factory=set)  # firings of which a trade was made
     alerts: list[tuple[Fired, AlertRequest]] = field(default_factory=list)  # of rules that ask for a trade
-    books_changes: int = 0  # of the open books, before the first trade
     looked_at: dict[tuple[int, str | None], int] = field(default_factory=dict)  # guards: the books' changes
 
     def decide(self, triggered: Sequence[tuple[RuleVersion, str | None]]) -> Verdicts:
         """`triggered` are (rule version, symbol or None for the whole portfolio), in any order."""
-        self.books_changes = self.state.books.changes
         for version, symbol in sorted(triggered, key=place):
             explanation, context = self._explain(version, symbol)
             fired = Fired(version, symbol, explanation)
@@ -133,13 +132,11 @@ class Decider:
         return self._trade(self.wishes[candidate.key, candidate.symbol])
 
     def _look_at_guards(self, symbol: str) -> None:
-        """Let what blocks or halts speak on changed books.
+        """Let what blocks or halts speak, once on each state of the books: what was true without the lock is old.
 
         What such a rule wants to sell was no candidate when conflicts began, and waits for the next evaluation.
         """
         books = self.state.books
-        if books.changes == self.books_changes:
-            return
         mine = books.positions_of(self.state.portfolio_id)
         held = [self.state.view.instruments[row.instrument_id].symbol for row in mine if row.quantity > 0]
         for version in filter(guards, self.in_force):
