@@ -177,6 +177,15 @@ METHODS: Mapping[str, Callable[[ActionRequest, SizingFacts], _Wanted]] = {
 }
 
 
+def needs_equity(action: ActionRequest) -> bool:
+    """Whether its size hangs on what the portfolio is worth, and so on the price of everything that is held.
+
+    Of sells only what is a part of equity does; no buy is made without it.
+    """
+    of_position = action.sizing_method == "full_position" or action.size_unit == PERCENTAGE_OF_POSITION
+    return not of_position and (action.side == "buy" or action.sizing_method != "fixed")
+
+
 def _stop_after(action: ActionRequest, facts: SizingFacts, quantity: Decimal) -> Decimal | None:
     """At which price the position would be stopped out once the buy is filled; None where the buy brings no stop, or
     nothing is held whose cost is another."""

@@ -6,11 +6,11 @@ from decimal import Decimal
 
 from foundation.core.money import ZERO, as_decimal
 from market.models import Instrument
-from rules.core.actions import PERCENTAGE_OF_POSITION, ActionRequest
+from rules.core.actions import ActionRequest
 from trading.core.kelly import Advice, NoOdds, Odds, odds_of_advice, preferred_odds
 from trading.core.order_prices import measured_at
 from trading.core.rule_orders import terms_of
-from trading.core.sizing import Sized, size
+from trading.core.sizing import Sized, needs_equity, size
 from trading.core.track_record import TrackRecord
 from trading.selectors import track_record_of
 from trading.services.fresh_state import FreshState
@@ -24,8 +24,8 @@ def size_action(
     rule_id: uuid.UUID,
     sources: tuple[str, ...],
 ) -> tuple[Sized, Decimal | None]:
-    """(size with its arithmetic, the last price). An unknown price or equity gives no size. A limit order is sized at
-    its limit, which is what it pays or gets.
+    """(size with its arithmetic, the last price). An unknown price gives no size, nor does an unknown equity where the
+    size needs it. A limit order is sized at its limit, which is what it pays or gets.
 
     What a session may have invested measures what it buys and sells, and not what a position comes down to: that holds
     what was there before it, too.
@@ -37,8 +37,7 @@ def size_action(
     equity = state.known_equity() if action.sizing_method == "reduce" else state.sizing_equity()
     if price is None:
         return Sized(quantity=ZERO, arithmetic={}, reason="the price is unknown"), None
-    of_position = action.sizing_method == "full_position" or action.size_unit == PERCENTAGE_OF_POSITION
-    if equity is None and not of_position:
+    if equity is None and needs_equity(action):
         return Sized(quantity=ZERO, arithmetic={}, reason="the portfolio's equity is unknown"), price
     terms = terms_of(action, price=price, tick=instrument.tick_size)
     at = measured_at(terms, side=action.side, last=price)

@@ -336,7 +336,7 @@ def test_the_actions_own_stop_and_target_complete_the_odds(kelly_desk: Desk, mar
     assert (sized.quantity, sized.arithmetic["odds_by"]) == (100, "recommendation")
 
 
-@pytest.mark.parametrize("method", ["kelly", "volatility_target", "risk_per_trade", "percentage"])
+@pytest.mark.parametrize("method", ["kelly", "volatility_target", "risk_per_trade", "percentage", "fixed"])
 def test_of_unknown_equity_nothing_is_sized(kelly_desk: Desk, market: Market, method: str) -> None:
     market.volatilities = dict.fromkeys(SYMBOLS, 0.25)
     market.advise("AAA", confidence=0.4, target_price=Decimal(120), stop_price=Decimal(90))
