@@ -175,11 +175,14 @@ class Decider:
         self._draft(fired, Outcome.RESTING, symbol=symbol, detail=detail)
 
     def _alert(self, fired: Fired, wish: AlertRequest) -> None:
-        """An alert starts a rest only where the rule asks for no trade: a refused sell is not to wait for it."""
+        """An alert starts a rest only where the rule asks for no trade: a refused sell is not to wait for it.
+
+        Beside a trade it tells of that one, so it repeats no alert before it.
+        """
         acts = not fired.trades and fired.version.cooldown is not None
         if acts:
             self.cooldowns.acted(fired.version, firing=fired.symbol, target=fired.symbol)
-        draft = self._draft(fired, Outcome.ALERTED, detail=wish.message, own_row=acts)
+        draft = self._draft(fired, Outcome.ALERTED, detail=wish.message, own_row=acts or fired.trades)
         name = fired.version.name
         subject = f"{name} ({wish.symbol})" if wish.symbol else name
         spec = AlertSpec(wish.severity, f"{subject}: {wish.message}")
