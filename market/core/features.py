@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from foundation.core.percentages import as_written
 from market.core import indicators
 from market.core.fields import FIELD_NAMES
 from market.core.indicators import Floats
@@ -22,6 +23,7 @@ RING = WINDOW + 1
 _OPEN, _HIGH, _LOW, _CLOSE, _VOLUME = range(5)
 _ROW = {name: position for position, name in enumerate(FIELD_NAMES)}
 _CHANGES = {"change_percentage_1d": 1, "change_percentage_5d": 5, "change_percentage_20d": 20}
+_PERCENTAGES = [_ROW[name] for name in (*_CHANGES, "high_52w_distance", "spread_bps")]
 
 
 def bar_features(bars: Floats) -> Floats:
@@ -44,6 +46,7 @@ def bar_features(bars: Floats) -> Floats:
         result[_ROW[f"sma_{window}"]] = indicators.sma(close[-window:], window)[-1]
     year = indicators.highest(high[-indicators.TRADING_DAYS_A_YEAR :])[-1]
     result[_ROW["high_52w_distance"]] = indicators.distance_percentage(close[-1], year)
+    result[_PERCENTAGES] = as_written(result[_PERCENTAGES])
     return result
 
 
@@ -127,4 +130,5 @@ class FeatureState:
         result[_ROW["spread_bps"]] = (self.ask - self.bid) / ((self.ask + self.bid) / 2.0) * 10_000.0
         year = indicators.highest(self._bars[_HIGH, -indicators.TRADING_DAYS_A_YEAR :])[-1]
         result[_ROW["high_52w_distance"]] = indicators.distance_percentage(price, year)
+        result[_PERCENTAGES] = as_written(result[_PERCENTAGES])
         return result

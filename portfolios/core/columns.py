@@ -14,6 +14,8 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
+from foundation.core.percentages import as_written
+
 Vector = NDArray[np.float64]
 Whole = NDArray[np.int64]
 Flags = NDArray[np.bool_]
@@ -147,4 +149,4 @@ def value_many(columns: OwnedColumns, *, prices: Vector, as_of: datetime) -> Val
 
 def _percent(part: Vector, whole: Vector) -> Vector:
     known = whole > 0
-    return np.divide(part, whole, out=np.full(len(part), np.nan), where=known) * 100.0
+    return as_written(np.divide(part, whole, out=np.full(len(part), np.nan), where=known) * 100.0)

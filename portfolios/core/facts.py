@@ -12,6 +12,7 @@ from decimal import Decimal
 from functools import cached_property
 from typing import NamedTuple
 
+from foundation.core.percentages import as_written
 from foundation.core.quick import quick_init
 
 SECONDS_A_DAY = 86_400.0
@@ -76,8 +77,9 @@ class Valuation:
         return frozenset(h.symbol for h in self.holdings if h.quantity <= 0)
 
 
-def _percent(part: float, whole: float) -> float:
-    return part / whole * 100.0 if whole > 0 else math.nan
+def percent(part: float, whole: float) -> float:
+    """NaN unless the whole is above 0."""
+    return as_written(part / whole * 100.0) if whole > 0 else math.nan
 
 
 def _position_facts(holding: Holding, *, price: float, equity: float, as_of: datetime) -> dict[str, float]:
@@ -87,10 +89,10 @@ def _position_facts(holding: Holding, *, price: float, equity: float, as_of: dat
     opened = holding.opened_at
     return {
         "position_quantity": held,
-        "position_pnl_percentage": _percent(price - cost, cost),
-        "position_weight_percentage": _percent(held * price + float(holding.working_cash), equity),
+        "position_pnl_percentage": percent(price - cost, cost),
+        "position_weight_percentage": percent(held * price + float(holding.working_cash), equity),
         "holding_days": math.floor((as_of - opened).total_seconds() / SECONDS_A_DAY) if opened else math.nan,
-        "drawdown_from_peak_percentage": _percent(peak - price, peak),
+        "drawdown_from_peak_percentage": percent(peak - price, peak),
     }
 
 
@@ -109,7 +111,7 @@ def value(
     exposed = {h.symbol: worth.get(h.symbol, 0.0) + float(h.working_cash) for h in holdings}
     sectors: dict[str, float] = {}
     for holding in holdings:
-        sectors[holding.sector] = sectors.get(holding.sector, 0.0) + _percent(exposed[holding.symbol], equity)
+        sectors[holding.sector] = sectors.get(holding.sector, 0.0) + exposed[holding.symbol]
     day_open = (
         float(marks.day_open_equity) if marks is not None and marks.day_open_equity is not None else equity
     )
@@ -118,13 +120,13 @@ def value(
         equity=equity,
         portfolio={
             "portfolio_equity": equity,
-            "portfolio_cash_percentage": _percent(float(cash - reserved_cash), equity),
-            "gross_exposure_percentage": _percent(sum(exposed.values()), equity),
+            "portfolio_cash_percentage": percent(float(cash - reserved_cash), equity),
+            "gross_exposure_percentage": percent(sum(exposed.values()), equity),
             "open_positions": float(len(exposed)),
-            "daily_pnl_percentage": _percent(equity - day_open, day_open),
-            "drawdown_percentage": _percent(peak - equity, peak),
+            "daily_pnl_percentage": percent(equity - day_open, day_open),
+            "drawdown_percentage": percent(peak - equity, peak),
         },
-        sectors=sectors,
+        sectors={sector: percent(worth, equity) for sector, worth in sectors.items()},
         held=tuple(exposed),
         holdings=holdings,
         prices=prices,

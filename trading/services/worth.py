@@ -13,6 +13,7 @@ import numpy as np
 
 from market.core.indicators import Places
 from portfolios.core.columns import Flags, OwnedColumns, Valued, value_many
+from portfolios.core.facts import percent
 from rules.core.facts import SymbolFacts
 from rules.core.owned import OwnedFacts
 from trading.core.diversification import Diversification
@@ -64,9 +65,9 @@ class Worth:
         ):
             instrument = self.view.instruments[key]
             names.append(instrument.symbol)
-            percentage = exposed / equity * 100.0 if equity > 0 else np.nan
-            sectors[instrument.sector] = sectors.get(instrument.sector, 0.0) + percentage
-        return Diversification(self.view.neighbourhood, sectors=sectors, held=tuple(names))
+            sectors[instrument.sector] = sectors.get(instrument.sector, 0.0) + exposed
+        percentages = {sector: percent(worth, equity) for sector, worth in sectors.items()}
+        return Diversification(self.view.neighbourhood, sectors=percentages, held=tuple(names))
 
 
 class _Neighbours(Sequence[SymbolFacts]):

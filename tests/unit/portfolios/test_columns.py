@@ -124,9 +124,7 @@ def test_columns_say_what_each_portfolio_says(rows: list[dict[str, Any]], known:
         for row, facts in zip(mine, alone.positions.values(), strict=True):
             assert found.positions.keys() == facts.keys()
             for name, fact in facts.items():
-                np.testing.assert_allclose(
-                    found.positions[name][row], fact, rtol=1e-9, atol=1e-9, err_msg=name
-                )
+                np.testing.assert_array_equal(found.positions[name][row], fact, err_msg=name)
         stands = found.holdings_of(place)
         assert columns.owner[stands].tolist() == [place] * len(portfolio["holdings"])
 
