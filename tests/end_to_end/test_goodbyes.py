@@ -3,7 +3,8 @@
 import pytest
 
 from foundation.models import Heartbeat
-from tests.harness.stage import Stage
+from market.services.load import load_sample_market
+from tests.harness.processes import Processes
 from trading.services.missing import last_signs
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.integration, pytest.mark.timeout(400)]
@@ -13,14 +14,15 @@ COMPONENTS = {
 }  # fmt: skip
 
 
-def test_a_process_that_is_told_to_end_says_goodbye(stage: Stage) -> None:
-    stage.start()
+def test_a_process_that_is_told_to_end_says_goodbye(processes: Processes) -> None:
+    load_sample_market()
+    processes.start(*COMPONENTS)
     for name, component in COMPONENTS.items():
-        stage.processes.wait_for(name, Heartbeat.objects.filter(component=component).exists)
-    stage.processes.kill("worker_evaluation")
+        processes.wait_for(name, Heartbeat.objects.filter(component=component).exists)
+    processes.kill("worker_evaluation")
     told = [name for name in COMPONENTS if name != "worker_evaluation"]
     for name in told:
-        assert stage.processes.stop(name) == {name: 0}
+        assert processes.stop(name) == {name: 0}
     signs = last_signs()
     assert {name: signs[COMPONENTS[name]].ended for name in COMPONENTS} == {
         **dict.fromkeys(told, True), "worker_evaluation": False,

@@ -65,7 +65,7 @@ def forgets_what_is_reserved(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def forgets_the_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
     """An order of unknown outcome blocks nothing."""
-    monkeypatch.setattr(History, "unknown_on", lambda history, instrument_id: 0)
+    monkeypatch.setattr(History, "unknown_before", lambda history, **_: 0)
 
 
 def looks_at_no_halt(monkeypatch: pytest.MonkeyPatch) -> None:
