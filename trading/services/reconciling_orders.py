@@ -21,7 +21,7 @@ from trading.core.order_states import FINAL, WORKING, OrderState
 from trading.core.reconciliation import Finding
 from trading.models import AutoTrade, Execution, ReconciliationBreak
 from trading.services.reconciling import Run
-from trading.services.reconciling_unread import require_few, unread_order
+from trading.services.reconciling_unread import ENDED, require_few, unread_order
 
 log = structlog.get_logger(__name__)
 Kind = ReconciliationBreak.Kind
@@ -85,7 +85,7 @@ def apply_orders(run: Run, asked: AskedOrders) -> None:
         trade = trades.get(client_order_id)
         if trade is not None and _says_more(trade, order):
             findings += _apply_order(run, asked, trade)
-    findings += _missing(run, asked)
+    findings += _missing(run, asked) + _open_breaks(run, asked)
     run.record([*findings, *map(unread_order, asked.unread.values())])
 
 
@@ -293,6 +293,22 @@ def _missing(run: Run, asked: AskedOrders) -> list[Finding]:
             continue
         elif trade.sent_at is not None and trade.sent_at < settled and _still_works(trade):
             findings.append(_of_order(trade, "it works by our books, and the broker does not know it", {}))
+    return findings
+
+
+def _open_breaks(run: Run, asked: AskedOrders) -> list[Finding]:
+    """Of orders that are over in our books and that the broker counts otherwise: no list may go back to them any more,
+    and they are not gone by that."""
+    rows = ReconciliationBreak.objects.filter(account_id=run.account_id, kind=Kind.ORDER, ended_at=None)
+    over = AutoTrade.objects.filter(
+        account_id=run.account_id, client_order_id__in=rows.values("key"), status__in=ENDED
+    ).exclude(client_order_id__in=[*asked.by_client_id, *asked.unread])
+    findings: list[Finding] = []
+    for trade in over.order_by("sent_at"):
+        order = _fresh(run, asked, trade)
+        if order is not None:
+            asked.put(order)
+            findings += _apply_order(run, asked, trade) if _says_more(trade, order) else []
     return findings
 
 

@@ -11,6 +11,7 @@ from foundation.clock import database_now
 from tests.harness.trading import Desk
 from tests.integration.trading.at_brokers import clean, state
 from tests.integration.trading.at_venue import AtVenue
+from trading.brokers.protocol import AskFailed
 from trading.core.order_states import OrderState
 from trading.models import AutoTrade
 
@@ -60,3 +61,17 @@ def test_another_number_of_it_is_news(alice: Scene) -> None:
     assert alice.breaks("manual") == [("order", trade.client_order_id)]
     alice.counts(trade, 5)
     assert alice.breaks("manual") == [], "it is back at what was explained"
+
+
+def test_what_is_open_of_it_is_not_gone_where_no_list_goes_back_to_it(alice: Scene) -> None:
+    """After a failure a look goes back some minutes only."""
+    trade = alice.over()
+    alice.counts(trade, 5)
+    assert alice.breaks("manual") == [("order", trade.client_order_id)]
+    alice.venue.wrong["account"] = [AskFailed("the broker is away")]
+    assert alice.reconcile() != ""
+    assert alice.breaks() == [("order", trade.client_order_id)]
+    alice.venue.wrong["account"] = [AskFailed("the broker is away")]
+    assert alice.reconcile() != ""
+    alice.counts(trade, 6)
+    assert (alice.breaks(), clean()) == ([], True)
