@@ -32,6 +32,12 @@ class SessionReason(Session):
     reason: str
 
 
+class SessionStopping(SessionReason):
+    """`on_stop`: what becomes of what is held; told again when somebody gives up selling it. Older events lack it."""
+
+    on_stop: NotRequired[Literal["keep", "flatten"]]
+
+
 class SessionStopped(Session):
     total_trades: int
     total_pnl: Decimal
@@ -70,7 +76,7 @@ register(
     EventKind("session.paused", "No new entries; exits and risk rules go on", SessionReason),
     EventKind("session.resumed", "Entries are made again", Session),
     EventKind("session.failing", "The session's rules cannot be evaluated", SessionReason),
-    EventKind("session.stopping", "It is being stopped: what is open is closed first", SessionReason),
+    EventKind("session.stopping", "It is being stopped: what is open is closed first", SessionStopping),
     EventKind("session.stopped", "Automatic trading ended", SessionStopped),
     EventKind("session.plan_created", "A plan will start and stop sessions", PlanContent),
     EventKind("session.plan_changed", "A plan was changed", PlanContent),

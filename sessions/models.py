@@ -16,6 +16,7 @@ from foundation.moments import WritingTransaction
 from market.core.calendar import TradingDay
 from market.models import Exchange
 from portfolios.models import Portfolio
+from sessions.core.config import read_config
 from sessions.core.parts import NOBODY
 from sessions.core.plan import MINUTES_MAX, Hours, PlanTimes
 
@@ -191,6 +192,11 @@ class TradingSession(models.Model):
         null=True, help_text="Database time of the last pause: no entry made before it is sent any more"
     )
     stop_reason = models.CharField(max_length=255, blank=True)
+    keeps_at_stop = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="Who stopped it wants that what is held stays, whatever its config says",
+    )
     finish_at = models.DateTimeField(
         null=True, help_text="Database time at which what stops is looked at again; empty: first of all"
     )
@@ -237,3 +243,8 @@ class TradingSession(models.Model):
 
     def __str__(self) -> str:
         return self.session_name or f"session of {self.portfolio}"
+
+    @property
+    def flattens(self) -> bool:
+        """Whether stopping sells what is held: its config never changes, but who stops it may say otherwise."""
+        return not self.keeps_at_stop and read_config(self.config).on_stop == "flatten"

@@ -13,7 +13,7 @@ from unfold.contrib.filters.admin import AutocompleteSelectFilter
 from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 from unfold.forms import BaseDialogForm
-from unfold.widgets import UnfoldAdminTextInputWidget
+from unfold.widgets import UnfoldAdminTextInputWidget, UnfoldBooleanWidget
 
 from foundation.admin.base import ServiceAdmin, ServiceForm, actor_of
 from foundation.admin.json_field import JSONTextField
@@ -59,6 +59,15 @@ class StartForm(ServiceForm):
 
 class ReasonForm(BaseDialogForm):
     reason = forms.CharField(max_length=255, required=False, widget=UnfoldAdminTextInputWidget())
+
+
+class StopForm(ReasonForm):
+    keep = forms.BooleanField(
+        label="Keep what is held",
+        required=False,
+        widget=UnfoldBooleanWidget(),
+        help_text="Whatever its config says; also of a session that is stopping and cannot sell what it holds.",
+    )
 
 
 class SessionLimitsForm(BaseDialogForm):
@@ -165,11 +174,11 @@ class TradingSessionAdmin(ServiceAdmin):
 
     @action(
         description="Stop", permissions=["operate"], icon="stop", variant=ActionVariant.DANGER,
-        dialog=_dialog("Stop", "The session ends for ever; positions are kept or sold as its config says.", ReasonForm),
+        dialog=_dialog("Stop", "The session ends for ever; positions are kept or sold as its config says.", StopForm),
     )  # fmt: skip
-    def stop(self, request: HttpRequest, form: ReasonForm, object_id: str) -> HttpResponse:
-        reason = {"reason": form.cleaned_data["reason"]}
-        return self._one(request, object_id, stop_trading_session, "The session is stopping.", **reason)
+    def stop(self, request: HttpRequest, form: StopForm, object_id: str) -> HttpResponse:
+        how = {"reason": form.cleaned_data["reason"], "keep": form.cleaned_data["keep"]}
+        return self._one(request, object_id, stop_trading_session, "The session is stopping.", **how)
 
     @action(
         description="Limits", permissions=["set_limits"], icon="tune", url_path="limits",

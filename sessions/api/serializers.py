@@ -18,8 +18,8 @@ CONFIG_HELP = (
 
 
 def session_tag(row: TradingSession) -> str:
-    """Of what can be changed about a session, which is its status: neither its trades nor its profit."""
-    return etag("session", row.pk, row.status)
+    """Of what can be changed about a session, its status and what stopping does: neither its trades nor its profit."""
+    return etag("session", row.pk, row.status, row.keeps_at_stop)
 
 
 class SessionSerializer(serializers.ModelSerializer[TradingSession]):
@@ -54,6 +54,7 @@ class SessionSerializer(serializers.ModelSerializer[TradingSession]):
             "config",
             "started_by",
             "stop_reason",
+            "keeps_at_stop",
             "plan_id",
             "created_at",
             "etag",
@@ -75,3 +76,13 @@ class StartSessionSerializer(StrictSerializer):
 
 class ReasonSerializer(StrictSerializer):
     reason = serializers.CharField(max_length=255, default="", allow_blank=True)
+
+
+class StopSerializer(ReasonSerializer):
+    on_stop = serializers.ChoiceField(
+        choices=["keep"],
+        required=False,
+        error_messages={"invalid_choice": 'It may only be "keep"; left out, the session\'s config decides.'},
+        help_text="`keep`: what is held stays, whatever the config says; also of a session that stops already and "
+        "would sell what cannot be sold. Left out: as the config says",
+    )

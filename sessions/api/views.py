@@ -19,7 +19,13 @@ from portfolios.core.access import Action
 from portfolios.selectors import visible_portfolio
 from portfolios.services.locking import lock_portfolio
 from sessions.api.filters import SessionFilters
-from sessions.api.serializers import ReasonSerializer, SessionSerializer, StartSessionSerializer, session_tag
+from sessions.api.serializers import (
+    ReasonSerializer,
+    SessionSerializer,
+    StartSessionSerializer,
+    StopSerializer,
+    session_tag,
+)
 from sessions.models import TradingSession
 from sessions.selectors import visible_sessions
 from sessions.services import sessions as service
@@ -82,18 +88,25 @@ class StopSession(ApiView):
     @extend_schema(
         operation_id="stopTradingSession",
         summary="Stop a session",
-        request=ReasonSerializer,
+        request=StopSerializer,
         responses=SessionSerializer,
         tags=TAGS,
     )
     def post(self, request: Request, id: UUID) -> Response:
         """For ever. It is `stopping` until what is open is closed, then `stopped`. For traders and owners.
 
+        With `"on_stop": "keep"` what is held stays, whatever the config says. So a session that is `stopping` already
+        and waits for the sale of what cannot be sold is stopped once more; every other one that stops is 409
+        `session_state`.
+
         To stop at once and everything, use the emergency stop.
         """
         row = owned(visible_sessions(self.actor), id, view=self, what="session")
         with _unchanged(request, row):
-            service.stop_trading_session(session_id=id, actor=self.actor, **self.body(ReasonSerializer))
+            body = self.body(StopSerializer)
+            service.stop_trading_session(
+                session_id=id, actor=self.actor, reason=body["reason"], keep="on_stop" in body
+            )
         return _shown(id)
 
 

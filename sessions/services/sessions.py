@@ -213,12 +213,23 @@ def resume_trading_session(*, session_id: uuid.UUID, actor: AbstractBaseUser | N
 
 @transaction.atomic
 def stop_trading_session(
-    *, session_id: uuid.UUID, actor: AbstractBaseUser | None, reason: str = ""
+    *, session_id: uuid.UUID, actor: AbstractBaseUser | None, reason: str = "", keep: bool = False
 ) -> TradingSession:
-    """Only marks it `stopping`; trading closes what is open and calls `finish_stop`."""
+    """Only marks it `stopping`; trading closes what is open and calls `finish_stop`.
+
+    keep: what is held stays, whatever the config says. Permitted of one that flattens already, too: what it holds may
+    be such that nobody can ever sell it, and until a session has ended no other one can begin.
+    """
     row = _locked(session_id)
-    _move(row, old=(Status.ACTIVE, Status.PAUSED), new=Status.STOPPING, stop_reason=reason)
-    _journal(row, "session.stopping", actor, reason=reason)
+    old: tuple[str, ...] = (Status.ACTIVE, Status.PAUSED)
+    if keep and row.flattens:
+        old += (Status.STOPPING,)
+    _move(
+        row, old=old, new=Status.STOPPING, stop_reason=reason or row.stop_reason,
+        keeps_at_stop=keep or row.keeps_at_stop, finish_at=None,
+    )  # fmt: skip
+    on_stop = "flatten" if row.flattens else "keep"
+    _journal(row, "session.stopping", actor, reason=reason, on_stop=on_stop)
     wake_on_commit("trading.tasks.finish_stopping", queue="execution")
     return row
 

@@ -17,6 +17,7 @@ from foundation.core.quick import quick_init
 from market.models import Instrument
 from portfolios.core.limits import EffectiveLimits
 from portfolios.models import BrokerAccount, BrokerCredential
+from sessions.models import TradingSession
 from trading.brokers.capabilities import terms_objection
 from trading.brokers.connections import capabilities_of, rejects_opposites
 from trading.core.history import OpenOrder
@@ -177,8 +178,10 @@ def _instrument_objection(state: FreshState, instrument: Instrument) -> str:
 
 
 def _time_objection(state: FreshState, instrument: Instrument) -> str:
+    """A session that stops already makes no entries, and its end is none for those of people."""
+    runs = state.session is not None and state.session.status != TradingSession.Status.STOPPING
     ends_at, window = (
-        state.session.ends_at if state.session is not None else None,
+        state.session.ends_at if state.session is not None and runs else None,
         state.config.trading_window,
     )
     if ends_at is not None and state.view.snapshot.as_of >= ends_at:

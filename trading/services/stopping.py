@@ -1,8 +1,9 @@
 """Closing what a stopping session has open: its entries, and on request its positions.
 
 Entries are cancelled wherever they are. An exit that works goes on working, for it only reduces, and the session ends
-after it; but one that is to sell everything cancels whatever buys or waits for a price and sells at market. Orders that
-people placed by hand stay theirs: they neither end with the session nor keep it from ending.
+after it; but one that is to sell everything cancels whatever buys or waits for a price and sells at market, until
+somebody says that it keeps what it holds: then what was to sell that is cancelled. Orders that people placed by hand
+stay theirs: they neither end with the session nor keep it from ending.
 
 A run looks at so many sessions and ends after so long, for its queue executes orders, too, and watches protections.
 What cannot end yet is looked at again after the others: when its orders have had time to execute, and much later where
@@ -25,7 +26,6 @@ from journal.core.events import AlertSpec, Event
 from journal.services.journal import append
 from market.services import snapshots
 from portfolios.services.books import Books, open_books
-from sessions.core.config import read_config
 from sessions.models import TradingSession
 from sessions.selectors import any_stopping_due, stopping_sessions
 from sessions.services.sessions import finish_later, finish_stop
@@ -87,7 +87,7 @@ def _finish_one(session_id: uuid.UUID) -> bool:
         row.refresh_from_db()
         if row.status != TradingSession.Status.STOPPING:
             return False
-        flatten = read_config(row.config).on_stop == "flatten"
+        flatten = row.flattens
         cancelled = _to_cancel(row, flatten=flatten)
         events = request_cancels(cancelled, books=books, reason="its session stops")
         if flatten:
@@ -109,15 +109,15 @@ def _open_of(row: TradingSession) -> QuerySet[AutoTrade]:
 
 
 def _to_cancel(row: TradingSession, *, flatten: bool) -> list[AutoTrade]:
-    """The session's entries, and what was not sent yet; to flatten, everything that is in the way as well."""
-    mine = (
-        _open_of(row)
-        .filter(origin=Origin.RULE, cancel_requested_at=None)
-        .exclude(status=OrderState.CANCELLING)
-    )
-    entries = mine.filter(Q(trade_type="buy") | Q(status=OrderState.PENDING)).select_related("account")
+    """The session's entries, and what was not sent yet; to flatten, everything that is in the way as well, and where
+    it is to keep what it holds, what was to flatten."""
+    mine = _open_of(row).filter(cancel_requested_at=None).exclude(status=OrderState.CANCELLING)
+    unwanted = Q(origin=Origin.RULE) & (Q(trade_type="buy") | Q(status=OrderState.PENDING))
+    if not flatten:
+        unwanted |= Q(origin=Origin.FLATTEN)
+    ours = mine.filter(unwanted).select_related("account")
     in_the_way = orders_in_the_way([row.portfolio_id]) if flatten else []
-    return list({trade.id: trade for trade in [*entries, *in_the_way]}.values())
+    return list({trade.id: trade for trade in [*ours, *in_the_way]}.values())
 
 
 def _flatten(row: TradingSession, books: Books, cancelled: Sequence[AutoTrade]) -> list[Event]:
@@ -147,7 +147,11 @@ def _flatten(row: TradingSession, books: Books, cancelled: Sequence[AutoTrade]) 
 
 def _stuck_event(draft: Draft, at: datetime) -> Event:
     """The session cannot end while this is held: somebody must know."""
-    alert = AlertSpec("warning", f"Stopping cannot sell {draft.symbol} yet: {draft.detail}")
+    alert = AlertSpec(
+        "warning",
+        f"Stopping cannot sell {draft.symbol} yet: {draft.detail}. It is tried again; to end the session with it, stop "
+        "it once more and keep what is held.",
+    )
     payload = {
         "session_id": draft.session_id,
         "symbol": draft.symbol,

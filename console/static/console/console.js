@@ -133,6 +133,10 @@ function sessionButtons(row) {
   if (!row || row.status === "stopped") return [button("Start a session", start, "primary")];
   if (row.status === "active") return [pause, stop];
   if (row.status === "paused") return [button("Resume", resume, "primary"), stop];
+  if (row.status === "stopping" && row.config.on_stop === "flatten" && !row.keeps_at_stop) {
+    const text = "What is held and cannot be sold stays, and the session ends.";
+    return [button("Keep what is held", () => reasoned("stop", "Stop", text, { on_stop: "keep" }))];
+  }
   return [];
 }
 
@@ -156,7 +160,7 @@ async function resume() {
   await ask(() => post(`auto-trading/sessions/${id}/resume`), "The session is active.");
 }
 
-async function reasoned(verb, title, text) {
+async function reasoned(verb, title, text, more = {}) {
   const { id } = state.session;
   $("reason-title").textContent = `${title} the session`;
   $("reason-text").textContent = text;
@@ -164,7 +168,7 @@ async function reasoned(verb, title, text) {
   const dialog = $("reason-dialog");
   dialog.querySelector("form").reset();
   const fields = await answered(dialog);
-  if (fields) await ask(() => post(`auto-trading/sessions/${id}/${verb}`, { reason: fields.reason }), `${title}: done.`);
+  if (fields) await ask(() => post(`auto-trading/sessions/${id}/${verb}`, { reason: fields.reason, ...more }), `${title}: done.`);
 }
 
 async function emergencyStop() {

@@ -64,6 +64,17 @@ def test_dialogs_pause_resume_and_stop(admin_page, cast, trading_session):
     assert trading_session.stop_reason == "enough"
 
 
+def test_a_stop_may_keep_what_the_config_says_is_to_be_sold(admin_page, cast, trading_session):
+    TradingSession.objects.filter(pk=trading_session.pk).update(config={"on_stop": "flatten"})
+    dialog(admin_page, "stop", trading_session)
+    trading_session.refresh_from_db()
+    assert (trading_session.status, trading_session.flattens) == ("stopping", True)
+    dialog(admin_page, "stop", trading_session, keep="on", reason="nobody buys it")
+    trading_session.refresh_from_db()
+    assert (trading_session.flattens, trading_session.stop_reason) == (False, "nobody buys it")
+    assert last_kind(cast.portfolio) == "session.stopping"
+
+
 def test_what_is_not_possible_is_said(admin_page, cast, trading_session):
     answer = dialog(admin_page, "resume", trading_session)
     assert "this needs it to be paused" in admin_page.get(answer["HX-Redirect"]).content.decode()
