@@ -27,8 +27,9 @@ class EvaluationSlice(models.Model):
     """Sessions that are evaluated together: the unit of claim, of compilation and of the program cache.
 
     It is due when one of its sessions runs, a snapshot newer than `evaluated_slot` is out and `due_at` (database
-    time) is reached: sessions of one cadence share slices, and a slice whose evaluation failed waits a little longer
-    each time, so that it holds up no other. One without sessions that run is closed in time, and takes no new ones.
+    time) is reached: sessions of one cadence and turn share slices, and a slice whose evaluation failed waits a little
+    longer each time, so that it holds up no other. One without sessions that run is closed in time, and takes no new
+    ones.
 
     Where much triggers at once, a slot is decided in parts (`sessions.core.parts`), each in a transaction of its own:
     `begun_slot` is the slot that has been begun, at the portfolio after `begun_after`; it is decided up to

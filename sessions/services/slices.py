@@ -19,30 +19,41 @@ from sessions.models import SLICE_SESSIONS_MAX, EvaluationRun, EvaluationSlice, 
 from sessions.selectors import EVALUATED
 
 BACKOFF_SECONDS_MAX = 30
+JOIN_SECONDS = 5  # the shortest cadence
 PRUNE_BATCH, PRUNE_BATCHES_MAX = 5_000, 400
+
+
+# A slice by the clock that one may join: its turn is as good as here, and nobody is in the middle of it.
+_BY_TURN = """t.begun_slot = 0 AND t.due_at <= statement_timestamp() + make_interval(secs => %(near)s)"""
+_WITH_ROOM = """
+    SELECT t.id FROM trading_sessions_evaluationslice AS t
+    WHERE t.closed_at IS NULL AND {turn}
+      AND t.id = (
+        SELECT max(t.id) FROM trading_sessions_evaluationslice AS t
+        WHERE t.every_seconds = %(every)s AND t.closed_at IS NULL AND {turn}
+      )
+      AND (SELECT count(*) FROM trading_sessions WHERE slice_id = t.id AND status = ANY(%(running)s)) < %(most)s
+"""
+_EACH_TICK = _WITH_ROOM.format(turn="true") + "FOR KEY SHARE OF t"
+_BY_THE_CLOCK = _WITH_ROOM.format(turn=_BY_TURN) + "FOR SHARE OF t SKIP LOCKED"
 
 
 def slice_with_room(*, every_seconds: int) -> int:
     """The id of a slice for one more session of this cadence, kept from being closed until the caller's end.
 
-    Sessions fill one slice of each cadence after another, so that only the newest is ever counted; a little
-    overfilling by a race would be harmless. FOR KEY SHARE is the lock that the session's foreign key takes anyway: it
-    waits for who closes the slice, and not for who evaluates it.
+    Sessions fill one slice after another, so that only the newest is ever counted; a little overfilling by a race would
+    be harmless. By the clock that is one that is due within JOIN_SECONDS, else a new one, which is due at once: who has
+    just started must not wait for the turn of strangers, for longer than it runs perhaps. So a cadence has at most
+    every_seconds / JOIN_SECONDS slices that are not full.
+
+    FOR KEY SHARE is the lock that the session's foreign key takes anyway: it waits for who closes the slice, and not
+    for who evaluates it. By the clock FOR SHARE keeps those away who would evaluate it before the session is in it; one
+    that is being evaluated is passed over, for its next turn is a cadence away.
     """
+    running = [str(status) for status in TradingSession.RUNNING]
+    given = {"every": every_seconds, "running": running, "most": SLICE_SESSIONS_MAX, "near": JOIN_SECONDS}
     with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            SELECT newest.id FROM trading_sessions_evaluationslice AS newest
-            WHERE newest.closed_at IS NULL
-              AND newest.id = (
-                SELECT max(id) FROM trading_sessions_evaluationslice
-                WHERE every_seconds = %s AND closed_at IS NULL
-              )
-              AND (SELECT count(*) FROM trading_sessions WHERE slice_id = newest.id AND status = ANY(%s)) < %s
-            FOR KEY SHARE OF newest
-            """,
-            [every_seconds, [str(status) for status in TradingSession.RUNNING], SLICE_SESSIONS_MAX],
-        )
+        cursor.execute(_BY_THE_CLOCK if every_seconds else _EACH_TICK, given)
         found = cursor.fetchone()
     return int(found[0]) if found else EvaluationSlice.objects.create(every_seconds=every_seconds).pk
 
