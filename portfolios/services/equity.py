@@ -78,8 +78,12 @@ def _parameters(portfolio_ids: Collection[uuid.UUID], prices: LastPrices) -> dic
 
 def note_boundary(portfolio_id: uuid.UUID) -> None:
     """What the portfolio is worth as a session begins or ends. Its lock is held, so that nothing of the session, and
-    nothing of another one, has happened yet."""
-    prices = _prices_now(portfolio_id, _fresh)
+    nothing of another one, has happened yet.
+
+    It is measured now or never, so its prices may be of any age: without this point what is sold after the last one
+    would be told as realised, and as not realised yet besides.
+    """
+    prices = _prices_now(portfolio_id, prices_of_any_age)
     if prices is not None:
         note_points([portfolio_id], prices, bucket=None)
 

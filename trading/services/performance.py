@@ -1,13 +1,14 @@
 """How a session does: its booked trades, and its portfolio's equity curve from its beginning to now, or to its end."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
 import numpy as np
+from django.db.models import Q
 
 from foundation.core.money import ZERO, as_decimal, round_money
 from foundation.errors import NotFound
@@ -65,23 +66,24 @@ def get_session_performance(session_id: uuid.UUID) -> dict[str, Any]:
         raise NotFound(f"There is no session {session_id}.")
     trades = _filled(row)
     points = list(equity_points_of(row).order_by("at", "id"))
+    outside = _filled_outside(row, trades.keys(), points)
     now = equity_now(row.portfolio_id) if row.status in TradingSession.RUNNING else None
     if now is not None:
         points.append(now)
     # What a running session holds is worth what it is worth now, or it is not known.
-    known = bool(points) and (now is not None or row.status == TradingSession.Status.STOPPED)
+    known = bool(points) and (now is not None or row.status == TradingSession.Status.STOPPED) and not outside
     unrealised = points[-1].unrealised_pnl - points[0].unrealised_pnl if known else None
     return {
         "session_id": row.id,
-        **summarise([trade.closed() for trade in trades], unrealised=unrealised),
-        **_slippage([part for trade in trades for part in trade.standing]),
+        **summarise([trade.closed() for trade in trades.values()], unrealised=unrealised),
+        **_slippage([part for trade in trades.values() for part in trade.standing]),
         **_measures(points),
         "measured_from": points[0].at if points else None,
         "measured_to": points[-1].at if points else None,
     }
 
 
-def _filled(row: TradingSession) -> list[_FilledTrade]:
+def _filled(row: TradingSession) -> dict[uuid.UUID, _FilledTrade]:
     """With a fill by the session's end.
 
     Joined here: the planner believes of a session that has grown fast that it is small, and joins row by row.
@@ -100,7 +102,20 @@ def _filled(row: TradingSession) -> list[_FilledTrade]:
         fill = _Fill(*values)
         trade = found.setdefault(fill.trade_id, by_id[fill.trade_id])
         trade.add(fill, until=row.end_time)
-    return list(found.values())
+    return found
+
+
+def _filled_outside(
+    row: TradingSession, trade_ids: Collection[uuid.UUID], points: Sequence[EquityPoint]
+) -> bool:
+    """Whether something was booked before the first point, or after the last and until the end: what it realised is
+    in what was not realised yet at one of them, too, so that the two would count it twice, or not at all."""
+    if not points:
+        return bool(trade_ids)
+    outside = Q(created_at__lt=points[0].noted_at)
+    if row.end_time is not None:
+        outside |= Q(created_at__gt=points[-1].noted_at, created_at__lte=row.end_time)
+    return Execution.objects.filter(outside, trade_id__within=trade_ids).exists()
 
 
 def _slippage(fills: Sequence[FilledPart]) -> dict[str, Any]:
