@@ -128,6 +128,9 @@ class SessionPlan(models.Model):
     )
     last_day = models.DateField(null=True, help_text="The newest day that was decided: started or skipped")
     last_outcome = models.CharField(max_length=255, blank=True)
+    undecided_day = models.DateField(
+        null=True, help_text="On which it was due and could not start yet: it waits, or its start broke"
+    )
     created_at = models.DateTimeField(db_default=Now())
 
     class Meta:
@@ -145,6 +148,11 @@ class SessionPlan(models.Model):
         indexes = [
             models.Index(
                 fields=["exchange", "last_day"], name="session_plan_to_run", condition=Q(is_enabled=True)
+            ),
+            models.Index(
+                fields=["exchange", "undecided_day"],
+                name="session_plan_undecided",
+                condition=Q(is_enabled=True, undecided_day__isnull=False),
             ),
         ]
 

@@ -206,3 +206,23 @@ def due_plans(*, now: datetime, count_max: int) -> list[tuple[uuid.UUID, Trading
         found = plans.order_by("?").values_list("id", flat=True)[: count_max - len(due)]
         due += [(identity, day) for identity in found]
     return due
+
+
+def missed_plans(*, now: datetime, count_max: int) -> list[tuple[uuid.UUID, TradingDay]]:
+    """Enabled plans that could not start on a day whose hours are over at this market time, with that day."""
+    undecided = SessionPlan.objects.filter(is_enabled=True, undecided_day__isnull=False)
+    missed: list[tuple[uuid.UUID, TradingDay]] = []
+    days = undecided.order_by("undecided_day", "exchange_id").values_list("exchange_id", "undecided_day")
+    for exchange_id, date in days.distinct():
+        assert date is not None, "the filter"
+        row = CalendarDay.objects.filter(exchange_id=exchange_id, day=date).first()
+        if row is None:
+            continue
+        from_close = math.floor((now - row.closes_at) / _MINUTE)
+        over = undecided.filter(
+            exchange_id=exchange_id, undecided_day=date, stop_minutes_after_close__lte=from_close
+        )
+        day = TradingDay(row.day, row.opens_at, row.closes_at)
+        found = over.order_by("id").values_list("id", flat=True)[: count_max - len(missed)]
+        missed += [(identity, day) for identity in found]
+    return missed

@@ -17,7 +17,7 @@ from sessions.models import SessionPlan
 from sessions.services.plans import PlanContent, create_plan, disable_plan, enable_plan, update_plan
 
 WRITTEN = ("name", "exchange", "start_minutes_before_open", "stop_minutes_after_close", "weekdays", "config")
-KEPT = ("is_enabled", "responsible", "last_day", "last_outcome", "created_at")
+KEPT = ("is_enabled", "responsible", "last_day", "last_outcome", "undecided_day", "created_at")
 
 
 class PlanForm(ServiceForm):

@@ -12,7 +12,7 @@ from foundation.errors import Conflict
 from foundation.wakeups import wake
 from market.selectors import market_now
 from sessions.selectors import ended_sessions
-from sessions.services.plan_runs import start_planned
+from sessions.services.plan_runs import start_planned, tell_missed
 from sessions.services.sessions import stop_trading_session
 
 log = structlog.get_logger(__name__)
@@ -23,7 +23,7 @@ RUN_SECONDS = 4.0
 
 
 def run_calendar() -> None:
-    """Stop the sessions whose end time is reached, then start what plans say.
+    """Stop the sessions whose end time is reached, tell of plans that could not start, then start what plans say.
 
     Late or not at all, it lets nothing in: entries are refused by the end time itself.
     """
@@ -32,8 +32,9 @@ def run_calendar() -> None:
         return
     until = time.monotonic() + RUN_SECONDS
     stopped = stop_ended(now=now, until=until)
+    missed = tell_missed(now=now, count_max=COUNT_MAX, until=until)
     decided = start_planned(now=now, count_max=COUNT_MAX, until=until)
-    if COUNT_MAX in (stopped, decided) or time.monotonic() > until:
+    if COUNT_MAX in (stopped, missed, decided) or time.monotonic() > until:
         wake("sessions.tasks.run_calendar", queue="execution")
 
 

@@ -62,8 +62,8 @@ def update_plan(*, plan_id: uuid.UUID, content: PlanContent, actor: AbstractBase
     _require_free_name(plan.portfolio_id, content.name, but=plan.pk)
     for name, value in columns.items():
         setattr(plan, name, value)
-    plan.responsible_id = actor.pk
-    plan.save(update_fields=[*columns, "responsible_id"])
+    plan.responsible_id, plan.undecided_day = actor.pk, None
+    plan.save(update_fields=[*columns, "responsible_id", "undecided_day"])
     return _told(plan, "session.plan_changed", actor, **columns)
 
 
@@ -80,8 +80,8 @@ def enable_plan(*, plan_id: uuid.UUID, actor: AbstractBaseUser) -> SessionPlan:
 def disable_plan(*, plan_id: uuid.UUID, actor: AbstractBaseUser) -> SessionPlan:
     """It starts nothing any more; a session that runs goes on to its end."""
     plan = locked_plan(plan_id)
-    plan.is_enabled = False
-    plan.save(update_fields=["is_enabled"])
+    plan.is_enabled, plan.undecided_day = False, None
+    plan.save(update_fields=["is_enabled", "undecided_day"])
     return _told(plan, "session.plan_disabled", actor)
 
 

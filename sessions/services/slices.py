@@ -5,6 +5,7 @@ its slice's row: he would wait for the evaluation, and lock a slice after a port
 """
 
 from datetime import datetime
+from typing import Any
 
 from django.db import connection, transaction
 from django.db.models import Exists, OuterRef
@@ -51,7 +52,9 @@ def slice_with_room(*, every_seconds: int) -> int:
     that is being evaluated is passed over, for its next turn is a cadence away.
     """
     running = [str(status) for status in TradingSession.RUNNING]
-    given = {"every": every_seconds, "running": running, "most": SLICE_SESSIONS_MAX, "near": JOIN_SECONDS}
+    given: dict[str, Any] = {
+        "every": every_seconds, "running": running, "most": SLICE_SESSIONS_MAX, "near": JOIN_SECONDS
+    }  # fmt: skip
     with connection.cursor() as cursor:
         cursor.execute(_BY_THE_CLOCK if every_seconds else _EACH_TICK, given)
         found = cursor.fetchone()
