@@ -137,7 +137,7 @@ def test_only_what_works_of_the_same_rule_side_and_symbol_is_its_own() -> None:
     assert history.own_working(instrument_id=1, side="buy", rule_id=None) == 0, "a person's orders are his"
 
 
-RULES = [uuid.uuid4(), uuid.uuid4()]
+RULES = [uuid.UUID(int=1), uuid.UUID(int=2)]
 
 
 @pytest.mark.parametrize(
