@@ -24,6 +24,7 @@ from sessions.models import TradingSession
 from trading.core.breakers import repeated_execution
 from trading.core.halts import HaltInForce, Halts
 from trading.core.kept_findings import kept_text
+from trading.core.orders import MARKET_DAY
 from trading.core.protections import percentages
 from trading.core.risk import RefusalCode, Refused
 from trading.core.rule_orders import terms_of
@@ -49,7 +50,7 @@ from trading.services.firings import (
 from trading.services.fresh_state import FreshState
 from trading.services.order_management import Intent, make_trade
 from trading.services.position_sizing import size_action
-from trading.services.reducing import without_buys_in_its_way
+from trading.services.reducing import free_what_waits, without_buys_in_its_way
 from trading.services.risk_management import OrderWish, validate_trade
 
 ENTRY = "entry"
@@ -240,6 +241,16 @@ class Decider:
             wish.fired, Outcome.OUTRANKED, symbol=wish.action.symbol, detail=detail, outranked_by=beaten_by
         )
 
+    def _free_what_waits(self, wish: Wish) -> None:
+        """Where it sells all at market, nothing of it waits for another price any more."""
+        action, price = wish.action, self.state.price(wish.instrument)
+        if action.sizing_method != "full_position" or price is None:
+            return
+        if terms_of(action, price=price, tick=wish.instrument.tick_size) == MARKET_DAY:
+            self.verdicts.cleared += free_what_waits(
+                self.state, wish.instrument, price=price, rule_id=wish.fired.version.rule_id
+            )
+
     def _trade(self, wish: Wish) -> bool:
         """Size and check one winner; on approval its trade reserves at once. Whether there is a trade.
 
@@ -264,6 +275,7 @@ class Decider:
         if until is not None:
             self._rest(fired, until, symbol=symbol)
             return False
+        self._free_what_waits(wish)
         sources = self.config.recommendation_sources
         sized, price = size_action(
             self.state, wish.action, instrument=wish.instrument, rule_id=version.rule_id, sources=sources

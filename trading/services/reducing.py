@@ -1,7 +1,7 @@
 """Selling what is held because something other than a rule wants it: a stopping session, a position's protection.
 
 The same path as a rule's sale takes: a decision that tells why, every control, a trade that reserves at once. And how
-any sale gets rid of buys beside which its broker would reject it.
+a rule's sale gets rid of what is in its way.
 """
 
 import uuid
@@ -14,6 +14,7 @@ from foundation.copying import StoredJson
 from foundation.core.money import ZERO
 from journal.core.events import Event
 from market.core.snapshot import MarketSnapshot
+from market.models import Instrument
 from trading.brokers.connections import rejects_opposites
 from trading.core.kept_findings import kept_text
 from trading.core.risk import Approved, RefusalCode, Refused
@@ -63,6 +64,39 @@ def refusal_beforehand(
     cleared = replace(state, history=state.history.without(in_the_way))
     draft, approved = _decide(cleared, reduction, freed=freed)
     return draft if approved is None else None
+
+
+def free_what_waits(
+    state: FreshState, instrument: Instrument, *, price: Decimal, rule_id: uuid.UUID
+) -> list[Event]:
+    """Cancel the sales that wait for another price and keep their units from a rule that sells all that is held at
+    market, whoever wanted them; as a stop loss does, and only if no control refuses the sale of all. What that is told
+    by. A sale of a part cancels nothing: what waits may protect the rest.
+
+    At a real broker the units come free when that says that they are gone. The caller saves the books.
+    """
+    position = state.books.position(state.portfolio_id, instrument.id)
+    if position.reserved_quantity <= 0:
+        return []
+    waiting = [
+        trade
+        for trade in orders_in_the_way([state.portfolio_id])
+        if trade.trade_type == "sell" and trade.instrument_id == instrument.id
+    ]
+    reservations = [state.books.reservations.get(trade.id) for trade in waiting]
+    freed = sum((row.quantity for row in reservations if row is not None), ZERO)
+    if freed <= 0:
+        return []
+    quantity = position.quantity - position.reserved_quantity + freed
+    wish = OrderWish("sell", quantity, instrument, price, rule_id=rule_id, freed=freed)
+    cleared = replace(state, history=state.history.without({trade.id for trade in waiting}))
+    if isinstance(validate_trade(cleared, wish), Refused):
+        return []
+    events = request_cancels(
+        waiting, books=state.books, reason=f"a rule sells all {instrument.symbol} at market"
+    )
+    made_way(state.history, waiting)
+    return events
 
 
 def without_buys_in_its_way(
