@@ -115,6 +115,7 @@ class FeedRunner:
         provider.resume(after=selectors.market_now())
         log.info("feed_publishing", provider=provider.name, symbols=len(state.instruments))
         wake(BACKFILL_TASK, queue=BACKFILL_QUEUE)  # it may have been away over a close
+        is_first_tick = True
         finish_announced = self._data_ended = False
         while not self._stop.requested:
             if self._beat() and state.is_outdated():
@@ -132,6 +133,9 @@ class FeedRunner:
                 )
                 self._retry_seconds = RETRY_SECONDS_FIRST
                 self._count_tick()
+                if is_first_tick:  # by which alone market time tells that a day is over
+                    wake(BACKFILL_TASK, queue=BACKFILL_QUEUE)
+                    is_first_tick = False
             elif provider.finished and not finish_announced:
                 self._announce_finish(provider)
                 finish_announced = self._data_ended = True

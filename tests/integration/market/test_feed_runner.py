@@ -64,6 +64,18 @@ def test_it_gives_the_lease_back_when_it_ends(sample, clock):
     assert leases.acquire(name="market.feed", holder="next", seconds=5) is not None
 
 
+def test_it_wakes_the_backfill_as_it_begins_and_once_its_first_tick_tells_the_time(
+    sample, clock, monkeypatch
+):
+    """Before that tick market time stands where the feed was away from, and no day since is known to be over."""
+    woken = []
+    monkeypatch.setattr(
+        runner_module, "wake", lambda name, **kwargs: woken.append((name, Snapshot.objects.count()))
+    )
+    run(clock, 3)
+    assert [ticks for name, ticks in woken if name == runner_module.BACKFILL_TASK] == [0, 1]
+
+
 def test_it_shows_signs_of_life(sample, clock, no_wakeups):
     run(clock, 12)
     assert Heartbeat.objects.filter(component="feed").count() == 1
