@@ -3,6 +3,7 @@
 import json
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -32,8 +33,8 @@ def holder(market: Market) -> Desk:
     return desk
 
 
-def stop(desk: Desk, **how: object) -> None:
-    stop_trading_session(session_id=desk.session.id, actor=desk.owner, **how)  # type: ignore[arg-type]
+def stop(desk: Desk, **how: Any) -> None:
+    stop_trading_session(session_id=desk.session.id, actor=desk.owner, **how)
 
 
 def on_stop_told(desk: Desk) -> list[str]:
@@ -99,7 +100,12 @@ def test_the_end_of_a_session_that_stops_is_none_for_orders_by_hand(market: Mark
     market.advise("AAA")
     desk.step()
     market.tick(minutes=3)
-    order = {"portfolio_id": desk.portfolio.id, "side": "buy", "quantity": Decimal(1), "actor": desk.owner}
+    order: dict[str, Any] = {
+        "portfolio_id": desk.portfolio.id,
+        "side": "buy",
+        "quantity": Decimal(1),
+        "actor": desk.owner,
+    }
     assert preview_trade(symbol="BBB", **order).code == "TIME_RESTRICTED"
     market.tick(AAA=NEVER_QUOTED_AGAIN)
     assert stop_ended(now=market.as_of) == 1
