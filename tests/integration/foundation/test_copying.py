@@ -33,6 +33,13 @@ def test_a_constraint_refuses_all_of_them(db: object, fine: int) -> None:
     assert not Portfolio.objects.exists()
 
 
+@pytest.mark.parametrize("count", [3, FEW + 1])
+def test_rows_that_are_stored_together_have_one_time(db: object, count: int) -> None:
+    """By which they are put into order, and whose name or key decides then."""
+    copy_in([Portfolio(name=str(number)) for number in range(count)])
+    assert Portfolio.objects.values("created_at").distinct().count() == 1
+
+
 def test_a_default_is_for_all_rows_or_for_none(db: object) -> None:
     with pytest.raises(ValueError, match="created_at"):
         copy_in([Portfolio(name="a"), Portfolio(name="b", created_at=database_now())])
