@@ -241,15 +241,16 @@ class Decider:
             wish.fired, Outcome.OUTRANKED, symbol=wish.action.symbol, detail=detail, outranked_by=beaten_by
         )
 
-    def _free_what_waits(self, wish: Wish) -> None:
-        """Where it sells all at market, nothing of it waits for another price any more."""
+    def _free_what_waits(self, wish: Wish) -> bool:
+        """Where it sells all at market, nothing of it waits for another price any more. Whether something did."""
         action, price = wish.action, self.state.price(wish.instrument)
         if action.sizing_method != "full_position" or price is None:
-            return
-        if terms_of(action, price=price, tick=wish.instrument.tick_size) == MARKET_DAY:
-            self.verdicts.cleared += free_what_waits(
-                self.state, wish.instrument, price=price, rule_id=wish.fired.version.rule_id
-            )
+            return False
+        if terms_of(action, price=price, tick=wish.instrument.tick_size) != MARKET_DAY:
+            return False
+        events = free_what_waits(self.state, wish.instrument, price=price, rule_id=wish.fired.version.rule_id)
+        self.verdicts.cleared += events
+        return bool(events)
 
     def _trade(self, wish: Wish) -> bool:
         """Size and check one winner; on approval its trade reserves at once. Whether there is a trade.
@@ -275,14 +276,15 @@ class Decider:
         if until is not None:
             self._rest(fired, until, symbol=symbol)
             return False
-        self._free_what_waits(wish)
+        is_freed = self._free_what_waits(wish)
         sources = self.config.recommendation_sources
         sized, price = size_action(
             self.state, wish.action, instrument=wish.instrument, rule_id=version.rule_id, sources=sources
         )
         if sized.quantity <= 0 or price is None:
             arithmetic = dict(sized.arithmetic)
-            self._draft(fired, Outcome.NO_SIZE, symbol=symbol, detail=sized.reason, sizing=arithmetic)
+            detail = "what waits to sell it is cancelled first" if is_freed else sized.reason
+            self._draft(fired, Outcome.NO_SIZE, symbol=symbol, detail=detail, sizing=arithmetic)
             return False
         advised = uses_advice(version) and wish.action.side == "buy"
         wanted = OrderWish(

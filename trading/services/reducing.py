@@ -12,11 +12,12 @@ from typing import Any
 
 from foundation.copying import StoredJson
 from foundation.core.money import ZERO
-from journal.core.events import Event
+from journal.core.events import AlertSpec, Event
 from market.core.snapshot import MarketSnapshot
 from market.models import Instrument
 from trading.brokers.connections import rejects_opposites
 from trading.core.kept_findings import kept_text
+from trading.core.order_states import FINAL
 from trading.core.risk import Approved, RefusalCode, Refused
 from trading.models import AutoTrade
 from trading.selectors import orders_in_the_way
@@ -70,33 +71,44 @@ def free_what_waits(
     state: FreshState, instrument: Instrument, *, price: Decimal, rule_id: uuid.UUID
 ) -> list[Event]:
     """Cancel the sales that wait for another price and keep their units from a rule that sells all that is held at
-    market, whoever wanted them; as a stop loss does, and only if no control refuses the sale of all. What that is told
-    by. A sale of a part cancels nothing: what waits may protect the rest.
+    market, whoever wanted them; as a stop loss does, and only if no control refuses the sale of all. Where the broker
+    would reject it beside own buys, these are cancelled, too. What that is told by; empty: nothing was in the way. A
+    sale of a part cancels nothing: what waits may protect the rest.
 
-    At a real broker the units come free when that says that they are gone. The caller saves the books.
+    At a real broker the units come free when that says that they are gone: people are told, for the rule may be true no
+    more by then. The caller saves the books.
     """
     position = state.books.position(state.portfolio_id, instrument.id)
-    if position.reserved_quantity <= 0:
+    if position.reserved_quantity <= 0 or not state.view.market_of(instrument).is_open:
         return []
-    waiting = [
-        trade
-        for trade in orders_in_the_way([state.portfolio_id])
-        if trade.trade_type == "sell" and trade.instrument_id == instrument.id
+    open_orders = [
+        trade for trade in orders_in_the_way([state.portfolio_id]) if trade.instrument_id == instrument.id
     ]
+    waiting = [trade for trade in open_orders if trade.trade_type == "sell"]
     reservations = [state.books.reservations.get(trade.id) for trade in waiting]
     freed = sum((row.quantity for row in reservations if row is not None), ZERO)
     if freed <= 0:
         return []
     quantity = position.quantity - position.reserved_quantity + freed
     wish = OrderWish("sell", quantity, instrument, price, rule_id=rule_id, freed=freed)
-    cleared = replace(state, history=state.history.without({trade.id for trade in waiting}))
+    gone = {trade.id for trade in waiting}
+    if rejects_opposites(state.account):
+        gone |= {order.id for order in opposite_orders(state, wish)}
+    cleared = replace(state, history=state.history.without(gone))
     if isinstance(validate_trade(cleared, wish), Refused):
         return []
+    leaving = [trade for trade in open_orders if trade.id in gone]
     events = request_cancels(
-        waiting, books=state.books, reason=f"a rule sells all {instrument.symbol} at market"
+        leaving, books=state.books, reason=f"a rule sells all {instrument.symbol} at market"
     )
-    made_way(state.history, waiting)
-    return events
+    made_way(state.history, leaving)
+    if all(trade.status in FINAL for trade in waiting):
+        return events
+    message = (
+        f"A rule sells all {instrument.symbol} at market, so what waited to sell it at another price is being "
+        "cancelled at the broker. It is sold once that is gone, if the rule is true then."
+    )
+    return [replace(events[0], alert=AlertSpec("warning", message)), *events[1:]]
 
 
 def without_buys_in_its_way(

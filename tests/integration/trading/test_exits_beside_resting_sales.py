@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 from django.db import transaction
 
-from journal.models import Entry
+from journal.models import Alert, Entry
 from portfolios.services.books import open_books
 from tests.harness.trading import STOP_LOSS, Desk, Market
 from tests.harness.working import at_alpaca, limit_at, place, works
 from trading.core.order_states import OrderState as S
 from trading.core.orders import MARKET_DAY
-from trading.models import AutoTrade
+from trading.models import AutoTrade, Decision
 from trading.services.emergency_stop import arm
 from trading.services.order_management import end_open
 from trading.services.trade_execution import execute_pending
@@ -100,6 +100,10 @@ def test_at_a_real_broker_it_is_sold_once_that_says_that_it_is_gone(market: Mark
     market.tick(AAA=94)
     desk.evaluate()
     assert (state(waiting), of_rule(desk)) == ("cancelling", [])
+    (alert,) = Alert.objects.filter(stream=desk.portfolio.id, kind="trade.cancelling")
+    assert "if the rule is true then" in alert.message, "it may be true no longer"
+    decision = Decision.objects.filter(portfolio=desk.portfolio, outcome="no_size").latest("id")
+    assert decision.detail == "what waits to sell it is cancelled first"
     market.tick(AAA=93)
     desk.evaluate()
     assert Entry.objects.filter(kind="trade.cancelling").count() == 1, "it is asked once"
@@ -110,3 +114,13 @@ def test_at_a_real_broker_it_is_sold_once_that_says_that_it_is_gone(market: Mark
     market.tick(AAA=92)
     desk.evaluate()
     assert of_rule(desk) == [("pending", 50)]
+
+
+def test_at_a_real_broker_own_buys_that_it_would_reject_the_sale_beside_go_too(market: Market) -> None:
+    desk = holder(market)
+    at_alpaca(desk)
+    waiting = resting(desk)
+    buy = works(place(desk, limit_at(90, gtc=True)))
+    market.tick(AAA=94)
+    desk.evaluate()
+    assert (state(waiting), state(buy), of_rule(desk)) == ("cancelling", "cancelling", [])
