@@ -4,19 +4,21 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from foundation.core.canonical import plain_decimal
+from foundation.core.money import ZERO
 from market.core.snapshot import MarketSnapshot
 from market.selectors import latest_splits
 from market.services import snapshots
+from portfolios.models import Reservation
 from sessions.models import TradingSession
 from trading.brokers.connections import rejects_opposites
 from trading.core.halts import Halts, OrderScopes, forbids, strictest
 from trading.core.opposites import OfSide, must_wait_for
-from trading.core.order_prices import BPS, LIMITED, cost_basis
+from trading.core.order_prices import LIMITED, cost_basis
 from trading.core.order_states import WORKING, OrderState
 from trading.core.orders import OrderTerms, OrderType
 from trading.models import AutoTrade
 from trading.services.expiry import ON_ITS_WAY, is_live, is_over
-from trading.services.fresh_state import RESERVE_CUSHION_BPS, halts_in_force
+from trading.services.fresh_state import halts_in_force
 
 # A market order that found no market for so long (database time) was decided on another world.
 PENDING_SECONDS_MAX = 60
@@ -127,7 +129,7 @@ def _ran_away(trade: AutoTrade, snapshot: MarketSnapshot, *, again: bool) -> Hin
     it only reduces risk."""
     if trade.trade_type == "sell" or trade.order_type in LIMITED:
         return None
-    price = snapshot.price(trade.symbol)
+    price = snapshot.ask_price(trade.symbol) or snapshot.price(trade.symbol)
     if price is None:
         return Hindrance(OrderState.EXPIRED if again else None, "there is no price of it")
     terms = OrderTerms(
@@ -135,8 +137,9 @@ def _ran_away(trade: AutoTrade, snapshot: MarketSnapshot, *, again: bool) -> Hin
         stop_price=trade.stop_price,
         trail_percentage=trade.trail_percentage,
     )
-    approved = cost_basis(terms, ask=trade.trigger_price) * (1 + RESERVE_CUSHION_BPS / BPS)
-    if cost_basis(terms, ask=price) <= approved:
+    reserved = Reservation.objects.filter(owner_id=trade.id).values_list("cash", flat=True).first() or ZERO
+    cost = (trade.quantity - trade.filled_quantity) * cost_basis(terms, ask=price)
+    if cost <= reserved:
         return None
     gone_to = plain_decimal(price)
     reason = f"its price ran away to {gone_to} before it could be sent: it would cost more than is reserved"

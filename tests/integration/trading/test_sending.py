@@ -432,7 +432,7 @@ def test_a_stop_that_waited_while_its_price_ran_away_buys_nothing(
         assert state(trade) == "accepted"
     else:
         assert state(trade) == "expired" and not reserved(trade)
-        assert trade.status_reason.startswith("its price ran away to 140 before it could be sent")
+        assert trade.status_reason.startswith("its price ran away to 140.14 before it could be sent")
         assert trade.client_order_id not in alice.venue.submits
     assert clean()
 
@@ -451,7 +451,7 @@ def test_a_market_buy_whose_price_ran_away_within_its_minute_buys_nothing(
     send_due()
     assert state(trade) == state_after
     if state_after == "expired":
-        assert trade.status_reason.startswith("its price ran away to 103 before it could be sent")
+        assert trade.status_reason.startswith("its price ran away to 103.1 before it could be sent")
         assert not reserved(trade) and alice.venue.submits == []
     assert clean()
 
