@@ -117,6 +117,7 @@ class FeedRunner:
         wake(BACKFILL_TASK, queue=BACKFILL_QUEUE)  # it may have been away over a close
         is_first_tick = True
         finish_announced = self._data_ended = False
+        units = state.units.passed
         while not self._stop.requested:
             if self._beat() and state.is_outdated():
                 log.info("feed_state_outdated")
@@ -136,6 +137,9 @@ class FeedRunner:
                 if is_first_tick:  # by which alone market time tells that a day is over
                     wake(BACKFILL_TASK, queue=BACKFILL_QUEUE)
                     is_first_tick = False
+                if state.units.passed != units:
+                    log.info("feed_units_changed")  # the provider, too, is to forget prices in old ones
+                    return
             elif provider.finished and not finish_announced:
                 self._announce_finish(provider)
                 finish_announced = self._data_ended = True

@@ -9,8 +9,10 @@ from foundation.models import Heartbeat, Lease
 from journal.core.events import PLATFORM_STREAM
 from journal.models import Entry
 from market.feed import runner as runner_module
+from market.feed.providers import build as build_provider
 from market.feed.runner import StopFlag
 from market.models import Bar, Instrument, Snapshot
+from market.services.corporate_actions import NewCorporateAction, record
 from market.services.load import load_sample_market
 
 from .conftest import runner, times
@@ -74,6 +76,25 @@ def test_it_wakes_the_backfill_as_it_begins_and_once_its_first_tick_tells_the_ti
     )
     run(clock, 3)
     assert [ticks for name, ticks in woken if name == runner_module.BACKFILL_TASK] == [0, 1]
+
+
+def test_after_a_split_it_begins_anew_for_its_provider_holds_prices_in_old_units(sample, clock):
+    record(
+        NewCorporateAction(
+            external_id="split", symbol="AAPL", kind="split", ex_at=datetime(2000, 3, 13, 14, 30, tzinfo=UTC),
+            new_units=5, old_units=4,
+        ),
+        actor=None,
+    )  # fmt: skip
+    built = []
+
+    def build(**given):
+        built.append(Snapshot.objects.count())
+        return build_provider(**given)
+
+    runner(clock, StopFlag(), ticks_max=6, build_provider=build).run()
+    assert built == [0, 4], "the fourth tick is the open of its ex day"
+    assert len(times()) == 6
 
 
 def test_it_shows_signs_of_life(sample, clock, no_wakeups):
