@@ -10,6 +10,10 @@ from datetime import datetime
 from foundation.loading import selected
 from market.models import CorporateAction
 
+UNQUOTED_AT_MOST = "7 days"
+"""of market time a quote of the instrument is awaited after its split: what is silent for longer is worth its last
+price, told in the new units, as what is silent without a split"""
+
 
 def begins_before(as_of: str) -> str:
     """SQL: whether prices at `as_of` (an expression, market time) may count in new units of the split `action`.

@@ -12,7 +12,7 @@ from django.db import connection
 
 from foundation.loading import new
 from foundation.moments import LONGEST_TRANSACTION, Moment, was_seen
-from market.splits import begins_before
+from market.splits import UNQUOTED_AT_MOST, begins_before
 from portfolios.models import PortfolioMark, PositionMark, Reservation
 
 # Of each row that was replaced since, the first that was still there: what replaced it later does not matter. A row
@@ -106,6 +106,7 @@ _UNSETTLED = f"""
         AND CASE WHEN coalesce(action.withdrawn_at < %(moment)s, false) THEN booking.in_force
                  WHEN booking.waits THEN true
                  WHEN booking.in_force THEN coalesce(to_timestamp(held.quoted_at) < action.ex_at, false)
+                     AND %(as_of)s < action.ex_at + interval '{UNQUOTED_AT_MOST}'
                  WHEN action.ex_at > %(as_of)s THEN true ELSE (
             SELECT sum(units) > 0 AND coalesce(sum(units) <> ALL (booking.unmoved), true)
             FROM ledger_transfers AS l,

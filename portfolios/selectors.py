@@ -15,7 +15,7 @@ from foundation.asking import Steps, asking
 from foundation.errors import NotFound
 from foundation.loading import rows_of, where
 from journal.core.events import PLATFORM_STREAM
-from market.splits import begins_before
+from market.splits import UNQUOTED_AT_MOST, begins_before
 from portfolios.approval import NOT_REJECTED, WAITING
 from portfolios.core.access import Action, Role, acting_role, may, roles_of
 from portfolios.core.limits import LIMIT_NAMES, EffectiveLimits, LimitRow, tightest
@@ -312,6 +312,7 @@ _UNSETTLED = f"""
         AND CASE WHEN action.withdrawn_at IS NOT NULL THEN booking.in_force
                  WHEN booking.waits THEN true
                  WHEN booking.in_force THEN coalesce(quoted.market_time < action.ex_at, false)
+                     AND newest.as_of < action.ex_at + interval '{UNQUOTED_AT_MOST}'
                  WHEN action.ex_at > newest.as_of THEN true ELSE (
             SELECT sum(units) > 0 AND coalesce(sum(units) <> ALL (booking.unmoved), true)
             FROM ledger_transfers AS l,

@@ -159,6 +159,24 @@ def test_after_the_open_it_has_no_price_until_it_is_quoted_again(holder: Desk, m
     assert CorporateActionSettlement.objects.get().finished_at is not None
 
 
+@pytest.mark.parametrize(("days", "waits"), [(6.9, True), (7.1, False)])
+def test_what_is_never_quoted_again_is_worth_its_last_price_after_a_week(
+    holder: Desk, market: Market, days: float, waits: bool
+) -> None:
+    """As is what is silent without a split: else the portfolio had no worth for ever."""
+    Quote.objects.create(
+        instrument=market.instruments[0], bid=100, ask=100, last=100, volume=1, market_time=market.as_of,
+        received_at=database_now(),
+    )  # fmt: skip
+    market.quoted_at["AAA"] = market.as_of
+    split(2, 1)
+    at(market, OPEN)
+    book_due_actions()
+    assert waiting(holder)
+    at(market, OPEN + timedelta(days=days))
+    assert waiting(holder) == waits
+
+
 def test_a_split_that_was_announced_early_hides_no_price_before_the_last_close(
     holder: Desk, market: Market
 ) -> None:
