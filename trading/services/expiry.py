@@ -5,18 +5,20 @@ from datetime import UTC, datetime, timedelta
 from market.core.snapshot import MarketSnapshot
 from market.models import Instrument
 from market.selectors import close_after
+from market.services.feed_delay import is_real_feed
 from trading.core.orders import OrderTerms, TimeInForce
 from trading.models import AutoTrade
 
-# The market is live while its newest snapshot is no further from database time than this.
+# A market of no real feed is live while its newest snapshot is no further from database time than this.
 LIVE_WITHIN = timedelta(minutes=15)
 # What is sent later than so long before the close may arrive after it.
 ON_ITS_WAY = timedelta(seconds=2)
 
 
 def is_live(*, as_of: datetime, now: datetime) -> bool:
-    """Whether a market time is that of the clock, and not a replay's. now: database time."""
-    return abs(now - as_of) <= LIVE_WITHIN
+    """Whether a market time is that of the clock, and not a replay's: a real feed's is, however late it tells it,
+    or how long it has told nothing. now: database time."""
+    return is_real_feed() or abs(now - as_of) <= LIVE_WITHIN
 
 
 def decided_live(trade: AutoTrade) -> bool:

@@ -26,6 +26,7 @@ from journal.core.events import AlertSpec, Event
 from journal.services.journal import append
 from market.core.snapshot import MarketSnapshot
 from market.services import snapshots
+from market.services.feed_delay import feed_delay
 from portfolios.services.books import Books, open_books
 from trading.brokers.protocol import BadReport, BrokerError, BrokerExecution, BrokerOrder
 from trading.core.order_reports import NOT_KNOWN_THERE, Ours, Settlement, Told, settle
@@ -244,9 +245,9 @@ def _reported(
 
 def _market_time(at: datetime, snapshot: MarketSnapshot | None) -> datetime:
     """The broker's time where our market is live, and never in the future; else the market's, which may be a replay
-    of other years."""
+    of other years, or told with a delay."""
     now = database_now()
-    if snapshot is None or is_live(as_of=snapshot.as_of, now=now):
+    if snapshot is None or (is_live(as_of=snapshot.as_of, now=now) and not feed_delay()):
         return min(at, now)
     return snapshot.as_of
 

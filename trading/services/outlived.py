@@ -10,6 +10,7 @@ from datetime import timedelta
 from django.db.models import F
 
 from foundation.clock import database_now
+from market.services.feed_delay import is_real_feed
 from portfolios.models import BrokerAccount
 from trading.services.expiry import LIVE_WITHIN
 from trading.services.split_orders import cancel_isolated, open_orders
@@ -21,9 +22,9 @@ OUTLIVED = "its day is over, and its broker has not ended it"
 
 def cancel_outlived_orders() -> int:
     """Ask for the cancel of all of them; returns how many portfolios had some. Safe to call at any time."""
-    outlived = open_orders().filter(
-        expires_at__lt=database_now() - OVER_FOR,
-        market_at__gte=F("created_at") - LIVE_WITHIN,
-        market_at__lte=F("created_at") + LIVE_WITHIN,
-    )
+    outlived = open_orders().filter(expires_at__lt=database_now() - OVER_FOR)
+    if not is_real_feed():
+        outlived = outlived.filter(
+            market_at__gte=F("created_at") - LIVE_WITHIN, market_at__lte=F("created_at") + LIVE_WITHIN
+        )
     return cancel_isolated(outlived.exclude(account__broker=BrokerAccount.Broker.PAPER), OUTLIVED)

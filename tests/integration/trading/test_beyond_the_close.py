@@ -2,6 +2,7 @@
 next open, at a price that nobody has approved."""
 
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from django.db.models import F
@@ -103,3 +104,17 @@ def test_what_has_outlived_its_day_at_a_broker_is_cancelled(desk: Desk, market: 
     assert (state(over), over.cancel_reason) == ("cancelling", OUTLIVED)
     assert [state(trade) for trade in (not_long, gtc, replayed, elsewhere)] == ["accepted"] * 4
     assert cancel_outlived_orders() == 0, "all is asked for"
+
+
+@pytest.mark.parametrize(("feed", "became"), [("alpaca", "expired"), ("replay", "accepted")])
+def test_of_a_real_feed_the_close_is_the_clocks_however_late_it_tells(
+    alice: Scene, monkeypatch: pytest.MonkeyPatch, settings: Any, feed: str, became: str
+) -> None:
+    """It may be delayed, or have told nothing for long; a replay of today's morning has a clock of its own."""
+    settings.MARKET_FEED = feed
+    trade = place(alice.desk, MARKET_DAY)
+    decided = F("market_at") + timedelta(minutes=16)
+    AutoTrade.objects.filter(pk=trade.pk).update(created_at=decided)
+    monkeypatch.setattr(sending, "database_now", lambda: CLOSE + timedelta(minutes=15))
+    send_due()
+    assert state(trade) == became
