@@ -17,6 +17,7 @@ AT_REST = frozenset({"accepted", "partially_filled", "filled", "cancelled", "rej
 # What a person's wish to cancel adds to a trade's story takes nothing up that was in the dead one's hand.
 WISHES = frozenset({"trade.cancelling", "trade.cancel_requested"})
 WORKS_AGAIN = "works again"
+BEAT = "beat"
 
 
 @dataclass(frozen=True)
@@ -59,9 +60,10 @@ class Recoveries:
 
     def _works_again(self, kill: Kill) -> float | None:
         """By a process that was not there before: another child of its pool goes on meanwhile, and replaces nobody.
-        Where none came any more, by any other."""
+        Where none came any more, by any other. Beat's sign is given by whoever carries out a task of its.
+        """
         signs = self.signs.get(COMPONENTS[kill.line], ())
-        before = {instance for at, instance in signs if at <= kill.at}
+        before = {instance for at, instance in signs if at <= kill.at and kill.line != BEAT}
         after = [(at, one) for at, one in signs if at > kill.at and not one.endswith(f":{kill.pid}")]
         return next(
             (at - kill.at for at, one in after if one not in before), after[0][0] - kill.at if after else None

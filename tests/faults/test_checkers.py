@@ -413,7 +413,7 @@ def test_the_watch_sees_an_unknown_order_whose_exposure_is_not_fully_reserved(
     move([trade], "pending", "submitting", "unknown")
     reserved = Reservation.objects.get(owner_id=trade.id)
     Reservation.objects.filter(owner_id=trade.id).update(
-        cash=reserved.cash / 2, quantity=reserved.quantity / 2
+        cash=reserved.cash / 4, quantity=reserved.quantity / 4
     )
     found = [line for line in book_differences() if str(trade.id) in line]
     assert len(found) == 1 and "and less is reserved for" in found[0]
@@ -461,6 +461,9 @@ def test_recovery_is_the_time_until_others_work_and_the_trade_is_taken_up(clean:
         {"worker.broker": signs["worker.broker"][:3]}, events, {trade: [18.0]}, {account: [20.0]}
     )
     assert siblings.of([kill])[0].seconds == 1.0, "where no other came any more"
+    beat = Kill(10.5, "beat", "beat", 7)
+    by_a_worker = Recoveries({"beat": [(9.0, "vm:3"), (14.0, "vm:3"), (300.0, "vm:8")]}, [], {}, {})
+    assert [one.seconds for one in by_a_worker.of([beat])] == [3.5], "its sign is given by a worker"
     later = Kill(31.0, "send.after_record", "worker_broker", 2, (trade,))
     assert [one.seconds for one in recoveries.of([later])] == [None], "a trade that has ended needs nobody"
 

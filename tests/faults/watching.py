@@ -86,7 +86,7 @@ class Watch:
         with connection.cursor() as cursor:
             cursor.execute(
                 "SELECT component, instance, extract(epoch FROM at)::float FROM foundation_heartbeat "
-                "WHERE at > clock_timestamp() - interval '10 seconds' ORDER BY at"
+                "WHERE at > clock_timestamp() - interval '10 seconds' AND NOT ended ORDER BY at"
             )
             for component, instance, at in cursor.fetchall():
                 if self._last_sign.get((component, instance), 0.0) < at:

@@ -299,7 +299,8 @@ AT_BROKERS: dict[str, str] = {
         SELECT format('account %%s order %%s: %%s trades', account_id, broker_order_id, count(*))
         FROM auto_trades WHERE broker_order_id <> ''
         GROUP BY account_id, broker_order_id HAVING count(*) > 1""",
-    # One that turned up after it was given up has what was free then.
+    # One that turned up after it was given up has what was free then. What a buy at market may cost was reserved by the
+    # ask, which the trade does not tell: half of the last price is less than that in any market that is one.
     "what is in doubt stays reserved": """
         SELECT format('trade %%s is %%s, and %%s is reserved for what may still be filled of it', t.id, t.status,
                       CASE WHEN r.owner_id IS NULL THEN 'nothing' ELSE 'less' END)
@@ -309,7 +310,7 @@ AT_BROKERS: dict[str, str] = {
             OR CASE t.trade_type
                 WHEN 'sell' THEN r.quantity < t.quantity - t.filled_quantity
                 ELSE r.cash < (t.quantity - t.filled_quantity)
-                              * coalesce(t.limit_price, t.stop_price, t.trigger_price) - 0.01
+                              * coalesce(t.limit_price, t.stop_price, t.trigger_price / 2) - 0.01
             END AND NOT EXISTS (
                 SELECT FROM journal_entries e WHERE e.stream_id = t.portfolio_id AND e.kind = 'trade.turned_up'
                     AND e.payload::jsonb ->> 'trade_id' = t.id::text))""",
