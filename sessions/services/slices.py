@@ -44,8 +44,8 @@ def slice_with_room(*, every_seconds: int) -> int:
 
     Sessions fill one slice after another, so that only the newest is ever counted; a little overfilling by a race would
     be harmless. By the clock that is one that is due within JOIN_SECONDS, else a new one, which is due at once: who has
-    just started must not wait for the turn of strangers, for longer than it runs perhaps. So a cadence has at most
-    every_seconds / JOIN_SECONDS slices that are not full.
+    just started must not wait for the turn of strangers, for longer than it runs perhaps. A new one is evaluated at the
+    next tick, so at most each tick at which somebody starts has one.
 
     FOR KEY SHARE is the lock that the session's foreign key takes anyway: it waits for who closes the slice, and not
     for who evaluates it. By the clock FOR SHARE keeps those away who would evaluate it before the session is in it; one
