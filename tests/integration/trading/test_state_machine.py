@@ -50,7 +50,11 @@ def test_the_invariants_hold_after_every_step(scene: Scene) -> None:
 def gives_back_too_much(monkeypatch: pytest.MonkeyPatch) -> None:
     """A partial fill frees half of what the rest still needs."""
     release = Books.release
-    monkeypatch.setattr(Books, "release", lambda books, key, *, keep=D(0): release(books, key, keep=keep / 2))
+
+    def wrong(books: Books, key: Any, *, keep: D = D(0), cash: D | None = None) -> None:
+        release(books, key, keep=keep / 2, cash=None if cash is None else cash / 2)
+
+    monkeypatch.setattr(Books, "release", wrong)
 
 
 def forgets_what_is_reserved(monkeypatch: pytest.MonkeyPatch) -> None:
