@@ -56,6 +56,16 @@ def held_by_another(model: Any, key: uuid.UUID) -> Iterator[None]:
         thread.join(20)
 
 
+def spoil_exit(desk: Desk, committed_db: CommittedDatabase) -> None:
+    """What its exit rule says cannot be evaluated, though nobody may write so."""
+    version = RuleVersion.objects.get(rule__portfolio=desk.portfolio, rule_type="exit")
+    with committed_db.as_owner() as owner:
+        owner.execute("ALTER TABLE rule_versions DISABLE TRIGGER USER")
+        owner.execute(
+            'UPDATE rule_versions SET conditions = \'[{"field": "gone"}]\' WHERE id = %s', [version.pk]
+        )
+
+
 def test_a_slice_that_fails_waits_and_the_others_go_on(
     market: Market, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -105,12 +115,7 @@ def test_a_broken_session_that_is_paused_is_told_of_once_and_stops_nobody(
 ) -> None:
     market.tick()
     good, broken = Desk.open(market, owner="one"), Desk.open(market, owner="two")
-    version = RuleVersion.objects.get(rule__portfolio=broken.portfolio, rule_type="exit")
-    with committed_db.as_owner() as owner:
-        owner.execute("ALTER TABLE rule_versions DISABLE TRIGGER USER")
-        owner.execute(
-            'UPDATE rule_versions SET conditions = \'[{"field": "gone"}]\' WHERE id = %s', [version.pk]
-        )
+    spoil_exit(broken, committed_db)
     market.advise("AAA")
     for _ in range(3):
         good.step()
@@ -131,12 +136,7 @@ def test_a_broken_session_that_cannot_be_paused_now_costs_nobody_his_trades(
     """What was evaluated is committed when it is to be paused: its slice has not failed, the trades are carried out."""
     market.tick()
     good, broken = Desk.open(market, owner="one"), Desk.open(market, owner="two")
-    version = RuleVersion.objects.get(rule__portfolio=broken.portfolio, rule_type="exit")
-    with committed_db.as_owner() as owner:
-        owner.execute("ALTER TABLE rule_versions DISABLE TRIGGER USER")
-        owner.execute(
-            'UPDATE rule_versions SET conditions = \'[{"field": "gone"}]\' WHERE id = %s', [version.pk]
-        )
+    spoil_exit(broken, committed_db)
     market.advise("AAA")
     market.tick()
     with held_by_another(Stream, broken.portfolio.id):

@@ -77,6 +77,15 @@ def everything(desk: Desk) -> None:
     execute_pending()
 
 
+def quoted_last(market: Market) -> Quote:
+    """The last quote of AAA is of now, until it is quoted again."""
+    market.quoted_at["AAA"] = market.as_of
+    return Quote.objects.create(
+        instrument=market.instruments[0], bid=100, ask=100, last=100, volume=1, market_time=market.as_of,
+        received_at=database_now(),
+    )  # fmt: skip
+
+
 def waiting(desk: Desk) -> bool:
     """Whether its price is unknown: as it is asked now, and as it is rebuilt later."""
     market, portfolio_id = desk.market, desk.portfolio.id
@@ -132,11 +141,7 @@ def test_what_is_quoted_before_the_open_is_noted_by_nobody(
 def test_after_the_open_it_has_no_price_until_it_is_quoted_again(holder: Desk, market: Market) -> None:
     """The last price is of the day before; the first quote of others brings market time to the ex time."""
     known, points = marks(holder), EquityPoint.objects.count()
-    quote = Quote.objects.create(
-        instrument=market.instruments[0], bid=100, ask=100, last=100, volume=1, market_time=market.as_of,
-        received_at=database_now(),
-    )  # fmt: skip
-    market.quoted_at["AAA"] = market.as_of
+    quote = quoted_last(market)
     split(2, 1)
     at(market, OPEN)
     book_due_actions()
@@ -164,11 +169,7 @@ def test_what_is_never_quoted_again_is_worth_its_last_price_after_a_week(
     holder: Desk, market: Market, days: float, waits: bool
 ) -> None:
     """As is what is silent without a split: else the portfolio had no worth for ever."""
-    Quote.objects.create(
-        instrument=market.instruments[0], bid=100, ask=100, last=100, volume=1, market_time=market.as_of,
-        received_at=database_now(),
-    )  # fmt: skip
-    market.quoted_at["AAA"] = market.as_of
+    quoted_last(market)
     split(2, 1)
     at(market, OPEN)
     book_due_actions()
