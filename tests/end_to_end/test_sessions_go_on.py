@@ -16,10 +16,13 @@ from trading.services.verification import book_differences
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.integration, pytest.mark.timeout(600)]
 EVERY_SECONDS = 5
+# No whole number of days goes by between two looks: else all of them may fall between a close and the next open. Advice
+# of a day is fresh for several of them.
+BARS_PER_SECOND = "0.7"
 
 
 def test_sessions_go_on_after_everything_was_killed(stage: Stage) -> None:
-    stage.start()
+    stage.start(bars_per_second=BARS_PER_SECOND)
     for name, evaluation in (("Each tick", "tick"), ("By the clock", {"every_seconds": EVERY_SECONDS})):
         config = {"recommendation_sources": ["demo"], "evaluation": evaluation}
         portfolio_id = stage.open_portfolio(name)
@@ -34,7 +37,7 @@ def test_sessions_go_on_after_everything_was_killed(stage: Stage) -> None:
     with redis.Redis.from_url(stage.processes.environment["REDIS_URL"]) as client:
         client.flushall()
     seen = EvaluationRun.objects.count()
-    stage.start()
+    stage.start(bars_per_second=BARS_PER_SECOND)
     stage.advise("MSFT")
     stage.processes.wait_for("worker_execution", lambda: buyers_of("MSFT") == before, seconds=120)
 

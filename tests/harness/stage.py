@@ -26,9 +26,9 @@ class Stage:
         self.recommender = httpx.Client(base_url=processes.base_url, headers=recommender.headers, timeout=10)
         self.headers = alice.headers
 
-    def start(self, **environment_of: dict[str, str]) -> None:
+    def start(self, *, bars_per_second: str = "2", **environment_of: dict[str, str]) -> None:
         for name in ("web", "feed", "beat", *WORKERS):
-            self.processes.start(name, REPLAY_BARS_PER_SECOND="2", **environment_of.get(name, {}))
+            self.processes.start(name, REPLAY_BARS_PER_SECOND=bars_per_second, **environment_of.get(name, {}))
         self.processes.wait_ready("web", *WORKERS)
 
     def post(self, path: str, body: Any, *, client: httpx.Client | None = None) -> Any:
