@@ -145,3 +145,58 @@ def test_no_import_hides_inside_a_function() -> None:
                     names += [alias.name for alias in inner.names] if isinstance(inner, ast.Import) else []
                     hidden += [f"{file}:{inner.lineno}" for name in names if name.split(".")[0] in ROOMS]  # type: ignore[attr-defined]
     assert hidden == []
+
+
+# Of a trade's, and of a session's.
+WRITERS = {"trading.services.order_management", "sessions.services.sessions"}
+SETS_A_STATUS = re.compile(r"\bSET\b(?:(?!\bWHERE\b|\bFROM\b).)*\bstatus\s*=", re.DOTALL | re.IGNORECASE)
+
+
+def writes_a_status(node: ast.AST) -> bool:
+    """By an attribute, by new or changed rows, or in SQL."""
+    if isinstance(node, ast.Attribute):
+        return node.attr == "status" and isinstance(node.ctx, ast.Store)
+    if isinstance(node, ast.Constant):
+        return isinstance(node.value, str) and SETS_A_STATUS.search(node.value) is not None
+    if isinstance(node, ast.Call):
+        called = getattr(node.func, "attr", getattr(node.func, "id", ""))
+        models = {"AutoTrade", "TradingSession"}
+        makes = called in models or any(
+            isinstance(given, ast.Name) and given.id in models for given in node.args
+        )
+        return (called in ("update", "create") or makes) and any(
+            word.arg == "status" for word in node.keywords
+        )
+    return False
+
+
+def test_each_status_has_one_writer() -> None:
+    found = {
+        ".".join(file.relative_to(BASE_DIR).with_suffix("").parts)
+        for file in source_files()
+        if any(writes_a_status(node) for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))))
+    }
+    assert found == WRITERS
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "trade.status, trade.reason = 'filled', ''",
+        "rows.update(status='filled')",
+        "AutoTrade.objects.create(status='filled')",
+        "AutoTrade(status='filled')",
+        "new(AutoTrade, status='filled')",
+        "sql = 'UPDATE auto_trades SET fence = 1, status = %s WHERE id = %s'",
+    ],
+)
+def test_another_writer_would_be_found(line: str) -> None:
+    assert any(writes_a_status(node) for node in ast.walk(ast.parse(line)))
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["rows.filter(status='filled')", "sql = 'UPDATE t SET a = 1 WHERE status = %s'", "x = trade.status"],
+)
+def test_a_reader_is_no_writer(line: str) -> None:
+    assert not any(writes_a_status(node) for node in ast.walk(ast.parse(line)))
