@@ -10,6 +10,7 @@ from django.db.models import F
 from foundation.arrays import array_text
 from foundation.copying import StoredJson, copy_values
 from foundation.core.canonical import canonical_json
+from foundation.ids import id_in_order
 from foundation.loading import selected
 from journal.core.events import Event
 from market.core.snapshot import MarketSnapshot
@@ -43,7 +44,7 @@ class Draft:
     checks: Sequence[Any] | StoredJson = ()
     outranked_by: dict[str, Any] | None = None
     own_row: bool = False
-    id: uuid.UUID = field(default_factory=uuid.uuid4)
+    id: uuid.UUID = field(default_factory=id_in_order)
 
     def key(self) -> _Key:
         """Whose predecessor it has: the session's, or of what no session decided the portfolio's."""

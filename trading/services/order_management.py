@@ -19,6 +19,7 @@ from foundation.clock import database_now
 from foundation.copying import copy_in
 from foundation.core.quick import quick_init
 from foundation.errors import Conflict, NotFound
+from foundation.ids import id_in_order
 from foundation.loading import new, selected
 from foundation.wakeups import wake_on_commit
 from journal.core.events import Event
@@ -66,9 +67,9 @@ class Intent:
 
 def make_trade(state: FreshState, intent: Intent) -> AutoTrade:
     """An unsaved pending trade; its cash or quantity is reserved in the open books at once, so that the next
-    order of the batch is checked against what this one leaves."""
+    order of the batch is checked against what this one leaves. Its id tells that it comes before that."""
     request, terms, snapshot = intent.approved.request, intent.terms, state.view.snapshot
-    trade_id = uuid.uuid4()
+    trade_id = id_in_order()
     buys = request.side == "buy"
     state.books.reserve(
         owner_id=trade_id, portfolio_id=state.portfolio_id, instrument_id=intent.instrument.id,

@@ -21,22 +21,21 @@ from market.core.snapshot import MarketSnapshot
 from market.selectors import latest_splits
 from trading.models import AutoTrade
 
-Key = tuple[uuid.UUID, datetime, str, uuid.UUID]
+Key = tuple[uuid.UUID, datetime, uuid.UUID]
 
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A trade that is to be looked at, in the order in which all of them are: by portfolio, then by age, and of those
-    that were made together by symbol, which is the same in another run of the same market; ids are not."""
+    """A trade that is to be looked at, in the order in which all of them are: by portfolio, then by age; of those
+    that were made together by id, and so in the order in which they were decided."""
 
     portfolio_id: uuid.UUID
     created_at: datetime
-    symbol: str
     id: uuid.UUID
 
     @property
     def key(self) -> Key:
-        return self.portfolio_id, self.created_at, self.symbol, self.id
+        return self.portfolio_id, self.created_at, self.id
 
 
 # matched_slot 0: the paper market has never taken it in, so it does not work there.
@@ -79,14 +78,14 @@ _CONCERNED = f"""
 """
 
 _DUE = f"""
-    SELECT t.portfolio_id, t.created_at, t.symbol, t.id
+    SELECT t.portfolio_id, t.created_at, t.id
     FROM auto_trades t JOIN portfolios_brokeraccount a ON a.id = t.account_id
     LEFT JOIN {_MARKET} ON m.instrument_id = t.instrument_id
     WHERE (t.status = 'pending' AND {_OPEN} OR {_CONCERNED})
       AND (%(portfolio)s::uuid IS NULL OR t.portfolio_id = %(portfolio)s)
-      AND (%(after_trade)s::uuid IS NULL OR (t.portfolio_id, t.created_at, t.symbol, t.id)
-           > (%(after_portfolio)s::uuid, %(after_time)s::timestamptz, %(after_symbol)s, %(after_trade)s::uuid))
-    ORDER BY t.portfolio_id, t.created_at, t.symbol, t.id LIMIT %(limit)s
+      AND (%(after_trade)s::uuid IS NULL OR (t.portfolio_id, t.created_at, t.id)
+           > (%(after_portfolio)s::uuid, %(after_time)s::timestamptz, %(after_trade)s::uuid))
+    ORDER BY t.portfolio_id, t.created_at, t.id LIMIT %(limit)s
 """  # noqa: S608
 
 # Rows that somebody works on are left out: they wait for nobody, and their own batch remembers the price, too.
@@ -121,10 +120,10 @@ class Looked:
 
     def next(self, *, after: Key | None, portfolio_id: uuid.UUID | None = None, count_max: int) -> list[Due]:
         """The next trades that are due behind `after`."""
-        last: Any = after or (None, None, None, None)
+        last: Any = after or (None, None, None)
         more = {
             "portfolio": portfolio_id, "limit": count_max,
-            "after_portfolio": last[0], "after_time": last[1], "after_symbol": last[2], "after_trade": last[3],
+            "after_portfolio": last[0], "after_time": last[1], "after_trade": last[2],
         }  # fmt: skip
         return [Due(*row) for row in selected(_DUE, {**self._columns(), **more})]
 

@@ -54,7 +54,7 @@ _OPEN = [OrderState.PENDING.value, *(state.value for state in WORKING)]
 _STILL_DUE = """
     t.id = ANY(%s::uuid[]) AND t.portfolio_id = ANY(%s::uuid[]) AND t.status = ANY(%s)
     AND EXISTS (SELECT FROM portfolios_brokeraccount a WHERE a.id = t.account_id AND a.broker = 'paper')
-    ORDER BY t.created_at, t.symbol, t.id
+    ORDER BY t.created_at, t.id
 """
 
 

@@ -16,6 +16,7 @@ from trading.services.trade_execution import execute_pending
 
 pytestmark = pytest.mark.integration
 D = Decimal
+ORDERS = ((1, "CCC"), (1, "AAA"), (2, "AAA"), (1, "BBB"))
 
 
 @pytest.fixture(autouse=True)
@@ -122,15 +123,13 @@ def test_no_fee_makes_cash_negative(desk: Desk, market: Market) -> None:
 # In which order
 
 
-def test_what_was_made_together_is_filled_in_the_order_of_symbols(market: Market) -> None:
-    """Ids are by chance, and would fill another run of the same market in another order."""
+def test_what_was_made_together_is_filled_in_the_order_in_which_it_was_made(market: Market) -> None:
+    """Ids by chance would fill another run of the same market in another order."""
     desks = [Desk.open(market, owner=f"owner-{n}") for n in range(5)]
     market.tick()
-    for desk in desks:
-        for symbol in ("CCC", "AAA", "BBB"):
-            order(desk, "buy", 1, symbol)
+    made = [[order(desk, "buy", units, symbol).id for units, symbol in ORDERS] for desk in desks]
     AutoTrade.objects.update(created_at=AutoTrade.objects.earliest("created_at").created_at)
-    assert execute_pending() == 15
-    for desk in desks:
+    assert execute_pending() == 20
+    for desk, mine in zip(desks, made, strict=True):
         fills = Execution.objects.filter(trade__portfolio=desk.portfolio).order_by("id")
-        assert list(fills.values_list("trade__symbol", flat=True)) == ["AAA", "BBB", "CCC"]
+        assert list(fills.values_list("trade_id", flat=True)) == mine

@@ -556,6 +556,14 @@ def test_a_broker_that_hangs_does_not_hold_up_the_other_accounts(
     assert clean()
 
 
+def test_what_was_made_together_is_sent_in_the_order_in_which_it_was_made(alice: Scene) -> None:
+    """A rule that outranks another sends before it."""
+    made = [ordered(alice.desk, symbol=symbol) for symbol in ("CCC", "AAA", "BBB")]
+    AutoTrade.objects.update(created_at=made[0].created_at)
+    send_due()
+    assert list(alice.venue.submits) == [trade.client_order_id for trade in made]
+
+
 def test_two_senders_at_once_send_each_order_once(alice: Scene) -> None:
     trades = [ordered(alice.desk, symbol=symbol) for symbol in ("AAA", "BBB", "CCC")]
     with racing(send_due, send_due, send_due) as racers:
