@@ -29,7 +29,7 @@ from tests.faults.patience import patient
 from tests.faults.people import People
 from tests.faults.points import POINTS, Points
 from tests.faults.processes import BASE_DIR, Processes
-from tests.faults.recovery import Recovered, Recoveries, median_of_work, worst_and_median
+from tests.faults.recovery import Recovered, Recoveries, median_of_work, worst_and_median, worst_by_kind
 from tests.faults.scene import LIMITS, Scene, secret_of, set_the_scene
 from tests.faults.servers import Servers
 from tests.faults.settle import Settling
@@ -202,6 +202,7 @@ class Campaign:
             **{name: len(lines) for name, lines in violations.items()},
             "worst_recovery_seconds": worst, "median_recovery_seconds": middle,
             "median_work_recovery_seconds": median_of_work(recovered),
+            "worst_recovery_by_kind": worst_by_kind(recovered),
             "not_recovered": sum(one.seconds is None for one in recovered),
             "kills_by_step": dict(sorted(kills.items())),
             "kills_with_trade_by_step": {name: with_trade[name] for name in dict.fromkeys([*POINTS, *with_trade])},

@@ -90,8 +90,8 @@ class SimulatorLog:
         self._read = 0
         self.submits: list[tuple[float, str, str]] = []
         """(unix time, account's key, client order id), in order"""
-        self.ordered: set[str] = set()
-        """client order ids that were submitted"""
+        self.taken: set[str] = set()
+        """client order ids of our orders that the broker accepted"""
         self.lies: dict[str, list[float]] = defaultdict(list)
         """account's key -> unix times of LIES"""
         self.done: Counter[str] = Counter()
@@ -112,7 +112,8 @@ class SimulatorLog:
                     self.lies[event.get("account", "")].append(unix(event["at"]))
             elif event["what"] == "request" and event.get("endpoint") == "submit":
                 self.submits.append((unix(event["at"]), event["account"], event["client_order_id"]))
-                self.ordered.add(event["client_order_id"])
+            elif event["what"] == "accepted" and not event["foreign"]:
+                self.taken.add(event["client_order_id"])
 
     def lied(self, key: str, *, since: float, until: float) -> bool:
         """Whether this account was told something untrue in that time."""

@@ -99,3 +99,11 @@ def median_of_work(recovered: Sequence[Recovered]) -> float:
     """Of trades and accounts alone: processes, which are replaced within a second or two, hide in a median what they
     leave behind."""
     return worst_and_median([one for one in recovered if not one.what.endswith(WORKS_AGAIN)])[1]
+
+
+def worst_by_kind(recovered: Sequence[Recovered]) -> dict[str, float]:
+    """Of each line of processes until it works again, and of trades and accounts."""
+    kinds: dict[str, list[Recovered]] = defaultdict(list)
+    for one in recovered:
+        kinds[one.what.split(" ")[0]].append(one)
+    return {kind: worst_and_median(kinds[kind])[0] for kind in sorted(kinds)}

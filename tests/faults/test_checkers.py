@@ -20,7 +20,7 @@ from tests.faults.book_checks import moves_outside_the_table, told_moves
 from tests.faults.evidence import Break, Event, Evidence, Fill, Stop
 from tests.faults.killer import Kill
 from tests.faults.mischief import SimulatorLog, unix
-from tests.faults.recovery import Recoveries, median_of_work, worst_and_median
+from tests.faults.recovery import Recoveries, median_of_work, worst_and_median, worst_by_kind
 from tests.faults.scene import secret_of
 from tests.faults.watching import Message, Watch
 from tests.harness.at_broker import connect, ordered, report
@@ -427,7 +427,10 @@ def test_the_simulators_log_tells_whom_it_lied_to_and_what_was_sent(
         '{"n": 1, "at": "2026-11-25T18:00:00.5Z", "what": "mischief", "name": "nan", "account": "KEY1"}\n'
         '{"n": 2, "at": "2026-11-25T18:00:01Z", "what": "mischief", "name": "hang", "account": "KEY2"}\n'
         '{"n": 3, "at": "2026-11-25T18:00:02Z", "what": "request", "endpoint": "submit", "account": "KEY1",'
-        ' "client_order_id": "at-1"}\n{"n": 4, "wh'
+        ' "client_order_id": "at-1"}\n'
+        '{"n": 4, "at": "2026-11-25T18:00:02Z", "what": "accepted", "foreign": false, "client_order_id": "at-1"}\n'
+        '{"n": 5, "at": "2026-11-25T18:00:02Z", "what": "accepted", "foreign": true, "client_order_id": "x-1"}\n'
+        '{"n": 6, "wh'
     )
     told.read()
     noon = unix("2026-11-25T18:00:00Z")
@@ -436,6 +439,7 @@ def test_the_simulators_log_tells_whom_it_lied_to_and_what_was_sent(
     )
     assert not told.lied("KEY2", since=noon, until=noon + 9), "to hang is no lie"
     assert (told.submits, told.done) == ([(noon + 2, "KEY1", "at-1")], {"nan": 1, "hang": 1})
+    assert told.taken == {"at-1"}
 
 
 def test_recovery_is_the_time_until_others_work_and_the_trade_is_taken_up(clean: Planted) -> None:
@@ -454,6 +458,7 @@ def test_recovery_is_the_time_until_others_work_and_the_trade_is_taken_up(clean:
         "neither the dead one's own sign counts, nor a sibling's"
     )
     assert worst_and_median(found) == (9.5, 7.5) and median_of_work(found) == 8.5
+    assert worst_by_kind(found) == {"account": 9.5, "trade": 7.5, "worker_broker": 3.0}
     wish = Event(clean.desk.portfolio.id, 4, "trade.cancel_requested", 12.0, cid | {"status": "submitting"})
     wished = Recoveries(signs, [*events, wish], {trade: [18.0]}, {account: [5.0, 20.0]})
     assert [one.seconds for one in wished.of([kill])] == [3.0, 7.5, 9.5], "nor a person's wish"

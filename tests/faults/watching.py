@@ -55,8 +55,8 @@ class Watch:
 
     @property
     def orders(self) -> int:
-        """How many have been submitted to the simulator by now."""
-        return len(self._told.ordered)
+        """How many the simulator has taken by now."""
+        return len(self._told.taken)
 
     def signs_since(self, line: str, at: float) -> int:
         """How often processes of this line have shown themselves at work since then (unix time)."""
