@@ -101,9 +101,12 @@ def median_of_work(recovered: Sequence[Recovered]) -> float:
     return worst_and_median([one for one in recovered if not one.what.endswith(WORKS_AGAIN)])[1]
 
 
-def worst_by_kind(recovered: Sequence[Recovered]) -> dict[str, float]:
-    """Of each line of processes until it works again, and of trades and accounts."""
-    kinds: dict[str, list[Recovered]] = defaultdict(list)
+def worst_by_kind(recovered: Sequence[Recovered]) -> dict[str, float | None]:
+    """Of each line of processes until it works again, and of trades and accounts; None where one was not seen to."""
+    kinds: dict[str, list[float | None]] = defaultdict(list)
     for one in recovered:
-        kinds[one.what.split(" ")[0]].append(one)
-    return {kind: worst_and_median(kinds[kind])[0] for kind in sorted(kinds)}
+        kinds[one.what.split(" ")[0]].append(one.seconds)
+    return {
+        kind: None if None in seconds else round(max(s for s in seconds if s is not None), 2)
+        for kind, seconds in sorted(kinds.items())
+    }

@@ -470,7 +470,9 @@ def test_recovery_is_the_time_until_others_work_and_the_trade_is_taken_up(clean:
     by_a_worker = Recoveries({"beat": [(9.0, "vm:3"), (14.0, "vm:3"), (300.0, "vm:8")]}, [], {}, {})
     assert [one.seconds for one in by_a_worker.of([beat])] == [3.5], "its sign is given by a worker"
     later = Kill(31.0, "send.after_record", "worker_broker", 2, (trade,))
-    assert [one.seconds for one in recoveries.of([later])] == [None], "a trade that has ended needs nobody"
+    gone = recoveries.of([later])
+    assert [one.seconds for one in gone] == [None], "a trade that has ended needs nobody"
+    assert worst_by_kind([*found, *gone]) == {"account": 9.5, "trade": 7.5, "worker_broker": None}
 
 
 def test_messages_of_brokers_are_there_to_measure_by(clean: Planted) -> None:

@@ -153,7 +153,7 @@ SETS_A_STATUS = re.compile(r"\bSET\b(?:(?!\bWHERE\b|\bFROM\b).)*\bstatus\s*=", r
 
 
 def writes_a_status(node: ast.AST) -> bool:
-    """By an attribute, by new or changed rows, or in SQL."""
+    """By an attribute, by new or changed rows, or in SQL; what comes in by `**columns` is not seen."""
     if isinstance(node, ast.Attribute):
         return node.attr == "status" and isinstance(node.ctx, ast.Store)
     if isinstance(node, ast.Constant):

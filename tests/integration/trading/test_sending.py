@@ -557,7 +557,7 @@ def test_a_broker_that_hangs_does_not_hold_up_the_other_accounts(
 
 
 def test_what_was_made_together_is_sent_in_the_order_in_which_it_was_made(alice: Scene) -> None:
-    """A rule that outranks another sends before it."""
+    """Whatever was decided first, not by chance."""
     made = [ordered(alice.desk, symbol=symbol) for symbol in ("CCC", "AAA", "BBB")]
     AutoTrade.objects.update(created_at=made[0].created_at)
     send_due()
