@@ -1,10 +1,14 @@
-"""beat is told to end while it waits for the database."""
+"""beat is told to end while it waits for the database, and waits for one that is away."""
 
+import contextlib
+import signal
 import threading
+from collections.abc import Iterator
 
 import pytest
 from django.db import connection, connections, transaction
 
+from tests.harness.databases import CommittedDatabase, as_owner
 from tests.harness.processes import Processes
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.integration, pytest.mark.timeout(200)]
@@ -30,6 +34,37 @@ def test_a_beat_that_waits_for_the_database_ends_when_it_is_told_to(processes: P
             cursor.execute("SELECT pg_sleep(0.5)")
     ending.join()
     assert codes == [0]
+
+
+def test_a_beat_that_starts_without_the_database_waits_for_it(
+    processes: Processes, committed_db: CommittedDatabase
+) -> None:
+    connection.ensure_connection()
+    with nobody_may_connect(committed_db):
+        processes.start("beat")
+        processes.wait_for("beat", lambda: "beat_waits_for_database" in processes.log("beat"))
+    processes.wait_for("beat", beat_has_looked)
+    assert processes.log("beat").count("beat_waits_for_database") == 1
+
+
+def test_a_beat_that_waits_for_an_absent_database_ends_when_it_is_told_to(
+    processes: Processes, committed_db: CommittedDatabase
+) -> None:
+    connection.ensure_connection()
+    with nobody_may_connect(committed_db):
+        processes.start("beat")
+        processes.wait_for("beat", lambda: "beat_waits_for_database" in processes.log("beat"))
+        assert processes.stop("beat") == {"beat": -signal.SIGTERM}
+
+
+@contextlib.contextmanager
+def nobody_may_connect(database: CommittedDatabase) -> Iterator[None]:
+    """But who is connected already stays."""
+    as_owner("ALTER DATABASE {} ALLOW_CONNECTIONS false", database.name)
+    try:
+        yield
+    finally:
+        as_owner("ALTER DATABASE {} ALLOW_CONNECTIONS true", database.name)
 
 
 def beat_has_looked() -> bool:

@@ -18,6 +18,8 @@ AT_REST = frozenset({"accepted", "partially_filled", "filled", "cancelled", "rej
 WISHES = frozenset({"trade.cancelling", "trade.cancel_requested"})
 WORKS_AGAIN = "works again"
 BEAT = "beat"
+# A process id is given again once all others were; whoever was heard so long ago is another process.
+SAME_PROCESS_SECONDS = 600.0
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,8 @@ class Recovered:
 @dataclass
 class Recoveries:
     """signs: component -> (unix time, host:pid). events: of all portfolios. words: trade -> unix times of what was
-    exchanged with the broker about it. reconciled: account -> unix times."""
+    exchanged with the broker about it. reconciled: account -> unix times. Who died at a reconciliation had taken it
+    up, whoever had died at it before; from then on his own death is measured."""
 
     signs: Mapping[str, Sequence[tuple[float, str]]]
     events: Sequence[Event]
@@ -47,6 +50,10 @@ class Recoveries:
 
     def of(self, kills: Sequence[Kill]) -> list[Recovered]:
         found = []
+        at_work: dict[uuid.UUID, list[float]] = defaultdict(list)
+        for kill in kills:
+            if kill.account is not None:
+                at_work[kill.account].append(kill.at)
         for kill in kills:
             if kill.line in COMPONENTS and not kill.stopped_seconds:
                 found.append(Recovered(kill, f"{kill.line} {WORKS_AGAIN}", self._works_again(kill)))
@@ -54,7 +61,7 @@ class Recoveries:
                 if self._state_at(trade_id, kill.at) not in AT_REST:
                     found.append(Recovered(kill, f"trade {trade_id}", self._taken_up(trade_id, kill.at)))
             if kill.account is not None:
-                times = self.reconciled.get(kill.account, ())
+                times = [*self.reconciled.get(kill.account, ()), *at_work[kill.account]]
                 found.append(Recovered(kill, f"account {kill.account}", _first_after(times, kill.at)))
         return found
 
@@ -63,7 +70,10 @@ class Recoveries:
         Where none came any more, by any other. Beat's sign is given by whoever carries out a task of its.
         """
         signs = self.signs.get(COMPONENTS[kill.line], ())
-        before = {instance for at, instance in signs if at <= kill.at and kill.line != BEAT}
+        heard = range(
+            *(bisect_right(signs, at, key=_when) for at in (kill.at - SAME_PROCESS_SECONDS, kill.at))
+        )
+        before = {signs[place][1] for place in heard} if kill.line != BEAT else set()
         after = [(at, one) for at, one in signs if at > kill.at and not one.endswith(f":{kill.pid}")]
         return next(
             (at - kill.at for at, one in after if one not in before), after[0][0] - kill.at if after else None
@@ -82,6 +92,10 @@ class Recoveries:
             if seconds is not None
         ]
         return min(both, default=None)
+
+
+def _when(sign: tuple[float, str]) -> float:
+    return sign[0]
 
 
 def _first_after(times: Sequence[float], at: float) -> float | None:

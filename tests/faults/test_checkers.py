@@ -469,6 +469,14 @@ def test_recovery_is_the_time_until_others_work_and_the_trade_is_taken_up(clean:
     beat = Kill(10.5, "beat", "beat", 7)
     by_a_worker = Recoveries({"beat": [(9.0, "vm:3"), (14.0, "vm:3"), (300.0, "vm:8")]}, [], {}, {})
     assert [one.seconds for one in by_a_worker.of([beat])] == [3.5], "its sign is given by a worker"
+    same_number = Recoveries(
+        {"worker.broker": [(9.0, "vm:2"), (1000.0, "vm:3"), (1013.5, "vm:2"), (1060.0, "vm:4")]}, [], {}, {}
+    )
+    killed = Kill(1010.5, "send.sent", "worker_broker", 3, ())
+    assert [one.seconds for one in same_number.of([killed])] == [3.0], "a process id is given again"
+    second = Kill(14.0, "reconcile.asked", "", 9, account=account)
+    at_it = recoveries.of([Kill(10.5, "reconcile.asked", "", 8, account=account), second])
+    assert [one.seconds for one in at_it] == [3.5, 6.0], "who dies at it in turn had taken it up"
     later = Kill(31.0, "send.after_record", "worker_broker", 2, (trade,))
     gone = recoveries.of([later])
     assert [one.seconds for one in gone] == [None], "a trade that has ended needs nobody"

@@ -52,7 +52,7 @@ def with_database(url: str, name: str) -> str:
     return urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
 
 
-def _as_owner(statement: str, *names: str) -> None:
+def as_owner(statement: str, *names: str) -> None:
     """Run a statement that cannot run in a transaction, as the owner."""
     with psycopg.connect(os.environ["DATABASE_OWNER_URL"], autocommit=True) as connection:
         connection.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
@@ -65,11 +65,11 @@ def _new_name(kind: str) -> str:
 @contextlib.contextmanager
 def _clone(template: str, kind: str) -> Iterator[str]:
     name = _new_name(kind)
-    _as_owner("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY", name, template)
+    as_owner("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY", name, template)
     try:
         yield name
     finally:
-        _as_owner("DROP DATABASE {} WITH (FORCE)", name)
+        as_owner("DROP DATABASE {} WITH (FORCE)", name)
 
 
 @contextlib.contextmanager
@@ -113,14 +113,14 @@ def template_database(request: pytest.FixtureRequest) -> Iterator[str]:
         yield name
         return
     if keeps:
-        _as_owner("DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
-    _as_owner("CREATE DATABASE {}", name)
+        as_owner("DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
+    as_owner("CREATE DATABASE {}", name)
     try:
         _prepare(name)
         yield name
     finally:
         if not (keeps and _is_ready(name)):
-            _as_owner("DROP DATABASE {} WITH (FORCE)", name)
+            as_owner("DROP DATABASE {} WITH (FORCE)", name)
 
 
 def _prepare(name: str) -> None:
@@ -139,7 +139,7 @@ def _prepare(name: str) -> None:
     )
     if prepared.returncode != 0:
         pytest.fail(f"the template database could not be made:\n{prepared.stdout}", pytrace=False)
-    _as_owner("ALTER DATABASE {} ALLOW_CONNECTIONS false", name)
+    as_owner("ALTER DATABASE {} ALLOW_CONNECTIONS false", name)
 
 
 def _is_ready(name: str) -> bool:
