@@ -1,36 +1,47 @@
-"""celery-beat's scheduler, which waits for the database.
+"""celery-beat's scheduler, which outlives a database that is away, and a clock that was wrong.
 
-A beat that has read its schedule goes on without the database until that is back. One that starts meanwhile would end,
-and the next one needs seconds to come as far.
+django-celery-beat guards all that it asks of the database but the reading of the schedule itself: at the start, when an
+operator has changed it, and every five minutes. A beat that ends there is started again, into the same outage.
 """
 
+import datetime
 import signal
 import time
 
 import structlog
 from celery import platforms
 from django.db import InterfaceError, OperationalError, connection
-from django_celery_beat.schedulers import DatabaseScheduler
+from django_celery_beat.schedulers import DatabaseScheduler, ModelEntry
 
 log = structlog.get_logger(__name__)
 RETRY_SECONDS = 0.5
 
 
 class PatientScheduler(DatabaseScheduler):  # type: ignore[misc]
-    """Reads its schedule as soon as the database can be asked."""
+    """Waits for its first schedule, and keeps the one that it has until it can read another."""
 
-    def setup_schedule(self) -> None:
+    def all_as_schedule(self) -> dict[str, ModelEntry]:
+        try:
+            return self._read()
+        except (OperationalError, InterfaceError) as error:
+            connection.close()
+            log.warning("beat_waits_for_database", error=str(error).strip())
+        if self._schedule is not None:
+            self._last_full_sync -= datetime.timedelta(days=1)  # read it at the next look
+            return self._schedule
         # There is nothing to save yet, and Celery's handlers would ask for the scheduler that is only being made.
         # `ending_beat` sets its own when it is.
         platforms.signals.update(SIGTERM=signal.SIG_DFL, SIGINT=signal.SIG_DFL)
-        waits = False
         while True:
+            time.sleep(RETRY_SECONDS)
             try:
-                super().setup_schedule()
-                return
-            except (OperationalError, InterfaceError) as error:
-                if not waits:
-                    log.warning("beat_waits_for_database", error=str(error).strip())
-                waits = True
+                return self._read()
+            except (OperationalError, InterfaceError):
                 connection.close()
-                time.sleep(RETRY_SECONDS)
+
+    def _read(self) -> dict[str, ModelEntry]:
+        schedule: dict[str, ModelEntry] = super().all_as_schedule()
+        for entry in schedule.values():
+            # Written by a clock that was ahead: nothing would be due until the right one has come as far.
+            entry.last_run_at = min(entry.last_run_at, entry._default_now())
+        return schedule

@@ -3,11 +3,13 @@
 import contextlib
 import signal
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
 from django.db import connection, connections, transaction
 
+from autotrading_project.patient_beat import RETRY_SECONDS
 from tests.harness.databases import CommittedDatabase, as_owner
 from tests.harness.processes import Processes
 
@@ -43,6 +45,7 @@ def test_a_beat_that_starts_without_the_database_waits_for_it(
     with nobody_may_connect(committed_db):
         processes.start("beat")
         processes.wait_for("beat", lambda: "beat_waits_for_database" in processes.log("beat"))
+        time.sleep(4 * RETRY_SECONDS)
     processes.wait_for("beat", beat_has_looked)
     assert processes.log("beat").count("beat_waits_for_database") == 1
 
