@@ -9,7 +9,6 @@ import signal
 import time
 
 import structlog
-from celery import platforms
 from django.db import InterfaceError, OperationalError, connection
 from django_celery_beat.schedulers import DatabaseScheduler, ModelEntry
 
@@ -17,7 +16,7 @@ log = structlog.get_logger(__name__)
 RETRY_SECONDS = 0.5
 
 
-class PatientScheduler(DatabaseScheduler):  # type: ignore[misc]
+class PatientScheduler(DatabaseScheduler):
     """Waits for its first schedule, and keeps the one that it has until it can read another."""
 
     def all_as_schedule(self) -> dict[str, ModelEntry]:
@@ -31,7 +30,8 @@ class PatientScheduler(DatabaseScheduler):  # type: ignore[misc]
             return self._schedule
         # There is nothing to save yet, and Celery's handlers would ask for the scheduler that is only being made.
         # `ending_beat` sets its own when it is.
-        platforms.signals.update(SIGTERM=signal.SIG_DFL, SIGINT=signal.SIG_DFL)
+        for signum in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(signum, signal.SIG_DFL)
         while True:
             time.sleep(RETRY_SECONDS)
             try:

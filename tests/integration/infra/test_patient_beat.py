@@ -33,7 +33,7 @@ class Database:
         monkeypatch.setattr(patient_beat, "RETRY_SECONDS", 0.001)
         # Its connection is the test's, and closing that would end the test's transaction.
         monkeypatch.setattr(patient_beat.connection, "close", lambda: None)
-        monkeypatch.setattr(patient_beat.platforms, "signals", {})
+        monkeypatch.setattr(patient_beat.signal, "signal", lambda signum, handler: None)
 
 
 @pytest.fixture
