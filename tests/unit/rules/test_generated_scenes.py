@@ -86,7 +86,7 @@ def test_what_is_not_held_decides_in_some_scenes():
     bounds: set[int] = set()
     met: Counter[str] = Counter()
 
-    @settings(max_examples=150, deadline=None, database=None, derandomize=True)
+    @settings(max_examples=400, deadline=None, database=None, derandomize=True)
     @given(scenes(sources(about=conditions_on_the_quantity), symbols=MORE_SYMBOLS))
     def collect(scene):
         bounds.update(compile_segment(scene.rules).bound.tolist())
