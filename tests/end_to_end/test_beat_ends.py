@@ -41,10 +41,7 @@ def test_a_beat_that_waits_for_the_database_ends_when_it_is_told_to(processes: P
 def test_a_beat_that_starts_without_the_database_waits_for_it(
     processes: Processes, committed_db: CommittedDatabase
 ) -> None:
-    connection.ensure_connection()
-    with nobody_may_connect(committed_db):
-        processes.start("beat")
-        processes.wait_for("beat", lambda: "beat_waits_for_database" in processes.log("beat"))
+    with a_beat_without(committed_db, processes):
         time.sleep(4 * RETRY_SECONDS)
     processes.wait_for("beat", beat_has_looked)
     assert processes.log("beat").count("beat_waits_for_database") == 1
@@ -53,18 +50,18 @@ def test_a_beat_that_starts_without_the_database_waits_for_it(
 def test_a_beat_that_waits_for_an_absent_database_ends_when_it_is_told_to(
     processes: Processes, committed_db: CommittedDatabase
 ) -> None:
-    connection.ensure_connection()
-    with nobody_may_connect(committed_db):
-        processes.start("beat")
-        processes.wait_for("beat", lambda: "beat_waits_for_database" in processes.log("beat"))
+    with a_beat_without(committed_db, processes):
         assert processes.stop("beat") == {"beat": -signal.SIGTERM}
 
 
 @contextlib.contextmanager
-def nobody_may_connect(database: CommittedDatabase) -> Iterator[None]:
-    """But who is connected already stays."""
+def a_beat_without(database: CommittedDatabase, processes: Processes) -> Iterator[None]:
+    """It waits for a database to which nobody may connect; who is connected already stays."""
+    connection.ensure_connection()
     as_owner("ALTER DATABASE {} ALLOW_CONNECTIONS false", database.name)
     try:
+        processes.start("beat")
+        processes.wait_for("beat", lambda: "beat_waits_for_database" in processes.log("beat"))
         yield
     finally:
         as_owner("ALTER DATABASE {} ALLOW_CONNECTIONS true", database.name)
