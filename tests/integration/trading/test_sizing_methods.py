@@ -13,6 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from market.services import snapshots
 from portfolios.models import LedgerTransfer
 from portfolios.services.books import open_books
+from portfolios.services.limits import PLATFORM_DEFAULTS, set_limits
 from rules.core.actions import ActionRequest
 from rules.models import TradingRule
 from rules.services.rules import update_rule
@@ -153,7 +154,11 @@ def to_kelly(desk: Desk, **changes: Any) -> TradingRule:
 
 @pytest.fixture
 def worn_desk(market: Market) -> Desk:
-    """Six round trips of the entry rule, sized by percentage: 4 gained, 2 (of AAA and CCC) lost."""
+    """Six round trips of the entry rule, sized by percentage: 4 gained, 2 (of AAA and CCC) lost.
+
+    The days between them pass in moments, so that no limit counts what is sent in a second."""
+    unlimited = dict.fromkeys(("max_messages_per_second", "max_messages_per_minute"), Decimal(10**6))
+    set_limits(scope="platform", values=PLATFORM_DEFAULTS | unlimited, actor=None)
     market.tick(**dict.fromkeys(SYMBOLS, 120.0))
     desk = Desk.open(market, rules=(entry(AT_100, FIVE_PERCENT), AWAY_FROM_100))
     trade_back_and_forth(desk, 2)
