@@ -7,6 +7,7 @@ operator has changed it, and every five minutes. A beat that ends there is start
 import datetime
 import signal
 import time
+from typing import Any
 
 import structlog
 from django.db import InterfaceError, OperationalError, connection
@@ -19,6 +20,13 @@ RETRY_SECONDS = 0.5
 class PatientScheduler(DatabaseScheduler):
     """Waits for its first schedule, and keeps the one that it has until it can read another."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        # There is nothing to save yet, and Celery's handlers would ask for the scheduler that is only being made, in
+        # the middle of its statement: beat would wait for itself. `ending_beat` sets its own when it is made.
+        for signum in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(signum, signal.SIG_DFL)
+        super().__init__(*args, **kwargs)
+
     def all_as_schedule(self) -> dict[str, ModelEntry]:
         try:
             return self._read()
@@ -28,10 +36,6 @@ class PatientScheduler(DatabaseScheduler):
         if self._schedule is not None:
             self._last_full_sync -= datetime.timedelta(days=1)  # read it at the next look
             return self._schedule
-        # There is nothing to save yet, and Celery's handlers would ask for the scheduler that is only being made.
-        # `ending_beat` sets its own when it is.
-        for signum in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(signum, signal.SIG_DFL)
         while True:
             time.sleep(RETRY_SECONDS)
             try:

@@ -38,6 +38,15 @@ def test_a_beat_that_waits_for_the_database_ends_when_it_is_told_to(processes: P
     assert codes == [0]
 
 
+def test_a_beat_that_waits_for_its_first_schedule_ends_when_it_is_told_to(processes: Processes) -> None:
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("LOCK TABLE django_celery_beat_periodictask, django_celery_beat_periodictasks")
+        processes.start("beat")
+        processes.wait_for("beat", beat_waits, pause=0.02)
+        assert processes.stop("beat") == {"beat": -signal.SIGTERM}
+
+
 def test_a_beat_that_starts_without_the_database_waits_for_it(
     processes: Processes, committed_db: CommittedDatabase
 ) -> None:
@@ -74,7 +83,8 @@ def beat_has_looked() -> bool:
 def beat_waits() -> bool:
     return (
         _one(
-            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND pid <> pg_backend_pid()"
+            "SELECT count(*) FROM pg_locks JOIN pg_database d ON d.oid = database"
+            " WHERE NOT granted AND d.datname = current_database()"
         )
         > 0
     )
