@@ -3,6 +3,9 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .PHONY: help run test lint bench faults fuzz contracts format
 
+# Each process compiles its code once, not at each of its starts.
+export PYTHONDONTWRITEBYTECODE :=
+
 BIN := .venv/bin
 PACKAGES := autotrading_project console trading sessions rules portfolios market journal foundation
 # Checks load the settings but need no server: these values let nothing in.
