@@ -15,11 +15,9 @@ from typing import Any
 
 from foundation.core.money import ZERO, rounded_down, rounded_up
 from market.core.recommendation import RecommendationClass
-from rules.core.actions import ActionRequest
 from trading.core.track_record import TrackRecord
 
 ONE = Decimal(1)
-HUNDRED = Decimal(100)
 # Below this a record says nothing; that many trades without any edge are then added to it (see odds_of_record).
 ROUND_TRIPS_MIN = 20
 PRIOR_ROUND_TRIPS = 20
@@ -75,11 +73,12 @@ def full_kelly(*, win_probability: Decimal, gain: Decimal, loss: Decimal) -> Dec
     return rounded_down(win_probability / loss - (ONE - win_probability) / gain)
 
 
-def odds_of_advice(advice: Advice | None, *, price: Decimal, action: ActionRequest) -> Odds | NoOdds:
+def odds_of_advice(advice: Advice | None, *, price: Decimal) -> Odds | NoOdds:
     """Odds by a recommendation to buy: p its confidence, b = (target - price)/price, a = (price - stop)/price.
 
-    Where it names no target or no stop, the action's own take profit or stop loss (percent of the entry price) stands
-    for it. A target below or a stop above the price is what the market has made of it: no odds.
+    Its confidence is the chance that its own target is reached before its own stop, and says nothing of other exits
+    (a target twice as far is reached less often): where it lacks one of them, it gives no odds. A target below or a
+    stop above the price is what the market has made of it: no odds.
     """
     if advice is None:
         return NoOdds("there is no recommendation")
@@ -87,23 +86,17 @@ def odds_of_advice(advice: Advice | None, *, price: Decimal, action: ActionReque
         return NoOdds(f"the recommendation is {advice.recommendation}")
     if not (advice.confidence.is_finite() and 0 <= advice.confidence <= 1):
         return NoOdds("the recommendation's confidence is unknown")
-    basis: dict[str, Any] = {"recommendation_id": advice.id}
-    gain, loss = action.take_profit_percentage, action.stop_loss_percentage
-    if advice.target is not None:
-        if advice.target <= price:
-            return NoOdds(f"the recommendation's target {advice.target:f} is not above the price {price:f}")
-        basis["target_price"] = advice.target
-        gain = (advice.target - price) / price * HUNDRED
-    if advice.stop is not None:
-        if advice.stop >= price:
-            return NoOdds(f"the recommendation's stop {advice.stop:f} is not below the price {price:f}")
-        basis["stop_price"] = advice.stop
-        loss = (price - advice.stop) / price * HUNDRED
-    if gain is None:
-        return NoOdds("neither the recommendation has a target nor the action a take_profit_percentage")
-    if loss is None:
-        return NoOdds("neither the recommendation has a stop nor the action a stop_loss_percentage")
-    return _odds("recommendation", advice.confidence, gain / HUNDRED, loss / HUNDRED, basis)
+    if advice.target is None or advice.stop is None:
+        exits = (("target", advice.target), ("stop", advice.stop))
+        named = " and no ".join(name for name, price_of_exit in exits if price_of_exit is None)
+        return NoOdds(f"the recommendation has no {named}, and its confidence says nothing of other exits")
+    if advice.target <= price:
+        return NoOdds(f"the recommendation's target {advice.target:f} is not above the price {price:f}")
+    if advice.stop >= price:
+        return NoOdds(f"the recommendation's stop {advice.stop:f} is not below the price {price:f}")
+    gain, loss = (advice.target - price) / price, (price - advice.stop) / price
+    basis = {"recommendation_id": advice.id, "target_price": advice.target, "stop_price": advice.stop}
+    return _odds("recommendation", advice.confidence, gain, loss, basis)
 
 
 def odds_of_record(record: TrackRecord) -> Odds | NoOdds:

@@ -45,7 +45,7 @@ def size_action(
     if action.sizing_method == "volatility_target":
         facts = replace(facts, volatility=_volatility(state, instrument, sources))
     elif action.sizing_method == "kelly":
-        odds = _odds(state, action, price=price, rule_id=rule_id, sources=sources)
+        odds = _odds(state, action.symbol, price=price, rule_id=rule_id, sources=sources)
         facts = replace(facts, odds=odds)
     return size(action, facts=facts), price
 
@@ -60,9 +60,9 @@ def _volatility(state: FreshState, instrument: Instrument, sources: tuple[str, .
 
 
 def _odds(
-    state: FreshState, action: ActionRequest, *, price: Decimal, rule_id: uuid.UUID, sources: tuple[str, ...]
+    state: FreshState, symbol: str, *, price: Decimal, rule_id: uuid.UUID, sources: tuple[str, ...]
 ) -> Odds | NoOdds:
-    advised = odds_of_advice(_advice(state, action.symbol, sources), price=price, action=action)
+    advised = odds_of_advice(_advice(state, symbol, sources), price=price)
     return preferred_odds(advised, lambda: _track_record(state, rule_id))
 
 

@@ -121,7 +121,7 @@ def test_without_odds_there_is_no_trade_and_both_reasons_are_told(kelly_desk: De
     (told,) = decisions_of(kelly_desk, "Entry")
     assert (told.outcome, told.detail) == (
         "no_size",
-        "Kelly knows no odds: neither the recommendation has a stop nor the action a stop_loss_percentage, "
+        "Kelly knows no odds: the recommendation has no stop, and its confidence says nothing of other exits, "
         "and the rule has 0 closed round trips, 20 fewer than the 20 needed",
     )
 
@@ -332,13 +332,18 @@ def test_a_trade_is_sized_by_what_its_stop_may_cost(kelly_desk: Desk, market: Ma
         assert sized_by(state, kelly_desk, capped).quantity == 400  # 20 % of equity
 
 
-def test_the_actions_own_stop_and_target_complete_the_odds(kelly_desk: Desk, market: Market) -> None:
-    market.advise("AAA", confidence=0.4)
+def test_a_confidence_is_not_taken_for_the_exits_of_the_action(kelly_desk: Desk, market: Market) -> None:
+    """It is the probability of the recommendation's own target before its own stop, and here it has neither."""
+    market.advise("AAA", confidence=0.9)
     market.tick()
     action = wish("kelly", "0.1", stop_loss_percentage="10", take_profit_percentage="20")
     with fresh(kelly_desk) as state:
         sized = sized_by(state, kelly_desk, action)
-    assert (sized.quantity, sized.arithmetic["odds_by"]) == (100, "recommendation")
+    assert sized.quantity == 0
+    assert sized.reason == (
+        "Kelly knows no odds: the recommendation has no target and no stop, and its confidence says nothing of other "
+        "exits, and the rule has 0 closed round trips, 20 fewer than the 20 needed"
+    )
 
 
 @pytest.mark.parametrize("method", ["kelly", "volatility_target", "risk_per_trade", "percentage", "fixed"])

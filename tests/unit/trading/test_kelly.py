@@ -2,13 +2,11 @@
 
 import math
 from decimal import Decimal
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rules.core.actions import ActionRequest
 from trading.core.kelly import (
     PRIOR_ROUND_TRIPS,
     ROUND_TRIPS_MIN,
@@ -25,6 +23,7 @@ from trading.core.kelly import (
 from trading.core.track_record import TrackRecord
 
 D = Decimal
+OF_NO_OTHER = ", and its confidence says nothing of other exits"
 
 
 @pytest.mark.parametrize(
@@ -93,21 +92,14 @@ def test_without_an_edge_nothing_is_bet_and_the_numbers_are_told() -> None:
 # By a recommendation.
 
 
-def buy(**more: Any) -> ActionRequest:
-    return ActionRequest(
-        symbol="AAA", side="buy", sizing_method="kelly", size_value=D("0.5"), size_unit=None,
-        max_position_size=D(10), order_type="market", **{name: D(text) for name, text in more.items()},
-    )  # fmt: skip
-
-
 def advice(
     target: str | None = "120", stop: str | None = "90", *, confidence: str = "0.6", name: str = "BUY"
 ) -> Advice:
     return Advice("7", name, D(confidence), D(target) if target else None, D(stop) if stop else None)
 
 
-def odds_at(price: str, told: Advice | None, **more: Any) -> Odds | NoOdds:
-    return odds_of_advice(told, price=D(price), action=buy(**more))
+def odds_at(price: str, told: Advice | None) -> Odds | NoOdds:
+    return odds_of_advice(told, price=D(price))
 
 
 def test_confidence_target_and_stop_are_the_odds() -> None:
@@ -126,15 +118,6 @@ def test_distances_are_rounded_to_the_side_that_bets_less() -> None:
     assert (odds.gain, odds.loss) == (D("0.11111111"), D("0.11111112"))
 
 
-def test_the_action_completes_what_the_recommendation_does_not_name() -> None:
-    odds = odds_at("100", advice(stop=None), stop_loss_percentage="4", take_profit_percentage="50")
-    assert isinstance(odds, Odds)
-    assert (odds.gain, odds.loss) == (D("0.2"), D("0.04")), "the recommendation's own target goes first"
-    odds = odds_at("100", advice(None, None), stop_loss_percentage="4", take_profit_percentage="6")
-    assert isinstance(odds, Odds)
-    assert (odds.gain, odds.loss) == (D("0.06"), D("0.04"))
-
-
 @pytest.mark.parametrize(
     ("price", "told", "reason"),
     [
@@ -145,8 +128,10 @@ def test_the_action_completes_what_the_recommendation_does_not_name() -> None:
         ("100", advice(confidence="1.01"), "the recommendation's confidence is unknown"),
         ("120", advice(), "the recommendation's target 120 is not above the price 120"),
         ("90", advice(), "the recommendation's stop 90 is not below the price 90"),
-        ("100", advice(target=None), "neither the recommendation has a target nor the action a take_profit_percentage"),
-        ("100", advice(stop=None), "neither the recommendation has a stop nor the action a stop_loss_percentage"),
+        # The confidence is that of a target against a stop, and of no other.
+        ("100", advice(target=None), f"the recommendation has no target{OF_NO_OTHER}"),
+        ("100", advice(stop=None), f"the recommendation has no stop{OF_NO_OTHER}"),
+        ("100", advice(None, None), f"the recommendation has no target and no stop{OF_NO_OTHER}"),
         ("100", advice(target="100.0000001"), "the gain by the recommendation is less than can be counted"),
     ],
 )  # fmt: skip
@@ -158,11 +143,6 @@ def test_what_gives_no_odds(price: str, told: Advice | None, reason: str) -> Non
 def test_a_cent_inside_target_and_stop_has_odds() -> None:
     assert isinstance(odds_at("119.99", advice()), Odds)
     assert isinstance(odds_at("90.01", advice()), Odds)
-
-
-def test_advice_on_the_wrong_side_is_not_completed_by_the_action() -> None:
-    odds = odds_at("130", advice(), take_profit_percentage="20", stop_loss_percentage="5")
-    assert isinstance(odds, NoOdds)
 
 
 # By the rule's record.
