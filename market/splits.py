@@ -5,8 +5,11 @@ already. Nobody says when that begins. So from the last close before the ex time
 """
 
 import uuid
+from collections.abc import Collection
 from datetime import datetime
+from fractions import Fraction
 
+from foundation.arrays import array_text
 from foundation.loading import selected
 from market.models import CorporateAction
 
@@ -49,3 +52,29 @@ def splits_at_hand(now: datetime) -> dict[uuid.UUID, int]:
 def actions_at_hand(now: datetime, kind: str) -> dict[uuid.UUID, int]:
     """The same of another kind, for whose prices, too, the open is the next thing that comes."""
     return dict(selected(_AT_HAND, {"kind": str(kind), "now": now}))
+
+
+_SINCE_ADVICE = f"""
+    SELECT advice.id, action.old_units, action.new_units,
+           action.ex_at > %(now)s::timestamptz OR {begins_before("advice.as_of")}
+    FROM market_recommendation AS advice
+    JOIN market_corporateaction AS action ON action.instrument_id = advice.instrument_id
+        AND action.kind = %(kind)s AND action.withdrawn_at IS NULL AND action.ex_at > advice.as_of
+        AND {begins_before("%(now)s::timestamptz")}
+    WHERE advice.id = ANY(%(ids)s::uuid[])
+"""  # noqa: S608 - the text above
+
+
+def price_factors(advice_ids: Collection[uuid.UUID], *, now: datetime) -> dict[uuid.UUID, Fraction | None]:
+    """What the target and the stop of recommendations are multiplied by to count in the units of the prices of market
+    time `now`; those since which nothing was split are absent.
+
+    None where nobody can tell: the advice, or the price now, is of between the last close before a split and its open.
+    """
+    kind = CorporateAction.Kind.SPLIT.value
+    asked = {"kind": kind, "now": now, "ids": array_text(advice_ids)}
+    factors: dict[uuid.UUID, Fraction | None] = {}
+    for advice_id, old_units, new_units, is_doubtful in selected(_SINCE_ADVICE, asked):
+        known = factors.get(advice_id, Fraction(1))
+        factors[advice_id] = None if is_doubtful or known is None else known * Fraction(old_units, new_units)
+    return factors

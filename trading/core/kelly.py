@@ -11,6 +11,7 @@ estimate says). A method that knows no odds gives none: nothing is sized on a gu
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 from foundation.core.money import ZERO, rounded_down, rounded_up
@@ -53,13 +54,18 @@ class NoOdds:
 
 @dataclass(frozen=True)
 class Advice:
-    """A recommendation; its confidence is the source's probability that the target is reached before the stop."""
+    """A recommendation; its confidence is the source's probability that the target is reached before the stop.
+
+    price_factor: what its prices, which count in the units of when it was given, are multiplied by to count in the
+    market's present ones. Not 1 after a split; None: unknown.
+    """
 
     id: str
     recommendation: str
     confidence: Decimal
     target: Decimal | None
     stop: Decimal | None
+    price_factor: Fraction | None = Fraction(1)
 
 
 def full_kelly(*, win_probability: Decimal, gain: Decimal, loss: Decimal) -> Decimal:
@@ -90,13 +96,25 @@ def odds_of_advice(advice: Advice | None, *, price: Decimal) -> Odds | NoOdds:
         exits = (("target", advice.target), ("stop", advice.stop))
         named = " and no ".join(name for name, price_of_exit in exits if price_of_exit is None)
         return NoOdds(f"the recommendation has no {named}, and its confidence says nothing of other exits")
-    if advice.target <= price:
-        return NoOdds(f"the recommendation's target {advice.target:f} is not above the price {price:f}")
-    if advice.stop >= price:
-        return NoOdds(f"the recommendation's stop {advice.stop:f} is not below the price {price:f}")
-    gain, loss = (advice.target - price) / price, (price - advice.stop) / price
-    basis = {"recommendation_id": advice.id, "target_price": advice.target, "stop_price": advice.stop}
-    return _odds("recommendation", advice.confidence, gain, loss, basis)
+    factor = advice.price_factor
+    if factor is None:
+        return NoOdds(
+            "a split is at hand: in which units the recommendation's target and stop count is unknown"
+        )
+    target, stop = _in_present_units(advice.target, factor), _in_present_units(advice.stop, factor)
+    if target <= price:
+        return NoOdds(f"the recommendation's target {target:f} is not above the price {price:f}")
+    if stop >= price:
+        return NoOdds(f"the recommendation's stop {stop:f} is not below the price {price:f}")
+    basis: dict[str, Any] = {"recommendation_id": advice.id, "target_price": target, "stop_price": stop}
+    if factor != 1:
+        basis["split_since"] = f"{factor.denominator}:{factor.numerator}"
+    return _odds("recommendation", advice.confidence, (target - price) / price, (price - stop) / price, basis)
+
+
+def _in_present_units(price: Decimal, factor: Fraction) -> Decimal:
+    """Rounded down: a target and a stop that are too low bet less."""
+    return price if factor == 1 else rounded_down(price * factor.numerator / factor.denominator)
 
 
 def odds_of_record(record: TrackRecord) -> Odds | NoOdds:

@@ -9,8 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
+from fractions import Fraction
 from functools import cached_property, partial
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,7 @@ from market.core.indicators import Places
 from market.core.snapshot import MarketSnapshot, RecommendationFrame
 from market.models import Exchange, Instrument, Recommendation
 from market.services.returns import standardised_returns
+from market.splits import price_factors
 from portfolios.core.facts import Holding, Marks, Valuation, value
 from portfolios.models import Portfolio, PortfolioMark, Position, PositionMark, Reservation
 from portfolios.selectors import unsettled_splits
@@ -49,6 +51,14 @@ class OwnedRows:
     """(portfolio, instrument) with a split in the prices that is not in the position yet: of these no price is known"""
 
 
+class Advised(NamedTuple):
+    """A recommendation, and what its prices are multiplied by to count in the units of the snapshot's; None: unknown,
+    for a split is at hand."""
+
+    row: Recommendation
+    price_factor: Fraction | None
+
+
 @dataclass(frozen=True)
 class MarketView:
     """A snapshot with what is known of its instruments, and the rules' facts by preference of sources.
@@ -69,7 +79,7 @@ class MarketView:
     _facts: dict[tuple[str, ...], tuple[MarketFacts, RecommendationFrame | None]] = field(
         default_factory=dict
     )
-    _recommendations: dict[tuple[str, ...], dict[uuid.UUID, Recommendation]] = field(default_factory=dict)
+    _recommendations: dict[tuple[str, ...], dict[uuid.UUID, Advised]] = field(default_factory=dict)
     _universes: dict[Universe, frozenset[str]] = field(default_factory=dict)
     _markets: "dict[int, SymbolMarket]" = field(default_factory=dict)
     _loss_limits: list[LossLimits] = field(default_factory=list)
@@ -124,15 +134,18 @@ class MarketView:
         moment = float(frame.as_of[place]) if frame is not None and place is not None else math.nan
         return datetime.fromtimestamp(moment, UTC) if math.isfinite(moment) else None
 
-    def recommendation(self, sources: tuple[str, ...], symbol: str) -> Recommendation | None:
-        """That recommendation itself, with its target and stop. One query for all symbols of a preference."""
+    def recommendation(self, sources: tuple[str, ...], symbol: str) -> Advised | None:
+        """That recommendation itself, with its target and stop. Two queries for all symbols of a preference."""
         wanted = self.recommendation_id(sources, symbol)
         if wanted is None:
             return None
         if sources not in self._recommendations:
             frame = self._both(sources)[1]
-            ids = [text for text in frame.ids if text is not None] if frame is not None else []
-            self._recommendations[sources] = Recommendation.objects.in_bulk(ids)
+            ids = [uuid.UUID(text) for text in frame.ids if text is not None] if frame is not None else []
+            factors = price_factors(ids, now=self.snapshot.as_of)
+            rows = Recommendation.objects.in_bulk(ids)
+            told = {key: Advised(row, factors.get(key, Fraction(1))) for key, row in rows.items()}
+            self._recommendations[sources] = told
         return self._recommendations[sources].get(wanted)
 
     def _both(self, sources: tuple[str, ...]) -> tuple[MarketFacts, RecommendationFrame | None]:

@@ -67,12 +67,13 @@ def _odds(
 
 
 def _advice(state: FreshState, symbol: str, sources: tuple[str, ...]) -> Advice | None:
-    row = state.view.recommendation(sources, symbol)
-    if row is None:
+    advised = state.view.recommendation(sources, symbol)
+    if advised is None:
         return None
+    row = advised.row
     return Advice(
         id=str(row.id), recommendation=row.recommendation, confidence=as_decimal(row.confidence),
-        target=row.target_price, stop=row.stop_price,
+        target=row.target_price, stop=row.stop_price, price_factor=advised.price_factor,
     )  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -10,7 +11,9 @@ import pytest
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
-from market.services import snapshots
+from market.models import CalendarDay, CorporateAction
+from market.services import corporate_actions, snapshots
+from market.services.corporate_actions import NewCorporateAction, record
 from portfolios.models import LedgerTransfer
 from portfolios.services.books import open_books
 from portfolios.services.limits import PLATFORM_DEFAULTS, set_limits
@@ -134,6 +137,76 @@ def test_a_target_that_the_price_has_reached_is_none(kelly_desk: Desk, market: M
         "target 120.00000000 is not above the price 120.00000000"
         in decisions_of(kelly_desk, "Entry")[0].detail
     )
+
+
+# Kelly, by a recommendation of before a split.
+CLOSE = datetime(2010, 3, 5, 21, tzinfo=UTC)  # a Friday
+OPEN = datetime(2010, 3, 8, 14, 30, tzinfo=UTC)
+SESSION = timedelta(hours=6.5)
+
+
+@pytest.fixture
+def split_desk(kelly_desk: Desk, market: Market) -> Desk:
+    """AAA, which nobody holds, is split 2:1 on Monday; it is Friday, an hour before the close."""
+    CalendarDay.objects.bulk_create(
+        CalendarDay(
+            exchange=market.instruments[0].exchange, day=at.date(), opens_at=at, closes_at=at + SESSION
+        )
+        for at in (CLOSE - SESSION, OPEN)
+    )
+    until(market, CLOSE - timedelta(hours=1))
+    split = NewCorporateAction(
+        external_id="split", symbol="AAA", kind="split", ex_at=OPEN, new_units=2, old_units=1,
+        cash_in_lieu_price=Decimal(50),
+    )  # fmt: skip
+    record(split, actor=None)
+    return kelly_desk
+
+
+def until(market: Market, moment: datetime, **prices: float) -> None:
+    market.tick(minutes=(moment - market.as_of).total_seconds() / 60, **prices)
+
+
+def kelly_of_aaa(desk: Desk) -> Any:
+    with fresh(desk) as state:
+        return sized_by(state, desk, wish("kelly", "0.1"))
+
+
+def test_over_a_split_target_and_stop_count_in_new_units(split_desk: Desk, market: Market) -> None:
+    market.advise("AAA", confidence=0.4, target_price=Decimal(120), stop_price=Decimal(90))
+    market.tick()
+    assert kelly_of_aaa(split_desk).quantity == 100
+    until(market, OPEN, AAA=50.0)
+    sized = kelly_of_aaa(split_desk)
+    told = {name: sized.arithmetic.get(name) for name in ("target_price", "stop_price", "split_since")}
+    assert told == {"target_price": 60, "stop_price": 45, "split_since": "2:1"}
+    assert (sized.quantity, sized.arithmetic["full_kelly"]) == (200, 1)
+
+
+def test_between_the_close_and_the_split_nobody_knows_the_units(split_desk: Desk, market: Market) -> None:
+    market.advise("AAA", confidence=0.4, target_price=Decimal(120), stop_price=Decimal(90))
+    until(market, OPEN - timedelta(minutes=30), AAA=50.0)
+    assert "a split is at hand" in kelly_of_aaa(split_desk).reason
+    # Nor of advice that was given then, once the market is open.
+    market.advise("AAA", confidence=0.4, target_price=Decimal(60), stop_price=Decimal(45))
+    until(market, OPEN + timedelta(minutes=1))
+    assert "a split is at hand" in kelly_of_aaa(split_desk).reason
+
+
+def test_advice_of_after_the_split_counts_as_it_stands(split_desk: Desk, market: Market) -> None:
+    until(market, OPEN, AAA=50.0)
+    market.advise("AAA", confidence=0.4, target_price=Decimal(60), stop_price=Decimal(45))
+    market.tick()
+    sized = kelly_of_aaa(split_desk)
+    assert (sized.quantity, sized.arithmetic["target_price"]) == (200, 60)
+
+
+def test_a_split_that_was_withdrawn_changes_no_price(split_desk: Desk, market: Market) -> None:
+    market.advise("AAA", confidence=0.4, target_price=Decimal(120), stop_price=Decimal(90))
+    corporate_actions.withdraw(action_id=CorporateAction.objects.get().id, actor=None, reason="called off")
+    until(market, OPEN)
+    sized = kelly_of_aaa(split_desk)
+    assert (sized.quantity, sized.arithmetic["target_price"]) == (100, 120)
 
 
 # Kelly, by the rule's own record.

@@ -1,7 +1,10 @@
 """The Kelly bet, by the examples of the literature, and what the odds of a trade are taken from."""
 
 import math
+from dataclasses import replace
 from decimal import Decimal
+from fractions import Fraction
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -143,6 +146,45 @@ def test_what_gives_no_odds(price: str, told: Advice | None, reason: str) -> Non
 def test_a_cent_inside_target_and_stop_has_odds() -> None:
     assert isinstance(odds_at("119.99", advice()), Odds)
     assert isinstance(odds_at("90.01", advice()), Odds)
+
+
+@pytest.mark.parametrize(
+    ("factor", "price", "told"),
+    [
+        (Fraction(1, 2), "50", {"target_price": 60, "stop_price": 45, "split_since": "2:1"}),
+        (
+            Fraction(10),
+            "1000",
+            {"target_price": 1200, "stop_price": 900, "split_since": "1:10"},
+        ),  # a reverse split
+        (Fraction(2, 3), "66.66666667", {"target_price": 80, "stop_price": 60, "split_since": "3:2"}),
+    ],
+)
+def test_over_a_split_target_and_stop_count_in_its_new_units(
+    factor: Fraction, price: str, told: dict[str, Any]
+) -> None:
+    odds = odds_at(price, replace(advice(), price_factor=factor))
+    assert isinstance(odds, Odds)
+    assert odds.basis == {"recommendation_id": "7", **told}
+    assert (odds.gain, odds.loss) == (
+        pytest.approx(D("0.2"), abs=D("1e-7")),
+        pytest.approx(D("0.1"), abs=D("1e-7")),
+    )
+
+
+def test_prices_that_no_new_unit_can_show_are_rounded_to_the_side_that_bets_less() -> None:
+    odds = odds_at("33", replace(advice(target="100", stop="80"), price_factor=Fraction(1, 3)))
+    assert isinstance(odds, Odds)
+    assert (odds.basis["target_price"], odds.basis["stop_price"]) == (D("33.33333333"), D("26.66666666"))
+
+
+def test_in_units_that_nobody_knows_there_are_no_odds() -> None:
+    odds = odds_at("100", replace(advice(), price_factor=None))
+    assert isinstance(odds, NoOdds)
+    assert (
+        odds.reason
+        == "a split is at hand: in which units the recommendation's target and stop count is unknown"
+    )
 
 
 # By the rule's record.
