@@ -16,7 +16,7 @@ from foundation.asking import Steps, asking, together
 from foundation.copying import copy_values
 from foundation.core.money import ZERO, round_money
 from foundation.core.quick import quick_init
-from foundation.errors import InvalidInput, NotFound
+from foundation.errors import Conflict, NotFound
 from foundation.loading import Row, carried_out, load_where, new, rows_of, where
 from portfolios.core.positions import PositionState, after_buy, after_sell
 from portfolios.models import LedgerTransfer, Portfolio, Position, Reservation
@@ -129,11 +129,15 @@ class Books:
         return entry_id
 
     def withdraw(self, portfolio_id: uuid.UUID, *, amount: Decimal, memo: str = "") -> uuid.UUID:
-        """Raises InvalidInput when the free cash does not suffice."""
+        """Raises Conflict when the free cash does not suffice: what is promised to orders stays."""
         portfolio = self.portfolios[portfolio_id]
         free = portfolio.cash - portfolio.reserved_cash
         if amount > free:
-            raise InvalidInput(f"amount: {amount} is more than the free cash of {free}.")
+            message = (
+                f"{amount:f} is more than the free cash of {free:f}: cash of {portfolio.cash:f}, of which open orders "
+                f"have reserved {portfolio.reserved_cash:f}"
+            )
+            raise Conflict(f"amount: {message}.", errors=[{"path": "amount", "message": message}])
         entry_id = uuid.uuid4()
         self.transfer(
             entry_id, portfolio_id, Kind.WITHDRAWAL, Account.CAPITAL, Account.CASH, amount, memo=memo

@@ -171,7 +171,7 @@ def deposit(
 def withdraw(
     *, portfolio_id: uuid.UUID, amount: Decimal, actor: AbstractBaseUser | None, memo: str = ""
 ) -> None:
-    """Money goes out, at most the free cash."""
+    """Money goes out, at most the free cash. Raises InvalidInput, Conflict (more than is free)."""
     books = open_books([portfolio_id])
     entry_id = books.withdraw(portfolio_id, amount=_amount(amount), memo=memo)
     books.save()

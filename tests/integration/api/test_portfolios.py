@@ -8,7 +8,9 @@ from urllib.parse import urlencode
 import pytest
 
 from foundation.core.canonical import canonical_json
+from journal.models import Entry
 from market.services.corporate_actions import NewCorporateAction, record
+from portfolios.models import EquityPoint, LedgerTransfer
 from portfolios.services.corporate_actions import book_due_actions
 from tests.integration.api.conftest import World
 from trading.services.protections import set_protection
@@ -64,8 +66,17 @@ def test_reserved_cash_cannot_be_withdrawn(world: World) -> None:
     portfolio = alice.get(path).json()["portfolio"]
     assert Decimal(portfolio["reserved_cash"]) > 0
     free = Decimal(portfolio["available_cash"]).quantize(Decimal("0.01"))
+    written = LedgerTransfer.objects.count(), Entry.objects.count(), EquityPoint.objects.count()
     answer = alice.post(f"{path}/withdrawals", {"amount": str(free + 1)}, format="json")
-    assert (answer.status_code, "free cash" in answer.json()["detail"]) == (400, True)
+    problem = answer.json()
+    assert (answer.status_code, problem["code"]) == (409, "conflict")
+    (error,) = problem["errors"]
+    assert error["path"] == "amount"
+    for amount in (portfolio["available_cash"], portfolio["cash"], portfolio["reserved_cash"]):
+        assert amount in error["message"]
+    assert alice.get(path).json()["portfolio"] == portfolio
+    assert (LedgerTransfer.objects.count(), Entry.objects.count(), EquityPoint.objects.count()) == written
+    assert alice.post(f"{path}/withdrawals", {"amount": str(free)}, format="json").status_code == 201
 
 
 def test_positions_are_valued_at_the_current_snapshot(world: World) -> None:

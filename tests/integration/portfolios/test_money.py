@@ -71,7 +71,7 @@ def test_an_amount_that_is_none_is_refused(portfolio: Portfolio, alice: Any, amo
 
 
 def test_no_more_is_paid_out_than_is_free(portfolio: Portfolio, alice: Any) -> None:
-    with pytest.raises(InvalidInput, match="free cash"):
+    with pytest.raises(Conflict, match="free cash"):
         withdraw(portfolio_id=portfolio.id, amount=D("1000.51"), actor=alice)
     withdraw(portfolio_id=portfolio.id, amount=D("1000.50"), actor=alice)
     portfolio.refresh_from_db()
