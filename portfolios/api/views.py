@@ -13,6 +13,7 @@ from rest_framework.response import Response
 from foundation.api.actions import Actions
 from foundation.api.base import ApiView
 from foundation.api.pagination import Orderings
+from foundation.isolation import repeatable_read
 from market.services import snapshots
 from portfolios.api import serializers as shapes
 from portfolios.api.filters import LedgerFilters, PositionFilters
@@ -97,9 +98,13 @@ class OnePortfolio(ApiView):
     def get(self, request: Request, portfolio_id: UUID) -> Response:
         """The portfolio, its broker account, and what it is worth at the current snapshot."""
         visible_portfolio(self.actor, portfolio_id, action=self.intent)
-        portfolio = shown_portfolios(self.actor).select_related("broker_account").get(pk=portfolio_id)
-        unsettled, snapshot = unsettled_splits([portfolio_id]), snapshots.current()
-        held = Position.objects.filter(portfolio=portfolio, quantity__gt=0).select_related("instrument")
+        with repeatable_read():
+            portfolio = shown_portfolios(self.actor).select_related("broker_account").get(pk=portfolio_id)
+            unsettled = unsettled_splits([portfolio_id])
+            held = list(
+                Position.objects.filter(portfolio=portfolio, quantity__gt=0).select_related("instrument")
+            )
+        snapshot = snapshots.current()
         worth = [worth_of(position, snapshot, unsettled=unsettled) for position in held]
         market_value = total(each.market_value for each in worth)
         details = {

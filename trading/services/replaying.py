@@ -15,6 +15,7 @@ from typing import Any
 
 from django.db import connection, transaction
 
+from foundation.isolation import repeatable_read
 from foundation.moments import Moment, was_seen
 from portfolios.core.positions import PositionState
 from portfolios.core.replay import Entry, Line, Replayed, replay
@@ -59,14 +60,12 @@ Row = Sequence[Any]
 @contextlib.contextmanager
 def one_snapshot() -> Iterator[None]:
     """Statements within see the database at one moment, and take as long as they need."""
-    if connection.in_atomic_block:  # the caller has chosen already
-        yield
-        return
-    with transaction.atomic():
-        with connection.cursor() as cursor:
-            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-            cursor.execute("SET LOCAL statement_timeout = 0")
-            cursor.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+    is_chosen = connection.in_atomic_block
+    with repeatable_read():
+        if not is_chosen:
+            with connection.cursor() as cursor:
+                cursor.execute("SET LOCAL statement_timeout = 0")
+                cursor.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
         yield
 
 
