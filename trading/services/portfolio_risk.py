@@ -13,6 +13,7 @@ from django.db.models import Count, Q, QuerySet
 
 from foundation.core.money import ZERO, as_decimal
 from foundation.errors import NotFound
+from foundation.isolation import repeatable_read
 from market.core.indicators import correlations
 from market.core.snapshot import MarketSnapshot
 from market.models import Instrument
@@ -20,7 +21,6 @@ from market.services import snapshots
 from market.services.returns import returns_of, standardised_returns
 from portfolios.core.facts import Holding, Marks, Valuation
 from portfolios.core.limits import LimitRow, tightest
-from portfolios.models import Portfolio
 from portfolios.selectors import instrument_limits, limit_rows
 from sessions.models import TradingSession
 from trading.core.limit_use import HighestCorrelation, LimitUse, Standing, TradeCount, limit_uses
@@ -47,7 +47,6 @@ from trading.services.facts import (
 )
 from trading.services.history import NOT_COUNTED, messages_sent
 
-READS_MAX = 3
 _WINDOW_MAX = timedelta(days=36_500)
 
 
@@ -163,18 +162,11 @@ def assess_portfolio(portfolio_id: uuid.UUID) -> PortfolioRisk:
 
 
 def _read_together(portfolio_id: uuid.UUID) -> OwnedRows:
-    """Cash and positions of one moment: a fill between the queries would count the same money twice, or not at all.
-
-    Each fill and each promise to a buy changes the portfolio's row, so that one that stayed the same tells.
-    """
-    for _ in range(READS_MAX):
+    """Cash and positions of one moment: a fill between the queries would count the same money twice, or not at all."""
+    with repeatable_read():
         rows = read_owned([portfolio_id])
-        portfolio = rows.portfolios.get(portfolio_id)
-        if portfolio is None:
-            raise NotFound(f"There is no portfolio {portfolio_id}.")
-        stored = Portfolio.objects.filter(pk=portfolio_id).values_list("cash", "reserved_cash").first()
-        if stored == (portfolio.cash, portfolio.reserved_cash):
-            break
+    if portfolio_id not in rows.portfolios:
+        raise NotFound(f"There is no portfolio {portfolio_id}.")
     return rows
 
 

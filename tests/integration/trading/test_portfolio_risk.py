@@ -28,7 +28,6 @@ from trading.models import AutoTrade
 from trading.services.emergency_stop import arm, release
 from trading.services.facts import market_view, read_owned, valuation_of
 from trading.services.portfolio_risk import assess_portfolio
-from trading.services.trade_execution import execute_pending
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
 
@@ -392,25 +391,3 @@ def test_rejections_of_the_last_minute_are_counted(desk):
     assert use_of(assess_portfolio(desk.portfolio.id), "max_rejections_per_minute").value == 1
     AutoTrade.objects.filter(pk=trade.pk).update(updated_at=trade.updated_at - timedelta(seconds=61))
     assert use_of(assess_portfolio(desk.portfolio.id), "max_rejections_per_minute").value == 0
-
-
-def test_a_fill_between_the_reads_is_not_counted_twice(desk, monkeypatch):
-    """Cash of before the fill with positions of after it would be equity that never was."""
-    desk.market.advise("AAA")
-    desk.market.tick()
-    desk.evaluate()
-    reads = []
-
-    def interrupted(portfolio_ids):
-        rows = read_owned(portfolio_ids)
-        reads.append(rows)
-        if len(reads) == 1:
-            assert execute_pending()
-        return rows
-
-    monkeypatch.setattr("trading.services.portfolio_risk.read_owned", interrupted)
-    risk = assess_portfolio(desk.portfolio.id)
-    assert len(reads) == 2
-    (trade,) = desk.trades()
-    cash = desk.refresh().portfolio.cash
-    assert trade.status == "filled" and risk.equity == cash + trade.quantity * price("AAA")

@@ -45,10 +45,17 @@ def client_of(desk: Desk) -> APIClient:
     return client
 
 
-def test_a_fill_between_the_queries_counts_no_money_twice(desk: Desk, market: Market) -> None:
+@pytest.fixture
+def buying(desk: Desk, market: Market) -> Desk:
+    """A buy of AAA is pending."""
     market.advise("AAA")
     market.tick()
     desk.evaluate()
+    return desk
+
+
+def test_a_fill_between_the_queries_counts_no_money_twice(buying: Desk) -> None:
+    desk = buying
     client, path = client_of(desk), f"/api/portfolios/{desk.portfolio.id}"
     interrupted = Interrupted('FROM "portfolios_position"', execute_pending)
     with connection.execute_wrapper(interrupted):
@@ -64,3 +71,13 @@ def test_a_fill_between_the_queries_counts_no_money_twice(desk: Desk, market: Ma
     assert Decimal(valuation["equity"]) == cash + desk.held("AAA") * 100 < 100_000, (
         "it cost the spread and a fee"
     )
+
+
+def test_nor_does_one_where_its_risk_is_told(buying: Desk) -> None:
+    path = f"/api/portfolios/{buying.portfolio.id}/risk"
+    interrupted = Interrupted("FROM portfolios_position AS t", execute_pending)
+    client = client_of(buying)
+    with connection.execute_wrapper(interrupted):
+        told = client.get(path).json()
+    assert interrupted.done and buying.held("AAA") > 0
+    assert Decimal(told["equity"]) == 100_000, "of before the fill"
