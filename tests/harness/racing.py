@@ -1,4 +1,4 @@
-"""Threads that race in rounds, each on its own connection to PostgreSQL."""
+"""Threads that race, each on its own connection to PostgreSQL: in rounds, or for one lock."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -8,6 +8,9 @@ from typing import Any
 
 from django.db import OperationalError, connections
 from psycopg import errors
+
+from autotrading_project.embedded.processes import wait_until
+from tests.harness.databases import CommittedDatabase
 
 WAIT_SECONDS = 30
 
@@ -69,3 +72,35 @@ def racing(*works: Callable[[], Any]) -> Iterator[Racers]:
         yield racers
     finally:
         racers.end()
+
+
+class Waiting:
+    """Work in a thread of its own, begun while the test's transaction is open, and the lock it waits for."""
+
+    def __init__(self, database: CommittedDatabase, work: Any) -> None:
+        self._database, self._work = database, work
+        self.errors: list[Exception] = []
+        self._thread = threading.Thread(target=self._run)
+
+    def _run(self) -> None:
+        try:
+            self._work()
+        except Exception as error:
+            self.errors.append(error)
+        finally:
+            connections.close_all()
+
+    def start_and_block(self) -> None:
+        self._thread.start()
+        blocked = """
+            SELECT count(DISTINCT pid) FROM pg_locks
+            WHERE NOT granted AND pid IN (SELECT pid FROM pg_stat_activity WHERE datname = %s)"""
+        with self._database.as_owner() as owner:
+            assert wait_until(
+                lambda: owner.execute(blocked, [self._database.name]).fetchone() == (1,), seconds=4
+            ), self.errors  # before the test's own transaction has been idle for too long
+
+    def join(self) -> None:
+        self._thread.join(10)
+        assert not self._thread.is_alive()
+        assert self.errors == []

@@ -1,15 +1,12 @@
 """Two who set the limits of one scope at once both succeed, one after the other; of two who decide, one does."""
 
-import threading
 import uuid
 from decimal import Decimal
-from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
-from django.db import connections, transaction
+from django.db import transaction
 
-from autotrading_project.embedded.processes import wait_until
 from foundation.errors import Conflict
 from portfolios.models import LimitSet
 from portfolios.selectors import current_limit_sets
@@ -22,40 +19,9 @@ from portfolios.services.limits import (
 )
 from portfolios.services.portfolios import create_portfolio, set_four_eyes, set_member
 from tests.harness.databases import CommittedDatabase
+from tests.harness.racing import Waiting
 
 pytestmark = pytest.mark.integration
-
-
-class Waiting:
-    """Work in a thread of its own, begun while the test's transaction is open, and the lock it waits for."""
-
-    def __init__(self, database: CommittedDatabase, work: Any) -> None:
-        self._database, self._work = database, work
-        self.errors: list[Exception] = []
-        self._thread = threading.Thread(target=self._run)
-
-    def _run(self) -> None:
-        try:
-            self._work()
-        except Exception as error:
-            self.errors.append(error)
-        finally:
-            connections.close_all()
-
-    def start_and_block(self) -> None:
-        self._thread.start()
-        blocked = """
-            SELECT count(DISTINCT pid) FROM pg_locks
-            WHERE NOT granted AND pid IN (SELECT pid FROM pg_stat_activity WHERE datname = %s)"""
-        with self._database.as_owner() as owner:
-            assert wait_until(
-                lambda: owner.execute(blocked, [self._database.name]).fetchone() == (1,), seconds=1.5
-            ), self.errors
-
-    def join(self) -> None:
-        self._thread.join(10)
-        assert not self._thread.is_alive()
-        assert self.errors == []
 
 
 def versions(scope: str, scope_id: uuid.UUID | None) -> list[int]:

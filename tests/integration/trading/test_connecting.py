@@ -13,7 +13,7 @@ import psycopg
 import pytest
 from django.contrib.auth import get_user_model
 from django.core.management import CommandError, call_command
-from django.db import connection
+from django.db import connection, transaction
 from django.test import Client
 from django.urls import reverse
 from knox.models import get_token_model
@@ -41,6 +41,8 @@ from tests.harness.alpaca_wire import (
     order_document,
     reply,
 )
+from tests.harness.databases import CommittedDatabase
+from tests.harness.racing import Waiting
 from tests.harness.trading import Desk, Market
 from trading.brokers.alpaca.broker import AlpacaBroker
 from trading.brokers.connections import broker_of, capabilities_of
@@ -421,6 +423,29 @@ def test_one_account_serves_one_portfolio(
     assert refusal.value.code == "account_taken"
     assert_on_paper(other, cash=0)
     assert not Entry.objects.filter(kind="cash.deposited", stream_id=other.id).exists()
+
+
+def test_of_two_who_connect_one_account_at_once_one_is_refused(
+    committed_db: CommittedDatabase, wire: AlpacaWire
+) -> None:
+    """The second waits for the first one's row, and the database keeps them apart."""
+    alice, charlie = (get_user_model().objects.create_user(name) for name in ("alice", "charlie"))
+    first, second = (create_portfolio(name=f"{user}'s", owner=user) for user in (alice, charlie))
+    refusals: list[str] = []
+
+    def connect_second() -> None:
+        with pytest.raises(Conflict) as refusal:
+            connect(second, charlie)
+        refusals.append(refusal.value.code)
+
+    other = Waiting(committed_db, connect_second)
+    with transaction.atomic():
+        connect(first, alice)
+        other.start_and_block()
+    other.join()
+    assert refusals == ["account_taken"]
+    assert account_of(first).account_number == account_document()["account_number"]
+    assert_on_paper(second, cash=0)
 
 
 # --- nothing is locked, nothing leaks ----------------------------------------------------------
