@@ -155,13 +155,23 @@ def stop_child(child: subprocess.Popen[bytes], *steps: tuple[int, float]) -> Non
 
 
 def write_private(path: Path, text: str) -> None:
-    """Replace a file at once and whole, readable by its owner alone (mode 0600)."""
+    """Replace a file at once and whole, readable by its owner alone (mode 0600).
+
+    It is on the disk before it has the name, and the name when this returns: a loss of power leaves the old or the new.
+    """
     draft = path.with_name(path.name + ".new")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w") as file:
         os.fchmod(file.fileno(), 0o600)
         file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
     draft.replace(path)
+    directory = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
 
 
 def read_json(path: Path) -> dict[str, Any]:
