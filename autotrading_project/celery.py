@@ -9,6 +9,7 @@ from celery.signals import setup_logging, task_postrun, task_prerun
 from kombu import Exchange, Queue
 
 from autotrading_project.ending_beat import end_after_this_tick
+from autotrading_project.messages import expire_by_database_time
 from autotrading_project.workers import ReplaceDeadChildren
 from foundation.connections import tidy_connections
 
@@ -20,7 +21,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "autotrading_project.settings")
 # `manage.py migrate` and `check` run them before any worker starts.
 os.environ.setdefault("CELERY_SKIP_CHECKS", "1")
 
-app = Celery("autotrading")
+app = Celery("autotrading", task_cls="autotrading_project.messages:WakeUp")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 # Each queue is bound to an exchange of its own: with Celery's one default exchange and key, a message sent to
 # the exchange would reach every queue.
@@ -32,7 +33,7 @@ app.conf.task_queues = [
 # the sake of the server's memory; in between `tidy_connections` looks after it.
 app.conf.CELERY_DB_REUSE_MAX = 1000
 app.autodiscover_tasks()
-assert end_after_this_tick is not None  # its import connects it
+assert end_after_this_tick is not None and expire_by_database_time is not None  # their import connects them
 app.steps["worker"].add(ReplaceDeadChildren)
 
 

@@ -10,13 +10,12 @@ import time
 import structlog
 from django.db import Error, connection
 
-from foundation.core.clocks import certainly_ahead
+from foundation.clock import OWN_CLOCK
 from foundation.version import code_version
 
 log = structlog.get_logger(__name__)
 EVERY_SECONDS = 1.0
 _next_signs: dict[str, float] = {}
-_shown: dict[str, float] = {}
 
 
 def instance_name() -> str:
@@ -49,10 +48,10 @@ def _sign(component: str, *, ended: bool) -> None:
                           clock_ahead_seconds = excluded.clock_ahead_seconds
             RETURNING extract(epoch FROM at)::float8
             """,
-            [component, instance_name(), code_version(), ended, _shown.get("ahead")],
+            [component, instance_name(), code_version(), ended, OWN_CLOCK.ahead_seconds],
         )
         (theirs,) = cursor.fetchone()
-    _shown["ahead"] = certainly_ahead(before=before, after=time.time(), theirs=theirs)
+    OWN_CLOCK.note(before=before, after=time.time(), theirs=theirs)
 
 
 def beat_if_due(*, component: str) -> None:

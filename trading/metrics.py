@@ -12,6 +12,7 @@ from journal.selectors import undelivered_alerts
 from trading.models import Halt, ReconciliationBreak
 from trading.selectors.accounts import followers_of_accounts, open_breaks_by_kind, streams_heard_seconds_ago
 from trading.selectors.standing import halts_by_scope_and_mode, quarantined_trades, undrained_halts
+from trading.services.missing import clocks_off
 
 NAMESPACE = "autotrading"
 
@@ -63,6 +64,14 @@ class PlatformMetrics(Collector):
         for component, seconds in heartbeats.ages_seconds().items():
             heard.add_metric([component], seconds)
         yield heard
+        clocks = GaugeMetricFamily(
+            f"{NAMESPACE}_clock_ahead_seconds",
+            "Of machines whose clocks are not the database's; below 0: behind",
+            labels=["host"],
+        )
+        for host, ahead in clocks_off().items():
+            clocks.add_metric([host], ahead)
+        yield clocks
         halts = GaugeMetricFamily(
             f"{NAMESPACE}_halts_in_force", "Emergency stops not yet released", labels=["scope", "mode"]
         )

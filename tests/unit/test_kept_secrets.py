@@ -38,7 +38,9 @@ def test_what_an_older_version_did_not_know_is_added(tmp_path: Path) -> None:
         b'{"secret_key": "abc", "sealing_key": null}',
     ],
 )
-def test_a_file_that_cannot_be_read_stops_the_start_and_stays_as_it_is(tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_cannot_be_read_stops_the_start_and_stays_as_it_is(
+    tmp_path: Path, content: bytes
+) -> None:
     path = tmp_path / "secrets.json"
     path.write_bytes(content)
     with pytest.raises(EmbeddedServerError, match=r"secrets\.json cannot be read .*Restore it from a backup"):

@@ -23,7 +23,7 @@ import structlog
 from django.db import connection, transaction
 from django.db.models import Q
 
-from foundation.clock import database_now
+from foundation.clock import OFF_SECONDS, database_now
 from foundation.core.money import as_decimal
 from foundation.loading import selected
 from foundation.tasks import BEAT
@@ -36,7 +36,6 @@ log = structlog.get_logger(__name__)
 LOOK_SECONDS = 5.0
 SILENT = timedelta(seconds=30)
 GAP = timedelta(seconds=15)
-CLOCK_SECONDS = 1.0
 MISSING, CLOCK_OFF = "process.missing", "process.clock_off"
 WORKER_OF_BEAT = "worker.execution"
 # What nobody does meanwhile.
@@ -79,7 +78,7 @@ def clocks_off() -> dict[str, float]:
     rows = selected(
         "SELECT instance, clock_ahead_seconds FROM foundation_heartbeat"
         " WHERE at > clock_timestamp() - make_interval(secs => %s) AND abs(clock_ahead_seconds) > %s ORDER BY at",
-        [GAP.total_seconds(), CLOCK_SECONDS],
+        [GAP.total_seconds(), OFF_SECONDS],
     )
     return {instance.rpartition(":")[0]: ahead for instance, ahead in rows}
 

@@ -66,6 +66,21 @@ def test_they_tell_how_long_ago_each_component_was_heard(world: World) -> None:
     assert 'autotrading_heartbeat_age_seconds{component="beat"}' not in ages  # never heard
 
 
+def test_they_tell_of_machines_whose_clocks_are_wrong(world: World) -> None:
+    for host, ahead in (("right", 0.2), ("ahead", 20.0), ("behind", -3.5)):
+        Heartbeat.objects.create(
+            component="feed",
+            instance=f"{host}:1",
+            code_version="",
+            at=database_now(),
+            clock_ahead_seconds=ahead,
+        )
+    assert {line for line in own_lines(world) if line.startswith("autotrading_clock")} == {
+        'autotrading_clock_ahead_seconds{host="ahead"} 20.0',
+        'autotrading_clock_ahead_seconds{host="behind"} -3.5',
+    }
+
+
 def test_they_count_stops_and_what_waits_for_a_person(world: World) -> None:
     Halt.objects.update(released_at=database_now(), released_by=world.users["rita"])
     assert {
