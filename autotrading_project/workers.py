@@ -17,7 +17,7 @@ from foundation.collecting import spare_what_is_loaded
 
 LOOK_SECONDS = 0.2
 # The queues whose workers show signs of life, which the tasks themselves give.
-SHOW_SIGNS = ("evaluation", "execution", "broker")
+SHOW_SIGNS = ("evaluation", "execution", "broker", "notification")
 
 
 class ReplaceDeadChildren(bootsteps.StartStopStep):

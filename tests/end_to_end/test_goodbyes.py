@@ -10,7 +10,7 @@ from trading.services.missing import last_signs
 pytestmark = [pytest.mark.end_to_end, pytest.mark.integration, pytest.mark.timeout(400)]
 COMPONENTS = {
     "beat": "beat", "feed": "feed", "worker_broker": "worker.broker", "worker_evaluation": "worker.evaluation",
-    "worker_execution": "worker.execution",
+    "worker_execution": "worker.execution", "worker_notification": "worker.notification",
 }  # fmt: skip
 
 

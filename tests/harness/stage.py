@@ -14,7 +14,7 @@ from rules.examples import EXAMPLES
 from tests.harness.people import Person, person
 from tests.harness.processes import Processes
 
-WORKERS = ("worker_evaluation", "worker_execution", "worker_support")
+WORKERS = ("worker_evaluation", "worker_execution", "worker_notification", "worker_support")
 
 
 class Stage:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from autotrading_project.celery import app
 from autotrading_project.environment_files import BASE_DIR
 from autotrading_project.runner.errors import RunnerError
 from autotrading_project.runner.procfile import ProcfileEntry, read_procfile, scaled
@@ -37,3 +38,10 @@ def test_several_workers_of_a_line_have_names_of_their_own() -> None:
     """Celery confuses two of one name."""
     workers = [entry for entry in read_procfile(BASE_DIR / "Procfile") if entry.name.startswith("worker_")]
     assert workers and all("-$$@%h" in entry.command for entry in workers)
+
+
+def test_every_queue_has_one_worker_and_alerts_wait_for_nothing_else() -> None:
+    workers = [entry for entry in read_procfile(BASE_DIR / "Procfile") if entry.name.startswith("worker_")]
+    queues = {entry.name: entry.command.split(" -Q ")[1].split()[0].split(",") for entry in workers}
+    assert sorted(name for names in queues.values() for name in names) == sorted(app.amqp.queues)
+    assert queues["worker_notification"] == ["notification"]

@@ -43,6 +43,7 @@ LEFT_UNDONE = {
     FEED: "No market data comes: rules and stop losses see old prices.",
     BEAT: "It, or worker_execution, which carries out what it sends: nothing makes up for what was missed.",
     "worker.evaluation": "No rule is evaluated.",
+    "worker.notification": "No alert is delivered, not even this one.",
     "worker.broker": "No order goes to a broker, neither entry nor exit, and no cancel.",
 }
 # So late at most arrives what beat has sent before its end (the expiry of its message).

@@ -16,6 +16,7 @@ from django.db import connection
 from django.db.models.functions import Now
 
 from foundation.clock import database_now
+from foundation.models import Heartbeat
 from journal.core.events import AlertSpec
 from journal.models import Alert, AlertDelivery
 from journal.services import alerts
@@ -205,3 +206,8 @@ def test_the_result_of_a_worker_that_lost_its_lease_does_not_count(cast, setting
     alerts._claim("webhook", 1)
     alerts._settle_failure(stale, "too late")
     assert webhook_delivery(cast.portfolio).last_error == ""
+
+
+def test_who_delivers_shows_that_he_lives(cast):
+    deliver_alerts()
+    assert Heartbeat.objects.filter(component="worker.notification", ended=False).exists()

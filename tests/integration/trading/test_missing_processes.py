@@ -18,7 +18,9 @@ from trading.services.watching import watch_breakers, watch_platform
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("market")]
 HOUR = 3600.0
-EVERYBODY = ("feed", "beat", "worker.evaluation", "worker.execution", "worker.broker", "streams")
+EVERYBODY = (
+    "feed", "beat", "worker.evaluation", "worker.execution", "worker.broker", "worker.notification", "streams",
+)  # fmt: skip
 
 
 def ago(seconds: float) -> datetime:
@@ -54,7 +56,9 @@ def test_nobody_is_missed_who_is_heard(watch: ProcessWatch) -> None:
     assert told() == []
 
 
-@pytest.mark.parametrize("component", ["feed", "beat", "worker.evaluation", "worker.broker"])
+@pytest.mark.parametrize(
+    "component", ["feed", "beat", "worker.evaluation", "worker.broker", "worker.notification"]
+)
 def test_whoever_is_not_heard_for_half_a_minute_is_missed_once(watch: ProcessWatch, component: str) -> None:
     heard(component, seconds=28)
     watch.look()
