@@ -15,7 +15,7 @@ from working: its breaker is another one.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
@@ -51,6 +51,12 @@ class Breaker(StrEnum):
 
 OF_ACCOUNTS = frozenset({Breaker.RECONCILIATION, Breaker.UNRECONCILED, Breaker.CASH_DIFFERENCE})
 """Breakers that stop one broker account: a risk officer of its portfolio, or the staff, releases it."""
+OF_OUTAGES = frozenset({Breaker.FEED_SILENCE, Breaker.BEAT_SILENCE, Breaker.UNRECONCILED})
+"""Breakers that stop because somebody is not heard. Their stops end by themselves when he is: nobody has anything to
+judge. Whoever knows better may release them before."""
+SETTLED_SECONDS = 30
+"""So long after the stop he must still be heard, so that a process that comes and goes does not switch trading on and
+off with it."""
 
 
 @dataclass(frozen=True)
@@ -236,6 +242,15 @@ class Silence:
     def numbers(self, limit: Decimal) -> dict[str, Any]:
         last = utc_text(self.last) if self.last is not None else None
         return {"silent_seconds": self.seconds, "last_sign": last, "limit": limit}
+
+
+def is_over(*, silence: Silence, limit: Decimal) -> bool:
+    """Whether the outage has ended for which a stop was armed, at `silence.since`; `limit` is what it was armed for.
+
+    Well is who was heard some time after the stop, and is heard. Nothing is concluded of who has not been.
+    """
+    last, settled = silence.last, timedelta(seconds=SETTLED_SECONDS)
+    return last is not None and last - silence.since >= settled and not silence.exceeds(limit)
 
 
 def feed_silence(*, silence: Silence, version: int, any_open: bool, limit: Decimal | None) -> Tripped | None:

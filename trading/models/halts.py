@@ -8,7 +8,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from rules.models import TradingRule
-from trading.core.breakers import EPISODE_CHARACTERS_MAX, Breaker
+from trading.core.breakers import EPISODE_CHARACTERS_MAX, OF_OUTAGES, Breaker
 
 
 class Halt(models.Model):
@@ -112,7 +112,9 @@ class Halt(models.Model):
             ),
             models.CheckConstraint(
                 condition=Q(released_at=None, released_by=None)
-                | Q(released_at__isnull=False, released_by__isnull=False),
+                | Q(released_at__isnull=False, released_by__isnull=False)
+                # What stopped for an outage ends with it.
+                | Q(released_at__isnull=False, armed_by_breaker__in=sorted(b.value for b in OF_OUTAGES)),
                 name="halt_release_names_who",
             ),
         ]

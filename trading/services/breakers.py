@@ -2,7 +2,7 @@
 
 Each trips at most once in an episode (`trading.core.breakers`), however many workers look at once: the database
 has two unique indexes for it. A breaker's halt is `reduce_only`, so exits go on, but for that of
-reconciliation; a person releases it.
+reconciliation; a person releases it, but for those of outages (`trading.services.outages`).
 The platform's breakers, which are about silence, are in `trading.services.watching`.
 """
 

@@ -30,7 +30,7 @@ from portfolios.selectors import role_of
 from portfolios.standing import AnyUser, refusal, standing_of
 from rules.models import TradingRule
 from sessions.models import TradingSession
-from trading.core.breakers import OF_ACCOUNTS, Breaker, Tripped, breaker_of_break
+from trading.core.breakers import OF_ACCOUNTS, OF_OUTAGES, Breaker, Tripped, breaker_of_break
 from trading.core.halts import HALT_KEY
 from trading.models import Halt, Reconciliation, ReconciliationBreak
 from trading.services.halted_orders import cancel_open_in, in_flight_in
@@ -194,15 +194,28 @@ def release(*, halt_id: uuid.UUID, actor: AbstractBaseUser) -> Halt:
         objection = Forbidden("A person must release it; you are a service account.", code="person_required")
     if objection is not None:
         raise objection
+    return _end(halt, actor, f"released by {actor.get_username()}")
+
+
+@transaction.atomic
+def release_after_outage(*, halt_id: uuid.UUID) -> Halt | None:
+    """What its breaker stopped for is over (`outages`), and nobody has to judge anything. None: somebody was faster."""
+    rows = Halt.objects.select_for_update(no_key=True).filter(pk=halt_id, released_at=None)
+    halt = rows.filter(armed_by_breaker__in=OF_OUTAGES).first()
+    return _end(halt, None, "over: what its breaker missed is heard again") if halt is not None else None
+
+
+def _end(halt: Halt, actor: AbstractBaseUser | None, told: str) -> Halt:
+    """Of a row that is locked and in force."""
     now = database_now()
     # It may be over before its arming could be told: what was first is told first.
     events = [_armed_event(halt, now)] if halt.journalled_at is None else []
     Halt.objects.filter(pk=halt.pk, released_at=None).update(
-        released_at=now, released_by_id=actor.pk, journalled_at=halt.journalled_at or now
+        released_at=now, released_by_id=actor.pk if actor else None, journalled_at=halt.journalled_at or now
     )
     halt.refresh_from_db()
-    name = actor.get_username()
-    alert = AlertSpec("warning", f"Emergency stop ({halt}) released by {name}")
+    alert = AlertSpec("warning", f"Emergency stop ({halt}) {told}")
+    name = actor.get_username() if actor else "system"
     append([*events, _event(halt, "halt.released", now, name, alert)])
     return halt
 

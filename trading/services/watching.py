@@ -11,8 +11,8 @@ looks first, too, and these are woken by the feed. With neither beat nor feed no
 night, the last signs are hours old, and beat and feed get the limit's time to show theirs. A process that was there
 all the time, and could have heard them, does not wait for that.
 
-When the silence ends nothing is released by itself. Where the replay's data has ended, the feed says so again and
-again (`market.feed.runner`), which is no silence.
+When the silence has ended, its stop ends, too (`trading.services.outages`). Where the replay's data has ended, the feed
+says so again and again (`market.feed.runner`), which is no silence.
 """
 
 import time
@@ -48,6 +48,7 @@ from trading.services.facts import market_view
 from trading.services.fleet import watch_fleet
 from trading.services.marking import mark_equity
 from trading.services.missing import PROCESSES
+from trading.services.outages import release_what_is_over
 from trading.services.overdue import watch_cancels, watch_draining
 from trading.services.worth import read_worth
 
@@ -161,6 +162,7 @@ def watch_breakers() -> None:
     """The sweep over all breakers. What fails keeps the others from nothing."""
     watches = (
         WATCH.look,
+        release_what_is_over,
         trip_on_rates,
         _watch_streaks,
         _watch_unattended,
