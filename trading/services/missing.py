@@ -9,6 +9,9 @@ to says so (`foundation.heartbeats.end`), and is not missed. Those who follow br
 them while beat is silent, nor until it has been heard for as long again. beat itself is heard through worker_execution:
 which of the two is missing nobody can tell.
 
+*Who looks.* The workers when they are called, so not while beat is dead and no market data comes; and the `streams`
+process, in its own loop.
+
 *Since when.* As in `watching`, of one's own looks only, and of those that followed each other without a gap: after an
 outage of Valkey or the database everybody gets the time to show himself.
 """
@@ -27,9 +30,10 @@ from foundation.clock import OFF_SECONDS, database_now
 from foundation.core.money import as_decimal
 from foundation.loading import selected
 from foundation.tasks import BEAT
+from foundation.wakeups import wake
 from journal.core.events import PLATFORM_STREAM, AlertSpec, Event
 from journal.models import Alert
-from journal.services.journal import append
+from journal.services.journal import DELIVER_ALERTS, append
 from market.selectors import FEED
 
 log = structlog.get_logger(__name__)
@@ -117,8 +121,11 @@ class ProcessWatch:
             self.beat_since = None
         elif self.beat_since is None:
             self.beat_since = now
-        for component in self._missing(now, signs):
+        missing = list(self._missing(now, signs))
+        for component in missing:
             _tell_missing(component, signs[component])
+        if BEAT in missing:  # who else would have a delivery tried again that failed?
+            wake(DELIVER_ALERTS, queue="notification")
         for host, ahead in clocks_off().items():
             _tell_clock(host, ahead)
 

@@ -19,6 +19,7 @@ from foundation import heartbeats, leases
 from market.feed.runner import StopFlag
 from trading.selectors.accounts import COMPONENT, Followed, accounts_to_follow
 from trading.services.following import Follower
+from trading.services.watching import watch_platform
 
 log = structlog.get_logger(__name__)
 TICK_SECONDS_MAX = 1.0
@@ -68,6 +69,7 @@ class StreamsRunner:
             while not self._stop.requested:
                 try:
                     followed = self.look()
+                    watch_platform()  # nobody has to call this process, so it notices when beat calls nobody
                     self._retry_seconds = RETRY_SECONDS_FIRST
                 except (OperationalError, InterfaceError) as error:
                     self._wait_for_database(error)

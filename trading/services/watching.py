@@ -5,7 +5,7 @@ stops entries on the whole platform, or in a portfolio that has set a tighter li
 nobody is protected by it, and nothing trips.
 
 The dead-man's switch must not hang on what it watches: the sweep comes from beat, so each evaluation and execution
-looks first, too, and these are woken by the feed. With neither beat nor feed nothing is evaluated at all.
+looks first, too, and these are woken by the feed; and so does the `streams` process, which nobody wakes.
 
 *Since when.* A process counts silence from its own first look at the earliest: when everything starts again after a
 night, the last signs are hours old, and beat and feed get the limit's time to show theirs. A process that was there

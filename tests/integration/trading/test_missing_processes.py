@@ -3,8 +3,10 @@ what somebody ended or what merely had nothing to do."""
 
 from datetime import datetime, timedelta
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
+import redis
 from django.db import OperationalError
 
 from autotrading_project.workers import say_goodbye
@@ -12,9 +14,13 @@ from foundation import heartbeats
 from foundation.clock import database_now
 from foundation.models import Heartbeat
 from journal.models import Alert
-from trading.services import missing
+from market.feed.runner import StopFlag
+from tests.harness.trading import Desk
+from trading.models import Halt
+from trading.services import missing, watching
 from trading.services.missing import PROCESSES, ProcessWatch
-from trading.services.watching import watch_breakers, watch_platform
+from trading.services.streams import StreamsRunner
+from trading.services.watching import PlatformWatch, watch_breakers, watch_platform
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("market")]
 HOUR = 3600.0
@@ -69,6 +75,37 @@ def test_whoever_is_not_heard_for_half_a_minute_is_missed_once(watch: ProcessWat
     assert told() == [component]
     alert = Alert.objects.get()
     assert missing.LEFT_UNDONE[component] in alert.message
+
+
+def test_while_beat_is_silent_deliveries_are_tried_again_without_it(
+    watch: ProcessWatch, committed_db: object, settings: Any
+) -> None:
+    """A receiver may have been away when the alert was new, and it is beat that sends the next try."""
+    with redis.Redis.from_url(settings.REDIS_URL) as client:
+        heard("beat", seconds=31)
+        watch.look()
+        client.delete(f"{settings.REDIS_PREFIX}:notification")
+        watch.look()
+        (message,) = client.lrange(f"{settings.REDIS_PREFIX}:notification", 0, -1)
+        assert b"journal.tasks.deliver_alerts" in message
+        client.delete(f"{settings.REDIS_PREFIX}:notification")
+        heard("beat")
+        watch.look()
+        assert client.llen(f"{settings.REDIS_PREFIX}:notification") == 0
+
+
+def test_the_process_that_follows_brokers_notices_without_being_called(
+    watch: ProcessWatch, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No market data comes, and beat is dead: nobody is called any more."""
+    platform, stop = PlatformWatch(), StopFlag()
+    platform.since = ago(HOUR)
+    monkeypatch.setattr(watching, "WATCH", platform)
+    monkeypatch.setattr(watching, "PROCESSES", watch)
+    heard("beat", seconds=61)
+    StreamsRunner(stop=stop, sleep=lambda seconds: stop.request()).run()
+    assert told() == ["beat"]
+    assert Halt.objects.get().armed_by_breaker == "beat_silence"
 
 
 def test_the_next_silence_is_told_again(watch: ProcessWatch) -> None:

@@ -1,0 +1,34 @@
+"""/health tells whoever asks from outside whether this process can work, and whether beat is heard."""
+
+from datetime import timedelta
+
+import pytest
+from django.test import Client
+
+from foundation import heartbeats
+from foundation.api import health
+from foundation.clock import database_now
+from foundation.models import Heartbeat
+
+pytestmark = [pytest.mark.integration, pytest.mark.django_db]
+
+
+@pytest.mark.parametrize(
+    ("seconds_ago", "told"), [(0, "heard"), (29, "heard"), (31, "silent"), (None, "silent")]
+)
+def test_beat_is_heard_or_silent_and_the_process_well(seconds_ago: float | None, told: str) -> None:
+    if seconds_ago is not None:
+        heartbeats.beat(component="beat")
+        Heartbeat.objects.update(at=database_now() - timedelta(seconds=seconds_ago))
+    heartbeats.beat(component="worker.evaluation")
+    answer = Client().get("/health")
+    assert (answer.status_code, answer.json()) == (200, {"status": "ok", "beat": told})
+
+
+def test_without_the_database_it_is_not_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(**_: object) -> bool:
+        raise ConnectionError
+
+    monkeypatch.setattr(health, "is_silent", away)
+    answer = Client().get("/health")
+    assert (answer.status_code, answer.json()["status"]) == (503, "unavailable")
