@@ -290,7 +290,8 @@ def drain_all() -> int:
 def drain(*, halt_id: uuid.UUID) -> bool:
     """Cancel what is open in the halt's scope; True when nothing in it is in flight or works any more.
 
-    A cancel that its broker has not confirmed yet keeps the halt undrained. A quarantined order does not: its broker
+    A cancel that its broker has not confirmed yet keeps the halt undrained, as does a portfolio that could not be
+    written; the cancels of all others are done meanwhile. A quarantined order does not: its broker
     cannot say, so nobody could wait for it; the wish to cancel it is kept, and carried out should it turn up.
     """
     halt = Halt.objects.get(pk=halt_id)
@@ -309,8 +310,7 @@ def _wait_for_batches() -> None:
 
 def _drain(halts: Sequence[Halt]) -> bool:
     """Of halts that cover the same trades; the first is told as the reason."""
-    cancel_open_in(halts[0])
-    if in_flight_in(halts[0]):
+    if not cancel_open_in(halts[0]) or in_flight_in(halts[0]):
         return False
     _tell_drained(halts)
     return True

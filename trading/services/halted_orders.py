@@ -1,10 +1,17 @@
-"""The orders that an emergency stop covers: cancelling them, and whether any may still be filled."""
+"""The orders that an emergency stop covers: cancelling them, and whether any may still be filled.
 
+Each portfolio's cancels succeed on their own: one whose books are locked, or cannot be written, must not keep the
+orders of the others in the market. It is left for the next round, and the stop is not drained before that.
+"""
+
+import time
 import uuid
-from collections.abc import Iterable
+from collections.abc import Collection, Sequence
 
-from django.db import transaction
-from django.db.models import Q, QuerySet
+import structlog
+from celery.exceptions import SoftTimeLimitExceeded
+from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db.models import Count, Q, QuerySet
 
 from journal.services.journal import append
 from portfolios.models import BrokerAccount
@@ -13,7 +20,13 @@ from trading.core.order_states import DOUBTFUL, IN_FLIGHT, OPEN, WORKING, OrderS
 from trading.models import AutoTrade, Halt
 from trading.services.order_management import request_cancels
 
+log = structlog.get_logger(__name__)
 BATCH_PORTFOLIOS_MAX = 200
+# A portfolio in which somebody else is at work is free again in a moment, at every tick of the market.
+BUSY_TRIES, BUSY_PAUSE_SECONDS = 5, 0.1
+# So long a batch waits for the row of an order or of a journal; those behind it wait with it.
+LOCK_TIMEOUT_MS = 250
+NAMED_MAX = 20
 # What is still to be cancelled: a wish for what is in doubt is remembered once.
 _CANCELLABLE = Q(status__in=[state.value for state in WORKING | {OrderState.PENDING}]) | Q(
     status__in=[state.value for state in DOUBTFUL | {OrderState.SUBMITTING}], cancel_requested_at=None
@@ -38,29 +51,97 @@ def orders_in(halt: Halt) -> QuerySet[AutoTrade]:
     return trades.filter(**{column[halt.scope]: halt.scope_id})
 
 
-def cancel_open_in(halt: Halt) -> None:
-    """Cancel, or ask for the cancel of, everything open in its scope."""
+def cancel_open_in(halt: Halt) -> bool:
+    """Cancel, or ask for the cancel of, everything open in its scope; False where portfolios are left for the next
+    round, which the log names."""
     cancellable = orders_in(halt).filter(_CANCELLABLE).order_by("portfolio_id")
+    this, after = _Round(halt), uuid.UUID(int=0)
     while True:
-        ids = list(cancellable.values_list("portfolio_id", flat=True).distinct()[:BATCH_PORTFOLIOS_MAX])
+        rest = cancellable.filter(portfolio_id__gt=after).values_list("portfolio_id", flat=True)
+        ids = list(rest.distinct()[:BATCH_PORTFOLIOS_MAX])
         if not ids:
+            break
+        this.work_off(ids)
+        after = ids[-1]
+    return this.is_complete()
+
+
+class _Round:
+    """One go at the portfolios in a stop's scope. `busy`: somebody else has them locked; `failed`: by themselves."""
+
+    def __init__(self, halt: Halt) -> None:
+        self._halt = halt
+        self._busy: set[uuid.UUID] = set()
+        self._failed: set[uuid.UUID] = set()
+        self._done = 0
+
+    def work_off(self, portfolio_ids: Sequence[uuid.UUID]) -> None:
+        """All of them together; if that fails, each by itself, so that it stops no other."""
+        try:
+            done = _cancel_in(self._halt, portfolio_ids)
+        except (InterfaceError, SoftTimeLimitExceeded):
+            raise  # the database is gone, or the worker's time is up: the sweep comes again
+        except Exception as error:
+            if isinstance(error, OperationalError) and not connection.is_usable():
+                raise
+            if len(portfolio_ids) == 1:
+                log.exception("stop_cannot_cancel", portfolio_id=str(portfolio_ids[0]))
+                self._failed.update(portfolio_ids)
+                return
+            for portfolio_id in portfolio_ids:
+                self.work_off([portfolio_id])
             return
-        _cancel_in(halt, ids)
+        self._done += len(done)
+        self._busy.update(key for key in portfolio_ids if key not in done)
+
+    def is_complete(self) -> bool:
+        """After a few more tries with those that were busy."""
+        for _ in range(BUSY_TRIES):
+            if not self._busy:
+                break
+            time.sleep(BUSY_PAUSE_SECONDS)
+            again, self._busy = sorted(self._busy), set()
+            for start in range(0, len(again), BATCH_PORTFOLIOS_MAX):
+                self.work_off(again[start : start + BATCH_PORTFOLIOS_MAX])
+        if self._busy or self._failed:
+            log.warning(
+                "stop_cancels_left", halt_id=str(self._halt.pk), cancelled_portfolios=self._done,
+                busy=len(self._busy), failed=len(self._failed),
+                first=[str(key) for key in sorted(self._busy | self._failed)[:NAMED_MAX]],
+            )  # fmt: skip
+        return not self._busy and not self._failed
 
 
 @transaction.atomic
-def _cancel_in(halt: Halt, portfolio_ids: Iterable[uuid.UUID]) -> None:
-    books = open_books(set(portfolio_ids))
+def _cancel_in(halt: Halt, portfolio_ids: Collection[uuid.UUID]) -> set[uuid.UUID]:
+    """Of those portfolios that nobody else has locked; returns which they are."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT set_config('lock_timeout', %s, true)", [f"{LOCK_TIMEOUT_MS}ms"])
+    books = open_books(portfolio_ids, skip_locked=True)
     trades = orders_in(halt).filter(_CANCELLABLE, portfolio_id__in=list(books.portfolios))
     reason = f"HALTED: {halt.mode} on {halt.scope}: {halt.reason}"
     events = request_cancels(trades, books=books, reason=reason)
     books.save()
     append(events)
+    return set(books.portfolios)
 
 
 def in_flight_in(halt: Halt) -> bool:
     """Whether something in its scope may be filled as far as anybody knows. A quarantined order is not waited for."""
     return orders_in(halt).filter(status__in=[state.value for state in IN_FLIGHT | WORKING]).exists()
+
+
+def told_left(halt: Halt) -> str:
+    """Which portfolios have orders in its scope that are not cancelled yet, or may still be filled; those with the
+    most first."""
+    waited_for = Q(status__in=[state.value for state in IN_FLIGHT | WORKING])
+    rows = orders_in(halt).filter(_CANCELLABLE | waited_for).order_by().values_list("portfolio_id")
+    left = sorted(rows.annotate(count=Count("*")), key=lambda row: (-row[1], row[0]))
+    if not left:
+        return "no order is left"
+    named = ", ".join(f"{portfolio_id} ({count})" for portfolio_id, count in left[:NAMED_MAX])
+    more = ", …" if len(left) > NAMED_MAX else ""
+    return f"{sum(count for _, count in left)} orders of {len(left)} portfolios are left: {named}{more}"
 
 
 def at_real_brokers(halt: Halt) -> bool:

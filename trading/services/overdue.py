@@ -17,6 +17,7 @@ from trading.core.order_states import OrderState
 from trading.models import AutoTrade, Halt
 from trading.services.account_alerts import alert_once
 from trading.services.emergency_stop import stream_of
+from trading.services.halted_orders import told_left
 
 UNDRAINED_SECONDS = 60.0
 NAMED_MAX = 20
@@ -71,8 +72,9 @@ def _tell_undrained(stream: UUID, ids: Iterable[UUID], *, since: datetime) -> No
         return
     first = halts[0]
     message = (
-        f"Emergency stop ({first}) is not drained since {first.armed_at:%Y-%m-%d %H:%M:%S} UTC: an order in its scope "
-        "is in flight, or works at its broker. Speak to that."
+        f"Emergency stop ({first}) is not drained since {first.armed_at:%Y-%m-%d %H:%M:%S} UTC: {told_left(first)}. An "
+        "order in its scope is in flight, or works at its broker: speak to that. Or a portfolio is locked or cannot be "
+        "written: the log says which."
     )
     content = {"halt_ids": [halt.pk for halt in halts[:NAMED_MAX]], "reason": message}
     append([Event(stream, kind, database_now(), content, AlertSpec("critical", message[:2000]))])

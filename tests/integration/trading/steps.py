@@ -1,8 +1,13 @@
 """Short words for what the tests of rules in force do again and again."""
 
+import threading
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from django.contrib.auth import get_user_model
+from django.db import connections, transaction
 
 from portfolios.services.portfolios import set_member
 from tests.harness.trading import Desk
@@ -38,3 +43,25 @@ def risk_officer(desk: Desk, name: str = "bob") -> Any:
     bob, _ = get_user_model().objects.get_or_create(username=name)
     set_member(portfolio=desk.portfolio, user=bob, role="risk_officer", actor=None)
     return bob
+
+
+@contextmanager
+def held_by_another(model: Any, key: uuid.UUID) -> Iterator[None]:
+    """Another connection holds a row, as a worker does that was stopped in the middle of its work."""
+    held, done = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with transaction.atomic():
+            model.objects.select_for_update(no_key=True).get(pk=key)
+            held.set()
+            done.wait(20)
+        connections.close_all()
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    assert held.wait(10)
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join(20)

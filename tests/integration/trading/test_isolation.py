@@ -1,15 +1,10 @@
 """What breaks in one place stops nobody elsewhere, and nobody is blamed for a busy database."""
 
 import json
-import threading
-import uuid
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from django.db import connections, transaction
 from django.test import Client
 
 from foundation.clock import database_now
@@ -23,6 +18,7 @@ from sessions.services.sessions import resume_trading_session
 from tests.harness.databases import CommittedDatabase
 from tests.harness.people import person
 from tests.harness.trading import STRONG_BUY_ENTRY, Desk, Market
+from tests.integration.trading.steps import held_by_another
 from trading.core.paper_matching import Progress
 from trading.models import Halt
 from trading.services import auto_trading, paper_sorting, trade_execution
@@ -32,28 +28,6 @@ from trading.services.trade_execution import execute_pending
 from trading.services.verification import book_differences
 
 pytestmark = pytest.mark.integration
-
-
-@contextmanager
-def held_by_another(model: Any, key: uuid.UUID) -> Iterator[None]:
-    """Another connection holds a row, as a worker does that was stopped in the middle of its work."""
-    held, done = threading.Event(), threading.Event()
-
-    def hold() -> None:
-        with transaction.atomic():
-            model.objects.select_for_update(no_key=True).get(pk=key)
-            held.set()
-            done.wait(20)
-        connections.close_all()
-
-    thread = threading.Thread(target=hold)
-    thread.start()
-    assert held.wait(10)
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join(20)
 
 
 def spoil_exit(desk: Desk, committed_db: CommittedDatabase) -> None:

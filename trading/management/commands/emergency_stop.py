@@ -7,7 +7,7 @@ from django.db import Error, InterfaceError, OperationalError, connection
 from foundation.errors import DomainError
 from trading.models import Halt
 from trading.services.emergency_stop import arm, drain
-from trading.services.halted_orders import at_real_brokers
+from trading.services.halted_orders import at_real_brokers, told_left
 from trading.services.recovery import recover_due
 from trading.services.sending import cancel_due
 
@@ -55,7 +55,8 @@ class Command(BaseCommand):
         while not self._drained(halt):
             if time.monotonic() > deadline:
                 raise CommandError(
-                    "armed, but orders are still in flight or work at a broker; workers go on draining."
+                    f"armed, but orders are still in flight or work at a broker; {told_left(halt)}. Workers go on "
+                    "draining."
                 )
             time.sleep(PAUSE_SECONDS)
         self.stdout.write("drained: nothing is in flight in this scope")
