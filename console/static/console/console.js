@@ -21,7 +21,7 @@ const CONCERNS = {
 };
 
 const $ = (id) => document.getElementById(id);
-const state = { portfolio: null, role: null, session: null };
+const state = { portfolio: null, role: null, session: null, aim: null };
 
 // --- telling ------------------------------------------------------------------------------------
 
@@ -61,10 +61,8 @@ async function load(paths, show) {
 const loaders = {
   worth: () =>
     load((id) => [get(`portfolios/${id}`)], (found) => {
-      state.role = found.portfolio.role;
+      aim(found.portfolio);
       $("clock").textContent = moment(found.valuation.as_of);
-      $("stop").disabled = !MAY_STOP.has(state.role);
-      $("stop-name").textContent = found.portfolio.name;
       $("worth").replaceChildren(panels.worth(found));
     }),
   positions: () =>
@@ -171,11 +169,20 @@ async function reasoned(verb, title, text, more = {}) {
   if (fields) await ask(() => post(`auto-trading/sessions/${id}/${verb}`, { reason: fields.reason, ...more }), `${title}: done.`);
 }
 
+/** The red button stops the portfolio that it names: one object has both, whatever is loading meanwhile. */
+function aim({ id, name, role }) {
+  state.role = role;
+  state.aim = { id, name };
+  $("stop").title = `Stop ${name}`;
+  $("stop").disabled = !MAY_STOP.has(role);
+}
+
 async function emergencyStop() {
-  const scope_id = state.portfolio; // what was shown when the button was pressed
+  const { id: scope_id, name } = state.aim; // as it is when the button is pressed
+  $("stop-name").textContent = name;
   $("stop-dialog").querySelector("form").reset();
   const fields = await answered($("stop-dialog"));
-  if (fields) await ask(() => post("emergency-stop", { scope: "portfolio", scope_id, mode: fields.mode, reason: fields.reason }), "Trading is stopped.");
+  if (fields) await ask(() => post("emergency-stop", { scope: "portfolio", scope_id, mode: fields.mode, reason: fields.reason }), `Trading of ${name} is stopped.`);
 }
 
 const release = (row) => ask(() => post(`emergency-stop/${row.id}/release`), "The emergency stop is released.");
@@ -196,9 +203,12 @@ const stream = new EventStream({
   login: () => location.reload(),
 });
 
-function choose(id) {
+/** `portfolio`: as the list tells it, so that the red button need not wait until the rest is loaded. */
+function choose(portfolio) {
+  const { id } = portfolio;
   state.portfolio = id;
   state.session = null;
+  aim(portfolio);
   for (const name of ["worth", "session", "positions", "trades", "decisions", "events", "halts"]) $(name).replaceChildren();
   history.replaceState(null, "", `#${id}`);
   stream.follow(id);
@@ -210,13 +220,13 @@ async function begin() {
   if (!portfolios.length) return notice("You are not a member of any portfolio.");
   $("portfolio").replaceChildren(...portfolios.map((row) => h("option", { value: row.id }, row.name)));
   const wanted = location.hash.slice(1);
-  const first = portfolios.find((row) => row.id === wanted) ?? portfolios[0];
+  const known = new Map(portfolios.map((row) => [row.id, row]));
+  const first = known.get(wanted) ?? portfolios[0];
   $("portfolio").value = first.id;
-  state.role = first.role;
-  $("portfolio").addEventListener("change", (change) => choose(change.target.value));
+  $("portfolio").addEventListener("change", (change) => choose(known.get(change.target.value)));
   $("stop").addEventListener("click", emergencyStop);
   for (const button of document.querySelectorAll("button.dismiss[type=button]")) button.addEventListener("click", () => button.closest("dialog").close());
-  choose(first.id);
+  choose(first);
   setInterval(() => document.hidden || refresher.soon("worth", "positions"), PRICES_EVERY_MS);
   setInterval(() => document.hidden || refresher.all(), EVERYTHING_EVERY_MS);
   document.addEventListener("visibilitychange", () => document.hidden || refresher.all());
