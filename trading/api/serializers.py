@@ -98,6 +98,9 @@ class BrokerMessageSerializer(serializers.ModelSerializer[BrokerMessage]):
 class DecisionSerializer(serializers.ModelSerializer[Decision]):
     """What became of a rule that triggered; `repeated` counts the equal decisions that followed.
 
+    `detail` and its reasons are those of the last of them (`last_slot`); since when it is so tell `slot` and
+    `market_at`.
+
     `traded`, `alerted`, `halted` (it armed an emergency stop, and repeats while that is in force), `blocking` (it
     let no rule buy); or it did not act: `refused` by a control, with its `code`, `outranked` by a rule that won or
     blocked it, `no_size`, `resting` by its cooldown, `lapsed` on fresh facts.

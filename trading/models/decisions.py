@@ -17,7 +17,8 @@ class Decision(models.Model):
     """What became of a rule that triggered, whatever it was, and why.
 
     A decision equal to its predecessor (rule version, symbol, outcome, code) raises `repeated` instead of
-    adding a row; only what was done, a trade made or a stop armed, always gets its own.
+    adding a row; only what was done, a trade made or a stop armed, always gets its own. `detail` and the reasons
+    are those of `last_slot`, for whoever looks asks why it is so now; `slot` and `market_at` tell since when.
     """
 
     class Outcome(models.TextChoices):

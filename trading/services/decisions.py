@@ -1,11 +1,10 @@
-"""The record of every decision. One equal to its predecessor raises a counter instead of adding a row."""
+"""The record of every decision. One equal to its predecessor raises a counter instead of adding a row, and gives it
+its own reasons: whoever looks asks why it is so now, and for how long."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
-
-from django.db.models import F
 
 from foundation.arrays import array_text
 from foundation.copying import StoredJson, copy_values
@@ -131,13 +130,13 @@ def record(drafts: Sequence[Draft], *, snapshot: MarketSnapshot, previous_slot: 
     """Store decisions; `previous_slot` is the version that was evaluated before this one."""
     known = _predecessors(drafts) if drafts else {}
     new: list[Draft] = []
-    repeated: list[uuid.UUID] = []
+    repeated: dict[uuid.UUID, Draft] = {}
     continued: set[uuid.UUID] = set()
     events: list[Event] = []
     for draft in drafts:
         previous = known.get(draft.key())
         if previous is not None and _equal(draft, previous):
-            repeated.append(previous.id)
+            repeated[previous.id] = draft
             if previous.last_slot >= previous_slot:
                 continued.add(draft.id)
             continue
@@ -150,11 +149,27 @@ def record(drafts: Sequence[Draft], *, snapshot: MarketSnapshot, previous_slot: 
             Event(stream=draft.portfolio_id, kind="decision.made", at=snapshot.as_of, payload=payload)
         )
     copy_values(Decision, _COLUMNS, [_values(draft, snapshot) for draft in new])
-    if repeated:
-        Decision.objects.filter(id__in=repeated).update(
-            repeated=F("repeated") + 1, last_slot=snapshot.version, last_market_at=snapshot.as_of
-        )
+    _repeat(repeated, snapshot)
     return Recorded(rows={draft.id for draft in new}, events=events, continued=continued)
+
+
+# With the reasons of the newest; when it was first so stays.
+_REPEAT = """
+    UPDATE trading_decision AS d SET repeated = d.repeated + 1, last_slot = %s, last_market_at = %s,
+        detail = n.detail, explanation = n.explanation::jsonb, sizing = n.sizing::jsonb, checks = n.checks::jsonb,
+        outranked_by = n.outranked_by::jsonb
+    FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[])
+        AS n (id, detail, explanation, sizing, checks, outranked_by)
+    WHERE d.id = n.id
+"""
+
+
+def _repeat(repeated: Mapping[uuid.UUID, Draft], snapshot: MarketSnapshot) -> None:
+    if not repeated:
+        return
+    reasons = zip(*map(_reasons, repeated.values()), strict=True)
+    columns = [array_text(repeated), *map(array_text, reasons)]
+    selected(_REPEAT, [snapshot.version, snapshot.as_of, *columns])
 
 
 _COLUMNS = (
@@ -163,11 +178,16 @@ _COLUMNS = (
 )  # fmt: skip
 
 
+def _reasons(draft: Draft) -> tuple[Any, ...]:
+    """Why, in the order of the columns `detail` to `outranked_by`."""
+    outranked = _stored(draft.outranked_by) if draft.outranked_by else None
+    return (draft.detail, _stored(draft.explanation), _stored(draft.sizing), _stored(draft.checks), outranked)
+
+
 def _values(draft: Draft, snapshot: MarketSnapshot) -> tuple[Any, ...]:
     """In the order of `_COLUMNS`."""
-    outranked = _stored(draft.outranked_by) if draft.outranked_by else None
     return (
         draft.id, draft.portfolio_id, draft.session_id, draft.rule_id, draft.rule_version_id, draft.instrument_id,
-        snapshot.version, snapshot.as_of, str(draft.outcome), draft.code, draft.detail, _stored(draft.explanation),
-        _stored(draft.sizing), _stored(draft.checks), outranked, 0, snapshot.version, snapshot.as_of,
+        snapshot.version, snapshot.as_of, str(draft.outcome), draft.code, *_reasons(draft), 0, snapshot.version,
+        snapshot.as_of,
     )  # fmt: skip
