@@ -21,6 +21,7 @@ from trading.services.reconciliation import reconcile_due as reconcile_due_accou
 from trading.services.recovery import recover_due as recover_orders
 from trading.services.sending import send_due as send_orders
 from trading.services.split_orders import cancel_split_orders as cancel_orders_of_splits
+from trading.services.stop_notices import tell_portfolios
 from trading.services.stopping import finish_stopping as finish_stopping_sessions
 from trading.services.trade_execution import execute_or_wake, execute_pending
 from trading.services.watching import watch_breakers as watch_all_breakers
@@ -94,7 +95,9 @@ def watch_protections() -> None:
 
 @shared_task(name="trading.tasks.drain_halts")
 def drain_halts() -> None:
+    """Drain what is armed; then tell the portfolios of what is wider than each of them."""
     drain_all()
+    tell_portfolios()
 
 
 @shared_task(name="trading.tasks.watch_breakers")

@@ -25,10 +25,14 @@ _KIND = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+")
 
 @dataclass(frozen=True)
 class AlertSpec:
-    """Somebody must be told: which makes an alert of the event, and deliveries of the alert."""
+    """Somebody must be told: which makes an alert of the event, and deliveries of the alert.
+
+    Not `delivered`, it stands in its stream's alerts only: whoever runs the installation hears the same from another.
+    """
 
     severity: Severity
     message: str
+    delivered: bool = True
 
     def __post_init__(self) -> None:
         if self.severity not in SEVERITIES:

@@ -157,26 +157,30 @@ def _store_heads(heads: dict[UUID, _Head]) -> None:
 
 
 def _raise_alerts(events: Sequence[Event], entries: Sequence[_NewEntry]) -> bool:
-    """Write the alerts and their deliveries; whether there were any."""
+    """Write the alerts and their deliveries; whether any is to be delivered."""
     alerts = [
-        Alert(
-            stream_id=entry.stream_id,
-            seq=entry.seq,
-            kind=event.kind,
-            severity=event.alert.severity,
-            message=event.alert.message,
+        (
+            event.alert.delivered,
+            Alert(
+                stream_id=entry.stream_id,
+                seq=entry.seq,
+                kind=event.kind,
+                severity=event.alert.severity,
+                message=event.alert.message,
+            ),
         )
         for event, entry in zip(events, entries, strict=True)
         if event.alert is not None
     ]
-    if not alerts:
-        return False
+    Alert.objects.bulk_create([alert for _, alert in alerts], batch_size=INSERT_BATCH_ROWS)
     channels = [AlertDelivery.Channel.LOG]
     if settings.ALERT_WEBHOOK_URL:
         channels.append(AlertDelivery.Channel.WEBHOOK)
-    Alert.objects.bulk_create(alerts, batch_size=INSERT_BATCH_ROWS)
-    AlertDelivery.objects.bulk_create(
-        [AlertDelivery(alert=alert, channel=channel) for alert in alerts for channel in channels],
-        batch_size=INSERT_BATCH_ROWS,
-    )
-    return True
+    deliveries = [
+        AlertDelivery(alert=alert, channel=channel)
+        for delivered, alert in alerts
+        if delivered
+        for channel in channels
+    ]
+    AlertDelivery.objects.bulk_create(deliveries, batch_size=INSERT_BATCH_ROWS)
+    return bool(deliveries)

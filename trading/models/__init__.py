@@ -1,13 +1,13 @@
 """Decisions, what cooldowns count from, trades, executions, messages to brokers and halts.
 
 `decisions` is the only writer of decisions, `cooldowns` of when a rule acted, `order_management` of a trade's
-status and of counted messages, `bookkeeping` of executions, `emergency_stop` of halts, `protections` of positions'
-protections, `broker_messages` of what was said to brokers, `reconciliation` and `breaks` of how the books compare,
-`reconciling_cash` of what brokers move outside of orders.
+status and of counted messages, `bookkeeping` of executions, `emergency_stop` of halts, `stop_audience` of who is to
+hear of them, `protections` of positions' protections, `broker_messages` of what was said to brokers, `reconciliation`
+and `breaks` of how the books compare, `reconciling_cash` of what brokers move outside of orders.
 """
 
 from trading.models.decisions import Decision, RuleAct
-from trading.models.halts import Halt
+from trading.models.halts import Halt, HaltNotice
 from trading.models.messages import BrokerMessage, OrderMessage
 from trading.models.performance import SessionPerformance
 from trading.models.protections import Protection
@@ -15,6 +15,6 @@ from trading.models.reconciliation import BrokerActivity, Reconciliation, Reconc
 from trading.models.trades import AutoTrade, Execution, Side
 
 __all__ = [
-    "AutoTrade", "BrokerActivity", "BrokerMessage", "Decision", "Execution", "Halt", "OrderMessage", "Protection",
-    "Reconciliation", "ReconciliationBreak", "RuleAct", "SessionPerformance", "Side",
+    "AutoTrade", "BrokerActivity", "BrokerMessage", "Decision", "Execution", "Halt", "HaltNotice", "OrderMessage",
+    "Protection", "Reconciliation", "ReconciliationBreak", "RuleAct", "SessionPerformance", "Side",
 ]  # fmt: skip

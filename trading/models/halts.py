@@ -1,4 +1,4 @@
-"""The emergency stop's rows."""
+"""The emergency stop's rows, and who is still to hear of one in his own journal."""
 
 import uuid
 
@@ -7,6 +7,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
+from portfolios.models import Portfolio
 from rules.models import TradingRule
 from trading.core.breakers import EPISODE_CHARACTERS_MAX, OF_OUTAGES, Breaker
 
@@ -129,3 +130,27 @@ class Halt(models.Model):
 
     def __str__(self) -> str:
         return f"{self.mode} on {self.scope} {self.scope_id}".strip()
+
+
+class HaltNotice(models.Model):
+    """A portfolio that a stop of the platform or of a symbol concerns: it hears of that in its own journal.
+
+    It stays as long as the stop is in force, so that whoever heard of the arming hears of the release.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    halt = models.ForeignKey(Halt, on_delete=models.CASCADE, related_name="notices", db_index=False)
+    portfolio = models.ForeignKey(Portfolio, on_delete=models.CASCADE, related_name="+", db_index=False)
+    armed_due = models.BooleanField(help_text="It is still to hear that the stop is armed")
+    released_due = models.BooleanField(help_text="It is still to hear that the stop is over")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["halt", "portfolio"], name="halt_notice_once")]
+        indexes = [
+            models.Index(
+                fields=["id"], condition=Q(armed_due=True) | Q(released_due=True), name="halt_notice_due"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.halt_id} for {self.portfolio_id}"

@@ -34,6 +34,7 @@ from trading.core.breakers import OF_ACCOUNTS, OF_OUTAGES, Breaker, Tripped, bre
 from trading.core.halts import HALT_KEY
 from trading.models import Halt, Reconciliation, ReconciliationBreak
 from trading.services.halted_orders import cancel_open_in, in_flight_in
+from trading.services.stop_audience import note_armed, note_released
 
 log = structlog.get_logger(__name__)
 Scope = Halt.Scope
@@ -135,10 +136,10 @@ def _tell_armed(scope: str, scope_id: str, *, patience_ms: int | None = None) ->
     if untold:
         now = database_now()
         Halt.objects.filter(pk__in=[halt.pk for halt in untold]).update(journalled_at=now)
-        append([_armed_event(halt, now) for halt in untold])
+        append([armed_event(halt, now) for halt in untold])
 
 
-def _armed_event(halt: Halt, at: datetime) -> Event:
+def armed_event(halt: Halt, at: datetime) -> Event:
     name = halt.armed_by.get_username() if halt.armed_by else "system"
     if halt.armed_by_breaker:
         by = f"by the breaker {halt.armed_by_breaker}"
@@ -146,6 +147,13 @@ def _armed_event(halt: Halt, at: datetime) -> Event:
         by = f"by {name}" if halt.armed_by_rule_id is None else "by a rule"
     alert = AlertSpec("critical", f"Emergency stop ({halt}) armed {by}: {halt.reason}")
     return _event(halt, "halt.armed", at, name, alert)
+
+
+def released_event(halt: Halt, at: datetime) -> Event:
+    name = halt.released_by.get_username() if halt.released_by else "system"
+    told = f"released by {name}" if halt.released_by else "over: what its breaker missed is heard again"
+    alert = AlertSpec("warning", f"Emergency stop ({halt}) {told}")
+    return _event(halt, "halt.released", at, name, alert)
 
 
 def _event(halt: Halt, kind: str, at: datetime, actor: str, alert: AlertSpec | None = None) -> Event:
@@ -194,7 +202,7 @@ def release(*, halt_id: uuid.UUID, actor: AbstractBaseUser) -> Halt:
         objection = Forbidden("A person must release it; you are a service account.", code="person_required")
     if objection is not None:
         raise objection
-    return _end(halt, actor, f"released by {actor.get_username()}")
+    return _end(halt, actor)
 
 
 @transaction.atomic
@@ -202,21 +210,21 @@ def release_after_outage(*, halt_id: uuid.UUID) -> Halt | None:
     """What its breaker stopped for is over (`outages`), and nobody has to judge anything. None: somebody was faster."""
     rows = Halt.objects.select_for_update(no_key=True).filter(pk=halt_id, released_at=None)
     halt = rows.filter(armed_by_breaker__in=OF_OUTAGES).first()
-    return _end(halt, None, "over: what its breaker missed is heard again") if halt is not None else None
+    return _end(halt, None) if halt is not None else None
 
 
-def _end(halt: Halt, actor: AbstractBaseUser | None, told: str) -> Halt:
-    """Of a row that is locked and in force."""
+def _end(halt: Halt, actor: AbstractBaseUser | None) -> Halt:
+    """Of a row that is locked and in force. Nobody releases what ends by itself."""
     now = database_now()
     # It may be over before its arming could be told: what was first is told first.
-    events = [_armed_event(halt, now)] if halt.journalled_at is None else []
+    events = [armed_event(halt, now)] if halt.journalled_at is None else []
     Halt.objects.filter(pk=halt.pk, released_at=None).update(
         released_at=now, released_by_id=actor.pk if actor else None, journalled_at=halt.journalled_at or now
     )
     halt.refresh_from_db()
-    alert = AlertSpec("warning", f"Emergency stop ({halt}) {told}")
-    name = actor.get_username() if actor else "system"
-    append([*events, _event(halt, "halt.released", now, name, alert)])
+    note_released(halt)
+    append([*events, released_event(halt, now)])
+    wake_on_commit(DRAIN_TASK, queue="execution")  # which tells the portfolios
     return halt
 
 
@@ -310,7 +318,10 @@ def _wait_for_batches() -> None:
 
 def _drain(halts: Sequence[Halt]) -> bool:
     """Of halts that cover the same trades; the first is told as the reason."""
-    if not cancel_open_in(halts[0]) or in_flight_in(halts[0]):
+    all_asked = cancel_open_in(halts[0])
+    for halt in halts:
+        note_armed(halt)
+    if not all_asked or in_flight_in(halts[0]):
         return False
     _tell_drained(halts)
     return True

@@ -9,8 +9,7 @@ import uuid
 from collections.abc import Collection, Sequence
 
 import structlog
-from celery.exceptions import SoftTimeLimitExceeded
-from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db import connection, transaction
 from django.db.models import Count, Q, QuerySet
 
 from journal.services.journal import append
@@ -18,6 +17,7 @@ from portfolios.models import BrokerAccount
 from portfolios.services.books import open_books
 from trading.core.order_states import DOUBTFUL, IN_FLIGHT, OPEN, WORKING, OrderState
 from trading.models import AutoTrade, Halt
+from trading.services.isolating import on_their_own
 from trading.services.order_management import request_cancels
 
 log = structlog.get_logger(__name__)
@@ -77,20 +77,12 @@ class _Round:
 
     def work_off(self, portfolio_ids: Sequence[uuid.UUID]) -> None:
         """All of them together; if that fails, each by itself, so that it stops no other."""
-        try:
-            done = _cancel_in(self._halt, portfolio_ids)
-        except (InterfaceError, SoftTimeLimitExceeded):
-            raise  # the database is gone, or the worker's time is up: the sweep comes again
-        except Exception as error:
-            if isinstance(error, OperationalError) and not connection.is_usable():
-                raise
-            if len(portfolio_ids) == 1:
-                log.exception("stop_cannot_cancel", portfolio_id=str(portfolio_ids[0]))
-                self._failed.update(portfolio_ids)
-                return
-            for portfolio_id in portfolio_ids:
-                self.work_off([portfolio_id])
-            return
+        for portfolio_id, error in on_their_own(portfolio_ids, self._cancel).items():
+            log.error("stop_cannot_cancel", portfolio_id=str(portfolio_id), exc_info=error)
+            self._failed.add(portfolio_id)
+
+    def _cancel(self, portfolio_ids: Sequence[uuid.UUID]) -> None:
+        done = _cancel_in(self._halt, portfolio_ids)
         self._done += len(done)
         self._busy.update(key for key in portfolio_ids if key not in done)
 

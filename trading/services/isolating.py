@@ -1,12 +1,14 @@
 """Work on many at once of which one may break: whoever is to blame is found, and the others go on."""
 
-from collections.abc import Callable, Sized
+from collections.abc import Callable, Sequence, Sized
 from typing import TypeVar
 
-from django.db import transaction
+from celery.exceptions import SoftTimeLimitExceeded
+from django.db import InterfaceError, OperationalError, connection, transaction
 
 from trading.services.faults import TRANSIENT
 
+Key = TypeVar("Key")
 Rows = TypeVar("Rows", bound=Sized)
 Result = TypeVar("Result")
 
@@ -40,3 +42,23 @@ def isolated(
     return [
         done for half in (first, second) for done in isolated(half, work, halves, give_up, isolating=True)
     ]
+
+
+def on_their_own(keys: Sequence[Key], work: Callable[[Sequence[Key]], None]) -> dict[Key, Exception]:
+    """Work on all keys together, in a transaction of `work`; if that fails, on each by itself. Returns those that
+    failed.
+
+    Unlike `isolated`, where somebody waits too long for a lock it is the failure of that one. Where the database is
+    gone, or the worker's time is up, it is raised.
+    """
+    try:
+        work(keys)
+    except (InterfaceError, SoftTimeLimitExceeded):
+        raise
+    except Exception as error:
+        if isinstance(error, OperationalError) and not connection.is_usable():
+            raise
+        if len(keys) == 1:
+            return {keys[0]: error}
+        return {key: error for one in keys for key, error in on_their_own([one], work).items()}
+    return {}
