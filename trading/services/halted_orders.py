@@ -7,6 +7,7 @@ orders of the others in the market. It is left for the next round, and the stop 
 import time
 import uuid
 from collections.abc import Collection, Sequence
+from functools import partial
 
 import structlog
 from django.db import connection, transaction
@@ -22,10 +23,8 @@ from trading.services.order_management import request_cancels
 
 log = structlog.get_logger(__name__)
 BATCH_PORTFOLIOS_MAX = 200
-# A portfolio in which somebody else is at work is free again in a moment, at every tick of the market.
-BUSY_TRIES, BUSY_PAUSE_SECONDS = 5, 0.1
-# So long a batch waits for the row of an order or of a journal; those behind it wait with it.
-LOCK_TIMEOUT_MS = 250
+# So long it waits for the lock of a portfolio, of an order or of a journal, and for all that are locked together.
+LOCK_TIMEOUT_MS, WAIT_SECONDS_MAX = 250, 5.0
 NAMED_MAX = 20
 # What is still to be cancelled: a wish for what is in doubt is remembered once.
 _CANCELLABLE = Q(status__in=[state.value for state in WORKING | {OrderState.PENDING}]) | Q(
@@ -63,6 +62,7 @@ def cancel_open_in(halt: Halt) -> bool:
             break
         this.work_off(ids)
         after = ids[-1]
+    this.wait_for_busy()
     return this.is_complete()
 
 
@@ -82,34 +82,38 @@ class _Round:
             self._failed.add(portfolio_id)
 
     def _cancel(self, portfolio_ids: Sequence[uuid.UUID]) -> None:
-        done = _cancel_in(self._halt, portfolio_ids)
+        done = _cancel_in(self._halt, portfolio_ids, skip_locked=True)
         self._done += len(done)
         self._busy.update(key for key in portfolio_ids if key not in done)
 
+    def wait_for_busy(self) -> None:
+        """For each a moment: whoever is at work in a portfolio is mostly done in milliseconds."""
+        ends_at = time.monotonic() + WAIT_SECONDS_MAX
+        for portfolio_id in sorted(self._busy):
+            if time.monotonic() > ends_at:
+                return
+            if not on_their_own([portfolio_id], partial(_cancel_in, self._halt, skip_locked=False)):
+                self._busy.discard(portfolio_id)
+                self._done += 1
+
     def is_complete(self) -> bool:
-        """After a few more tries with those that were busy."""
-        for _ in range(BUSY_TRIES):
-            if not self._busy:
-                break
-            time.sleep(BUSY_PAUSE_SECONDS)
-            again, self._busy = sorted(self._busy), set()
-            for start in range(0, len(again), BATCH_PORTFOLIOS_MAX):
-                self.work_off(again[start : start + BATCH_PORTFOLIOS_MAX])
-        if self._busy or self._failed:
+        """Tells who is left."""
+        left = self._busy | self._failed
+        if left:
             log.warning(
                 "stop_cancels_left", halt_id=str(self._halt.pk), cancelled_portfolios=self._done,
                 busy=len(self._busy), failed=len(self._failed),
-                first=[str(key) for key in sorted(self._busy | self._failed)[:NAMED_MAX]],
+                first=[str(key) for key in sorted(left)[:NAMED_MAX]],
             )  # fmt: skip
-        return not self._busy and not self._failed
+        return not left
 
 
 @transaction.atomic
-def _cancel_in(halt: Halt, portfolio_ids: Collection[uuid.UUID]) -> set[uuid.UUID]:
-    """Of those portfolios that nobody else has locked; returns which they are."""
+def _cancel_in(halt: Halt, portfolio_ids: Collection[uuid.UUID], *, skip_locked: bool) -> set[uuid.UUID]:
+    """Returns the portfolios that it was done in; `skip_locked`: those that nobody else has locked."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT set_config('lock_timeout', %s, true)", [f"{LOCK_TIMEOUT_MS}ms"])
-    books = open_books(portfolio_ids, skip_locked=True)
+    books = open_books(portfolio_ids, skip_locked=skip_locked)
     trades = orders_in(halt).filter(_CANCELLABLE, portfolio_id__in=list(books.portfolios))
     reason = f"HALTED: {halt.mode} on {halt.scope}: {halt.reason}"
     events = request_cancels(trades, books=books, reason=reason)

@@ -44,7 +44,7 @@ def isolated(
     ]
 
 
-def on_their_own(keys: Sequence[Key], work: Callable[[Sequence[Key]], None]) -> dict[Key, Exception]:
+def on_their_own(keys: Sequence[Key], work: Callable[[Sequence[Key]], object]) -> dict[Key, Exception]:
     """Work on all keys together, in a transaction of `work`; if that fails, on each by itself. Returns those that
     failed.
 
