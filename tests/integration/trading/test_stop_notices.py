@@ -16,7 +16,8 @@ from tests.harness.people import person
 from tests.harness.trading import Desk, Market
 from tests.integration.trading.steps import held_by_another
 from trading.models import Halt, HaltNotice
-from trading.services.emergency_stop import arm, drain_all, release
+from trading.services.breakers import trip
+from trading.services.emergency_stop import arm, drain_all, release, release_after_outage
 from trading.services.stop_notices import tell_portfolios
 from trading.services.stopping import finish_stopping
 from trading.tasks import drain_halts
@@ -121,6 +122,20 @@ def test_who_begins_to_trade_while_it_is_in_force_hears_that_it_is_over(
     release(halt_id=halt.id, actor=root)
     drain_halts()
     assert heard(desk) == ["halt.released"]
+
+
+def test_the_end_of_an_outage_is_told_as_a_release_is(desk: Desk) -> None:
+    halt = trip(
+        breaker="beat_silence", scope="platform", scope_id="", episode="first", reason="silent",
+        numbers={"limit": 60},
+    )  # fmt: skip
+    assert halt is not None
+    drain_halts()
+    release_after_outage(halt_id=halt.id)
+    drain_halts()
+    assert heard(desk) == ["halt.armed", "halt.released"]
+    told = Alert.objects.get(stream=desk.portfolio.id, kind="halt.released").message
+    assert told == f"Emergency stop ({halt}) over: what its breaker missed is heard again"
 
 
 def test_a_symbols_stop_concerns_whoever_may_trade_or_holds_it(market: Market, dora: Any) -> None:
