@@ -33,19 +33,19 @@ from foundation.wakeups import wake_on_commit
 from portfolios.models import BrokerAccount
 from trading.brokers.connections import broker_of
 from trading.brokers.protocol import BadReport, Broker, BrokerAccountState, BrokerError
-from trading.core.reconciliation import STATES, answer_key
+from trading.core.reconciliation import STATES, Finding, answer_key
 from trading.models import AutoTrade, Reconciliation, ReconciliationBreak
 from trading.services import breaks
 from trading.services.account_alerts import alert_once
 from trading.services.faults import TRANSIENT
-from trading.services.reconciling import CLOCK_SLACK, Run, TakenOver, lease_seconds
+from trading.services.reconciling import CLOCK_SLACK, Run, TakenOver, fenced, lease_seconds
 from trading.services.reconciling_cash import book_activities
 from trading.services.reconciling_holdings import compare_holdings
 from trading.services.reconciling_orders import AskedOrders, apply_orders, ask_orders
 from trading.services.reconciling_unread import in_the_way
 
 log = structlog.get_logger(__name__)
-Trigger = Reconciliation.Trigger
+Kind, Trigger = ReconciliationBreak.Kind, Reconciliation.Trigger
 OVERLAP, OVERLAP_OF_AN_HOUR = timedelta(minutes=10), timedelta(days=1)
 FAILURES_BEFORE_ALERT = 5
 FAILURE_CHARACTERS_MAX = 255
@@ -69,8 +69,10 @@ def reconcile(*, account_id: uuid.UUID, trigger: str, broker: Broker | None = No
     if lease is None:
         raise AlreadyReconciling(f"Account {account_id} is being reconciled.")
     try:
-        row = _begin(account_id, trigger)
-        _finish(row, *_carry_out(account, row, lease, broker))
+        row = _begin(account_id, trigger, lease)
+        _finish(row, lease, *_carry_out(account, row, lease, broker))
+    except TakenOver as error:
+        raise AlreadyReconciling(str(error)) from error
     finally:
         with contextlib.suppress(OperationalError, InterfaceError):
             leases.release(lease)
@@ -78,14 +80,15 @@ def reconcile(*, account_id: uuid.UUID, trigger: str, broker: Broker | None = No
     return row
 
 
-def _begin(account_id: uuid.UUID, trigger: str) -> Reconciliation:
-    """A row of its own, or the one by which somebody asked for it."""
-    asked = Reconciliation.objects.filter(account_id=account_id, trigger=Trigger.MANUAL, finished_at=None)
-    row = asked.order_by("id").first() if trigger == Trigger.MANUAL else None
-    if row is None:
-        row = Reconciliation.objects.create(account_id=account_id, trigger=trigger)
-    Reconciliation.objects.filter(pk=row.pk).update(started_at=Now())
-    row.refresh_from_db()
+def _begin(account_id: uuid.UUID, trigger: str, lease: leases.HeldLease) -> Reconciliation:
+    """A row of its own, or the one by which somebody asked for it. Raises TakenOver."""
+    with fenced(lease):
+        asked = Reconciliation.objects.filter(account_id=account_id, trigger=Trigger.MANUAL, finished_at=None)
+        row = asked.order_by("id").first() if trigger == Trigger.MANUAL else None
+        if row is None:
+            row = Reconciliation.objects.create(account_id=account_id, trigger=trigger)
+        Reconciliation.objects.filter(pk=row.pk).update(started_at=Now())
+        row.refresh_from_db()
     return row
 
 
@@ -100,25 +103,7 @@ def _carry_out(
             broker = own = broker_of(account)
         floor, since = _window(account.pk, row)
         run = Run(account, broker, lease, floor, since)
-        told = run.ask(broker.account)
-        if not _is_this_account(run, told):
-            return f"the broker answers for account {told.account_number}", None, run
-        orders = ask_orders(run)
-        reach("reconcile.asked", detail=f"account {account.pk}")
-        apply_orders(run, orders)
-        breaks.end_booked(account_id=account.pk)
-        unread = in_the_way(run, orders.unread)
-        if unread:  # and what it has filled: nothing can be said of what is held
-            return f"{Reconciliation.UNREAD}{unread[0]}", orders, run
-        book_activities(run)
-        compare_holdings(run)
-        breaks.end_gone(account_id=account.pk, kinds=STATES, seen=run.seen, explained=run.explained)
-    except BadReport as error:
-        breaks.record_break(
-            account_id=account.pk, kind=ReconciliationBreak.Kind.BAD_REPORT, ours={}, detail=str(error),
-            key=answer_key(run.question if run is not None else "", str(error)), theirs={"said": error.payload},
-        )  # fmt: skip
-        return f"{Reconciliation.BAD_REPORT}{error}", None, None
+        return *_compare(run), run
     except (BrokerError, TakenOver) as error:
         return f"{type(error).__name__}: {error}", None, None
     except SoftTimeLimitExceeded:  # it counts, or it would be begun anew at once, before all others
@@ -133,19 +118,41 @@ def _carry_out(
     finally:
         if own is not None:
             own.close()
-    return "", orders, run
+
+
+def _compare(run: Run) -> tuple[str, AskedOrders | None]:
+    """The failure (empty: none), and what was asked. Raises BrokerError, TakenOver."""
+    try:
+        told = run.ask(run.broker.account)
+        if not _is_this_account(run, told):
+            return f"the broker answers for account {told.account_number}", None
+        orders = ask_orders(run)
+        reach("reconcile.asked", detail=f"account {run.account_id}")
+        apply_orders(run, orders)
+        with run.fenced():
+            breaks.end_booked(account_id=run.account_id)
+        unread = in_the_way(run, orders.unread)
+        if unread:  # and what it has filled: nothing can be said of what is held
+            return f"{Reconciliation.UNREAD}{unread[0]}", orders
+        book_activities(run)
+        compare_holdings(run)
+        with run.fenced():
+            breaks.end_gone(account_id=run.account_id, kinds=STATES, seen=run.seen, explained=run.explained)
+        return "", orders
+    except BadReport as error:
+        key = answer_key(run.question, str(error))
+        run.record([Finding(Kind.BAD_REPORT, key, str(error), theirs={"said": error.payload})])
+        return f"{Reconciliation.BAD_REPORT}{error}", None
 
 
 def _is_this_account(run: Run, told: BrokerAccountState) -> bool:
     """What it tells of another account is not believed."""
-    ours = run.account.account_number
-    if not ours or told.account_number == ours:
+    ours, theirs = run.account.account_number, told.account_number
+    if not ours or theirs == ours:
         return True
-    breaks.record_break(
-        account_id=run.account.pk, kind=ReconciliationBreak.Kind.BAD_REPORT, key="account_number",
-        ours={"account_number": ours}, theirs={"account_number": told.account_number},
-        detail=f"the broker answers for account {told.account_number}, ours is {ours}",
-    )  # fmt: skip
+    detail = f"the broker answers for account {theirs}, ours is {ours}"
+    numbers = {"account_number": ours}, {"account_number": theirs}
+    run.record([Finding(Kind.BAD_REPORT, "account_number", detail, *numbers)])
     return False
 
 
@@ -178,7 +185,7 @@ def _hour(at: datetime) -> datetime:
 def _unbooked(account_id: uuid.UUID) -> list[datetime]:
     """When fills were executed that could not be booked, and when they were found: it may have been days later. Of
     other money, when it was found."""
-    kinds = (ReconciliationBreak.Kind.EXECUTION, ReconciliationBreak.Kind.ACTIVITY)
+    kinds = (Kind.EXECUTION, Kind.ACTIVITY)
     rows = ReconciliationBreak.objects.filter(account_id=account_id, kind__in=kinds, ended_at=None)
     times = list[datetime]()
     for found_at, told in rows.values_list("found_at", "theirs__at"):
@@ -189,15 +196,23 @@ def _unbooked(account_id: uuid.UUID) -> list[datetime]:
     return times
 
 
-def _finish(row: Reconciliation, failure: str, orders: AskedOrders | None, run: Run | None) -> None:
-    still_open = breaks.halt_while_open(account_id=row.account_id)
-    with transaction.atomic():
-        reach("reconcile.before_commit", detail=f"account {row.account_id}")
-        Reconciliation.objects.filter(pk=row.pk).update(
-            finished_at=Now(), failure=failure[:FAILURE_CHARACTERS_MAX], breaks=still_open,
-            orders=len(orders.by_client_id) if orders is not None else 0,
-            fills_booked=run.booked if run is not None else 0,
-        )  # fmt: skip
+def _finish(
+    row: Reconciliation, lease: leases.HeldLease, failure: str, orders: AskedOrders | None, run: Run | None
+) -> None:
+    """Whoever took over may be at the same row, if somebody asked for it, and has begun it anew: it is his to end."""
+    mine = Reconciliation.objects.filter(pk=row.pk, started_at=row.started_at)
+    try:
+        with fenced(lease):
+            still_open = breaks.halt_while_open(account_id=row.account_id)
+            reach("reconcile.before_commit", detail=f"account {row.account_id}")
+            mine.update(
+                finished_at=Now(), failure=failure[:FAILURE_CHARACTERS_MAX], breaks=still_open,
+                orders=len(orders.by_client_id) if orders is not None else 0,
+                fills_booked=run.booked if run is not None else 0,
+            )  # fmt: skip
+    except TakenOver as error:
+        failure = f"{type(error).__name__}: {error}"
+        mine.update(finished_at=Now(), failure=failure[:FAILURE_CHARACTERS_MAX])
     if failure:
         log.warning("reconciliation_failed", account_id=str(row.account_id), failure=failure)
         _alert_failing(row.account_id, failure)

@@ -1,7 +1,8 @@
 """What the parts of a reconciliation share: one run, its questions, and what it found."""
 
+import contextlib
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import ParamSpec, TypeVar
@@ -37,9 +38,24 @@ def lease_seconds() -> float:
     return max(float(settings.BROKER_LEASE_SECONDS), settings.BROKER_DEADLINE_SECONDS * 2)
 
 
+@contextlib.contextmanager
+def fenced(lease: leases.HeldLease) -> Iterator[None]:
+    """A transaction that is kept only by whoever has the lease at its end: who was stopped for longer than that writes
+    nothing by his old view. Raises TakenOver."""
+    with transaction.atomic():
+        yield
+        renew(lease)  # last: portfolios and journal streams are locked first, as everywhere
+
+
+def renew(lease: leases.HeldLease) -> None:
+    """Raises TakenOver."""
+    if not leases.renew(lease, seconds=lease_seconds()):
+        raise TakenOver(f"The lease {lease.name} was taken over.")
+
+
 @dataclass
 class Run:
-    """One reconciliation under way.
+    """One reconciliation under way. What it writes, it writes `fenced`.
 
     floor: what happened at the broker before it is not ours to judge. since: how far back it is asked. seen: (kind,
     key) of the differences that are still there, or of which nothing can be said now. explained: of those of the
@@ -77,26 +93,29 @@ class Run:
 
     def apply(self, order: BrokerOrder, execution: BrokerExecution | None = None) -> AutoTrade:
         """Raises ForeignOrder, BadReport, TakenOver: it renews the lease, which so many fills would outlive."""
-        with nothing_unforeseen(order, execution, but=(TakenOver,)), transaction.atomic():
-            self.require_same_account()
+        with nothing_unforeseen(order, execution, but=(TakenOver,)), self.fenced():
             trade = apply_report(
                 account_id=self.account_id, order=order, execution=execution, told_by=TOLD_BY
             )
-            self._renew()  # last: the portfolio is locked first, as everywhere
             reach("reconcile.before_commit", detail=order.client_order_id)
         return trade
 
     def _renew(self) -> None:
-        if not leases.renew(self.lease, seconds=lease_seconds()):
-            raise TakenOver(f"The lease {self.lease.name} was taken over.")
+        renew(self.lease)
+
+    @contextlib.contextmanager
+    def fenced(self) -> Iterator[None]:
+        """A transaction for what is concluded of this account while nobody else concludes. Raises TakenOver."""
+        with fenced(self.lease):
+            self.require_same_account()
+            yield
 
     def record(self, findings: Iterable[Finding]) -> None:
         found = list(findings)
         self.seen |= {(one.kind, one.key) for one in found}
         if not found:
             return
-        with transaction.atomic():
-            self.require_same_account()
+        with self.fenced():
             record_breaks(account_id=self.account_id, findings=found)
 
     def require_same_account(self) -> None:

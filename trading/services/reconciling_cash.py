@@ -12,7 +12,6 @@ from datetime import timedelta
 from typing import Any
 
 import structlog
-from django.db import transaction
 
 from foundation.clock import database_now
 from foundation.core.money import ZERO
@@ -20,7 +19,7 @@ from foundation.errors import Conflict
 from foundation.kill_points import reach
 from journal.core.events import Event
 from journal.services.journal import append
-from portfolios.models import LedgerTransfer, Portfolio
+from portfolios.models import LedgerTransfer
 from portfolios.services.broker_cash import book_broker_cash
 from trading.brokers.protocol import ActivityKind, CashActivity, UnreadableActivity
 from trading.core.reconciliation import Finding
@@ -62,7 +61,8 @@ def book_activities(run: Run) -> None:
         if (objection := _settle(run, one, known.get(key)))
     ]
     run.record(findings)
-    end_gone(account_id=run.account_id, kinds=[BREAK], seen=run.seen)
+    with run.fenced():
+        end_gone(account_id=run.account_id, kinds=[BREAK], seen=run.seen)
 
 
 def awaits_its_cash(account_id: uuid.UUID) -> bool:
@@ -80,16 +80,14 @@ def _takes(one: Told) -> bool:
     return isinstance(one, CashActivity) and one.amount < 0
 
 
-@transaction.atomic
 def _begin(run: Run, ids: Sequence[str]) -> None:
     """Note what was there before; from now on it is ours to book."""
-    Portfolio.objects.select_for_update(no_key=True).get(pk=run.account.portfolio_id)
-    run.require_same_account()
-    BrokerActivity.objects.bulk_create(
-        [BrokerActivity(account_id=run.account_id, activity_id=key) for key in ids], ignore_conflicts=True
-    )
-    run.account.activities_since = database_now()
-    run.account.save(update_fields=["activities_since"])
+    with run.fenced():
+        BrokerActivity.objects.bulk_create(
+            [BrokerActivity(account_id=run.account_id, activity_id=key) for key in ids], ignore_conflicts=True
+        )
+        run.account.activities_since = database_now()
+        run.account.save(update_fields=["activities_since"])
 
 
 def _settle(run: Run, one: Told, known: BrokerActivity | None) -> str:
@@ -112,7 +110,7 @@ def _book(run: Run, one: CashActivity) -> str:
     if _is_of_another_currency(run, one):
         return f"it is in {one.currency}, the books are kept in {run.account.portfolio.base_currency}"
     try:
-        with transaction.atomic():
+        with run.fenced():
             _book_once(run, one)
     except Conflict as error:
         return error.detail
@@ -121,13 +119,12 @@ def _book(run: Run, one: CashActivity) -> str:
 
 
 def _book_once(run: Run, one: CashActivity) -> None:
-    """Ledger, the row that says it is booked, and the event, all or nothing. Raises Conflict, TakenOver."""
+    """Ledger, the row that says it is booked, and the event, all or nothing. Raises Conflict."""
     account = run.account
     memo = f"{one.detail}, {one.day}"
     booked = book_broker_cash(
         portfolio_id=account.portfolio_id, kind=_kind_of(one), amount=one.amount, memo=memo
     )
-    run.require_same_account()
     BrokerActivity.objects.create(
         account=account,
         activity_id=one.activity_id,
