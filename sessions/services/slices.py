@@ -62,30 +62,32 @@ def slice_with_room(*, every_seconds: int) -> int:
 
 
 _DUE = """
-    t.closed_at IS NULL AND t.evaluated_slot < %s AND t.due_at <= statement_timestamp()
+    t.closed_at IS NULL AND t.evaluated_slot < %s AND t.begun_slot <= %s AND t.due_at <= statement_timestamp()
     AND EXISTS (SELECT FROM trading_sessions AS s WHERE s.slice_id = t.id AND s.status = ANY(%s))
 """
+_NEWEST = "NOT EXISTS (SELECT FROM market_snapshots WHERE version > %s)"
 _ANY_DUE = f"SELECT EXISTS (SELECT FROM trading_sessions_evaluationslice AS t WHERE {_DUE})"  # noqa: S608
 
 
 def any_due(*, version: int) -> bool:
     """Whether a slice waits for this snapshot, claimed or not."""
-    given = [version, [status.value for status in EVALUATED]]
+    given = [version, version, [status.value for status in EVALUATED]]
     ((found,),) = selected(_ANY_DUE, given)
     return bool(found)
 
 
 def claim_due_slice(*, version: int) -> EvaluationSlice | None:
-    """The slice that waits longest for this snapshot, locked; None when none is due or all are claimed.
+    """The slice that waits longest for this snapshot, locked; None when none is due or all are claimed, or when it is
+    not the newest snapshot any more: whoever was stopped since he read it would take portfolios back in market time.
 
     Of those that wait equally long one of which nothing is decided yet in this slot, and one that this process did
     last: what it keeps of it is still true, but for what has changed since.
     """
     rows = load_where(
         EvaluationSlice,
-        f"{_DUE} ORDER BY t.evaluated_slot, t.begun_slot = %s, t.evaluated_by <> %s, t.id"
+        f"{_DUE} AND {_NEWEST} ORDER BY t.evaluated_slot, t.begun_slot = %s, t.evaluated_by <> %s, t.id"
         " LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED",
-        [version, [status.value for status in EVALUATED], version, instance_name()],
+        [version, version, [status.value for status in EVALUATED], version, version, instance_name()],
     )
     return rows[0] if rows else None
 
