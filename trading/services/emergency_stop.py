@@ -229,10 +229,16 @@ def _end(halt: Halt, actor: AbstractBaseUser | None) -> Halt:
 
 
 def _cannot_be_read(halt: Halt) -> Conflict | None:
-    """Explained or not: while a reconciliation cannot read what the broker says, nobody would learn of the fills."""
+    """Explained or not: while a reconciliation cannot read what the broker says, nobody would learn of the fills. What
+    was so before the account was disconnected, or connected anew, no reconciliation can ever put right."""
     if halt.armed_by_breaker != Breaker.RECONCILIATION:
         return None
-    done = Reconciliation.objects.filter(account_id=uuid.UUID(halt.scope_id), finished_at__isnull=False)
+    account = BrokerAccount.objects.get(pk=uuid.UUID(halt.scope_id))
+    if account.broker == BrokerAccount.Broker.PAPER:
+        return None
+    done = Reconciliation.objects.filter(account=account, finished_at__isnull=False)
+    if account.connected_at is not None:
+        done = done.filter(started_at__gte=account.connected_at)
     last = done.order_by("-started_at").first()
     if last is None or not last.failure.startswith(Reconciliation.BAD_REPORT):
         return None
