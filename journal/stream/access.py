@@ -5,7 +5,8 @@ portfolio joins the sockets that follow everything.
 """
 
 import asyncio
-from collections.abc import Collection
+import contextlib
+from collections.abc import Collection, Iterator
 from typing import Protocol
 from uuid import UUID
 from weakref import WeakKeyDictionary
@@ -20,7 +21,6 @@ from journal.stream.threads import for_client
 log = structlog.get_logger(__name__)
 
 RECHECK_SECONDS = 3.0
-RETRY_SECONDS = 1.0
 CREDENTIALS_PER_READ = 500
 
 
@@ -59,21 +59,29 @@ class AccessWatch:
     async def _ask_for_ever(self) -> None:
         while True:
             await asyncio.sleep(RECHECK_SECONDS)
-            try:
-                await self._ask()
-            except Exception as error:
-                # Without the database nothing new can be sent either, so the sockets may stay.
-                log.warning("journal_access_not_checked", error=repr(error))
-                await asyncio.sleep(RETRY_SECONDS)
+            await self._ask()
 
     async def _ask(self) -> None:
+        """Whatever becomes of one question or of one socket, the others are told; all are asked for again soon."""
         credentials = list({watched.credential for watched in self._watched})
         for start in range(0, len(credentials), CREDENTIALS_PER_READ):
-            part = credentials[start : start + CREDENTIALS_PER_READ]
-            access = await for_client(access_of, part)
-            asked = set(part)
-            for watched in [one for one in self._watched if one.credential in asked]:
+            with _others_go_on():
+                await self._ask_for(set(credentials[start : start + CREDENTIALS_PER_READ]))
+
+    async def _ask_for(self, part: set[Credential]) -> None:
+        access = await for_client(access_of, part)
+        for watched in [one for one in self._watched if one.credential in part]:
+            with _others_go_on():
                 await watched.access_is(access.get(watched.credential))
+
+
+@contextlib.contextmanager
+def _others_go_on() -> Iterator[None]:
+    """Without the database nothing new can be sent either, so the sockets may stay."""
+    try:
+        yield
+    except Exception as error:
+        log.warning("journal_access_not_checked", error=repr(error))
 
 
 _watches: WeakKeyDictionary[asyncio.AbstractEventLoop, AccessWatch] = WeakKeyDictionary()

@@ -46,12 +46,18 @@ class Follower:
     async def begin(self, wanted: Mapping[UUID, int | None]) -> None:
         """Follow these streams too: after the given `seq`, or from now on where it is None.
 
-        Nothing once it has ended: whoever saw a new stream may come late, and nobody would detach it any more.
+        Nothing once it has ended: whoever saw a new stream may come late, and nobody would detach it any more. Whatever
+        it raises, it follows none of them, and can be asked again.
         """
         if self._ended:
             return
         self._attached.update(wanted)
-        heads = await self._hub.attach(self, wanted)
+        try:
+            heads = await self._hub.attach(self, wanted)
+        except BaseException:
+            self._hub.detach(self, wanted)
+            self._attached.difference_update(wanted)
+            raise
         for stream, since in wanted.items():
             head = heads[stream]
             if since is not None and since > head:
