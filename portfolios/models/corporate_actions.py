@@ -16,9 +16,9 @@ WAITS = Q(booked_at=None)
 class CorporateActionBooking(models.Model):
     """What a corporate action is to one portfolio. `booked_at` empty: it waits, and `waiting_for` says why.
 
-    Written by `services.corporate_actions`, and by a reversal. `entry_id` is empty where there was nothing to
-    book (a dividend below half a cent, or one that a real broker pays). It is made anew once it is reversed (or was
-    nothing) and the portfolio is entitled to another quantity than then.
+    Written by `services.corporate_actions`, by `services.late_fills`, and by a reversal. `entry_id` is empty where
+    there was nothing to book (a dividend below half a cent, or one that a real broker pays). It is made anew once it is
+    reversed (or was nothing) and the portfolio is entitled to another quantity than then.
     """
 
     action = models.ForeignKey(CorporateAction, on_delete=models.PROTECT, related_name="bookings")

@@ -221,8 +221,18 @@ class Batch:
     at_brokers: set[uuid.UUID]
     wrong: dict[uuid.UUID, uuid.UUID | None]  # portfolio -> the entry of an action that was withdrawn since
     now: datetime
+    beside_orders: bool = False  # those that work count in new units already
     events: list[Event] = field(default_factory=list)
     split_positions: list[int] = field(default_factory=list)
+
+    @classmethod
+    def of_one(
+        cls, action: CorporateAction, books: Books, portfolio_id: uuid.UUID, *, quantity: Decimal
+    ) -> "Batch":
+        """For one portfolio that was entitled by another quantity before."""
+        return cls(
+            action, books, {portfolio_id: quantity}, set(), set(), {}, database_now(), beside_orders=True
+        )
 
 
 @transaction.atomic
@@ -253,7 +263,7 @@ def _book_batch(action: CorporateAction, portfolio_ids: Sequence[uuid.UUID]) -> 
         set(real.values_list("portfolio_id", flat=True)), dict(wrong.values_list("portfolio_id", "entry_id")),
         database_now(),
     )  # fmt: skip
-    booked = sum(_book_one(batch, row) for row in rows)
+    booked = sum(book_one(batch, row) for row in rows)
     books.save()
     rescale_peaks(batch.split_positions, new_units=action.new_units or 1, old_units=action.old_units or 1)
     CorporateActionBooking.objects.bulk_update(
@@ -263,7 +273,7 @@ def _book_batch(action: CorporateAction, portfolio_ids: Sequence[uuid.UUID]) -> 
     return booked
 
 
-def _book_one(batch: Batch, row: CorporateActionBooking) -> bool:
+def book_one(batch: Batch, row: CorporateActionBooking) -> bool:
     """Whether the row is booked now; otherwise it waits."""
     row.quantity = batch.quantities.get(row.portfolio_id, Decimal(0))
     waits: Waits | None = None
@@ -322,7 +332,8 @@ def _book_split(batch: Batch, row: CorporateActionBooking) -> Waits | None:
     """Units against the market without a price; what is less than the lot is sold at the price for cash in lieu."""
     action, books, instrument = batch.action, batch.books, batch.action.instrument
     key = (row.portfolio_id, action.instrument_id)
-    if any(each.instrument_id == action.instrument_id for each in books.reservations_of(row.portfolio_id)):
+    reserved = books.reservations_of(row.portfolio_id)
+    if not batch.beside_orders and any(each.instrument_id == action.instrument_id for each in reserved):
         return Waits("an order for the instrument is working, whose size would be wrong")
     assert action.new_units is not None and action.old_units is not None
     terms = split(

@@ -107,10 +107,13 @@ def _note(booking: CorporateActionBooking, done: Reversal, books: Books) -> None
         rescale_peaks([position.pk], new_units=action.old_units, old_units=action.new_units)
 
 
-def mirror(books: Books, transfers: Sequence[LedgerTransfer], *, realised: Decimal, memo: str) -> Reversal:
+def mirror(
+    books: Books, transfers: Sequence[LedgerTransfer], *, realised: Decimal, memo: str, for_now: bool = False
+) -> Reversal:
     """Mirror an entry's transfers in the open books; `realised` is what it had realised on the position.
 
-    The caller saves and journals. Raises Conflict; then nothing is changed in the books.
+    for_now: the like is booked anew at once, so what is promised to orders keeps nothing from it. The caller saves and
+    journals. Raises Conflict; then nothing is changed in the books.
     """
     portfolio_id = transfers[0].portfolio_id
     _refuse_what_is_reversed(transfers)
@@ -119,7 +122,7 @@ def mirror(books: Books, transfers: Sequence[LedgerTransfer], *, realised: Decim
     instrument_id = next((row.instrument_id for row in transfers if row.instrument_id is not None), None)
     done = ZERO
     if instrument_id is not None:
-        done = _mirror_position(books, transfers, instrument_id, realised)
+        done = _mirror_position(books, transfers, instrument_id, realised, for_now=for_now)
     entry_id = uuid.uuid4()
     for row in transfers:
         more: dict[str, Any] = {
@@ -162,13 +165,13 @@ def _refuse_beyond_cash(books: Books, portfolio_id: uuid.UUID, cash: Decimal) ->
 
 
 def _mirror_position(
-    books: Books, transfers: Sequence[LedgerTransfer], instrument_id: int, realised: Decimal
+    books: Books, transfers: Sequence[LedgerTransfer], instrument_id: int, realised: Decimal, *, for_now: bool
 ) -> Decimal:
     first = transfers[0]
     key = (first.portfolio_id, instrument_id)
     row, symbol = books.position(*key), next(t.asset for t in transfers if t.instrument_id is not None)
     quantity = _moved(transfers, Account.HOLDINGS, units=True)
-    free = row.quantity - row.reserved_quantity
+    free = row.quantity if for_now else row.quantity - row.reserved_quantity
     if quantity > free:
         raise Conflict(
             f"The reversal takes {quantity.normalize():f} {symbol}, and only {free.normalize():f} is held and free: "

@@ -10,6 +10,7 @@ Errors (of `trading.brokers.protocol`)
 """
 
 import uuid
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -27,7 +28,9 @@ from journal.services.journal import append
 from market.core.snapshot import MarketSnapshot
 from market.services import snapshots
 from market.services.feed_delay import feed_delay
+from portfolios.models import CorporateActionBooking
 from portfolios.services.books import Books, open_books
+from portfolios.services.late_fills import new_for_old, split_anew, splits_since, take_back_splits
 from trading.brokers.protocol import BadReport, BrokerError, BrokerExecution, BrokerOrder
 from trading.core.order_reports import NOT_KNOWN_THERE, Ours, Settlement, Told, settle
 from trading.core.order_states import DOUBTFUL, FINAL, OrderState
@@ -104,13 +107,15 @@ def _apply(
     if fence is not None and trade.fence != fence:
         raise StaleClaim(f"trade {trade.id} was claimed by somebody else")
     check_order(trade, order, account_id)
-    fill = new_fill(trade, order, execution, books)
+    snapshot = snapshots.current()
+    at = _market_time(execution.at, snapshot) if execution is not None and execution.at.tzinfo else None
+    splits = _splits_since(trade, at)
+    fill = new_fill(trade, order, execution, books, units_each=new_for_old(splits))
     done = _settle(trade, order, fill)
     if done.contradiction:
         raise BadReport(done.contradiction, payload=as_told(order, execution))
     before = OrderState(trade.status)
-    snapshot = snapshots.current()
-    events = _carry_out(trade, order, fill, done, books=books, snapshot=snapshot, told_by=told_by)
+    events = _carry_out(trade, order, fill, done, books=books, at=at, splits=splits, told_by=told_by)
     if kind != BrokerMessage.Kind.REPORT or fill is not None or len(done.path) > 1:
         detail = f"told by {told_by}" + (f": {order.reason}" if order.reason else "")
         note_message(trade, kind, order.state, detail=detail, sent_at=sent_at)
@@ -147,9 +152,16 @@ def _settle(trade: AutoTrade, order: BrokerOrder, fill: BrokerExecution | None) 
     return settle(ours, told)
 
 
+def _splits_since(trade: AutoTrade, at: datetime | None) -> list[CorporateActionBooking]:
+    """Booked before an execution of this market time was told of, which counts in the units of before."""
+    if at is None:
+        return []
+    return splits_since(portfolio_id=trade.portfolio_id, instrument_id=trade.instrument_id, moment=at)
+
+
 def _carry_out(
     trade: AutoTrade, order: BrokerOrder, fill: BrokerExecution | None, done: Settlement, *, books: Books,
-    snapshot: MarketSnapshot | None, told_by: str,
+    at: datetime | None, splits: Sequence[CorporateActionBooking], told_by: str,
 ) -> list[Event]:  # fmt: skip
     """Book the fill, take the rest of the path, reserve again what turned up."""
     id_is_new = trade.broker_order_id != order.broker_order_id
@@ -161,7 +173,11 @@ def _carry_out(
         last = max(
             i for i, state in enumerate(path) if state in (OrderState.PARTIALLY_FILLED, OrderState.FILLED)
         )
-        events += book_fills([_reported(trade, fill, path[: last + 1], snapshot)], books=books)
+        assert at is not None, "an execution has a time"
+        added = fill.quantity if trade.trade_type == "buy" else -fill.quantity
+        events += take_back_splits(books, splits)
+        events += book_fills([_reported(trade, fill, path[: last + 1], at)], books=books)
+        events += split_anew(books, splits, added=added)
         path = path[last:]
     if len(path) == 1:
         if fill is None and id_is_new:
@@ -235,11 +251,11 @@ def _reserve_again(trade: AutoTrade, books: Books) -> None:
 
 
 def _reported(
-    trade: AutoTrade, fill: BrokerExecution, path: tuple[OrderState, ...], snapshot: MarketSnapshot | None
+    trade: AutoTrade, fill: BrokerExecution, path: tuple[OrderState, ...], at: datetime
 ) -> ReportedFill:
     return ReportedFill(
         trade=trade, execution_id=fill.execution_id, quantity=fill.quantity, price=round_money(fill.price),
-        fee=round_money(fill.fee), market_at=_market_time(fill.at, snapshot), path=path,
+        fee=round_money(fill.fee), market_at=at, path=path,
     )  # fmt: skip
 
 

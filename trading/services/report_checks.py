@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from decimal import Decimal
+from fractions import Fraction
 from functools import partial
 from typing import Any
 
@@ -93,9 +94,11 @@ def check_order(trade: AutoTrade, order: BrokerOrder, account_id: uuid.UUID) -> 
 
 
 def new_fill(
-    trade: AutoTrade, order: BrokerOrder, execution: BrokerExecution | None, books: Books
-) -> BrokerExecution | None:
-    """The execution if it is not booked yet, in our columns' precision. Raises BadReport."""
+    trade: AutoTrade, order: BrokerOrder, execution: BrokerExecution | None, books: Books, *,
+    units_each: Fraction = Fraction(1),
+) -> BrokerExecution | None:  # fmt: skip
+    """The execution if it is not booked yet, in our columns' precision. units_each: so many of the books' units is one
+    of its, where a split was booked since. Raises BadReport."""
     if execution is None:
         return None
     bad = partial(BadReport, payload=as_told(order, execution))
@@ -131,7 +134,8 @@ def new_fill(
         return None
     if trade.trade_type == "sell":
         free = sellable(trade, books)
-        _check(bad, (quantity > free, f"it sells {quantity}, and {plain_decimal(free)} can be sold"))
+        too_many = Fraction(quantity) * units_each > Fraction(free)
+        _check(bad, (too_many, f"it sells {quantity}, and {plain_decimal(free)} can be sold"))
     return execution
 
 
