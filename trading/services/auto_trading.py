@@ -120,7 +120,9 @@ def evaluate_next_slice(
         except Exception as error:  # somebody's data: once more, and whoever is to blame stands alone
             log.warning("slice_broke", slice_id=claimed[:1], error=repr(error))
             claimed.clear()
-            done = _evaluate_claimed(snapshot, claimed, isolating=True)
+            newest = snapshots.current()
+            assert newest is not None, "there was one before"
+            done = _evaluate_claimed(newest, claimed, isolating=True)
     except SoftTimeLimitExceeded:
         raise  # the worker's time is up, and the slice stays due
     except Exception as error:  # one slice must never hold up the others

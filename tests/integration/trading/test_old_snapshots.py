@@ -1,10 +1,14 @@
 """Nothing goes back in market time: who was stopped with a snapshot in hand evaluates nothing by it when he goes on."""
 
+from threading import Thread
+
 import pytest
+from django.db import connections
 
 from market.core.snapshot import MarketSnapshot
 from market.services import snapshots
 from sessions.models import EvaluationRun, EvaluationSlice
+from sessions.selectors import SessionGroup
 from sessions.services.sessions import start_trading_session, stop_trading_session
 from tests.harness.trading import STRONG_BUY_ENTRY, Desk, Market
 from trading.models import RuleAct
@@ -76,3 +80,27 @@ def test_by_the_newest_snapshot_the_work_goes_on(market: Market, monkeypatch: py
     assert goes_on_with(old, monkeypatch) is None
     run = evaluate_next_slice()
     assert isinstance(run, EvaluationRun) and run.slot == newest
+
+
+def test_what_broke_is_tried_again_by_a_snapshot_that_came_meanwhile(
+    market: Market, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else in a market that is faster than a try nobody would ever find out who is to blame."""
+    Desk.open(market)
+    market.tick()
+    was, newest = auto_trading.sessions_to_evaluate, list[int]()
+
+    def breaks_once(slice_id: int) -> SessionGroup:
+        monkeypatch.setattr(auto_trading, "sessions_to_evaluate", was)
+        publisher = Thread(target=publish)
+        publisher.start()
+        publisher.join(30)
+        raise ValueError("somebody's data")
+
+    def publish() -> None:
+        newest.append(market.tick())
+        connections.close_all()
+
+    monkeypatch.setattr(auto_trading, "sessions_to_evaluate", breaks_once)
+    run = evaluate_next_slice()
+    assert isinstance(run, EvaluationRun) and [run.slot] == newest
