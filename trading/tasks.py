@@ -12,7 +12,7 @@ from foundation.wakeups import EXPIRES_SECONDS, wake
 from sessions.models import EvaluationRun
 from sessions.services.slices import any_due
 from trading.services.auto_trading import evaluate_next_slice
-from trading.services.emergency_stop import drain_all
+from trading.services.draining import drain_all
 from trading.services.order_management import wake_execution
 from trading.services.outlived import cancel_outlived_orders as cancel_orders_beyond_their_day
 from trading.services.protection_watch import watch_protections as watch_positions

@@ -51,7 +51,8 @@ from benchmarks.trading_world import Market, Sessions, open_portfolios, user, wi
 from portfolios.models import Portfolio, Role
 from portfolios.services.portfolios import set_member
 from trading.models import AutoTrade, Execution, Halt
-from trading.services.emergency_stop import arm, drain, drain_all, release
+from trading.services.draining import drain, drain_all
+from trading.services.emergency_stop import arm, release
 
 TRIALS = int(os.environ.get("HALT_TRIALS", "1000"))
 SECONDS_MAX = 900.0

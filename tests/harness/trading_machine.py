@@ -28,7 +28,8 @@ from tests.harness.trading_asking import AskingMachine
 from tests.harness.trading_scene import ANSWERS, BOOK, LIMITS, PICK, SYMBOL, WISH, Limits, Scene, Wish
 from trading.core.order_states import IllegalMove
 from trading.models import AutoTrade, Halt
-from trading.services.emergency_stop import arm, drain_all, release
+from trading.services.draining import drain_all
+from trading.services.emergency_stop import arm, release
 from trading.services.order_management import cancel_trade, move
 
 D = Decimal

@@ -1,14 +1,10 @@
 """The emergency stop: console, API, admin, command line, rules and breakers all call `arm`.
 
-*Armed* when the halt's row is committed; it needs PostgreSQL only. *Drained* when no trade in its scope is in
-flight or works: draining takes the halt key exclusively once, for all halts that it knows by then, so every paper
-batch that had not seen them has ended, and cancels what is open. From then on nothing is sent. What works at a real
-broker is gone when that says so; `reduce_only` cancels buys only.
+*Armed* when the halt's row is committed; it needs PostgreSQL only. It is *drained* by `draining`.
 """
 
 import json
 import uuid
-from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
 
@@ -31,10 +27,8 @@ from portfolios.standing import AnyUser, refusal, standing_of
 from rules.models import TradingRule
 from sessions.models import TradingSession
 from trading.core.breakers import OF_ACCOUNTS, OF_OUTAGES, Breaker, Tripped, breaker_of_break
-from trading.core.halts import HALT_KEY
 from trading.models import Halt, Reconciliation, ReconciliationBreak
-from trading.services.halted_orders import cancel_open_in, in_flight_in
-from trading.services.stop_audience import note_armed, note_released
+from trading.services.stop_audience import note_released
 
 log = structlog.get_logger(__name__)
 Scope = Halt.Scope
@@ -117,13 +111,13 @@ def arm(
 def _tell_armed_quietly(scope: str, scope_id: str) -> None:
     try:
         if Halt.objects.filter(scope=scope, scope_id=scope_id, journalled_at=None).exists():
-            _tell_armed(scope, scope_id, patience_ms=TELLING_PATIENCE_MS)
+            tell_armed(scope, scope_id, patience_ms=TELLING_PATIENCE_MS)
     except OperationalError as error:
         log.warning("halts_not_journalled_yet", scope=scope, scope_id=scope_id, error=repr(error))
 
 
 @transaction.atomic
-def _tell_armed(scope: str, scope_id: str, *, patience_ms: int | None = None) -> None:
+def tell_armed(scope: str, scope_id: str, *, patience_ms: int | None = None) -> None:
     """Journal and alert every arming in a scope that nobody was told of yet; rules may arm many at once.
 
     With `patience_ms` it gives up where it had to wait longer for a lock: who armed the halt waits for his answer.
@@ -146,17 +140,17 @@ def armed_event(halt: Halt, at: datetime) -> Event:
     else:
         by = f"by {name}" if halt.armed_by_rule_id is None else "by a rule"
     alert = AlertSpec("critical", f"Emergency stop ({halt}) armed {by}: {halt.reason}")
-    return _event(halt, "halt.armed", at, name, alert)
+    return halt_event(halt, "halt.armed", at, name, alert)
 
 
 def released_event(halt: Halt, at: datetime) -> Event:
     name = halt.released_by.get_username() if halt.released_by else "system"
     told = f"released by {name}" if halt.released_by else "over: what its breaker missed is heard again"
     alert = AlertSpec("warning", f"Emergency stop ({halt}) {told}")
-    return _event(halt, "halt.released", at, name, alert)
+    return halt_event(halt, "halt.released", at, name, alert)
 
 
-def _event(halt: Halt, kind: str, at: datetime, actor: str, alert: AlertSpec | None = None) -> Event:
+def halt_event(halt: Halt, kind: str, at: datetime, actor: str, alert: AlertSpec | None = None) -> Event:
     payload = {
         "halt_id": halt.id, "scope": halt.scope, "scope_id": halt.scope_id, "mode": halt.mode,
         "reason": halt.reason, "actor": actor, "rule_id": halt.armed_by_rule_id,
@@ -276,67 +270,3 @@ def objection_to_release(
     if halt.scope not in OF_MEMBERS:
         action = Action.RELEASE_PLATFORM
     return None if may(action, standing) else refusal(action, standing)
-
-
-def drain_all() -> int:
-    """Drain every halt that is not drained yet; returns how many are drained now. Safe to call at any time."""
-    alike: dict[tuple[str, str, str], list[Halt]] = {}  # those that cover the same trades
-    for halt in Halt.objects.filter(drained_at=None, released_at=None).order_by("armed_at", "id"):
-        alike.setdefault((halt.scope, halt.scope_id, halt.mode), []).append(halt)
-    if alike:
-        _wait_for_batches()
-    drained = 0
-    for halts in alike.values():
-        try:
-            drained += len(halts) if _drain(halts) else 0
-        except Exception:  # one halt must not keep the others from being drained
-            log.exception("draining_failed", halt_id=str(halts[0].id))
-    for scope, scope_id in (
-        Halt.objects.filter(journalled_at=None).values_list("scope", "scope_id").distinct()
-    ):
-        try:
-            _tell_armed(scope, scope_id)
-        except Exception:  # nor one journal the others from being told
-            log.exception("telling_failed", scope=scope, scope_id=scope_id)
-    return drained
-
-
-def drain(*, halt_id: uuid.UUID) -> bool:
-    """Cancel what is open in the halt's scope; True when nothing in it is in flight or works any more.
-
-    A cancel that its broker has not confirmed yet keeps the halt undrained, as does a portfolio that could not be
-    written; the cancels of all others are done meanwhile. A quarantined order does not: its broker
-    cannot say, so nobody could wait for it; the wish to cancel it is kept, and carried out should it turn up.
-    """
-    halt = Halt.objects.get(pk=halt_id)
-    _wait_for_batches()
-    return _drain([halt])
-
-
-def _wait_for_batches() -> None:
-    """Until every paper batch has ended that may not have seen the halts that are committed now."""
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(
-            "SET LOCAL lock_timeout = 0"
-        )  # it waits for running batches, each bounded by its own timeouts
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [HALT_KEY])
-
-
-def _drain(halts: Sequence[Halt]) -> bool:
-    """Of halts that cover the same trades; the first is told as the reason."""
-    all_asked = cancel_open_in(halts[0])
-    for halt in halts:
-        note_armed(halt)
-    if not all_asked or in_flight_in(halts[0]):
-        return False
-    _tell_drained(halts)
-    return True
-
-
-@transaction.atomic
-def _tell_drained(halts: Sequence[Halt]) -> None:
-    rows = Halt.objects.select_for_update(no_key=True).filter(pk__in=[halt.pk for halt in halts])
-    undrained = list(rows.filter(drained_at=None).order_by("armed_at", "id"))
-    now = database_now()
-    Halt.objects.filter(pk__in=[halt.pk for halt in undrained]).update(drained_at=now)
-    append([_event(halt, "halt.drained", now, "system") for halt in undrained])

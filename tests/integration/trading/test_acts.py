@@ -12,7 +12,8 @@ from tests.integration.trading.resting import alerting, buying, holding
 from tests.integration.trading.steps import outcomes_of, risk_officer, step_later
 from trading.models import Halt, RuleAct
 from trading.services import auto_trading
-from trading.services.emergency_stop import arm, drain_all, release
+from trading.services.draining import drain_all
+from trading.services.emergency_stop import arm, release
 from trading.services.order_management import cancel_trade
 
 pytestmark = pytest.mark.integration

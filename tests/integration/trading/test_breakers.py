@@ -33,7 +33,8 @@ from trading.selectors.breakers import (
 )
 from trading.services import auto_trading, breakers
 from trading.services.breakers import trip, trip_on_rates, trip_on_streaks
-from trading.services.emergency_stop import drain_all, release
+from trading.services.draining import drain_all
+from trading.services.emergency_stop import release
 from trading.services.facts import market_view
 from trading.services.trade_execution import execute_pending
 from trading.services.verification import book_differences

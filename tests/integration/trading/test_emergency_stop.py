@@ -28,7 +28,8 @@ from trading.core.halts import HALT_KEY
 from trading.management.commands.emergency_stop import BY_HAND
 from trading.models import Halt
 from trading.services import emergency_stop
-from trading.services.emergency_stop import arm, drain, drain_all, release
+from trading.services.draining import drain, drain_all
+from trading.services.emergency_stop import arm, release
 from trading.services.fresh_state import halts_in_force
 from trading.services.trade_execution import execute_pending
 from trading.services.verification import book_differences

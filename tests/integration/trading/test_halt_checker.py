@@ -18,7 +18,8 @@ from portfolios.services.portfolios import set_member
 from tests.harness.databases import CommittedDatabase
 from tests.harness.trading import Desk, Market
 from trading.models import AutoTrade, Halt
-from trading.services.emergency_stop import arm, drain, release
+from trading.services.draining import drain
+from trading.services.emergency_stop import arm, release
 from trading.services.trade_execution import execute_pending
 
 pytestmark = pytest.mark.integration

@@ -14,7 +14,8 @@ from tests.harness.trading import STOP_LOSS, STRONG_BUY_ENTRY, Desk, Market
 from tests.integration.trading.steps import decisions_of, outcomes_of, risk_officer, step_later
 from trading.models import Halt
 from trading.services import auto_trading
-from trading.services.emergency_stop import arm, drain_all, release
+from trading.services.draining import drain_all
+from trading.services.emergency_stop import arm, release
 
 pytestmark = pytest.mark.integration
 ENTRY = STRONG_BUY_ENTRY["name"]

@@ -23,7 +23,8 @@ from trading.core.paper_matching import Progress
 from trading.models import Halt
 from trading.services import auto_trading, paper_sorting, trade_execution
 from trading.services.auto_trading import FailedSlice, evaluate_next_slice
-from trading.services.emergency_stop import arm, drain_all
+from trading.services.draining import drain_all
+from trading.services.emergency_stop import arm
 from trading.services.trade_execution import execute_pending
 from trading.services.verification import book_differences
 

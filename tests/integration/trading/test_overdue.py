@@ -10,7 +10,8 @@ from journal.models import Alert
 from tests.harness.at_broker import connect, ordered, report
 from tests.harness.trading import Desk
 from trading.models import AutoTrade, Halt
-from trading.services.emergency_stop import arm, drain_all
+from trading.services.draining import drain_all
+from trading.services.emergency_stop import arm
 from trading.services.order_management import cancel_trade
 from trading.services.watching import watch_breakers
 

@@ -23,7 +23,7 @@ from tests.harness.trading import Desk, Market
 from tests.harness.trading_scene import NEVER
 from trading.core.risk import Refused
 from trading.models import AutoTrade, OrderMessage
-from trading.services.emergency_stop import drain_all
+from trading.services.draining import drain_all
 from trading.services.order_management import cancel_trade
 from trading.services.trade_execution import execute_pending
 from trading.services.verification import book_differences

@@ -37,7 +37,8 @@ from trading.core.order_states import OrderState
 from trading.core.orders import OrderTerms, OrderType, TimeInForce
 from trading.models import AutoTrade, BrokerMessage, Halt, RuleAct
 from trading.services import claims, gate, held_brokers
-from trading.services.emergency_stop import arm, drain_all
+from trading.services.draining import drain_all
+from trading.services.emergency_stop import arm
 from trading.services.order_management import cancel_trade
 from trading.services.order_reports import apply_report
 from trading.services.rounds import RUN_SECONDS

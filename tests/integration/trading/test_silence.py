@@ -23,7 +23,8 @@ from tests.integration.trading.steps import risk_officer
 from trading import tasks
 from trading.models import Halt
 from trading.services import watching
-from trading.services.emergency_stop import drain_all, release
+from trading.services.draining import drain_all
+from trading.services.emergency_stop import release
 from trading.services.watching import PlatformWatch
 
 pytestmark = pytest.mark.integration

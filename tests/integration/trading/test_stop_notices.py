@@ -17,7 +17,8 @@ from tests.harness.trading import Desk, Market
 from tests.integration.trading.steps import held_by_another
 from trading.models import Halt, HaltNotice
 from trading.services.breakers import trip
-from trading.services.emergency_stop import arm, drain_all, release, release_after_outage
+from trading.services.draining import drain_all
+from trading.services.emergency_stop import arm, release, release_after_outage
 from trading.services.stop_notices import tell_portfolios
 from trading.services.stopping import finish_stopping
 from trading.tasks import drain_halts

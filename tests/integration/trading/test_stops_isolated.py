@@ -15,7 +15,8 @@ from tests.harness.trading import Desk, Market
 from tests.integration.trading.steps import held_by_another
 from trading.management.commands import emergency_stop as command
 from trading.models import Halt
-from trading.services.emergency_stop import arm, drain_all
+from trading.services.draining import drain_all
+from trading.services.emergency_stop import arm
 from trading.services.verification import book_differences
 from trading.services.watching import watch_breakers
 

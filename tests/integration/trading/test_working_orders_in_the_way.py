@@ -24,7 +24,8 @@ from trading.core.order_states import OrderState as S
 from trading.core.orders import MARKET_DAY, OrderTerms, OrderType, TimeInForce
 from trading.management.commands import emergency_stop as command
 from trading.models import AutoTrade
-from trading.services.emergency_stop import arm, drain, drain_all
+from trading.services.draining import drain, drain_all
+from trading.services.emergency_stop import arm
 from trading.services.order_management import cancel_trade, end_open, move
 from trading.services.protection_watch import watch_protections
 from trading.services.split_orders import cancel_split_orders

@@ -6,7 +6,8 @@ from django.db import Error, InterfaceError, OperationalError, connection
 
 from foundation.errors import DomainError
 from trading.models import Halt
-from trading.services.emergency_stop import arm, drain
+from trading.services.draining import drain
+from trading.services.emergency_stop import arm
 from trading.services.halted_orders import at_real_brokers, told_left
 from trading.services.recovery import recover_due
 from trading.services.sending import cancel_due
