@@ -40,12 +40,16 @@ class _OwnersChoice(_OwnersFilter, filters.ChoiceFilter):
 
 
 class _EntryFilter(filters.CharFilter):
-    """Whole entries in which the symbol moved: the cash that was paid for it, too."""
+    """Whole entries in which the symbol moved: the cash that was paid for it, too.
+
+    They are looked for in all that may be seen: what another filter leaves of an entry, as its fee, may name no symbol.
+    """
 
     def filter(self, rows: QuerySet[LedgerTransfer], value: str | None) -> QuerySet[LedgerTransfer]:
         if not value:
             return rows
-        return rows.filter(entry_id__in=rows.filter(asset=value).values("entry_id"))
+        entries = self.parent.queryset.filter(asset=value).values("entry_id")
+        return rows.filter(entry_id__in=entries)
 
 
 LedgerFilters = type(

@@ -120,6 +120,17 @@ class TestFilters:
         assert set(ids) <= {row["id"] for row in bought}
         assert self.results(world, path, rule="00000000-0000-4000-8000-000000000000") == []
 
+    def test_the_ledger_by_symbol_together_with_what_an_entrys_other_transfers_have(self, world: World) -> None:
+        path = "portfolios/{}/ledger"
+        entry = self.results(world, path, symbol="AAA")
+        cash = [row["id"] for row in entry if row["asset"] == "USD"]
+        assert [row["id"] for row in self.results(world, path, symbol="AAA", asset="USD")] == cash != []
+        kinds = {row["kind"] for row in entry}
+        assert kinds == {"fill", "fee"}  # the fee moves no units of the symbol
+        for kind in kinds:
+            of_kind = [row["id"] for row in entry if row["kind"] == kind]
+            assert [row["id"] for row in self.results(world, path, symbol="AAA", kind=kind)] == of_kind
+
     def test_decisions_by_side_and_time(self, world: World) -> None:
         path = "auto-trading/decisions/{}"
         assert {row["outcome"] for row in self.results(world, path, side="buy")} == {"traded"}
