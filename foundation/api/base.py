@@ -14,6 +14,7 @@ from rest_framework.response import Response
 from foundation.api.actions import Actions, declared
 from foundation.api.idempotency import IdempotentPostMixin
 from foundation.api.pagination import Orderings
+from foundation.api.query import AsksMixin
 from foundation.api.schema import ApiSchema
 from foundation.errors import NotFound
 
@@ -43,13 +44,14 @@ class StrictSerializer(serializers.Serializer[Any]):
         return value
 
 
-class ApiView(IdempotentPostMixin, GenericAPIView[Any]):
+class ApiView(IdempotentPostMixin, AsksMixin, GenericAPIView[Any]):
     """Translate, one service call, translate back.
 
     `actions` says what each method does, in the words of the table of roles; a method that is not in it is refused.
     POST takes an `Idempotency-Key`. A view with a list sets `filterset_class` and `page_ordering`, or `orderings` where
     there are several (columns that no row has empty, the last one unique, none of a relation: annotate it); `queryset`
-    only tells the schema whose filters these are.
+    only tells the schema whose filters these are, and that there are pages. What else GET may be asked is its
+    `query_class`.
     """
 
     schema = ApiSchema()

@@ -67,6 +67,9 @@ class ApiSchema(AutoSchema):
                     f"effect; with another body it is refused (422). At most {KEY_LENGTH_MAX} characters.",
                 )
             )
+        query = getattr(self.view, "query_class", None)
+        if query is not None and self.method == "GET":
+            parameters.append(query)
         orderings = getattr(self.view, "orderings", {})
         if orderings and self._is_list_view():
             told = f"A minus means the other way round; {next(iter(orderings))} if left out."

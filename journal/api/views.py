@@ -7,7 +7,6 @@ from uuid import UUID
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
 from rest_framework.exceptions import NotAuthenticated
-from rest_framework.generics import ListAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -52,23 +51,20 @@ class EventPagination(CursorPagination):
         return (f"-{column}",) if self._named.startswith("-") else (column,)
 
 
-class JournalList(ListAPIView[Entry]):
+class JournalList(ApiView):
     actions: ClassVar[Actions] = {"get": "follow"}
-    serializer_class = EventSerializer
+    queryset = Entry.objects.none()
+    query_class = JournalQuerySerializer
     pagination_class = EventPagination
     orderings: ClassVar[Orderings] = {"recorded": (), "-recorded": ()}
     problems: ClassVar[Problems] = _NO_PORTFOLIO
     filter_backends = ()
 
-    def get_queryset(self) -> QuerySet[Entry]:
-        if getattr(self, "swagger_fake_view", False):
-            return Entry.objects.none()
-        query = JournalQuerySerializer(data=self.request.query_params)
-        query.is_valid(raise_exception=True)
-        wanted = query.validated_data
-        entries = visible_entries(self.request.user)
+    def _wanted(self, request: Request) -> QuerySet[Entry]:
+        wanted = self.asked(request)
+        entries = visible_entries(request.user)
         if "portfolio" in wanted:
-            _refuse_foreign(self.request, wanted["portfolio"])
+            _refuse_foreign(request, wanted["portfolio"])
             entries = entries.filter(stream_id=wanted["portfolio"])
         if "since" in wanted:
             entries = entries.filter(seq__gt=wanted["since"])
@@ -79,31 +75,31 @@ class JournalList(ListAPIView[Entry]):
         return within(entries, "at", wanted)
 
     @extend_schema(
-        operation_id="getEvents", summary="List events", parameters=[JournalQuerySerializer], tags=["journal"]
+        operation_id="getEvents",
+        summary="List events",
+        responses=EventSerializer(many=True),
+        tags=["journal"],
     )
-    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+    def get(self, request: Request) -> Response:
         """What happened, oldest first if nothing else is said: the events of the streams that you may see."""
-        return super().get(request, *args, **kwargs)
+        return self.page(self._wanted(request), EventSerializer)
 
 
-class AlertList(ListAPIView[Alert]):
+class AlertList(ApiView):
     actions: ClassVar[Actions] = {"get": "follow"}
-    serializer_class = AlertSerializer
+    queryset = Alert.objects.none()
+    query_class = AlertQuerySerializer
     orderings: ClassVar[Orderings] = {
         "-created_at": ("-created_at", "-id"), "created_at": ("created_at", "id"),
     }  # fmt: skip
     problems: ClassVar[Problems] = _NO_PORTFOLIO
     filter_backends = ()
 
-    def get_queryset(self) -> QuerySet[Alert]:
-        if getattr(self, "swagger_fake_view", False):
-            return Alert.objects.none()
-        query = AlertQuerySerializer(data=self.request.query_params)
-        query.is_valid(raise_exception=True)
-        wanted = query.validated_data
-        alerts = visible_alerts(self.request.user)
+    def _wanted(self, request: Request) -> QuerySet[Alert]:
+        wanted = self.asked(request)
+        alerts = visible_alerts(request.user)
         if "portfolio" in wanted:
-            _refuse_foreign(self.request, wanted["portfolio"])
+            _refuse_foreign(request, wanted["portfolio"])
             alerts = alerts.filter(stream_id=wanted["portfolio"])
         if "severity" in wanted:
             alerts = alerts.filter(severity=wanted["severity"])
@@ -114,11 +110,11 @@ class AlertList(ListAPIView[Alert]):
         return within(alerts, "created_at", wanted)
 
     @extend_schema(
-        operation_id="getAlerts", summary="List alerts", parameters=[AlertQuerySerializer], tags=["alerts"]
+        operation_id="getAlerts", summary="List alerts", responses=AlertSerializer(many=True), tags=["alerts"]
     )
-    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+    def get(self, request: Request) -> Response:
         """The alerts of the streams that you may see, newest first if nothing else is said."""
-        return super().get(request, *args, **kwargs)
+        return self.page(self._wanted(request), AlertSerializer)
 
 
 class AlertAcknowledge(ApiView):

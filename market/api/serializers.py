@@ -73,6 +73,12 @@ class BarQuerySerializer(serializers.Serializer[Any]):
     interval = serializers.ChoiceField(choices=Bar.Interval.choices, default=Bar.Interval.DAY)
 
 
+class SnapshotQuerySerializer(serializers.Serializer[Any]):
+    symbols = serializers.CharField(
+        required=False, allow_blank=True, help_text="comma-separated; left out: all"
+    )
+
+
 class BarSerializer(serializers.ModelSerializer[Bar]):
     class Meta:
         model = Bar

@@ -169,12 +169,12 @@ class OneRecommendationSource(ApiView):
 
 class SourceCalibration(ApiView):
     actions: ClassVar[Actions] = {"get": "see_market"}
+    query_class = CalibrationQuerySerializer
     problems: ClassVar[Problems] = {"400": "A day is not written like 2004-01-31.", "404": _NOT_FOUND}
 
     @extend_schema(
         operation_id="getRecommendationSourceCalibration",
         summary="Does its advice come true?",
-        parameters=[CalibrationQuerySerializer],
         responses=CalibrationSerializer,
         tags=TAGS,
     )
@@ -185,10 +185,9 @@ class SourceCalibration(ApiView):
         first completed bar at or after its expiry goes the way it said.
         """
         row = _found(name)
-        query = CalibrationQuerySerializer(data=request.query_params)
-        query.is_valid(raise_exception=True)
+        wanted = self.asked(request)
         now = market_now()
-        last = query.validated_data.get("to", now.astimezone(UTC).date() if now else None)
-        first = query.validated_data.get("from", first_day(last) if last else None)
+        last = wanted.get("to", now.astimezone(UTC).date() if now else None)
+        first = wanted.get("from", first_day(last) if last else None)
         told = calibration(source=row.name, first=first, last=last)
         return Response(CalibrationSerializer(asdict(told) | {"waiting": waiting(source=row.name)}).data)

@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 from django.db.models import F
-from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -119,6 +119,7 @@ class BarPagination(CursorPagination):
 class Bars(ApiView):
     actions: ClassVar[Actions] = {"get": "see_market"}
     queryset = Bar.objects.none()
+    query_class = shapes.BarQuerySerializer
     pagination_class = BarPagination
     problems: ClassVar[Problems] = {"404": "There is no such instrument."}
     orderings: ClassVar[Orderings] = {"-at": ("-at",), "at": ("at",)}
@@ -126,27 +127,27 @@ class Bars(ApiView):
     @extend_schema(
         operation_id="getBars",
         summary="List bars",
-        parameters=[shapes.BarQuerySerializer],
         responses=shapes.BarSerializer(many=True),
         tags=TAGS,
     )
     def get(self, request: Request) -> Response:
         """The completed bars of one symbol, newest first; `at` is the market time of the close."""
-        query = shapes.BarQuerySerializer(data=request.query_params)
-        query.is_valid(raise_exception=True)
-        if not Instrument.objects.filter(symbol=query.validated_data["symbol"]).exists():
+        wanted = self.asked(request)
+        if not Instrument.objects.filter(symbol=wanted["symbol"]).exists():
             raise NotFound("There is no such instrument.")
-        return self.page(selectors.bars(**query.validated_data), shapes.BarSerializer)
+        return self.page(selectors.bars(**wanted), shapes.BarSerializer)
 
 
 class CurrentSnapshot(ApiView):
     actions: ClassVar[Actions] = {"get": "see_market"}
-    problems: ClassVar[Problems] = {"404": "The feed has not published anything yet."}
+    query_class = shapes.SnapshotQuerySerializer
+    problems: ClassVar[Problems] = {
+        "400": "It was asked for more than symbols.", "404": "The feed has not published anything yet.",
+    }  # fmt: skip
 
     @extend_schema(
         operation_id="getSnapshot",
         summary="The current snapshot",
-        parameters=[OpenApiParameter("symbols", str, description="comma-separated; left out: all")],
         responses=shapes.SnapshotSerializer,
         tags=TAGS,
     )
@@ -155,7 +156,7 @@ class CurrentSnapshot(ApiView):
         snapshot = snapshots.current()
         if snapshot is None:
             raise NotFound("The feed has not published anything yet.")
-        text = request.query_params.get("symbols")
+        text = self.asked(request).get("symbols")
         wanted = list(dict.fromkeys(text.split(","))) if text is not None else None
         shown = {
             "version": snapshot.version,

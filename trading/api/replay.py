@@ -112,6 +112,7 @@ class ReplaySerializer(serializers.Serializer[Any]):
 
 class Replay(ApiView):
     actions: ClassVar[Actions] = {"get": Action.VIEW, "post": Action.VIEW}
+    query_class = ReplayQuerySerializer
     problems: ClassVar[Problems] = {
         "400": "The question is not valid; `errors` says where.",
         "403": None,
@@ -122,7 +123,6 @@ class Replay(ApiView):
     @extend_schema(
         operation_id="replayDecision",
         summary="Why did it, or why did it not?",
-        parameters=[ReplayQuerySerializer],
         responses=ReplaySerializer,
         tags=_TAGS,
     )
@@ -131,9 +131,7 @@ class Replay(ApiView):
         it said then, on the facts that its evaluation saw, whatever has happened since. For every member.
         """
         portfolio = visible_portfolio(self.actor, portfolio_id, action=self.intent)
-        asked = ReplayQuerySerializer(data=request.query_params.dict())
-        asked.is_valid(raise_exception=True)
-        given = dict(asked.validated_data)
+        given = self.asked(request)
         rules = visible_rules(self.actor).filter(portfolio_id=portfolio_id)
         rule = owned(rules, given.pop("rule"), view=self, what="rule")
         return Response(_shown(why_not(Question(portfolio, rule=rule, **given))))

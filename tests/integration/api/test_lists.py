@@ -21,13 +21,15 @@ from tests.integration.api.test_query_counts import (
 pytestmark = pytest.mark.integration
 
 
-def ordered(call: Call) -> dict[str, Any]:
+def view_of(call: Call) -> Any:
     path = call.path.split("?")[0]
     for name in ("portfolio", "rule", "session", "trade"):
         path = path.replace(f"{{{name}}}", "00000000-0000-4000-8000-000000000000")
-    if "{" in path:
-        return {}
-    orderings: dict[str, Any] = getattr(resolve(f"/api/{path}").func.view_class, "orderings", {})  # type: ignore[attr-defined]
+    return None if "{" in path else resolve(f"/api/{path}").func.view_class  # type: ignore[attr-defined]
+
+
+def ordered(call: Call) -> dict[str, Any]:
+    orderings: dict[str, Any] = getattr(view_of(call), "orderings", {})
     return orderings
 
 
@@ -71,7 +73,8 @@ def test_in_each_order_every_row_comes_once(world: World, call: Call, name: str)
     filled(world)
     client, path = world.as_(call.by), url(world, call)
     usual = [row for page in pages(client, path) for row in page]
-    asked = [row for page in pages(client, path, ordering=name, page_size=2) for row in page]
+    short = {"ordering": name, view_of(call).pagination_class.page_size_query_param: 2}
+    asked = [row for page in pages(client, path, **short) for row in page]
     assert len(asked) == len(usual) > 0
     assert sorted(map(str, asked)) == sorted(map(str, usual))
     column = name.removeprefix("-")
@@ -120,7 +123,9 @@ class TestFilters:
         assert set(ids) <= {row["id"] for row in bought}
         assert self.results(world, path, rule="00000000-0000-4000-8000-000000000000") == []
 
-    def test_the_ledger_by_symbol_together_with_what_an_entrys_other_transfers_have(self, world: World) -> None:
+    def test_the_ledger_by_symbol_together_with_what_an_entrys_other_transfers_have(
+        self, world: World
+    ) -> None:
         path = "portfolios/{}/ledger"
         entry = self.results(world, path, symbol="AAA")
         cash = [row["id"] for row in entry if row["asset"] == "USD"]
