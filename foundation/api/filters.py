@@ -1,6 +1,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
+from django import forms
 from django.core.exceptions import ValidationError
 from django_filters import rest_framework as filters
 from django_filters.fields import IsoDateTimeField
@@ -20,3 +21,23 @@ class MomentFilter(filters.IsoDateTimeFilter):
     """A point in time, ISO 8601."""
 
     field_class = _MomentField
+
+
+class _FlagField(forms.Field):
+    def to_python(self, value: Any) -> bool | None:
+        """None: it was not asked for."""
+        if value in self.empty_values:
+            return None
+        known = {"true": True, "1": True, "false": False, "0": False}.get(str(value).lower())
+        if known is None:
+            raise ValidationError("Must be true or false.", code="invalid")
+        return known
+
+
+class FlagFilter(filters.BooleanFilter):
+    """True or false. django-filter's own takes every other word for nothing, and lets all rows through."""
+
+    field_class = _FlagField
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, widget=forms.TextInput, **kwargs)

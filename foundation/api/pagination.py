@@ -59,6 +59,16 @@ class CursorPagination(pagination.CursorPagination):
             # a cursor that was not made here
             raise NotFound(self.invalid_cursor_message) from error
 
+    def get_page_size(self, request: Request) -> int | None:
+        """Raises InvalidInput for what is no number of rows; what is more than the most is the most."""
+        name = self.page_size_query_param
+        given = request.query_params.get(name, "")
+        if given and not (given.isascii() and given.isdecimal() and given.strip("0")):
+            told = f"must be a number from 1 to {self.max_page_size}"
+            raise InvalidInput(f"{name} {told}.", errors=[{"path": name, "message": told}])
+        size: int | None = super().get_page_size(request)
+        return size
+
     def get_ordering(self, request: Request, queryset: QuerySet[Any], view: Any) -> tuple[str, ...]:
         if self._named:
             return tuple(view.orderings[self._named])

@@ -3,6 +3,7 @@
 import difflib
 from typing import Any, ClassVar
 
+from django_filters.rest_framework import FilterSet, MultipleChoiceFilter
 from rest_framework import serializers
 from rest_framework.generics import GenericAPIView
 from rest_framework.request import Request
@@ -45,8 +46,22 @@ def refuse_unknown(given: list[str], known: list[str]) -> None:
         raise InvalidInput(f"{names}: {told}", errors=errors)
 
 
+def refuse_repeated(names: list[str], filterset: type[FilterSet] | None) -> None:
+    """Raises InvalidInput where one value is asked for and several came: all but the last would be passed over."""
+    filters = filterset.base_filters if filterset is not None else {}
+    told = "Given more than once, and takes one value."
+    errors = [
+        {"path": name, "message": told}
+        for name in names
+        if not isinstance(filters.get(name), MultipleChoiceFilter)
+    ]
+    if errors:
+        raise InvalidInput(f"{', '.join(error['path'] for error in errors)}: {told}", errors=errors)
+
+
 class AsksMixin:
-    """A misspelt filter would be answered with every row there is, which looks like an answer: it is refused.
+    """A misspelt filter would be answered with every row there is, which looks like an answer: it is refused, and so
+    is a second value where one is taken.
 
     `query_class` says what a view's GET may be asked beside its filters, for the schema, too.
     """
@@ -58,6 +73,10 @@ class AsksMixin:
         assert isinstance(self, GenericAPIView)
         if request.method in {"GET", "HEAD"} and (known := known_parameters(self)):
             refuse_unknown(list(request.query_params), known)
+            refuse_repeated(
+                [name for name, values in request.query_params.lists() if len(values) > 1],
+                getattr(self, "filterset_class", None),
+            )
 
     def asked(self, request: Request) -> dict[str, Any]:
         """The validated query string. Raises ValidationError, which becomes a 400."""

@@ -1,7 +1,7 @@
 from django.db.models import QuerySet
 from django_filters import rest_framework as filters
 
-from foundation.api.filters import MomentFilter
+from foundation.api.filters import FlagFilter, MomentFilter
 from market.core.recommendation import CLASS_NAMES
 from market.models import Instrument
 
@@ -11,7 +11,7 @@ class InstrumentFilters(filters.FilterSet):
     exchange = filters.CharFilter(field_name="exchange_id")
     sector = filters.CharFilter()
     tag = filters.CharFilter(field_name="tags", method="with_tag", label="one of its tags")
-    active = filters.BooleanFilter(field_name="is_active")
+    active = FlagFilter(field_name="is_active")
     search = filters.CharFilter(field_name="name", lookup_expr="icontains", label="part of the name")
 
     def with_tag(self, rows: QuerySet[Instrument], name: str, value: str) -> QuerySet[Instrument]:

@@ -10,7 +10,7 @@ from rest_framework.response import Response
 
 from foundation.api.actions import Actions
 from foundation.api.base import ApiView
-from foundation.api.filters import MomentFilter
+from foundation.api.filters import FlagFilter, MomentFilter
 from market import selectors
 from market.core.plausibility import Reason
 from market.models import MarketGap, QuarantinedQuote, QuarantineTotal
@@ -112,7 +112,7 @@ class GapSerializer(serializers.ModelSerializer[MarketGap]):
 
 class GapFilters(filters.FilterSet):
     symbol = filters.CharFilter(field_name="instrument__symbol")
-    open = filters.BooleanFilter(field_name="filled_at", lookup_expr="isnull", label="not filled yet")
+    open = FlagFilter(field_name="filled_at", lookup_expr="isnull", label="not filled yet")
 
 
 class Gaps(ApiView):

@@ -6,11 +6,11 @@ from django.db.models import QuerySet
 from django.utils.module_loading import import_string
 from django_filters import rest_framework as filters
 
-from foundation.api.filters import MomentFilter
+from foundation.api.filters import FlagFilter, MomentFilter
 from portfolios.models import LedgerTransfer, Position
 
 
-class ClosedFilter(filters.BooleanFilter):
+class ClosedFilter(FlagFilter):
     def filter(self, rows: QuerySet[Position], value: bool | None) -> QuerySet[Position]:
         """Left out, empty and false are the same: only what is held."""
         return rows if value else rows.filter(quantity__gt=0)

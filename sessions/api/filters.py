@@ -1,6 +1,6 @@
 from django_filters import rest_framework as filters
 
-from foundation.api.filters import MomentFilter
+from foundation.api.filters import FlagFilter, MomentFilter
 from sessions.models import SessionPlan, TradingSession
 
 SessionFilters = type(
@@ -19,7 +19,7 @@ SessionFilters = type(
 
 class PlanFilters(filters.FilterSet):
     portfolio = filters.UUIDFilter(field_name="portfolio_id")
-    enabled = filters.BooleanFilter(field_name="is_enabled")
+    enabled = FlagFilter(field_name="is_enabled")
 
     class Meta:
         model = SessionPlan

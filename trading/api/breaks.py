@@ -12,6 +12,7 @@ from rest_framework.response import Response
 
 from foundation.api.actions import Actions
 from foundation.api.base import ApiView, StrictSerializer
+from foundation.api.filters import FlagFilter
 from foundation.errors import NotFound
 from portfolios.core.access import Action
 from portfolios.selectors import visible_portfolio
@@ -24,9 +25,7 @@ TAGS = ["reconciliation"]
 
 
 class BreakFilters(filters.FilterSet):
-    open = filters.BooleanFilter(
-        method="choose", label="true: neither explained nor gone by itself; false: the others"
-    )
+    open = FlagFilter(method="choose", label="true: neither explained nor gone by itself; false: the others")
     kind = filters.MultipleChoiceFilter(
         choices=ReconciliationBreak.Kind.choices, label="may be given several times"
     )
@@ -37,7 +36,7 @@ class BreakFilters(filters.FilterSet):
 
 class ReconciliationFilters(filters.FilterSet):
     trigger = filters.ChoiceFilter(choices=Reconciliation.Trigger.choices)
-    failed = filters.BooleanFilter(method="choose", label="true: those that could not be done")
+    failed = FlagFilter(method="choose", label="true: those that could not be done")
 
     def choose(self, rows: QuerySet[Any], name: str, value: bool) -> QuerySet[Any]:
         return rows.exclude(failure="") if value else rows.filter(failure="")

@@ -3,7 +3,7 @@ from uuid import UUID
 from django.db.models import Q, QuerySet
 from django_filters import rest_framework as filters
 
-from foundation.api.filters import MomentFilter
+from foundation.api.filters import FlagFilter, MomentFilter
 from trading.core.breakers import Breaker
 from trading.core.order_states import OrderState
 from trading.models import AutoTrade, Decision, Halt, Side
@@ -62,7 +62,7 @@ class HaltFilters(filters.FilterSet):
     scope = filters.ChoiceFilter(choices=Halt.Scope.choices)
     scope_id = filters.CharFilter()
     armed_by_breaker = filters.ChoiceFilter(choices=[(breaker.value, breaker.value) for breaker in Breaker])
-    in_force = filters.BooleanFilter(method="choose", label="true: those not released; false: the others")
+    in_force = FlagFilter(method="choose", label="true: those not released; false: the others")
     portfolio = filters.UUIDFilter(
         method="cover",
         label="those that cover something of this portfolio: its own, and the platform's and symbols'",
@@ -85,7 +85,7 @@ ExecutionFilters = type(
         "trade": filters.UUIDFilter(field_name="trade_id"),
         "rule": filters.UUIDFilter(field_name="trade__rule_id"),
         "session": filters.UUIDFilter(field_name="trade__session_id"),
-        "reversed": filters.BooleanFilter(
+        "reversed": FlagFilter(
             field_name="reversed_at", lookup_expr="isnull", exclude=True, label="whether it was taken back"
         ),
         "from": MomentFilter(field_name="market_at", lookup_expr="gte"),
