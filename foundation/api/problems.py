@@ -13,6 +13,7 @@ from django.http.response import HttpResponseBase
 from django.views import defaults
 from rest_framework import exceptions
 from rest_framework.response import Response
+from rest_framework.settings import api_settings
 from rest_framework.views import set_rollback
 
 from foundation.errors import DomainError
@@ -59,14 +60,20 @@ def problem_of(error: DomainError) -> Response:
     return response
 
 
+def _under(path: str, key: str | int) -> str:
+    """Where `key` lies; what is wrong with a body or a part of it as a whole is told at its own place."""
+    if isinstance(key, int):
+        return f"{path}[{key}]"
+    if key == api_settings.NON_FIELD_ERRORS_KEY:
+        return path
+    return f"{path}.{key}" if path else str(key)
+
+
 def flat_errors(detail: Any, path: str = "") -> list[dict[str, Any]]:
     """DRF's nested validation detail as a list of {path, message}."""
     if isinstance(detail, dict):
         # a list's errors may come as {index: …}
-        pairs = [
-            (f"{path}[{key}]" if isinstance(key, int) else f"{path}.{key}" if path else str(key), value)
-            for key, value in detail.items()
-        ]
+        pairs = [(_under(path, key), value) for key, value in detail.items()]
     elif isinstance(detail, list) and any(isinstance(item, dict | list) for item in detail):
         pairs = [(f"{path}[{index}]", value) for index, value in enumerate(detail)]
     else:
