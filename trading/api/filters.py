@@ -5,7 +5,7 @@ from django_filters import rest_framework as filters
 
 from foundation.api.filters import FlagFilter, MomentFilter
 from trading.core.breakers import Breaker
-from trading.core.order_states import OrderState
+from trading.core.order_states import FINAL, OPEN, OrderState
 from trading.models import AutoTrade, Decision, Halt, Side
 
 
@@ -21,12 +21,20 @@ def _market_time(until: str = "market_at", *, after: str, before: str) -> dict[s
     }
 
 
+class _OpenFilter(FlagFilter):
+    def filter(self, rows: QuerySet[AutoTrade], value: bool | None) -> QuerySet[AutoTrade]:
+        return rows if value is None else rows.filter(status__in=OPEN if value else FINAL)
+
+
 TradeFilters = type(
     "TradeFilters",
     (filters.FilterSet,),
     {
         "status": filters.MultipleChoiceFilter(
             choices=[(state.value, state.value) for state in OrderState], label="may be given several times"
+        ),
+        "open": _OpenFilter(
+            field_name="status", label="true: those that may still be filled; false: the others"
         ),
         "symbol": filters.CharFilter(),
         "side": _sides("the same as trade_type"),

@@ -111,6 +111,13 @@ class DecisionSerializer(serializers.ModelSerializer[Decision]):
         source="rule_version.version", default=None, allow_null=True, read_only=True
     )
     symbol = serializers.CharField(source="instrument.symbol", default=None, allow_null=True, read_only=True)
+    trade_id = serializers.UUIDField(
+        source="trade.id",
+        default=None,
+        allow_null=True,
+        read_only=True,
+        help_text="the trade that came of it",
+    )
 
     class Meta:
         model = Decision
@@ -125,6 +132,7 @@ class DecisionSerializer(serializers.ModelSerializer[Decision]):
             "outcome",
             "code",
             "detail",
+            "trade_id",
             "slot",
             "market_at",
             "repeated",

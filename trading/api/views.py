@@ -166,7 +166,9 @@ class Decisions(ApiView):
         """
         visible_portfolio(self.actor, portfolio_id, action=self.intent)
         rows = visible_decisions(self.actor).filter(portfolio_id=portfolio_id)
-        return self.page(rows.select_related("rule", "rule_version", "instrument"), shapes.DecisionSerializer)
+        return self.page(
+            rows.select_related("rule", "rule_version", "instrument", "trade"), shapes.DecisionSerializer
+        )
 
 
 class DecisionDetails(ApiView):

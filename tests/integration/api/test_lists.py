@@ -136,6 +136,21 @@ class TestFilters:
             of_kind = [row["id"] for row in entry if row["kind"] == kind]
             assert [row["id"] for row in self.results(world, path, symbol="AAA", kind=kind)] == of_kind
 
+    def test_orders_that_are_open_and_those_that_are_over(self, world: World) -> None:
+        path = "auto-trading/trades/{}"
+        assert [row["id"] for row in self.results(world, path, open="true")] == [str(world.pending.id)]
+        over = self.results(world, path, open="false")
+        assert str(world.filled.id) in {row["id"] for row in over}
+        assert {row["status"] for row in over} <= {"filled", "cancelled", "rejected", "expired"}
+        assert len(self.results(world, path)) == 1 + len(over)
+
+    def test_a_decision_names_the_trade_that_came_of_it(self, world: World) -> None:
+        decided = {row["id"]: row["trade_id"] for row in self.results(world, "auto-trading/decisions/{}")}
+        trades = self.results(world, "auto-trading/trades/{}")
+        assert {row["decision_id"]: row["id"] for row in trades}.items() <= decided.items()
+        story = world.as_("alice").get(f"/api/auto-trading/trades/{world.filled.id}/details").json()
+        assert story["decision"]["trade_id"] == str(world.filled.id)
+
     def test_decisions_by_side_and_time(self, world: World) -> None:
         path = "auto-trading/decisions/{}"
         assert {row["outcome"] for row in self.results(world, path, side="buy")} == {"traded"}
