@@ -4,10 +4,21 @@ Made of what the rooms declare, for every document that describes events.
 """
 
 from collections.abc import Iterable
+from typing import TypedDict
+from uuid import UUID
 
+from journal.core.events import Severity
 from journal.core.kinds import EventKind
 from journal.core.payloads import Schema, Schemas
 from journal.stream.follower import HEARTBEAT
+
+
+class RaisedAlert(TypedDict):
+    """What people are told of the event; `id` is that by which it is acknowledged."""
+
+    id: UUID
+    severity: Severity
+    message: str
 
 
 def event_name(kind: EventKind) -> str:
@@ -47,6 +58,8 @@ def _event(kind: EventKind, schemas: Schemas) -> Schema:
             "kind": {"type": "string", "const": kind.name},
             "at": {"type": "string", "format": "date-time"},
             "payload": schemas.of(kind.payload),
+            # left out where there is none, which is nearly always
+            "alert": schemas.of(RaisedAlert),
         },
         "required": ["stream", "seq", "kind", "at", "payload"],
     }

@@ -10,7 +10,8 @@ from uuid import UUID
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db import connection
-from django.db.models import Count, QuerySet
+from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.db.models.functions import JSONObject
 from django.utils.module_loading import import_string
 
 from foundation.core.canonical import canonical_json
@@ -24,7 +25,7 @@ _CHAIN_COLUMNS = ("seq", "kind", "at", "payload", "recorded_at", "prev_hash", "h
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """One event as clients get it: the JSON text of {stream, seq, kind, at, payload}."""
+    """One event as clients get it: the JSON text of {stream, seq, kind, at, payload, alert?}."""
 
     seq: int
     text: str
@@ -95,7 +96,9 @@ def rendered_after(positions: Mapping[UUID, int], limit: int = PAGE_ROWS) -> dic
     """
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT w.stream, e.seq, e.kind, e.at, e.payload "
+            "SELECT w.stream, e.seq, e.kind, e.at, e.payload, ("
+            "SELECT json_build_object('id', a.id, 'severity', a.severity, 'message', a.message)::text "
+            "FROM journal_alerts AS a WHERE a.stream_id = w.stream AND a.seq = e.seq) "
             "FROM unnest(%s::uuid[], %s::bigint[]) AS w(stream, seq) CROSS JOIN LATERAL ("
             "SELECT seq, kind, at, payload, sum(octet_length(payload)) OVER (ORDER BY seq) "
             "- octet_length(payload) AS before FROM ("
@@ -105,10 +108,11 @@ def rendered_after(positions: Mapping[UUID, int], limit: int = PAGE_ROWS) -> dic
             [list(positions), list(positions.values()), limit, PAGE_BYTES_MAX],
         )
         pages: dict[UUID, list[Rendered]] = {stream: [] for stream in positions}
-        for stream, seq, kind, at, payload in cursor.fetchall():
+        for stream, seq, kind, at, payload, alert in cursor.fetchall():
+            raised = f',"alert":{alert}' if alert else ""
             text = (
                 f'{{"stream":"{stream}","seq":{seq},"kind":{canonical_json(kind)},'
-                f'"at":{canonical_json(at)},"payload":{payload}}}'
+                f'"at":{canonical_json(at)},"payload":{payload}{raised}}}'
             )
             pages[stream].append(Rendered(seq, text))
     return pages
@@ -116,6 +120,13 @@ def rendered_after(positions: Mapping[UUID, int], limit: int = PAGE_ROWS) -> dic
 
 def visible_entries(user: AbstractBaseUser | AnonymousUser) -> QuerySet[Entry]:
     return Entry.objects.filter(stream_id__in=visible_streams(user))
+
+
+def with_alerts(entries: QuerySet[Entry]) -> QuerySet[Entry]:
+    """Each with `alert`, the one that it raised as {id, severity, message}, or None."""
+    raised = Alert.objects.filter(stream_id=OuterRef("stream_id"), seq=OuterRef("seq"))
+    told = JSONObject(id="id", severity="severity", message="message")
+    return entries.annotate(alert=Subquery(raised.values(told=told)))
 
 
 def visible_alerts(user: AbstractBaseUser | AnonymousUser) -> QuerySet[Alert]:

@@ -11,7 +11,7 @@ from journal.models import Alert, Entry
 
 
 class EventSerializer(serializers.ModelSerializer[Entry]):
-    """One event, exactly as the WebSocket sends it."""
+    """One event, exactly as the WebSocket sends it. The entry is one of `selectors.with_alerts`."""
 
     stream = serializers.UUIDField(source="stream_id")
     payload = serializers.SerializerMethodField()
@@ -25,6 +25,11 @@ class EventSerializer(serializers.ModelSerializer[Entry]):
     def get_payload(self, entry: Entry) -> dict[str, Any]:
         payload: dict[str, Any] = json.loads(entry.payload)
         return payload
+
+    def to_representation(self, instance: Entry) -> dict[str, Any]:
+        shown: dict[str, Any] = super().to_representation(instance)
+        alert: dict[str, str] | None = instance.alert  # type: ignore[attr-defined]
+        return shown if alert is None else shown | {"alert": alert}
 
 
 class AlertSerializer(serializers.ModelSerializer[Alert]):

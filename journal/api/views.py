@@ -25,7 +25,7 @@ from journal.api.serializers import (
     TicketSerializer,
 )
 from journal.models import Alert, Entry
-from journal.selectors import visible_alerts, visible_entries, visible_streams
+from journal.selectors import visible_alerts, visible_entries, visible_streams, with_alerts
 from journal.services.alerts import acknowledge_alert
 from journal.services.tickets import TICKET_SECONDS, Credential, issue_ticket
 
@@ -82,7 +82,7 @@ class JournalList(ApiView):
     )
     def get(self, request: Request) -> Response:
         """What happened, oldest first if nothing else is said: the events of the streams that you may see."""
-        return self.page(self._wanted(request), EventSerializer)
+        return self.page(with_alerts(self._wanted(request)), EventSerializer)
 
 
 class AlertList(ApiView):

@@ -10,7 +10,7 @@ events at the client's pace.
                                   visible streams that it does not name are followed from now on,
                                   streams that are born later from their first event
 
-Every message is one event, {"stream", "seq", "kind", "at", "payload"}, where `seq` is gapless per
+Every message is one event, {"stream", "seq", "kind", "at", "payload", "alert"?}, where `seq` is gapless per
 stream, or, after some seconds of silence, a heartbeat {"kind": "stream.heartbeat", "at", "seconds"}.
 The server sends nothing else. See `closing.CloseCode` for the ends, docs/stream.md for a client's part.
 """

@@ -5,6 +5,7 @@ from datetime import timedelta
 from django.db.models import Max, Q
 
 from journal.models import Entry
+from journal.selectors import with_alerts
 from trading.models import AutoTrade
 
 EVENTS_MAX = 200
@@ -31,4 +32,4 @@ def events_of(trade: AutoTrade) -> list[Entry]:
         recorded_at__gte=trade.created_at,
         recorded_at__lte=last + _RECORDED_WITHIN,
     )
-    return list(entries.order_by("seq")[:EVENTS_MAX])
+    return list(with_alerts(entries).order_by("seq")[:EVENTS_MAX])

@@ -16,8 +16,8 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
 from foundation.clock import database_now
-from journal.core.events import PLATFORM_STREAM
-from journal.models import StreamTicket
+from journal.core.events import PLATFORM_STREAM, AlertSpec
+from journal.models import Alert, StreamTicket
 from portfolios.models import Member
 from tests.integration.journal.conftest import make_portfolio, make_user, record
 
@@ -70,6 +70,24 @@ def test_replay_from_since_then_live(web, cast):
     assert (event["stream"], event["seq"], event["kind"]) == (str(cast.portfolio), 4, "test.happened")
     assert event["payload"] == {"number": 0, "price": "10.5"}
     assert event["at"].endswith("Z")
+
+
+def test_an_event_of_which_people_are_told_says_so_replayed_live_and_over_rest(web, cast):
+    """So that a page shows a notification at once, and knows what to acknowledge."""
+    spec = AlertSpec("warning", 'the feed says "no"')
+    record(cast.portfolio, kind="test.alerted", alert=spec)
+    with web.follow(token=cast.alice.token, portfolio=cast.portfolio, since=0) as client:
+        events = receive(client, 1)
+        record(cast.portfolio, kind="test.alerted", alert=spec)
+        record(cast.portfolio, kind="test.happened")
+        events += receive(client, 2)
+    told = [
+        {"id": str(alert.pk), "severity": "warning", "message": spec.message}
+        for alert in Alert.objects.filter(stream=cast.portfolio).order_by("seq")
+    ]
+    assert [event.get("alert") for event in events] == [*told, None]
+    listed = api(cast.alice).get("/api/journal", {"portfolio": cast.portfolio})
+    assert listed.json()["results"] == events
 
 
 def test_an_event_is_pushed_not_polled(web, cast):
