@@ -1,3 +1,5 @@
+from importlib import import_module
+
 from django.apps import AppConfig
 
 
@@ -7,3 +9,6 @@ class JournalConfig(AppConfig):
     name = "journal"
     label = "journal"
     verbose_name = "Journal"
+
+    def ready(self) -> None:
+        import_module("journal.events")

@@ -22,9 +22,11 @@ from django.db.models.functions import Now
 from foundation.clock import database_now
 from foundation.core.canonical import canonical_json
 from foundation.errors import Forbidden, NotFound
+from journal.core.events import Event
 from journal.models import Alert, AlertDelivery, Entry
 from journal.selectors import actionable_streams, visible_alerts
 from journal.services import webhook
+from journal.services.journal import append
 
 log = structlog.get_logger("journal.alerts")
 
@@ -45,8 +47,10 @@ State = AlertDelivery.State
 Channel = AlertDelivery.Channel
 
 
+@transaction.atomic
 def acknowledge_alert(*, alert_id: UUID, actor: AbstractBaseUser) -> Alert:
-    """Note that `actor` knows. The first one counts; saying it again changes nothing.
+    """Note that `actor` knows. The first one counts, and is told to all who were told of the alert; saying it again
+    changes nothing.
 
     Raises NotFound when there is no such alert, or it is not the actor's to see; Forbidden when he may see it
     and no more.
@@ -56,9 +60,16 @@ def acknowledge_alert(*, alert_id: UUID, actor: AbstractBaseUser) -> Alert:
         raise NotFound("There is no such alert, or it is not yours to see.")
     if alert.stream_id not in actionable_streams(actor):
         raise Forbidden(MAY_NOT_ACKNOWLEDGE, code="role_required")
-    Alert.objects.filter(pk=alert_id, acknowledged_at=None).update(
-        acknowledged_by_id=actor.pk, acknowledged_at=database_now()
+    now = database_now()
+    is_first = Alert.objects.filter(pk=alert_id, acknowledged_at=None).update(
+        acknowledged_by_id=actor.pk, acknowledged_at=now
     )
+    if is_first:
+        payload = {
+            "alert_id": alert.pk, "severity": alert.severity, "raised_by": alert.kind, "raised_seq": alert.seq,
+            "actor": actor.get_username(),
+        }  # fmt: skip
+        append([Event(alert.stream_id, "alert.acknowledged", now, payload)])
     return Alert.objects.select_related("acknowledged_by").get(pk=alert_id)
 
 

@@ -53,6 +53,7 @@ export function line(event: Event): string | undefined {
 
     case "account.activity_booked": case "account.connected": case "account.disconnected":
     case "account.keys_replaced": case "account.paper_market_set":
+    case "alert.acknowledged":
     case "broker.not_connected":
     case "corporate_action.priced": case "corporate_action.recorded": case "corporate_action.source_failed":
     case "corporate_action.unrecorded": case "corporate_action.waiting": case "corporate_action.withdrawn":

@@ -124,6 +124,22 @@ def test_the_first_to_acknowledge_is_noted(cast):
     assert len(results(client.get("/api/alerts", {"acknowledged": "true"}))) == 1
 
 
+def test_who_was_told_of_an_alert_is_told_once_that_somebody_knows(cast):
+    """So that it leaves the others' screens, too; and the journal keeps who it was."""
+    (raised,) = record(cast.portfolio, alert=AlertSpec("warning", "look here"))
+    alert = Alert.objects.get(stream=cast.portfolio)
+    for who in (cast.bob, cast.alice):
+        assert api(who).post(f"/api/alerts/{alert.pk}/acknowledge").status_code == 200
+    (event,) = results(
+        api(cast.alice).get("/api/journal", {"portfolio": cast.portfolio, "since": raised.seq})
+    )
+    assert event["kind"] == "alert.acknowledged"
+    assert event["payload"] == {
+        "alert_id": str(alert.pk), "severity": "warning", "raised_by": "test.happened", "raised_seq": raised.seq,
+        "actor": cast.bob.user.username,
+    }  # fmt: skip
+
+
 def test_a_viewer_sees_an_alert_and_may_not_acknowledge_it(cast):
     victor = make_user("victor")
     Member.objects.create(portfolio_id=cast.portfolio, user=victor.user, role=Role.VIEWER)
