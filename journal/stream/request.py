@@ -13,6 +13,7 @@ FIRST_MESSAGE_CHARACTERS_MAX = 65_536
 STREAMS_MAX = 1_000
 _SEQ = re.compile(r"[0-9]{1,18}")
 _SEQ_MAX = 10**18
+_KNOWN = ("portfolio", "since", "ticket")
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,9 @@ def ticket_in(query_string: bytes) -> str | None:
 def parse_query(query_string: bytes) -> Query:
     """Of `portfolio={uuid}&since={seq}`; both may be missing, but `since` alone names no stream."""
     parameters = _parameters(query_string)
+    for name in parameters:
+        if name not in _KNOWN:  # passed over, a misspelt `since` would lose what happened since
+            raise Close(CloseCode.BAD_REQUEST, f"known are {', '.join(_KNOWN)}, and not {name}")
     for name in ("portfolio", "since"):
         if len(parameters.get(name, [])) > 1:
             raise Close(CloseCode.BAD_REQUEST, f"{name} is given twice")

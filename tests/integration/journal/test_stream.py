@@ -206,7 +206,10 @@ def test_a_foreign_stream_in_the_first_message_does_not_exist(web, cast):
 
 def test_bad_requests_close_with_4400_and_a_reason(web, cast):
     token = cast.alice.token
-    for query in ({"portfolio": "x"}, {"portfolio": cast.portfolio, "since": "x"}, {"since": 1}):
+    for query in (
+        {"portfolio": "x"}, {"portfolio": cast.portfolio, "since": "x"}, {"since": 1},
+        {"portfolio": cast.portfolio, "sinse": 1},
+    ):  # fmt: skip
         with web.follow(token=token, **query) as client:
             code, reason = closed_with(client)
         assert code == 4400

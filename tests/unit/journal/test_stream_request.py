@@ -36,6 +36,8 @@ def test_a_query_names_a_portfolio_and_a_position(query, expected):
         f"portfolio={ID}&portfolio={ID}".encode(),
         f"portfolio={ID}&since=1&since=2".encode(),
         b"since=1",  # of which stream?
+        f"portfolio={ID}&sinse=1".encode(),  # it must not begin now
+        f"portfolo={ID}".encode(),  # nor with everything that one may see
         b"a=1&" * 17,
         b"a" * 3000,
     ],
