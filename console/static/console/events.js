@@ -3,6 +3,7 @@
 const WAIT_MS_MIN = 500;
 const WAIT_MS_MAX = 10_000;
 const CLOSED_FOR_GOOD = new Set([4400, 4403, 4404]);
+const BAD_REQUEST = 4400;
 const LOGIN_NEEDED = 4401;
 const HEARTBEAT = "stream.heartbeat";
 const HEARTBEATS_MISSED_MAX = 3;
@@ -79,6 +80,8 @@ export class EventStream {
   #ended(end) {
     clearTimeout(this.#silence);
     if (end.code === LOGIN_NEEDED) return this.handlers.login();
+    // a server that was restored from a backup has not come as far: begin anew, as who never knew it
+    if (end.code === BAD_REQUEST && this.#last.delete(this.#portfolio)) return this.#again();
     if (CLOSED_FOR_GOOD.has(end.code)) return this.handlers.state("lost", end.reason);
     this.#again();
   }

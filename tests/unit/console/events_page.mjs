@@ -97,10 +97,24 @@ sockets[3].ends(4401);
 pass(1000);
 assert.deepEqual([told(), sockets.length], [["connecting", "login"], 4]);
 
+// the server was restored from a backup and has not come so far: it is begun anew, once
+stream.follow("p");
+assert.equal(sockets[4].url, "wss://here/ws/events?portfolio=p&since=2");
+sockets[4].ends(4400);
+pass(5);
+assert.equal(sockets[5].url, "wss://here/ws/events?portfolio=p");
+sockets[5].opens();
+sockets[5].says(event(1));
+assert.deepEqual(told(), ["connecting", "connecting", "connecting", "live", "opened", 1]);
+stream.follow("q");
+sockets[6].ends(4400);
+pass(1000);
+assert.deepEqual([told(), sockets.length], [["connecting", "lost"], 7]);
+
 // another portfolio: the old line is nobody's business any more
 stream.follow("p");
 stream.follow("q");
-assert.equal(sockets[4].closed, true);
-sockets[4].ends(4404);
+assert.equal(sockets[7].closed, true);
+sockets[7].ends(4404);
 assert.deepEqual(told(), ["connecting", "connecting"]);
 console.log("all is well");
