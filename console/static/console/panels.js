@@ -88,15 +88,16 @@ export const halts = (rows, release) =>
     ),
   );
 
-export function event({ kind, at, payload }) {
-  return h("li", {}, h("time", {}, moment(at)), " ", h("b", { class: `kind of-${kind.split(".")[0]}` }, kind), " ", told(kind, payload));
+export function event({ kind, at, payload, alert }) {
+  return h("li", {}, h("time", {}, moment(at)), " ", h("b", { class: `kind of-${kind.split(".")[0]}` }, kind), " ", alert ? alert.message : told(kind, payload));
 }
 
 function told(kind, payload) {
   if (kind.startsWith("trade.")) {
-    const price = payload.price ?? payload.executed_price ?? payload.trigger_price;
+    const price = payload.fill_price ?? payload.executed_price ?? payload.trigger_price;
     const at = price ? ` at ${money(price)}` : "";
-    return `${payload.trade_type} ${quantity(payload.quantity)} ${payload.symbol}${at}${payload.reason ? ` · ${payload.reason}` : ""}`;
+    const filled = payload.fill_quantity ? `${quantity(payload.fill_quantity)} of ` : "";
+    return `${payload.trade_type} ${filled}${quantity(payload.quantity)} ${payload.symbol}${at}${payload.reason ? ` · ${payload.reason}` : ""}`;
   }
   if (kind === "decision.made") return `${payload.outcome} ${payload.detail}`;
   const plain = Object.entries(payload).filter(([name, value]) => !name.endsWith("_id") && value !== "" && value !== null);
