@@ -1,20 +1,26 @@
-"""The journal's entries that tell of one trade."""
+"""What tells of one trade: its fills, what was said with the broker, the journal's entries."""
 
 from datetime import timedelta
+from typing import Any
 
-from django.db.models import Max, Q
+from django.db.models import Max, Q, QuerySet
 
 from journal.models import Entry
 from journal.selectors import with_alerts
 from trading.models import AutoTrade
 
-EVENTS_MAX = 200
+SHOWN_MAX = 200
 # A trade's last event is recorded in the transaction that last changed it, which ends within seconds.
 _RECORDED_WITHIN = timedelta(minutes=1)
 
 
+def newest(rows: QuerySet[Any], by: str) -> list[Any]:
+    """The last SHOWN_MAX in this order: of what goes on and on, how it stands matters more than how it began."""
+    return list(rows.order_by(f"-{by}")[:SHOWN_MAX])[::-1]
+
+
 def events_of(trade: AutoTrade) -> list[Entry]:
-    """The decision and everything that happened to the trade, oldest first; at most EVENTS_MAX.
+    """The decision and everything that happened to the trade, oldest first; the newest SHOWN_MAX.
 
     Some of it carries market time and some database time, of which either may be ahead. A fill may be taken back long
     after the trade has ended, and that does not change when it was updated.
@@ -32,4 +38,4 @@ def events_of(trade: AutoTrade) -> list[Entry]:
         recorded_at__gte=trade.created_at,
         recorded_at__lte=last + _RECORDED_WITHIN,
     )
-    return list(with_alerts(entries).order_by("seq")[:EVENTS_MAX])
+    return newest(with_alerts(entries), "seq")

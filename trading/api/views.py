@@ -18,7 +18,7 @@ from sessions.api.serializers import session_tag
 from sessions.selectors import visible_sessions
 from trading.api import serializers as shapes
 from trading.api.filters import DecisionFilters, TradeFilters
-from trading.api.story import events_of
+from trading.api.story import events_of, newest
 from trading.models import AutoTrade, Decision
 from trading.selectors import get_trading_history, visible_decisions, visible_trades
 from trading.services.order_management import cancel_trade
@@ -75,7 +75,10 @@ class TradeDetails(ApiView):
         tags=["trades"],
     )
     def get(self, request: Request, id: UUID) -> Response:
-        """The rule as it was, the facts, the sizing, the risk checks, the fills, the journal's events."""
+        """The rule as it was, the facts, the sizing, the risk checks, the fills, the journal's events.
+
+        Of fills, messages and events the newest 200, oldest first; all fills are in the list of executions.
+        """
         rows = visible_trades(self.actor).select_related(
             "rule",
             "rule_version",
@@ -92,9 +95,9 @@ class TradeDetails(ApiView):
             "explanation": trade.decision.explanation,
             "sizing": trade.decision.sizing,
             "checks": trade.decision.checks,
-            "executions": trade.executions.order_by("id"),
+            "executions": newest(trade.executions.all(), "id"),
             "recommendation": trade.recommendation,
-            "messages": trade.messages.order_by("id"),
+            "messages": newest(trade.messages.all(), "id"),
             "events": events_of(trade),
         }
         return Response(shapes.TradeDetailsSerializer(story).data)

@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 from django.contrib.auth import get_user_model
 
+from foundation.clock import database_now
 from journal.models import Alert
 from portfolios.models import Member
 from tests.integration.api.conftest import World, rolled_back
-from trading.models import Decision, Halt
+from trading.api import story as story_module
+from trading.models import BrokerMessage, Decision, Halt
 from trading.services import emergency_stop
 from trading.services.breakers import trip
 
@@ -123,6 +125,18 @@ def test_a_trade_tells_its_whole_story(world: World) -> None:
     assert (story["recommendation"]["id"], story["recommendation"]["symbol"]) == (str(world.advice.id), "AAA")
     assert [event["kind"] for event in story["events"]] == ["decision.made", "trade.created", "trade.filled"]
     assert {event["payload"].get("trade_id", "") for event in story["events"]} == {"", str(world.filled.id)}
+
+
+def test_of_a_long_story_the_newest_is_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(story_module, "SHOWN_MAX", 2)
+    for number in range(3):
+        BrokerMessage.objects.create(
+            trade=world.filled, kind="ask", attempt=number, outcome="unknown", answered_at=database_now()
+        )
+    story = world.as_("victor").get(f"/api/auto-trading/trades/{world.filled.id}/details").json()
+    assert [event["kind"] for event in story["events"]] == ["trade.created", "trade.filled"]
+    assert [message["attempt"] for message in story["messages"]] == [1, 2]
+    assert len(story["executions"]) == 1
 
 
 def test_the_story_keeps_the_rule_as_it_was(world: World) -> None:
