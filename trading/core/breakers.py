@@ -28,6 +28,8 @@ from portfolios.core.limits import for_entries
 EPISODE_CHARACTERS_MAX = 64
 OF_CASH = frozenset({"cash", "activity"})
 """Kinds of breaks that are no doubt about what a sell reduces: money is all that differs."""
+OF_BLOCKS = frozenset({"blocked"})
+"""Kinds of breaks that are no difference at all: the broker takes no orders of the account."""
 
 
 class Breaker(StrEnum):
@@ -42,6 +44,7 @@ class Breaker(StrEnum):
     RECONCILIATION = "reconciliation"
     UNRECONCILED = "unreconciled"
     CASH_DIFFERENCE = "cash_difference"
+    ACCOUNT_BLOCKED = "account_blocked"
 
     @property
     def mode(self) -> str:
@@ -49,7 +52,9 @@ class Breaker(StrEnum):
         return "halt" if self is Breaker.RECONCILIATION else "reduce_only"
 
 
-OF_ACCOUNTS = frozenset({Breaker.RECONCILIATION, Breaker.UNRECONCILED, Breaker.CASH_DIFFERENCE})
+OF_ACCOUNTS = frozenset(
+    {Breaker.RECONCILIATION, Breaker.UNRECONCILED, Breaker.CASH_DIFFERENCE, Breaker.ACCOUNT_BLOCKED}
+)
 """Breakers that stop one broker account: a risk officer of its portfolio, or the staff, releases it."""
 OF_OUTAGES = frozenset({Breaker.FEED_SILENCE, Breaker.BEAT_SILENCE, Breaker.UNRECONCILED})
 """Breakers that stop because somebody is not heard. Their stops end by themselves when he is: nobody has anything to
@@ -98,6 +103,9 @@ BREAKERS: tuple[BreakerSpec, ...] = (
                 " `UNRECONCILED_SECONDS`: fills may be missing, which protections and losses do not see", "",
                 "sweep", "last comparison"),
     BreakerSpec(Breaker.CASH_DIFFERENCE, "account", "the broker's cash differs from the books', until it does not or"
+                " somebody has explained it, and a risk officer or the staff release it", "",
+                "each reconciliation", "its last release"),
+    BreakerSpec(Breaker.ACCOUNT_BLOCKED, "account", "the broker says that the account may not trade, until it may or"
                 " somebody has explained it, and a risk officer or the staff release it", "",
                 "each reconciliation", "its last release"),
 )  # fmt: skip
@@ -207,7 +215,16 @@ def repeated_execution(
 
 def breaker_of_break(kind: str) -> Breaker:
     """Which one a break of this kind trips."""
+    if kind in OF_BLOCKS:
+        return Breaker.ACCOUNT_BLOCKED
     return Breaker.CASH_DIFFERENCE if kind in OF_CASH else Breaker.RECONCILIATION
+
+
+def told_of_break(kind: str, detail: str) -> str:
+    """A break of this kind in a sentence for people."""
+    if kind in OF_BLOCKS:
+        return f"the broker takes no orders of this account: {detail}"
+    return f"the broker and the books do not agree: {detail}"
 
 
 def reconciliation(*, released_at: datetime | None, kind: str, key: str, detail: str) -> Tripped:
@@ -215,7 +232,7 @@ def reconciliation(*, released_at: datetime | None, kind: str, key: str, detail:
     return Tripped(
         breaker_of_break(kind),
         f"since {utc_text(released_at)}" if released_at is not None else "first",
-        f"the broker and the books do not agree: {detail}",
+        told_of_break(kind, detail),
         {"kind": kind, "key": key},
     )
 

@@ -1,7 +1,8 @@
 """What it takes for a broker and our books to agree. Pure: no clock, no network, no tables.
 
-Two kinds of disagreement. What *is* (a position, the cash, an order's state) can come right by itself, and then its
-break ends. What *happened* (an order that is not ours, a report that cannot be true) is for a person to explain.
+Two kinds of disagreement. What *is* (a position, the cash, an order's state, a blocked account) can come right by
+itself, and then its break ends. What *happened* (an order that is not ours, a report that cannot be true) is for a
+person to explain.
 
 A difference that somebody has explained is no news as long as it stays the same: an explanation changes neither the
 broker's numbers nor ours.
@@ -19,7 +20,7 @@ CASH_TOLERANCE = Decimal("0.01")
 """A broker tells its cash in whole cents where we keep eight places."""
 UNIT_TOLERANCE = Decimal("0.00000001")
 """Brokers count parts of a share in nine places where we keep eight."""
-STATES = frozenset({"position", "cash", "order"})
+STATES = frozenset({"position", "cash", "order", "blocked"})
 """Kinds of breaks that end by themselves when they are no longer seen."""
 ANSWER = "answer about "
 """So begin the keys of bad reports that ended a reconciliation, as none succeeds while the broker answers so."""
@@ -103,6 +104,11 @@ def cash_agrees(
     lowest, highest = rounding
     least, most = min(lowest, ZERO) - accrued, max(highest, ZERO) + charged
     return least - CASH_TOLERANCE <= differs <= most + CASH_TOLERANCE
+
+
+def blocked(objection: str) -> list[Finding]:
+    """An account that may not trade at its broker. objection: the broker's words; empty: it may."""
+    return [Finding("blocked", "orders", objection, theirs={"objection": objection})] if objection else []
 
 
 def moved(before: Holdings, after: Holdings) -> frozenset[tuple[str, str]]:

@@ -49,7 +49,8 @@ class Reconciliation(models.Model):
 
 class ReconciliationBreak(models.Model):
     """Something on which the broker and we do not agree. Its account is halted until it is explained by a person, or
-    gone by itself; where it is only cash, sells go on. Written by `trading.services.breaks` only."""
+    gone by itself; where it is only cash, or the broker has blocked it, sells go on. Written by
+    `trading.services.breaks` only."""
 
     class Kind(models.TextChoices):
         FOREIGN_ORDER = "foreign_order"  # an order at the broker that is not ours
@@ -59,6 +60,7 @@ class ReconciliationBreak(models.Model):
         POSITION = "position"
         CASH = "cash"
         ACTIVITY = "activity"  # money that the broker moved outside of orders, and that nobody could book
+        BLOCKED = "blocked"  # the broker takes no orders of the account
         BAD_REPORT = "bad_report"  # what cannot be true: quarantined as it came
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)

@@ -26,7 +26,7 @@ from portfolios.selectors import visible_portfolios
 from portfolios.standing import AnyUser, is_superuser, standing_anywhere
 from rules.models import TradingRule
 from sessions.models import TradingSession
-from trading.core.breakers import OF_CASH, Breaker
+from trading.core.breakers import OF_BLOCKS, OF_CASH, Breaker
 from trading.core.order_states import OPEN, OrderState
 from trading.core.orders import OrderType
 from trading.core.track_record import BookedFill, TrackRecord, round_trips, track_record
@@ -139,15 +139,16 @@ def shown_halts(user: AnyUser) -> QuerySet[Halt]:
     breaks = ReconciliationBreak.objects.filter(
         account_id=Cast(OuterRef("scope_id"), UUIDField()), ended_at=None
     )
-    of_cash = Q(kind__in=OF_CASH)
+    of_cash, of_blocks = Q(kind__in=OF_CASH), Q(kind__in=OF_BLOCKS)
 
     def counted(mine: Q) -> Coalesce:
         rows = breaks.filter(mine).order_by().values("account_id").values(count=Count("*"))
         return Coalesce(Subquery(rows), 0)
 
     open_breaks = Case(
-        When(armed_by_breaker=Breaker.RECONCILIATION, then=counted(~of_cash)),
+        When(armed_by_breaker=Breaker.RECONCILIATION, then=counted(~(of_cash | of_blocks))),
         When(armed_by_breaker=Breaker.CASH_DIFFERENCE, then=counted(of_cash)),
+        When(armed_by_breaker=Breaker.ACCOUNT_BLOCKED, then=counted(of_blocks)),
         default=Value(0), output_field=IntegerField(),
     )  # fmt: skip
     rows = visible_halts(user).annotate(portfolio_id=lies_in).annotate(role=role, open_breaks=open_breaks)

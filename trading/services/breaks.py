@@ -2,7 +2,8 @@
 
 Each one that is open halts its account (`trading.core.breakers.Breaker.RECONCILIATION`): nothing goes out but cancels
 until a person has explained it, or it has come right by itself, and a risk officer or the staff release the halt. Where
-only cash differs, sells still go out (`Breaker.CASH_DIFFERENCE`).
+only cash differs, or the broker has blocked the account, sells still go out (`Breaker.CASH_DIFFERENCE`,
+`Breaker.ACCOUNT_BLOCKED`).
 What was explained is not found again as long as it stays the same (`trading.core.reconciliation`).
 """
 
@@ -26,7 +27,7 @@ from journal.services.journal import append
 from portfolios.core.access import Action
 from portfolios.models import BrokerAccount
 from portfolios.selectors import visible_portfolio
-from trading.core.breakers import Breaker, breaker_of_break, reconciliation
+from trading.core.breakers import OF_BLOCKS, Breaker, breaker_of_break, reconciliation, told_of_break
 from trading.core.reconciliation import STATES, Finding, is_explained
 from trading.models import Execution, Halt, Reconciliation, ReconciliationBreak
 from trading.services.breakers import trip_found
@@ -85,6 +86,8 @@ def _record(account: BrokerAccount, found: Finding, events: list[Event]) -> Reco
     row.refresh_from_db()
     if is_new:
         message = f"Broker and books do not agree ({found.kind}): {found.detail}"
+        if found.kind in OF_BLOCKS:
+            message = f"No entry is made: {told_of_break(found.kind, found.detail)}"
         events.append(_event(row, "reconciliation.break", now, AlertSpec("critical", message)))
     return row
 

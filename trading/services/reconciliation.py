@@ -33,7 +33,7 @@ from foundation.wakeups import wake_on_commit
 from portfolios.models import BrokerAccount
 from trading.brokers.connections import broker_of
 from trading.brokers.protocol import BadReport, Broker, BrokerAccountState, BrokerError
-from trading.core.reconciliation import STATES, Finding, answer_key
+from trading.core.reconciliation import STATES, Finding, answer_key, blocked
 from trading.models import AutoTrade, Reconciliation, ReconciliationBreak
 from trading.services import breaks
 from trading.services.account_alerts import alert_once
@@ -126,6 +126,7 @@ def _compare(run: Run) -> tuple[str, AskedOrders | None]:
         told = run.ask(run.broker.account)
         if not _is_this_account(run, told):
             return f"the broker answers for account {told.account_number}", None
+        _note_block(run, told)
         orders = ask_orders(run)
         reach("reconcile.asked", detail=f"account {run.account_id}")
         apply_orders(run, orders)
@@ -156,6 +157,13 @@ def _is_this_account(run: Run, told: BrokerAccountState) -> bool:
     return False
 
 
+def _note_block(run: Run, told: BrokerAccountState) -> None:
+    """At once, whatever becomes of the rest: an account that may not trade must not be asked for entries."""
+    run.record(blocked(told.trading_objection))
+    with run.fenced():
+        breaks.end_gone(account_id=run.account_id, kinds=[Kind.BLOCKED], seen=run.seen)
+
+
 def _window(account_id: uuid.UUID, row: Reconciliation) -> tuple[datetime, datetime]:
     """(since when things there are ours to judge, since when to ask); see the module's docstring."""
     connected = BrokerAccount.objects.values_list("connected_at", flat=True).get(pk=account_id)
@@ -170,10 +178,11 @@ def _window(account_id: uuid.UUID, row: Reconciliation) -> tuple[datetime, datet
     if done["last"] is None:
         return floor, floor - CLOCK_SLACK
     open_breaks = ReconciliationBreak.objects.filter(account_id=account_id, ended_at=None)
+    differences = open_breaks.exclude(kind=Kind.BLOCKED)
     last = min([done["last"], *_unbooked(account_id)])
     is_first = _hour(row.started_at) != _hour(done["last"])
     has_failed = done["failed"] is not None and done["failed"] > done["last"]
-    looks_far = row.trigger == Trigger.MANUAL or (not has_failed and (is_first or open_breaks.exists()))
+    looks_far = row.trigger == Trigger.MANUAL or (not has_failed and (is_first or differences.exists()))
     overlap = OVERLAP_OF_AN_HOUR if looks_far else OVERLAP
     return floor, max(last - overlap, floor - CLOCK_SLACK)
 
