@@ -323,6 +323,9 @@ register(
         "protection.triggered", "The price reached a threshold: the position is sold", ProtectionReached
     ),
     EventKind("protection.refused", "The price reached a threshold and it cannot be sold", ProtectionReached),
+    EventKind(
+        "protection.recovered", "The broker's rejections of a threshold's sale are over", ProtectionRemoved
+    ),
     EventKind("protection.failing", "Thresholds cannot be carried out", Reason),
     EventKind("execution.failing", "Orders cannot be executed", Nothing),
     EventKind("session.flatten_refused", "A session cannot end: this cannot be sold yet", FlattenRefused),

@@ -43,7 +43,8 @@ class ThresholdSerializer(serializers.Serializer[Any]):
 
 class ProtectionSerializer(serializers.ModelSerializer[Protection]):
     """How a position is protected, and where that is now. `refusal` is the control that keeps a position from
-    being sold whose price is reached; it is tried again on each tick."""
+    being sold whose price is reached; it is tried again on each tick. BROKER_REJECTED: the broker has rejected the last
+    sale, and it is tried again after a while."""
 
     symbol = serializers.CharField(read_only=True)
     quantity = _number("held", read_only=True)

@@ -18,16 +18,19 @@ from portfolios.models import Position
 from portfolios.services.books import Books
 from sessions.models import TradingSession
 from trading.core.market_facts import fresh_prices
-from trading.core.order_states import OPEN
+from trading.core.order_states import OPEN, OrderState
 from trading.core.protections import Kind, Threshold, triggered
+from trading.core.rejected_sales import CODE, Rejections
+from trading.core.risk import RefusalCode
 from trading.models import AutoTrade, Protection
 from trading.selectors import orders_in_the_way
+from trading.selectors.rejected_sales import rejected_protective_sales
 from trading.services.decisions import Draft
 from trading.services.facts import MarketView, market_view
 from trading.services.fresh_state import FreshState, fresh_states
 from trading.services.history import made_way
 from trading.services.order_management import request_cancels
-from trading.services.protections import Key, percentages_of
+from trading.services.protections import Key, percentages_of, recovered
 from trading.services.reducing import Reduction, refusal_beforehand, sell
 
 
@@ -41,6 +44,7 @@ class Protector:
     prices: Mapping[int, Decimal]  # fresh ones, by instrument
     ordered: set[Key]  # of which a protective sale is open
     in_the_way: Mapping[Key, list[AutoTrade]]  # orders that a sale has to be rid of
+    rejected: Mapping[Key, Rejections]  # by their broker, of the sales before
     drafts: list[Draft] = field(default_factory=list)
     trades: list[AutoTrade] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
@@ -69,6 +73,7 @@ class Protector:
             view=view,
             states=fresh_states(books, sessions=sessions, view=view),
             prices=fresh_prices(snapshot, now_epoch=view.now_epoch),
+            rejected=rejected_protective_sales(ids),
             ordered=set(open_sales.values_list("portfolio_id", "instrument_id")),
         )
 
@@ -84,9 +89,21 @@ class Protector:
                 continue
             threshold = _threshold(row, position, state, price)
             if threshold is None:
-                self._refused(row, "")
-            elif (row.portfolio_id, row.instrument_id) not in self.ordered:
+                self._unreached(row, price)
+            elif (row.portfolio_id, row.instrument_id) not in self.ordered and not self._waits(row):
                 self._sell(row, position, state, threshold)
+
+    def _waits(self, row: Protection) -> bool:
+        """Its broker has rejected the last sale a moment ago."""
+        rejected = self.rejected.get((row.portfolio_id, row.instrument_id))
+        return rejected is not None and rejected.must_wait
+
+    def _unreached(self, row: Protection, price: Decimal) -> None:
+        self.events += recovered(
+            row, symbol=self.view.instruments[row.instrument_id].symbol, at=self.view.snapshot.as_of,
+            why=f"the price is {plain_decimal(price)}, which no threshold asks to sell at",
+        )  # fmt: skip
+        self._refused(row, "")
 
     def _sell(self, row: Protection, position: Position, state: FreshState, threshold: Threshold) -> None:
         """All that is free, once the orders that buy or wait for another price are out of the way.
@@ -138,10 +155,22 @@ class Protector:
             self.trades.append(trade)
         elif draft.code == row.refusal:
             return  # told already; the decision counts that it repeats
+        rejected = self.rejected.get((row.portfolio_id, row.instrument_id))
+        if rejected is not None and draft.code == RefusalCode.DUPLICATE_ORDER:
+            return  # by market time it is too soon for the next try
         draft.own_row = True
-        self._refused(row, draft.code)
         price, at = self.prices[row.instrument_id], state.view.snapshot.as_of
-        self.events.append(_event(row, draft, trade, threshold, price=price, at=at))
+        told = _event(row, draft, trade, threshold, price=price, at=at)
+        if trade is None or rejected is None:
+            self._refused(row, draft.code)
+            self.events.append(told)
+            return
+        begins = row.refusal == "" or (row.refusal != CODE and rejected.count == 1)
+        if begins or rejected.tells_again:
+            sentence = draft.explanation["sentence"]
+            self.events.append(_rejected(row, told, rejected, sentence=sentence))
+        self._refused(row, CODE)
+        self.events.append(replace(told, alert=None))
 
     def _clear_the_way(
         self, in_the_way: Sequence[AutoTrade], state: FreshState, threshold: Threshold
@@ -158,6 +187,21 @@ class Protector:
         if row.refusal != code:
             row.refusal = code
             self.changed.append(row)
+
+
+def _rejected(row: Protection, told: Event, rejected: Rejections, *, sentence: str) -> Event:
+    """`protection.refused` beside the next try: the broker takes no sale, and its last words on that."""
+    last = AutoTrade.objects.filter(
+        portfolio_id=row.portfolio_id, instrument_id=row.instrument_id, origin=AutoTrade.Origin.PROTECTION,
+        status=OrderState.REJECTED,
+    ).latest("created_at")  # fmt: skip
+    times = f"{rejected.count} times in a row" if rejected.count > 1 else "once"
+    detail = f"its broker has rejected the sale {times}: {last.status_reason}"
+    message = f"{sentence} It is not sold: {detail}. It is tried again."
+    payload = {**told.payload, "code": CODE, "detail": detail, "trade_id": None}
+    return replace(
+        told, kind="protection.refused", payload=payload, alert=AlertSpec("critical", message[:2000])
+    )
 
 
 def _threshold(row: Protection, position: Position, state: FreshState, price: Decimal) -> Threshold | None:

@@ -15,7 +15,7 @@ from django.db import transaction
 
 from foundation.clock import database_now
 from foundation.errors import Conflict, InvalidInput, NotFound
-from journal.core.events import Event
+from journal.core.events import AlertSpec, Event
 from journal.services.journal import append
 from market.core.snapshot import MarketSnapshot
 from market.models import Instrument
@@ -23,6 +23,7 @@ from portfolios.models import Position
 from portfolios.services.books import Books, open_books
 from portfolios.services.marks import PeakMark, note_peaks
 from trading.core.protections import TAKE_PROFIT_MAX, Percentages, percentages
+from trading.core.rejected_sales import CODE as BROKER_REJECTED
 from trading.models import AutoTrade, Protection
 
 Key = tuple[uuid.UUID, int]  # portfolio and instrument
@@ -56,6 +57,15 @@ def _removed_event(row: Protection, *, symbol: str, reason: str, at: datetime) -
     return Event(row.portfolio_id, "protection.removed", at, payload)
 
 
+def recovered(row: Protection, *, symbol: str, why: str, at: datetime) -> list[Event]:
+    """That the broker's rejections of its sale are over, if people were told of them; else nothing."""
+    if row.refusal != BROKER_REJECTED:
+        return []
+    payload = {"protection_id": row.id, "symbol": symbol, "reason": why}
+    message = f"The protection of {symbol}, whose sale the broker had rejected, is well again: {why}."
+    return [Event(row.portfolio_id, "protection.recovered", at, payload, AlertSpec("info", message))]
+
+
 @dataclass
 class FilledProtections:
     """What the fills of a batch do to protections, in their order; `store` writes it in the same transaction."""
@@ -84,11 +94,12 @@ class FilledProtections:
         if not self.wanted and not self.closed:
             return []
         known = _stored(self.wanted.keys() | self.closed.keys())
-        events = []
+        events = list[Event]()
         for key, (symbol, at) in self.closed.items():
             row = known.pop(key, None)
             if row is not None:
                 reason = "nothing is held any more"
+                events += recovered(row, symbol=symbol, why=reason, at=at)
                 events.append(_removed_event(row, symbol=symbol, reason=reason, at=at))
                 row.delete()
         for key, (protected, trade, position, at) in self.wanted.items():
@@ -221,7 +232,11 @@ def remove_protection(*, portfolio_id: uuid.UUID, symbol: str, actor: AbstractBa
 def forget(rows: Sequence[Protection], *, symbols: Mapping[int, str], at: datetime) -> list[Event]:
     """Remove what belongs to a position that was closed, or opened anew, by anything but a fill."""
     reason = "its position was closed"
-    events = [_removed_event(row, symbol=symbols[row.instrument_id], reason=reason, at=at) for row in rows]
+    events = list[Event]()
+    for row in rows:
+        symbol = symbols[row.instrument_id]
+        events += recovered(row, symbol=symbol, why=reason, at=at)
+        events.append(_removed_event(row, symbol=symbol, reason=reason, at=at))
     Protection.objects.filter(pk__in=[row.pk for row in rows]).delete()
     return events
 

@@ -133,5 +133,5 @@ def test_the_cost_does_not_grow_with_the_positions(
     ):  # snapshot, code version, clock, splits on their way, and all that is watched
         assert watch_protections() == 0
     market.tick(AAA=90.0)
-    with django_assert_max_num_queries(50):
+    with django_assert_max_num_queries(51):
         assert watch_protections() == 8

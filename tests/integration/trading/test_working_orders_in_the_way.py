@@ -1,5 +1,6 @@
 """What works is cancelled where it must: by stops, by ending sessions, by stop losses and by splits."""
 
+import json
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -18,6 +19,7 @@ from sessions.services.sessions import pause_trading_session, stop_trading_sessi
 from tests.harness.paper import paper_market
 from tests.harness.trading import Desk, Market
 from tests.harness.working import ACCEPTED, at_alpaca, fill, limit_at, place, stop_at, works
+from tests.integration.trading.at_brokers import pass_time
 from tests.integration.trading.protecting import buying, protected, sells, tick
 from trading import tasks
 from trading.core.order_states import OrderState as S
@@ -301,8 +303,13 @@ def test_a_stop_loss_that_the_broker_rejects_is_sent_again_a_few_seconds_later(m
     at_alpaca(desk)
     assert soon(desk, AAA=94) == 1
     end(sells(desk)[-1], S.PENDING, S.REJECTED)
-    assert [soon(desk) for _ in range(5)] == [0, 0, 0, 0, 1]
-    assert Entry.objects.filter(kind="protection.refused").count() == 1
+    tries = []
+    for _ in range(5):
+        pass_time(1)
+        tries.append(soon(desk))
+    assert tries == [0, 0, 0, 0, 1]
+    (refused,) = Entry.objects.filter(kind="protection.refused")
+    assert json.loads(refused.payload)["code"] == "BROKER_REJECTED"
 
 
 # --- splits ------------------------------------------------------------------------------------------
