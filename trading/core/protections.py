@@ -9,7 +9,7 @@ prices, are what is kept, so that further buys and splits move the thresholds wi
 """
 
 from dataclasses import dataclass, replace
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
 from enum import StrEnum
 
 from foundation.core.money import PLACES, round_money
@@ -124,3 +124,38 @@ def triggered(
         if threshold is not None and threshold.reached(price):
             return threshold
     return None
+
+
+def in_place_of_stop(
+    stop: Decimal, protected: Percentages, *, average_cost: Decimal, peak: Decimal | None
+) -> Percentages | None:
+    """What a position needs beside `protected` to be sold at that price as soon as a stop order there would have been;
+    nothing where it is. Above the average cost no stop loss does it: a trailing stop that begins there. None: neither
+    can say it."""
+    for kind in (Kind.STOP_LOSS, Kind.TRAILING_STOP):
+        threshold = threshold_of(kind, protected, average_cost=average_cost, peak=peak)
+        if threshold is not None and threshold.price >= stop:
+            return NONE
+    if stop < average_cost:
+        return Percentages(stop_loss=_below(average_cost, stop))
+    if peak is not None and stop < peak:
+        return Percentages(trailing_stop=_below(peak, stop))
+    return None
+
+
+def in_place_of_trail(
+    percentage: Decimal, protected: Percentages, *, peak: Decimal | None, price: Decimal | None
+) -> Percentages | None:
+    """The same of a trailing stop. None where it would sell at once: the order has followed a lower price than the
+    position's peak, and only its broker knows which."""
+    if protected.trailing_stop is not None and protected.trailing_stop <= percentage:
+        return NONE
+    if peak is None or price is None or price <= peak * (1 - percentage / PERCENT):
+        return None
+    return Percentages(trailing_stop=percentage)
+
+
+def _below(reference: Decimal, price: Decimal) -> Decimal:
+    """In percent, never so much that the threshold would be below the price."""
+    share = (1 - price / reference) * PERCENT
+    return max(share.quantize(PLACES, ROUND_DOWN), PLACES)

@@ -34,13 +34,13 @@ from portfolios.services.late_fills import new_for_old, split_anew, splits_since
 from trading.brokers.protocol import BadReport, BrokerError, BrokerExecution, BrokerOrder
 from trading.core.order_reports import NOT_KNOWN_THERE, Ours, Settlement, Told, settle
 from trading.core.order_states import DOUBTFUL, FINAL, OrderState
-from trading.core.orders import TimeInForce
 from trading.core.paper import BPS
 from trading.models import AutoTrade, BrokerMessage, OrderMessage
 from trading.services.bookkeeping import ReportedFill, book_fills
 from trading.services.breakers import trip_on_streaks
 from trading.services.broker_messages import note_message
 from trading.services.cooldowns import note_act_again
+from trading.services.ended_orders import told_if_unasked
 from trading.services.expiry import is_live
 from trading.services.fresh_state import RESERVE_CUSHION_BPS
 from trading.services.order_management import SEND_QUEUE, SEND_TASK, end_open, move, trade_event
@@ -184,8 +184,9 @@ def _carry_out(
             move([trade], *path, reason=trade.status_reason)  # stays, and keeps the id
         return events
     if path[-1] in FINAL:
-        ended = end_open([trade], *path, books=books, reason=_reason(order, told_by))
-        return events + [_told_if_unasked(trade, event) for event in ended]
+        for ended in end_open([trade], *path, books=books, reason=_reason(order, told_by)):
+            events += told_if_unasked(trade, path[0], ended, books=books)
+        return events
     reason = trade.cancel_reason if path[-1] == OrderState.CANCELLING else ""
     if path[-1] == OrderState.UNKNOWN:
         reason = f"the broker says that it is {order.state}, and not all of its fills are told"
@@ -208,21 +209,6 @@ def _carry_out(
 
 def _reason(order: BrokerOrder, told_by: str) -> str:
     return order.reason or f"the broker says so ({told_by})"
-
-
-def _told_if_unasked(trade: AutoTrade, ended: Event) -> Event:
-    """With an alert where an order that was to last has ended at the broker, and nobody here has asked for it: what it
-    should have bought or protected, it does no more."""
-    lasts = trade.time_in_force == TimeInForce.GTC and trade.cancel_requested_at is None
-    if not lasts or trade.status not in (OrderState.CANCELLED, OrderState.EXPIRED):
-        return ended
-    rest = plain_decimal(trade.quantity - trade.filled_quantity)
-    message = (
-        f"The broker has ended an order that was to work until it is cancelled ({trade.order_type.replace('_', ' ')}, "
-        f"{trade.trade_type} {rest} {trade.symbol}): {trade.status_reason}. Nobody here has asked for that: place it "
-        "anew if it is still wanted."
-    )
-    return replace(ended, alert=AlertSpec("warning", message))
 
 
 def _turned_up(trade: AutoTrade, reason: str) -> Event:

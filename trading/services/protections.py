@@ -14,15 +14,25 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import transaction
 
 from foundation.clock import database_now
+from foundation.core.canonical import plain_decimal
 from foundation.errors import Conflict, InvalidInput, NotFound
 from journal.core.events import AlertSpec, Event
 from journal.services.journal import append
 from market.core.snapshot import MarketSnapshot
 from market.models import Instrument
-from portfolios.models import Position
+from portfolios.models import Position, PositionMark
 from portfolios.services.books import Books, open_books
 from portfolios.services.marks import PeakMark, note_peaks
-from trading.core.protections import TAKE_PROFIT_MAX, Percentages, percentages
+from trading.core.orders import OrderType
+from trading.core.protections import (
+    TAKE_PROFIT_MAX,
+    Kind,
+    Percentages,
+    in_place_of_stop,
+    in_place_of_trail,
+    peak_of,
+    percentages,
+)
 from trading.core.rejected_sales import CODE as BROKER_REJECTED
 from trading.models import AutoTrade, Protection
 
@@ -132,6 +142,39 @@ def _attach(
     row.actor, row.rule_version_id, row.trade, row.refusal = trade.actor, trade.rule_version_id, trade, ""
     row.save()
     return [_set_event(row, symbol=trade.symbol, at=at)]
+
+
+def watch_in_place_of(trade: AutoTrade, *, books: Books, price: Decimal | None) -> tuple[str, list[Event]]:
+    """A stop order that sells all of a position ends without having sold it: what it did is done by our own watch.
+
+    price: the present one. Who watches now, in a sentence (empty: nobody), and what that is told by; the portfolio is
+    locked. Of a part of a position nobody watches, for a protection sells all of it; nor where a limit was set.
+    """
+    key = (trade.portfolio_id, trade.instrument_id)
+    position = books.positions.get(key)
+    if position is None or position.quantity <= 0 or position.opened_at is None:
+        return "", []
+    if trade.quantity - trade.filled_quantity < position.quantity:
+        return "", []
+    row = _stored([key]).get(key)
+    belongs = row is not None and row.opened_at == position.opened_at
+    protected = percentages_of(row) if row is not None and belongs else Percentages()
+    mark = PositionMark.objects.filter(position_id=position.pk, opened_at=position.opened_at).first()
+    peak = peak_of(mark.peak_price if mark is not None else None, price)
+    wanted = None
+    if trade.order_type == OrderType.STOP and trade.stop_price is not None:
+        cost = position.average_cost
+        wanted = in_place_of_stop(trade.stop_price, protected, average_cost=cost, peak=peak)
+    elif trade.order_type == OrderType.TRAILING_STOP and trade.trail_percentage is not None:
+        wanted = in_place_of_trail(trade.trail_percentage, protected, peak=peak, price=price)
+    if wanted is None:
+        return "", []
+    if not wanted:
+        return "The position's own protection, which sells no later, watches on.", []
+    events = _attach(row, wanted, trade=trade, position=position, at=database_now())
+    ((kind, percentage),) = ((kind, value) for kind in Kind if (value := wanted.of(kind)) is not None)
+    words = f"{kind.words} of {plain_decimal(percentage)} %"
+    return f"From now on a {words} of our own watches in its place.", events
 
 
 def note_first_prices(trades: Iterable[AutoTrade], *, books: Books, snapshot: MarketSnapshot) -> None:
