@@ -1,6 +1,7 @@
-"""Orders that were to last, and that a broker has ended: people are told, and what a stop has protected is
+"""Orders that were to last, and that a broker or a split has ended: people are told, and what a stop has protected is
 watched by ourselves."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from foundation.core.canonical import plain_decimal
@@ -29,6 +30,24 @@ def told_if_unasked(trade: AutoTrade, before: OrderState, ended: Event, *, books
     ended_it = f"The broker has ended an order {what} ({_words(trade)}): {trade.status_reason}"
     message = f"{ended_it}. Nobody here has asked for that"
     return _told(ended, trade, message, "place it anew if it is still wanted", books=books)
+
+
+def told_of_split(asked: Sequence[Event], trades: Sequence[AutoTrade], *, books: Books) -> list[Event]:
+    """The events of cancels that a split asks for, with an alert of each order that was to last, or protects; and what
+    is set in the place of stops, in percent, which holds in the new units, too."""
+    lasting = {
+        trade.id: trade for trade in trades if trade.time_in_force == TimeInForce.GTC or _protects(trade)
+    }
+    events = list[Event]()
+    for event in asked:
+        trade = lasting.get(event.payload["trade_id"])
+        if trade is None:
+            events.append(event)
+            continue
+        message = f"An order ({_words(trade)}) is cancelled for a split"
+        cure = "place it anew in new units if it is still wanted"
+        events += _told(event, trade, message, cure, books=books)
+    return events
 
 
 def _told(event: Event, trade: AutoTrade, message: str, cure: str, *, books: Books) -> list[Event]:

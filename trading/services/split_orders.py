@@ -29,6 +29,7 @@ from portfolios.services.books import open_books
 from trading.core.order_states import OPEN, OrderState
 from trading.core.orders import OrderType, TimeInForce
 from trading.models import AutoTrade
+from trading.services.ended_orders import told_of_split
 from trading.services.order_management import request_cancels
 
 log = structlog.get_logger(__name__)
@@ -62,6 +63,8 @@ def _cancel_in(portfolio_id: uuid.UUID, orders: QuerySet[AutoTrade], reason: str
     books = open_books([portfolio_id])
     trades = list(orders.filter(portfolio_id=portfolio_id).select_related("account"))
     events = request_cancels(trades, books=books, reason=reason)
+    if reason in (CAME, COMES):
+        events = told_of_split(events, trades, books=books)
     books.save()
     append(events)
 

@@ -2,12 +2,15 @@
 ourselves from then on."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
 
 from journal.models import Alert
+from market.models import CalendarDay
+from market.services.corporate_actions import NewCorporateAction, record
+from portfolios.services.corporate_actions import book_due_actions
 from tests.harness.at_simulator import AtSimulator
 from tests.harness.simulator import Simulator
 from tests.harness.trading import Desk, Market
@@ -20,6 +23,7 @@ from trading.services.order_management import cancel_trade
 from trading.services.protection_watch import watch_protections
 from trading.services.protections import set_protection
 from trading.services.sending import send_due
+from trading.services.split_orders import cancel_split_orders
 from trading.services.verification import book_differences
 
 pytestmark = pytest.mark.integration
@@ -181,3 +185,40 @@ def test_what_a_person_cancels_or_what_protects_nothing_is_not_watched(holding: 
     ends(holding, rests(holding, limit_at(110, gtc=True)), Simulator.reject)
     ((kind, severity, _),) = alerts()
     assert (kind, severity, watched()) == ("trade.rejected", "warning", (None, None))
+
+
+def test_before_a_split_it_is_told_once_and_watched_in_the_new_units(holding: AtSimulator) -> None:
+    at, market = holding, holding.desk.market
+    stop = rests(at, stop_at(95))
+    CalendarDay.objects.bulk_create(
+        CalendarDay(
+            exchange=market.instruments[0].exchange, day=opens_at.date(), opens_at=opens_at,
+            closes_at=opens_at + timedelta(hours=6.5),
+        )
+        for opens_at in (CLOSE - timedelta(hours=6.5), OPEN)
+    )  # fmt: skip
+    item = NewCorporateAction(
+        external_id="split", symbol="AAA", kind="split", ex_at=OPEN, new_units=2, old_units=1,
+        cash_in_lieu_price=Decimal(50),
+    )  # fmt: skip
+    record(item, actor=None)
+    market.is_open = False
+    market.tick(minutes=(CLOSE + timedelta(minutes=1) - market.as_of).total_seconds() / 60)
+    for _ in range(2):
+        cancel_split_orders()
+        send_due()
+        at.reconcile()
+    assert state(stop) == "cancelled"
+    ((kind, severity, message),) = alerts()
+    assert (kind, severity) == ("trade.cancelling", "warning")
+    assert message == (
+        "An order (stop, sell 50 AAA) is cancelled for a split. "
+        "From now on a stop loss of 5 % of our own watches in its place."
+    )
+    market.is_open = True
+    market.tick(minutes=(OPEN + timedelta(minutes=1) - market.as_of).total_seconds() / 60, AAA=50)
+    assert watch_protections() == 0, "its position is in old units still"
+    book_due_actions()
+    assert at.desk.held("AAA") == 100
+    assert not sells_at(at, 47.51) and sells_at(at, 47.5)
+    assert sells(at.desk)[-1].quantity == 100 and book_differences() == []
