@@ -3,26 +3,19 @@
 One at a time for an account, by a lease. The broker is asked with no transaction open; what follows is compared and
 written in short transactions. An answer that does not come leaves `failure`, and nothing is concluded from it.
 
-*How far back.* Orders and fills are asked for since the last reconciliation that succeeded, less some minutes. A
-broker may tell late of what it did, so the first one of every hour looks back another day, and so does every one that
-somebody asked for, and each while any difference is open: whoever trades much has thousands of orders a day, which
-cannot be read every minute. After one that failed only what a person asks for does, until one has succeeded: it may
-have asked for more than can be told in its time, and what that would have found, the next hour's first one finds. Fills
-that could not be booked keep it from moving on. It never goes back beyond the time at which the account was connected
-(where that is not known: its first order or first reconciliation): what somebody did there before is not ours to judge.
-The broker's clock may differ from ours by five minutes.
+How far back it is asked is said in `reconciling_window`.
 """
 
 import contextlib
 import time
 import uuid
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import structlog
 from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
 from django.db import InterfaceError, InternalError, OperationalError, connection, transaction
-from django.db.models import F, Max, Min, OuterRef, Q, Subquery
+from django.db.models import F, Max, OuterRef, Q, Subquery
 from django.db.models.functions import Now
 
 from foundation import heartbeats, leases
@@ -34,19 +27,19 @@ from portfolios.models import BrokerAccount
 from trading.brokers.connections import broker_of
 from trading.brokers.protocol import BadReport, Broker, BrokerAccountState, BrokerError
 from trading.core.reconciliation import STATES, Finding, answer_key, blocked
-from trading.models import AutoTrade, Reconciliation, ReconciliationBreak
+from trading.models import Reconciliation, ReconciliationBreak
 from trading.services import breaks
 from trading.services.account_alerts import alert_once
 from trading.services.faults import TRANSIENT
-from trading.services.reconciling import CLOCK_SLACK, Run, TakenOver, fenced, lease_seconds
+from trading.services.reconciling import Run, TakenOver, fenced, lease_seconds
 from trading.services.reconciling_cash import book_activities
 from trading.services.reconciling_holdings import compare_holdings
 from trading.services.reconciling_orders import AskedOrders, apply_orders, ask_orders
 from trading.services.reconciling_unread import in_the_way
+from trading.services.reconciling_window import window
 
 log = structlog.get_logger(__name__)
 Kind, Trigger = ReconciliationBreak.Kind, Reconciliation.Trigger
-OVERLAP, OVERLAP_OF_AN_HOUR = timedelta(minutes=10), timedelta(days=1)
 FAILURES_BEFORE_ALERT = 5
 FAILURE_CHARACTERS_MAX = 255
 RUN_SECONDS_MAX = 5.0  # of one task; the sweep goes on, and others need the workers too
@@ -101,7 +94,7 @@ def _carry_out(
     try:
         if broker is None:
             broker = own = broker_of(account)
-        floor, since = _window(account.pk, row)
+        floor, since = window(account.pk, row)
         run = Run(account, broker, lease, floor, since)
         return *_compare(run), run
     except (BrokerError, TakenOver) as error:
@@ -162,47 +155,6 @@ def _note_block(run: Run, told: BrokerAccountState) -> None:
     run.record(blocked(told.trading_objection))
     with run.fenced():
         breaks.end_gone(account_id=run.account_id, kinds=[Kind.BLOCKED], seen=run.seen)
-
-
-def _window(account_id: uuid.UUID, row: Reconciliation) -> tuple[datetime, datetime]:
-    """(since when things there are ours to judge, since when to ask); see the module's docstring."""
-    connected = BrokerAccount.objects.values_list("connected_at", flat=True).get(pk=account_id)
-    since = connected or datetime.min.replace(tzinfo=UTC)
-    done = Reconciliation.objects.filter(account_id=account_id, started_at__gte=since).aggregate(
-        first=Min("started_at"),
-        last=Max("started_at", filter=Q(finished_at__isnull=False, failure="")),
-        failed=Max("started_at", filter=~Q(failure="")),
-    )
-    sent = AutoTrade.objects.filter(account_id=account_id, sent_at__gte=since).aggregate(at=Min("sent_at"))
-    floor = connected or min(at for at in (done["first"], sent["at"], row.started_at) if at is not None)
-    if done["last"] is None:
-        return floor, floor - CLOCK_SLACK
-    open_breaks = ReconciliationBreak.objects.filter(account_id=account_id, ended_at=None)
-    differences = open_breaks.exclude(kind=Kind.BLOCKED)
-    last = min([done["last"], *_unbooked(account_id)])
-    is_first = _hour(row.started_at) != _hour(done["last"])
-    has_failed = done["failed"] is not None and done["failed"] > done["last"]
-    looks_far = row.trigger == Trigger.MANUAL or (not has_failed and (is_first or differences.exists()))
-    overlap = OVERLAP_OF_AN_HOUR if looks_far else OVERLAP
-    return floor, max(last - overlap, floor - CLOCK_SLACK)
-
-
-def _hour(at: datetime) -> datetime:
-    return at.replace(minute=0, second=0, microsecond=0)
-
-
-def _unbooked(account_id: uuid.UUID) -> list[datetime]:
-    """When fills were executed that could not be booked, and when they were found: it may have been days later. Of
-    other money, when it was found."""
-    kinds = (Kind.EXECUTION, Kind.ACTIVITY)
-    rows = ReconciliationBreak.objects.filter(account_id=account_id, kind__in=kinds, ended_at=None)
-    times = list[datetime]()
-    for found_at, told in rows.values_list("found_at", "theirs__at"):
-        times.append(found_at)
-        with contextlib.suppress(TypeError, ValueError):  # whatever a broker may have said
-            at = datetime.fromisoformat(told)
-            times += [at] if at.tzinfo is not None else []
-    return times
 
 
 def _finish(

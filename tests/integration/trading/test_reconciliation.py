@@ -38,6 +38,7 @@ from trading.services.reconciliation import (
     reconcile,
     reconcile_due,
 )
+from trading.services.reconciling_window import window
 from trading.services.verification import book_differences
 from trading.tasks import reconcile_due as reconcile_due_task
 
@@ -420,7 +421,7 @@ class TestHowFarBack:
             Reconciliation.objects.filter(pk=row.pk).update(started_at=at, finished_at=at)
         row = Reconciliation.objects.create(account=scene.account, trigger=trigger)
         row.started_at = self.NOW
-        return times["last"] - reconciliation._window(scene.account.pk, row)[1]
+        return times["last"] - window(scene.account.pk, row)[1]
 
     @pytest.mark.parametrize("last", [timedelta(seconds=50), timedelta(minutes=29)])
     def test_some_minutes_every_time(self, scene: Scene, last: timedelta) -> None:
