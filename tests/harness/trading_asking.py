@@ -13,7 +13,7 @@ from django.db.models import F
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from foundation.errors import InvalidInput
+from foundation.errors import Conflict
 from portfolios.services.limits import set_limits
 from portfolios.services.permissions import set_instrument_permissions
 from portfolios.services.portfolios import deposit, withdraw
@@ -105,7 +105,7 @@ class AskingMachine(RuleBasedStateMachine):
         if amount <= 0:
             return
         if amount > model.free_cash():
-            with pytest.raises(InvalidInput):
+            with pytest.raises(Conflict):
                 withdraw(portfolio_id=desk.portfolio.id, amount=amount, actor=desk.owner)
             return
         withdraw(portfolio_id=desk.portfolio.id, amount=amount, actor=desk.owner)
