@@ -31,7 +31,11 @@ def known_parameters(view: GenericAPIView[Any]) -> list[str]:
 
 def refuse_unknown(given: list[str], known: list[str]) -> None:
     """Raises InvalidInput, which names each that is not known, what is, and what was probably meant."""
-    told = f"Unknown parameter. Known are: {', '.join(known)}."
+    told = (
+        f"Unknown parameter. Known are: {', '.join(known)}."
+        if known
+        else "Unknown parameter. None is taken here."
+    )
     errors = [
         {
             "path": name[:_SHOWN_MAX],
@@ -71,8 +75,8 @@ class AsksMixin:
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)  # type: ignore[misc]  # DRF's, which lets nobody in before
         assert isinstance(self, GenericAPIView)
-        if request.method in {"GET", "HEAD"} and (known := known_parameters(self)):
-            refuse_unknown(list(request.query_params), known)
+        if request.method in {"GET", "HEAD"}:
+            refuse_unknown(list(request.query_params), known_parameters(self))
             refuse_repeated(
                 [name for name, values in request.query_params.lists() if len(values) > 1],
                 getattr(self, "filterset_class", None),
