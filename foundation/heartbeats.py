@@ -73,12 +73,6 @@ def ages_seconds() -> dict[str, float]:
         return dict(cursor.fetchall())
 
 
-def is_silent(*, component: str, seconds: float) -> bool:
-    """Whether no process of it was heard within so long."""
-    age = ages_seconds().get(component)
-    return age is None or age > seconds
-
-
 def forget_older_than(*, hours: int) -> int:
     """Remove the rows of processes that are long gone; returns how many."""
     with connection.cursor() as cursor:

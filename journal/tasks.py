@@ -5,6 +5,8 @@ Whoever sends them says so (Celery's task_routes, the wake-up, beat), for a queu
 Celery 5.7.
 """
 
+from functools import partial
+
 from celery import shared_task
 
 from foundation.heartbeats import beat_if_due
@@ -15,5 +17,6 @@ from journal.services.journal import DELIVER_ALERTS
 @shared_task(name=DELIVER_ALERTS)
 def deliver_alerts() -> None:
     """Deliver the alerts that are due. Sent after a commit with alerts, and by beat every few seconds."""
-    deliver_due_alerts()
-    beat_if_due(component="worker.notification")  # last: an alert need not wait for it
+    sign = partial(beat_if_due, component="worker.notification")
+    deliver_due_alerts(sign=sign)
+    sign()

@@ -1,17 +1,22 @@
+import math
+
 from django.conf import settings
 from django.http import HttpRequest, JsonResponse
 
-from foundation.heartbeats import is_silent
+from foundation.heartbeats import ages_seconds
 from foundation.tasks import BEAT
 
 SILENT_SECONDS = 30.0
+# Who cannot be told of by those whom they would have to wake: without beat nobody else may be called, and without that
+# worker no alert leaves the installation.
+WATCHED = {"beat": BEAT, "alerts": "worker.notification"}
 
 
 def health(request: HttpRequest) -> JsonResponse:
     """200 when this process can read the database; nothing secret, no login needed.
 
-    It says whether celery-beat is heard, for whoever watches from outside: without it nobody else may be called. That
-    is no fault of this process, which goes on to be asked.
+    It says whether celery-beat and the worker that delivers alerts are heard, for whoever watches from outside. That is
+    no fault of this process, which goes on to be asked.
 
     The header says which `make run` the process belongs to, if any: another server may have taken the port.
     """
@@ -23,7 +28,11 @@ def health(request: HttpRequest) -> JsonResponse:
 
 def _answer() -> JsonResponse:
     try:
-        beat_silent = is_silent(component=BEAT, seconds=SILENT_SECONDS)
+        ages = ages_seconds()
     except Exception as error:  # whatever fails here, the answer is the same: not healthy
         return JsonResponse({"status": "unavailable", "database": type(error).__name__}, status=503)
-    return JsonResponse({"status": "ok", "beat": "silent" if beat_silent else "heard"})
+    heard = {
+        name: "heard" if ages.get(component, math.inf) <= SILENT_SECONDS else "silent"
+        for name, component in WATCHED.items()
+    }
+    return JsonResponse({"status": "ok", **heard})

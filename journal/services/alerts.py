@@ -73,13 +73,15 @@ def acknowledge_alert(*, alert_id: UUID, actor: AbstractBaseUser) -> Alert:
     return Alert.objects.select_related("acknowledged_by").get(pk=alert_id)
 
 
-def deliver_due_alerts() -> int:
-    """Deliver what is due, log first, for RUN_SECONDS_MAX at most; how many were delivered."""
+def deliver_due_alerts(*, sign: Callable[[], None] = lambda: None) -> int:
+    """Deliver what is due, log first, for RUN_SECONDS_MAX at most; how many were delivered. `sign`: called between the
+    two, to show that somebody delivers."""
     deadline = time.monotonic() + RUN_SECONDS_MAX
     delivered = 0
     while time.monotonic() < deadline and (claimed := _claim(Channel.LOG, LOG_BATCH)):
         for delivery in claimed:
             delivered += _attempt(delivery, _to_log)
+    sign()  # a receiver that hangs is no sign that nobody delivers
     failures = 0
     with webhook.client() as http:
         # One at a time, so that a lease never waits behind the timeouts of others.

@@ -1,4 +1,4 @@
-"""/health tells whoever asks from outside whether this process can work, and whether beat is heard."""
+"""/health tells whoever asks from outside whether this process can work, and whether beat and alerts are heard."""
 
 from datetime import timedelta
 
@@ -16,19 +16,25 @@ pytestmark = [pytest.mark.integration, pytest.mark.django_db]
 @pytest.mark.parametrize(
     ("seconds_ago", "told"), [(0, "heard"), (29, "heard"), (31, "silent"), (None, "silent")]
 )
-def test_beat_is_heard_or_silent_and_the_process_well(seconds_ago: float | None, told: str) -> None:
+@pytest.mark.parametrize(("name", "component"), health.WATCHED.items())
+def test_it_is_heard_or_silent_and_the_process_well(
+    name: str, component: str, seconds_ago: float | None, told: str
+) -> None:
     if seconds_ago is not None:
-        heartbeats.beat(component="beat")
+        heartbeats.beat(component=component)
         Heartbeat.objects.update(at=database_now() - timedelta(seconds=seconds_ago))
     heartbeats.beat(component="worker.evaluation")
     answer = Client().get("/health")
-    assert (answer.status_code, answer.json()) == (200, {"status": "ok", "beat": told})
+    assert (answer.status_code, answer.json()) == (
+        200,
+        {"status": "ok", "beat": "silent", "alerts": "silent", name: told},
+    )
 
 
 def test_without_the_database_it_is_not_well(monkeypatch: pytest.MonkeyPatch) -> None:
-    def away(**_: object) -> bool:
+    def away() -> dict[str, float]:
         raise ConnectionError
 
-    monkeypatch.setattr(health, "is_silent", away)
+    monkeypatch.setattr(health, "ages_seconds", away)
     answer = Client().get("/health")
     assert (answer.status_code, answer.json()["status"]) == (503, "unavailable")
