@@ -91,9 +91,9 @@ BREAKERS: tuple[BreakerSpec, ...] = (
     BreakerSpec(Breaker.ORDER_RATE, "portfolio", "orders and cancels within a minute, counted since the last"
                 " release, use up what it leaves to entries", "max_messages_per_minute", "sweep", "minute"),
     BreakerSpec(Breaker.FEED_SILENCE, "platform", "no market data came for longer while an exchange is open",
-                "max_feed_silence_seconds", "each evaluation, execution and sweep", "last sign of the feed"),
+                "max_feed_silence_seconds", "each evaluation, execution and sweep; `streams`", "last sign of the feed"),
     BreakerSpec(Breaker.BEAT_SILENCE, "platform", "celery-beat gave no sign of life for longer",
-                "max_beat_silence_seconds", "each evaluation, execution and sweep", "last sign of beat"),
+                "max_beat_silence_seconds", "each evaluation, execution and sweep; `streams`", "last sign of beat"),
     BreakerSpec(Breaker.REPEATED_EXECUTION, "rule", "the rule fires more often within its window",
                 "max_rule_executions", "each order", "its last release"),
     BreakerSpec(Breaker.RECONCILIATION, "account", "the broker and the books do not agree (a break), until no break"
