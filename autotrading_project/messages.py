@@ -13,7 +13,6 @@ from typing import Any
 import structlog
 from celery import Task
 from celery.signals import before_task_publish
-from celery.worker.request import Request
 
 from foundation.clock import OWN_CLOCK
 
@@ -22,17 +21,10 @@ TOLD_SECONDS = 10.0
 _told = {"next": 0.0}
 
 
-class JudgedByItsTask(Request):
-    """A message as the worker's main process sees it."""
-
-    def maybe_expire(self) -> None:
-        """Never here."""
-
-
 class WakeUp(Task):
     """A task that does nothing where its message comes too late: beat has sent others since."""
 
-    Request = "autotrading_project.messages:JudgedByItsTask"
+    Request = "autotrading_project.requests:JudgedByItsTask"  # a name, for it loads the whole worker
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         seconds = _late_seconds(self.request.expires)

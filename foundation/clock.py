@@ -10,7 +10,7 @@ import time
 from datetime import UTC, datetime
 
 import structlog
-from django.db import connection
+from django.db import Error, connection
 
 from foundation.core.clocks import certainly_ahead
 from foundation.loading import selected
@@ -47,8 +47,8 @@ class OwnClock:
             log.warning("clock_off", ahead_seconds=round(self.ahead_seconds, 1), cure="set it by NTP")
 
     def compare_if_due(self) -> None:
-        """At most every few seconds, and never within somebody's transaction. It never raises: without the database
-        what was known before goes on to be."""
+        """At most every few seconds, and never within somebody's transaction. Without the database what was
+        known before goes on to be."""
         now = time.monotonic()
         if now < self._next_comparison or connection.in_atomic_block:
             return
@@ -57,7 +57,7 @@ class OwnClock:
             before = time.time()
             theirs = database_now().timestamp()
             self.note(before=before, after=time.time(), theirs=theirs)
-        except Exception as error:
+        except Error as error:
             log.warning("clock_not_compared", error=str(error).strip())
 
     def database_time(self) -> datetime:
