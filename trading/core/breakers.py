@@ -60,8 +60,8 @@ OF_OUTAGES = frozenset({Breaker.FEED_SILENCE, Breaker.BEAT_SILENCE, Breaker.UNRE
 """Breakers that stop because somebody is not heard. Their stops end by themselves when he is: nobody has anything to
 judge. Whoever knows better may release them before."""
 SETTLED_SECONDS = 30
-"""So long after the stop he must still be heard, so that a process that comes and goes does not switch trading on and
-off with it."""
+"""So long he must have been heard, so that a process that comes and goes does not switch trading on and off with it."""
+LOOKS_APART_SECONDS = 15
 
 
 @dataclass(frozen=True)
@@ -261,13 +261,18 @@ class Silence:
         return {"silent_seconds": self.seconds, "last_sign": last, "limit": limit}
 
 
-def is_over(*, silence: Silence, limit: Decimal) -> bool:
-    """Whether the outage has ended for which a stop was armed, at `silence.since`; `limit` is what it was armed for.
+def is_heard(*, silence: Silence, limit: Decimal) -> bool:
+    """Whether he is heard again for whose silence a stop was armed, at `silence.since`; `limit` is what it was armed
+    for. Nothing is concluded of who has not been."""
+    return silence.last is not None and silence.last > silence.since and not silence.exceeds(limit)
 
-    Well is who was heard some time after the stop, and is heard. Nothing is concluded of who has not been.
-    """
-    last, settled = silence.last, timedelta(seconds=SETTLED_SECONDS)
-    return last is not None and last - silence.since >= settled and not silence.exceeds(limit)
+
+def heard_since(*, since: datetime | None, at: datetime | None, now: datetime) -> datetime:
+    """Since when he who is heard now has been heard at each look; `since` and `at` are of the look before. Of what lies
+    between looks that are far apart nobody can tell, so it begins anew."""
+    if since is None or at is None or now - at > timedelta(seconds=LOOKS_APART_SECONDS):
+        return now
+    return since
 
 
 def feed_silence(*, silence: Silence, version: int, any_open: bool, limit: Decimal | None) -> Tripped | None:

@@ -63,6 +63,10 @@ class Halt(models.Model):
         null=True, help_text="Told in the journal; arming does not wait for it"
     )
     drained_at = models.DateTimeField(null=True)
+    heard_since = models.DateTimeField(
+        null=True, help_text="Since when he is heard again for whose silence a breaker armed it"
+    )
+    heard_at = models.DateTimeField(null=True, help_text="The last look at which he was")
     released_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+"
     )

@@ -199,6 +199,11 @@ def release(*, halt_id: uuid.UUID, actor: AbstractBaseUser) -> Halt:
     return _end(halt, actor)
 
 
+def note_heard(halt: Halt, *, since: datetime | None, at: datetime | None) -> None:
+    """Of a stop for an outage: since when, and when last, its breaker has heard whom it had missed."""
+    Halt.objects.filter(pk=halt.pk, released_at=None).update(heard_since=since, heard_at=at)
+
+
 @transaction.atomic
 def release_after_outage(*, halt_id: uuid.UUID) -> Halt | None:
     """What its breaker stopped for is over (`outages`), and nobody has to judge anything. None: somebody was faster."""

@@ -2,8 +2,10 @@
 
 import json
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
+from django.db.models import F
 
 from foundation import heartbeats
 from foundation.clock import database_now
@@ -57,6 +59,14 @@ def trading(desk: Desk, market: Market) -> Desk:
     return desk
 
 
+def half_a_minute_passes(*, looks: bool = True) -> None:
+    """Since the last look; `looks`: others have been in between."""
+    change: dict[str, Any] = {"heard_since": F("heard_since") - timedelta(seconds=SETTLED_SECONDS)}
+    if not looks:
+        change["heard_at"] = F("heard_at") - timedelta(seconds=SETTLED_SECONDS)
+    Halt.objects.update(**change)
+
+
 @pytest.mark.parametrize("breaker", ["feed_silence", "beat_silence"])
 @pytest.mark.parametrize("scope", ["platform", "portfolio"])
 def test_when_who_was_silent_is_heard_again_entries_go_on(
@@ -68,6 +78,8 @@ def test_when_who_was_silent_is_heard_again_entries_go_on(
     trading.step()
     assert trading.held("AAA") == 0
     heard(feed=0, beat=0)
+    watch_breakers()
+    half_a_minute_passes()
     watch_breakers()
     halt.refresh_from_db()
     assert halt.released_at is not None and halt.released_by is None
@@ -93,6 +105,34 @@ def test_until_it_is_settled_they_do_not(trading: Desk, armed_ago: float, last_s
     heard(beat=last_sign)
     assert release_what_is_over() == []
     assert Halt.objects.get().released_at is None
+
+
+def test_who_comes_and_goes_is_not_back(trading: Desk) -> None:
+    """One sign every two minutes: at each of them he is heard, and was not for long enough."""
+    tripped("beat_silence", seconds_ago=HOUR)
+    for _ in range(3):
+        heard(beat=0)
+        assert release_what_is_over() == []
+        half_a_minute_passes(looks=False)
+    for _ in range(3):
+        heard(beat=0)
+        assert release_what_is_over() == []
+        half_a_minute_passes()
+        heard(beat=LIMIT + 5.0)
+        assert release_what_is_over() == []
+    heard(beat=0)
+    assert release_what_is_over() == []
+
+
+def test_one_that_cannot_be_released_keeps_no_other(trading: Desk) -> None:
+    broken = tripped("feed_silence", seconds_ago=HOUR)
+    Halt.objects.filter(pk=broken.pk).update(numbers={})
+    tripped("beat_silence", seconds_ago=HOUR)
+    heard(feed=0, beat=0)
+    assert release_what_is_over() == []
+    half_a_minute_passes()
+    (over,) = release_what_is_over()
+    assert over.armed_by_breaker == "beat_silence"
 
 
 def test_who_was_never_heard_is_not_back(trading: Desk) -> None:
@@ -125,6 +165,8 @@ def test_what_stopped_for_another_reason_stays(trading: Desk) -> None:
 def test_it_trips_again_in_the_next_silence(trading: Desk) -> None:
     tripped("beat_silence", seconds_ago=SETTLED_SECONDS + 5)
     heard(beat=0)
+    assert release_what_is_over() == []
+    half_a_minute_passes()
     (over,) = release_what_is_over()
     assert release_what_is_over() == []
     assert release_after_outage(halt_id=over.pk) is None, "it is over already"
@@ -149,6 +191,8 @@ def test_an_account_that_is_compared_again_makes_entries_again(
         account=account, trigger="periodic", failure=failure, finished_at=ago(finished_ago)
     )
     Reconciliation.objects.filter(pk=row.pk).update(started_at=ago(finished_ago + 1))
+    assert release_what_is_over() == []
+    half_a_minute_passes()
     assert bool(release_what_is_over()) is over
 
 
