@@ -10,10 +10,8 @@ from trading.core.rejected_sales import WITHIN_SECONDS, Rejections
 from trading.models import AutoTrade
 
 
-def rejected_protective_sales(
-    portfolio_ids: Collection[uuid.UUID],
-) -> dict[tuple[uuid.UUID, int], Rejections]:
-    """Of positions, by portfolio and instrument, whose last sales by their protection were rejected."""
+def rejected_protective_sales(portfolio_ids: Collection[uuid.UUID]) -> dict[str, Rejections]:
+    """By protection (`protection:{id}`), whose last sales were rejected. A position that is opened anew has another."""
     now = database_now()
     rows = (
         AutoTrade.objects.filter(
@@ -21,11 +19,11 @@ def rejected_protective_sales(
             created_at__gt=now - timedelta(seconds=WITHIN_SECONDS),
         )
         .order_by("-created_at")
-        .values_list("portfolio_id", "instrument_id", "status", "created_at")
+        .values_list("actor", "status", "created_at")
     )  # fmt: skip
-    sales: dict[tuple[uuid.UUID, int], list[tuple[bool, float]]] = {}
-    for portfolio_id, instrument_id, status, created_at in rows:
+    sales: dict[str, list[tuple[bool, float]]] = {}
+    for actor, status, created_at in rows:
         one = (status == OrderState.REJECTED, (now - created_at).total_seconds())
-        sales.setdefault((portfolio_id, instrument_id), []).append(one)
+        sales.setdefault(actor.split(" ")[0], []).append(one)
     found = {key: Rejections.in_a_row(mine) for key, mine in sales.items()}
     return {key: rejected for key, rejected in found.items() if rejected is not None}

@@ -44,7 +44,7 @@ class Protector:
     prices: Mapping[int, Decimal]  # fresh ones, by instrument
     ordered: set[Key]  # of which a protective sale is open
     in_the_way: Mapping[Key, list[AutoTrade]]  # orders that a sale has to be rid of
-    rejected: Mapping[Key, Rejections]  # by their broker, of the sales before
+    rejected: Mapping[str, Rejections]  # by their broker, of the sales before; by `_name`
     drafts: list[Draft] = field(default_factory=list)
     trades: list[AutoTrade] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
@@ -95,7 +95,7 @@ class Protector:
 
     def _waits(self, row: Protection) -> bool:
         """Its broker has rejected the last sale a moment ago."""
-        rejected = self.rejected.get((row.portfolio_id, row.instrument_id))
+        rejected = self.rejected.get(_name(row))
         return rejected is not None and rejected.must_wait
 
     def _unreached(self, row: Protection, price: Decimal) -> None:
@@ -143,7 +143,7 @@ class Protector:
         price = self.prices[row.instrument_id]
         return Reduction(
             instrument_id=row.instrument_id, quantity=quantity, session_id=None,
-            origin=AutoTrade.Origin.PROTECTION, actor=f"protection:{row.id} {threshold.kind.value}",
+            origin=AutoTrade.Origin.PROTECTION, actor=f"{_name(row)} {threshold.kind.value}",
             why=threshold.kind.words, explanation=_explained(threshold, symbol=symbol, price=price, row=row),
         )  # fmt: skip
 
@@ -155,7 +155,7 @@ class Protector:
             self.trades.append(trade)
         elif draft.code == row.refusal:
             return  # told already; the decision counts that it repeats
-        rejected = self.rejected.get((row.portfolio_id, row.instrument_id))
+        rejected = self.rejected.get(_name(row))
         if rejected is not None and draft.code == RefusalCode.DUPLICATE_ORDER:
             return  # by market time it is too soon for the next try
         draft.own_row = True
@@ -187,6 +187,10 @@ class Protector:
         if row.refusal != code:
             row.refusal = code
             self.changed.append(row)
+
+
+def _name(row: Protection) -> str:
+    return f"protection:{row.id}"
 
 
 def _rejected(row: Protection, told: Event, rejected: Rejections, *, sentence: str) -> Event:
