@@ -118,7 +118,7 @@ def mirror(
     portfolio_id = transfers[0].portfolio_id
     _refuse_what_is_reversed(transfers)
     cash = -_moved(transfers, Account.CASH)
-    _refuse_beyond_cash(books, portfolio_id, cash)
+    _refuse_beyond_cash(books, portfolio_id, cash, for_now=for_now)
     instrument_id = next((row.instrument_id for row in transfers if row.instrument_id is not None), None)
     done = ZERO
     if instrument_id is not None:
@@ -151,9 +151,9 @@ def _refuse_what_is_reversed(transfers: Sequence[LedgerTransfer]) -> None:
         raise Conflict("This entry is reversed already.", code="already_reversed")
 
 
-def _refuse_beyond_cash(books: Books, portfolio_id: uuid.UUID, cash: Decimal) -> None:
+def _refuse_beyond_cash(books: Books, portfolio_id: uuid.UUID, cash: Decimal, *, for_now: bool) -> None:
     portfolio = books.portfolios[portfolio_id]
-    free = portfolio.cash - portfolio.reserved_cash
+    free = portfolio.cash if for_now else portfolio.cash - portfolio.reserved_cash
     if cash < 0 and free + cash < 0:
         raise Conflict(
             f"The reversal takes {-cash} of cash, and only {free} is free: cancel working orders, sell something or "
