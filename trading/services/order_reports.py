@@ -166,7 +166,7 @@ def _carry_out(
     """Book the fill, take the rest of the path, reserve again what turned up."""
     id_is_new = trade.broker_order_id != order.broker_order_id
     trade.broker_order_id = order.broker_order_id
-    path, events = done.path, list[Event]()
+    path, events, had_ended = done.path, list[Event](), done.path[0] in FINAL
     if fill is not None:
         if trade.filled_quantity == 0 and (path[0] in FINAL or trade.cancel_requested_at is not None):
             note_act_again(trade)
@@ -185,7 +185,8 @@ def _carry_out(
         return events
     if path[-1] in FINAL:
         for ended in end_open([trade], *path, books=books, reason=_reason(order, told_by)):
-            events += told_if_unasked(trade, path[0], ended, books=books)
+            # Of an order that had ended, and of which a fill is told late, people have heard.
+            events += [ended] if had_ended else told_if_unasked(trade, path[0], ended, books=books)
         return events
     reason = trade.cancel_reason if path[-1] == OrderState.CANCELLING else ""
     if path[-1] == OrderState.UNKNOWN:
