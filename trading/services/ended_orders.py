@@ -3,6 +3,7 @@ watched by ourselves."""
 
 from collections.abc import Sequence
 from dataclasses import replace
+from decimal import Decimal
 
 from foundation.core.canonical import plain_decimal
 from journal.core.events import AlertSpec, Event, Severity
@@ -29,7 +30,9 @@ def told_if_unasked(trade: AutoTrade, before: OrderState, ended: Event, *, books
     what = "that was to work until it is cancelled" if gtc else "that protects"
     ended_it = f"The broker has ended an order {what} ({_words(trade)}): {trade.status_reason}"
     message = f"{ended_it}. Nobody here has asked for that"
-    return _told(ended, trade, message, "place it anew if it is still wanted", books=books)
+    return _told(
+        ended, trade, message, "place it anew if it is still wanted", books=books, price=_price(trade)
+    )
 
 
 def told_of_split(asked: Sequence[Event], trades: Sequence[AutoTrade], *, books: Books) -> list[Event]:
@@ -46,20 +49,27 @@ def told_of_split(asked: Sequence[Event], trades: Sequence[AutoTrade], *, books:
             continue
         message = f"An order ({_words(trade)}) is cancelled for a split"
         cure = "place it anew in new units if it is still wanted"
-        events += _told(event, trade, message, cure, books=books)
+        # The market's price may be in new units already, where all that is known of the position is in old ones.
+        events += _told(event, trade, message, cure, books=books, price=None)
     return events
 
 
-def _told(event: Event, trade: AutoTrade, message: str, cure: str, *, books: Books) -> list[Event]:
-    """With an alert: a stop whose position nobody watches now is critical."""
+def _told(
+    event: Event, trade: AutoTrade, message: str, cure: str, *, books: Books, price: Decimal | None
+) -> list[Event]:
+    """With an alert: a stop whose position nobody watches now is critical. price: the present one, in the units of the
+    position."""
     watched, events = "", list[Event]()
     if _protects(trade):
-        snapshot = snapshots.current()
-        price = snapshot.price(trade.symbol) if snapshot is not None else None
         watched, events = watch_in_place_of(trade, books=books, price=price)
     severity: Severity = "critical" if _protects(trade) and not watched else "warning"
     whole = f"{message}. {watched}" if watched else f"{message}: {cure}."
     return [replace(event, alert=AlertSpec(severity, whole)), *events]
+
+
+def _price(trade: AutoTrade) -> Decimal | None:
+    snapshot = snapshots.current()
+    return snapshot.price(trade.symbol) if snapshot is not None else None
 
 
 def _protects(trade: AutoTrade) -> bool:

@@ -166,7 +166,9 @@ def watch_in_place_of(trade: AutoTrade, *, books: Books, price: Decimal | None) 
         cost = position.average_cost
         wanted = in_place_of_stop(trade.stop_price, protected, average_cost=cost, peak=peak)
     elif trade.order_type == OrderType.TRAILING_STOP and trade.trail_percentage is not None:
-        wanted = in_place_of_trail(trade.trail_percentage, protected, peak=peak, price=price)
+        wanted = in_place_of_trail(
+            trade.trail_percentage, protected, peak=peak, price=peak if price is None else price
+        )
     if wanted is None:
         return "", []
     if not wanted:
