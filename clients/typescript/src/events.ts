@@ -77,7 +77,8 @@ export function line(event: Event): string | undefined {
     case "portfolio.created":
     case "position.split":
     case "process.clock_off": case "process.missing":
-    case "protection.failing": case "protection.refused": case "protection.removed": case "protection.set":
+    case "protection.failing": case "protection.recovered": case "protection.refused": case "protection.removed":
+    case "protection.set":
     case "protection.triggered":
     case "recommendation_source.changed": case "recommendation_source.created":
     case "recommendation_source.pull_failed": case "recommendation_source.pull_removed":
