@@ -60,7 +60,8 @@ def test_json_is_answered_whatever_is_asked_for(world: World, wanted: str) -> No
         answer = world.as_("alice").get(path, headers={"Accept": wanted})
         assert answer.status_code == status
         assert answer["Content-Type"].split(";")[0] in {"application/json", "application/problem+json"}
-    assert world.as_("alice").get("/api/me?format=xml").status_code == 200
+    refused = world.as_("alice").get("/api/me?format=xml", headers={"Accept": wanted})
+    assert (refused.status_code, refused["Content-Type"]) == (400, "application/problem+json")
 
 
 def test_the_schema_is_json_and_yaml_for_who_asks_for_it(client: Client, db: None) -> None:
