@@ -21,7 +21,7 @@ from trading.models import AutoTrade, Execution
 from trading.services.verification import book_differences
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.integration, pytest.mark.timeout(400)]
-PORTFOLIOS = 6
+PORTFOLIOS = 22  # more than whoever decides carries out by himself (`trade_execution.AT_ONCE_MAX`)
 
 
 def test_a_killed_child_and_an_empty_valkey_lose_and_double_nothing(stage: Stage, tmp_path: Path) -> None:
